@@ -88,6 +88,8 @@ export const desiredLayer = object({
    */
   parentId: nullable(id<LayerId>()),
   image: nullable(desiredImage),
+  /** How the image is encrypted, which is a qcow2 then. Absent: it is in the clear. */
+  imageEncryption: optional(layerEncryption),
   /**
    * What is written to it is encrypted; what it builds on is as that is. An image is copied into it before it is ready: it does not build on
    * one. Absent: it is in the clear.
@@ -134,9 +136,16 @@ export const desiredLayer = object({
   readOnly: boolean,
   /** Images to be made of its content into this host's store; named until their outcome is known. */
   captures: optional(
-    list(object({ imageId: id<ImageId>(), format: oneOf(...capturedFormats) }), limits.captures, {
-      distinct: 'imageId',
-    }),
+    list(
+      object({
+        imageId: id<ImageId>(),
+        format: oneOf(...capturedFormats),
+        /** The image's own, of a qcow2. Absent: the image is in the clear, which one of an encrypted layer never is. */
+        encryption: optional(layerEncryption),
+      }),
+      limits.captures,
+      { distinct: 'imageId' },
+    ),
   ),
   /** Files to be made of its content in the directory for backups, encrypted with its key if it has one; named until their outcome is known. */
   backups: optional(

@@ -11,7 +11,7 @@ import type { Queryable, Tx } from '../kit/database/database.ts';
 import { json } from '../kit/database/schema.ts';
 import { enqueue } from '../kit/queue/queue.ts';
 import { checkQuota, lockQuota, timesWithin } from '../kit/quota/quota.ts';
-import { checkProperties, limits } from './image.ts';
+import { checkProperties, keyProperties, limits } from './image.ts';
 import { image as descriptor } from './resource.ts';
 import type { DiskFormat, Visibility } from './values.ts';
 
@@ -30,6 +30,8 @@ export interface NewCapture {
   visibility?: Visibility;
   protected?: boolean;
   properties: Record<string, string>;
+  /** That it is encrypted with: its own, made in the same transaction. Absent: it is in the clear. */
+  keyId?: string;
 }
 
 /** @throws CloudError `quota_exceeded`, `invalid`, `too_large` */
@@ -39,12 +41,13 @@ export async function beginCapture(tx: Tx, capture: NewCapture): Promise<void> {
     throw new CloudError('invalid', 'image_text_too_long', { what: 'name', maximum: limits.nameLength });
   }
   checkProperties(properties);
+  const said = { ...properties, ...(capture.keyId !== undefined && keyProperties(capture.keyId)) };
   await checkQuota(tx, projectId, descriptor.usage, { images: 1, image_bytes: 1 });
   await sql`with made as (
       insert into image (id, project_id, name, status, visibility, disk_format, container_format, min_disk_gib, min_memory_mib,
-        owner_properties, captured_from, captured_by, protected)
+        owner_properties, captured_from, captured_by, protected, key_id)
       values (${id}, ${projectId}, ${name}, 'saving', ${visibility}, ${diskFormat}, 'bare', ${capture.minDiskGib}, ${capture.minMemoryMib},
-        ${json(properties)}, ${from.id}, ${from.kind}, ${capture.protected ?? false})
+        ${json(said)}, ${from.id}, ${from.kind}, ${capture.protected ?? false}, ${capture.keyId ?? null})
       returning id)
     insert into image_location (image_id, host_id) select id, ${hostId} from made`.execute(tx);
 }

@@ -118,6 +118,22 @@ export function requireOwner(caller: Caller, image: Pick<ImageRow, 'id' | 'proje
   throw new CloudError('forbidden', 'image_operation_forbidden', { id: image.id, operation });
 }
 
+/** What an image of an encrypted volume says of its key, as Cinder writes it. Nobody believes it: `key_id` is the row's own. */
+export const keyProperties = (keyId: string): Record<string, string> => ({
+  cinder_encryption_key_id: keyId,
+  cinder_encryption_key_deletion_policy: 'on_image_deletion',
+});
+
+/** Properties that are of one image's file alone. */
+export const isKeyProperty = (name: string): boolean => Object.hasOwn(keyProperties(''), name);
+
+/** @throws CloudError `forbidden` where an encrypted image would no longer say that it is */
+export function requireKeyKept({ key_id }: Pick<ImageRow, 'key_id'>, changes: readonly ImageChange[]): void {
+  const kept = changes.find((change) => change.kind === 'property' && isKeyProperty(change.name));
+  if (key_id !== null && kept?.kind === 'property')
+    throw new CloudError('forbidden', 'image_property_reserved', { property: kept.name });
+}
+
 /** The row's columns after the changes. @throws CloudError `conflict`, `forbidden`, `invalid`, `too_large` */
 export function applyChanges(
   caller: Caller,

@@ -90,6 +90,8 @@ export class ImageImportService {
     const other = await findVisible(tx, caller, source.imageId).catch(() => undefined);
     if (!other) return `no image found with ID ${source.imageId}`;
     if (other.status !== 'active') return `image ${source.imageId} is not active: it is ${other.status}`;
+    // Its key is its own, and the bytes are worth nothing without it.
+    if (other.key_id !== null) return `image ${source.imageId} is encrypted, and only volumes are made of it`;
     const { disk_format, container_format } = other;
     const theirs = importedProperties(this.#protections.readable(caller, other.owner_properties));
     for (const name of Object.keys(theirs)) {

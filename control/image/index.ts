@@ -9,7 +9,7 @@ export {
 export { ImageController } from './controller.ts';
 export { ImageCopies } from './copies.ts';
 export { ImageDigests } from './digests.ts';
-export { fileFormat, type ImageAttributes, type ImageChange, limits, ownerOf } from './image.ts';
+export { fileFormat, type ImageAttributes, type ImageChange, isKeyProperty, limits, ownerOf } from './image.ts';
 export { ImageImporter } from './importer.ts';
 export { ImageImportService, taskLifeHours } from './imports.ts';
 export type { Comparison, ImageFilter, ImageListOptions, SortKey } from './list.ts';

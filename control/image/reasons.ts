@@ -15,6 +15,8 @@ export interface ImageReasons {
   image_not_active: { id: string; status: string };
   /** Its bytes are none of the formats, whatever its owner calls them. */
   image_not_a_disk: { id: string; format: string };
+  /** Its bytes are encrypted: only a volume is made of it. */
+  image_encrypted: { id: string };
   image_state_conflict: { status: string; wanted: string };
   image_protected: { id: string };
   image_deactivated: NoFields;

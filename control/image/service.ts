@@ -23,6 +23,7 @@ import {
   checkVisibility,
   type ImageAttributes,
   type ImageChange,
+  requireKeyKept,
   requireOwner,
 } from './image.ts';
 import { type ImageListOptions, listImages, visibleTo } from './list.ts';
@@ -102,9 +103,19 @@ export class ImageService {
 
   /**
    * The image that a server is to be made from.
-   * @throws CloudError `not_found`; `invalid` when it is not active, or its bytes are no disk
+   * @throws CloudError `not_found`; `invalid` when it is not active, its bytes are no disk, or encrypted
    */
   async findForServer(db: Queryable, caller: Caller, imageId: string): Promise<ImageRow> {
+    const image = await this.findForVolume(db, caller, imageId);
+    if (image.key_id !== null) throw new CloudError('invalid', 'image_encrypted', { id: image.id });
+    return image;
+  }
+
+  /**
+   * The image that a volume is to be made from; it may be encrypted.
+   * @throws CloudError `not_found`; `invalid` when it is not active, or its bytes are no disk
+   */
+  async findForVolume(db: Queryable, caller: Caller, imageId: string): Promise<ImageRow> {
     const image = await findVisible(db, caller, imageId);
     if (image.status !== 'active') {
       throw new CloudError('invalid', 'image_not_active', { id: image.id, status: image.status });
@@ -118,6 +129,7 @@ export class ImageService {
   /** All changes in order, or none. @throws CloudError `not_found`, `forbidden`, `conflict`, `invalid`, `too_large` */
   async update(caller: Caller, imageId: string, changes: readonly ImageChange[]): Promise<ImageRow> {
     const image = await this.#change(caller, imageId, 'modify_image', async (tx, image) => {
+      requireKeyKept(image, changes);
       this.#protections.requireChanges(caller, image, changes);
       const { owner_properties, owner, ...columns } = applyChanges(caller, image, changes);
       const set = {

@@ -31,6 +31,8 @@ export interface ImageTable {
   /** The server or volume of whose disk its host makes it, while it does. */
   captured_from: string | null;
   captured_by: Generated<'server' | 'volume'>;
+  /** Its file is encrypted with it (control/storage/volume-key): it was made of an encrypted volume. */
+  key_id: string | null;
   generation: Generated<number>;
   created_at: Timestamp;
   updated_at: Timestamp;

@@ -33,7 +33,7 @@ export interface StorageReasons {
     value: string;
   };
   /** What it is made of is encrypted in another way, or not at all. */
-  volume_encryption_differs: { type: string; of: 'volume' | 'snapshot' | 'backup' };
+  volume_encryption_differs: { type: string; of: 'volume' | 'snapshot' | 'backup' | 'image' };
   /** What can't be done with what is encrypted. */
   volume_encrypted: { id: string; call: 'upload' | 'transfer' | 'unmanage' };
   /** `id` is the project's. */

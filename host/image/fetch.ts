@@ -12,7 +12,7 @@ import type { ImageId } from '../../contract/ids.ts';
 import { abortable } from '../abortable.ts';
 import { HostFault } from '../host-error.ts';
 import type { HostLogger } from '../logger.ts';
-import { inspectImage } from './format.ts';
+import { type ImageContents, inspectImage } from './format.ts';
 import { bytesOfFile } from './formats/bytes.ts';
 import type { ImageConverter } from './inspect.ts';
 import { ImageRefused } from './qcow2.ts';
@@ -138,10 +138,13 @@ export class ImageFetcher {
         await rm(path, { force: true });
         throw new HostFault('image_damaged', `the bytes of image ${image.id} do not match its checksum`);
       }
-      const { virtualSizeBytes } = await this.#check(file, image);
+      const { virtualSizeBytes, encrypted } = await this.#check(file, image);
       await store.share(path);
       const { format, sizeBytes, sha256 } = image;
-      await store.adopt(image.id, path, { format, sizeBytes, virtualSizeBytes, sha256, md5: null, origin: 'copied' });
+      await store.adopt(image.id, path, {
+        ...{ format, sizeBytes, virtualSizeBytes, sha256, md5: null, origin: 'copied' },
+        ...(encrypted && { encrypted }),
+      });
     } finally {
       await file?.close();
       store.letGo(path);
@@ -175,9 +178,14 @@ export class ImageFetcher {
     return hash;
   }
 
-  async #check(file: FileHandle, image: DesiredImage): Promise<{ virtualSizeBytes: number | null }> {
+  async #check(file: FileHandle, image: DesiredImage): Promise<ImageContents> {
     try {
-      return await inspectImage(image.format, bytesOfFile(file, image.sizeBytes), this.#options);
+      // What control knows by its digest a host has taken in: one that is encrypted was made by that host.
+      const { maxVirtualBytes } = this.#options;
+      return await inspectImage(image.format, bytesOfFile(file, image.sizeBytes), {
+        maxVirtualBytes,
+        mayBeEncrypted: true,
+      });
     } catch (error) {
       if (error instanceof ImageRefused) throw new HostFault('image_refused', error.message, { permanent: true });
       throw error;

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { detectFormats, inspectImage } from './format.ts';
 import { bytesOfBuffer } from './formats/bytes.ts';
 import { judge } from './inspect.ts';
-import { ImageRefused, inspectQcow2 } from './qcow2.ts';
+import { ImageRefused, inspectQcow2, qcow2Overlay } from './qcow2.ts';
 import { qcow2Image, spoiled } from './testing.ts';
 
 const check = (declared: 'raw' | 'qcow2', file: Buffer, maxVirtualBytes = 2 ** 50) =>
@@ -84,14 +84,33 @@ test('no header, however damaged, does anything but be accepted or refused', () 
 test("qemu-img's opinion must agree", () => {
   const good = { format: 'qcow2', 'virtual-size': 1024, 'format-specific': { data: { corrupt: false } } };
   const disk = { driver: 'qcow2', offset: 0, sizeBytes: 100 } as const;
-  const opinion = (info: object, virtualSizeBytes = 1024) => judge({ ...good, ...info }, { disk, virtualSizeBytes });
+  const opinion = (info: object, virtualSizeBytes = 1024, encrypted = false) =>
+    judge({ ...good, ...info }, { disk, virtualSizeBytes, encrypted });
   opinion({});
   opinion({}, 1000);
   const specific = (data: object) => ({ 'format-specific': { data } });
   assert.throws(() => opinion({ format: 'vmdk' }), /vmdk, not qcow2/);
   assert.throws(() => opinion({ 'backing-filename': '/x' }), /backing file/);
   assert.throws(() => opinion({ encrypted: true }), /encrypted/);
+  opinion({ encrypted: true }, 1024, true);
+  assert.throws(() => opinion({}, 1024, true), /encrypted/);
   assert.throws(() => opinion(specific({ 'data-file': 'x' })), /external/);
   assert.throws(() => opinion(specific({ extents: [{}, {}] })), /several files/);
   assert.throws(() => opinion({ 'virtual-size': 2048 }), /ambiguous/);
+});
+
+test('an encrypted qcow2 is taken only where a host may have made it, and no other kind of encryption', () => {
+  const luks = { bytes: 65_536, pieces: [] };
+  const { fileBytes, pieces } = qcow2Overlay({ sizeBytes: 2 ** 20, backing: undefined, luks });
+  const file = Buffer.alloc(fileBytes);
+  for (const { offset, bytes } of pieces) bytes.copy(file, offset);
+  const inspect = (bytes: Buffer, mayBeEncrypted: boolean) => inspectQcow2(bytes, fileBytes, { mayBeEncrypted });
+  assert.throws(() => inspect(file, false), /encrypted/);
+  assert.equal(inspect(file, true).encrypted, true);
+  const aes = Buffer.from(file);
+  aes.writeUInt32BE(1, 32);
+  assert.throws(() => inspect(aes, true), /encrypted/);
+  const unsaid = Buffer.from(file);
+  unsaid.writeUInt32BE(0, 32);
+  assert.throws(() => inspect(unsaid, true), /encrypted/);
 });

@@ -30,6 +30,8 @@ export interface ImageContents {
   /** Size of the disk that a guest sees; null where the file is none of the formats. */
   virtualSizeBytes: number | null;
   disk: DiskInFile | null;
+  /** Absent: it is in the clear. */
+  encrypted?: true;
 }
 
 /** ISO 9660 and UDF call themselves so in the seventeenth sector of 2 KiB. */
@@ -78,6 +80,12 @@ async function formatsOf(bytes: ImageBytes): Promise<DetectedFormat[]> {
 /** What is raw to us may well be a file system of a disc, or an archive. */
 const rawToo: readonly DetectedFormat[] = ['iso', 'ova'];
 
+export interface InspectOptions {
+  maxVirtualBytes: number;
+  /** See inspectQcow2. */
+  mayBeEncrypted?: boolean;
+}
+
 /**
  * Holds a stored file against what its owner said that it is.
  * @throws ImageRefused with words for the caller
@@ -85,7 +93,7 @@ const rawToo: readonly DetectedFormat[] = ['iso', 'ova'];
 export async function inspectImage(
   declared: ImageFormat,
   bytes: ImageBytes,
-  options: { maxVirtualBytes: number },
+  options: InspectOptions,
 ): Promise<ImageContents> {
   const found = await formatsOf(bytes);
   if (found.length > 1) throw new ImageRefused(`the file is ambiguous: it fits ${found.join(' and ')}`);
@@ -93,7 +101,8 @@ export async function inspectImage(
   const fits = real === declared || (declared === 'raw' && rawToo.includes(real as DetectedFormat));
   if (!fits && real !== 'raw') throw new ImageRefused(`the file is ${real}, not ${declared} as declared`);
   if (!fits) return { virtualSizeBytes: null, disk: null };
-  const contents = declared === 'ova' ? await inspectOva(bytes) : await inspectDisk(declared, bytes, 0);
+  const contents =
+    declared === 'ova' ? await inspectOva(bytes) : await inspectDisk(declared, bytes, { offset: 0, ...options });
   if (contents.virtualSizeBytes > options.maxVirtualBytes) {
     throw new ImageRefused(
       `the virtual size of ${contents.virtualSizeBytes} bytes is above the limit of ${options.maxVirtualBytes}`,
@@ -114,17 +123,18 @@ async function inspectOva(bytes: ImageBytes): Promise<KnownContents> {
   if (format === undefined || !isDiskFormat(format)) {
     throw new ImageRefused(`the disk of the appliance is ${format ?? 'of no known format'}, which can't be used`);
   }
-  return inspectDisk(format, disk, offset);
+  return inspectDisk(format, disk, { offset });
 }
 
 async function inspectDisk(
   format: DiskFormat | 'raw' | 'iso',
   bytes: ImageBytes,
-  offset: number,
+  { offset, mayBeEncrypted = false }: { offset: number } & Pick<InspectOptions, 'mayBeEncrypted'>,
 ): Promise<KnownContents> {
   const { driver, inspect } = readers[format];
-  const { virtualSizeBytes } = await inspect(bytes);
-  return { virtualSizeBytes, disk: { driver, offset, sizeBytes: bytes.sizeBytes } };
+  const { virtualSizeBytes, encrypted } = await inspect(bytes, mayBeEncrypted);
+  const disk = { driver, offset, sizeBytes: bytes.sizeBytes };
+  return { virtualSizeBytes, disk, ...(encrypted && { encrypted }) };
 }
 
 const whole = async ({ sizeBytes }: ImageBytes) => ({ virtualSizeBytes: sizeBytes });
@@ -132,14 +142,18 @@ const whole = async ({ sizeBytes }: ImageBytes) => ({ virtualSizeBytes: sizeByte
 const readers: Readonly<
   Record<
     DiskFormat | 'raw' | 'iso',
-    { driver: DiskInFile['driver']; inspect(bytes: ImageBytes): Promise<{ virtualSizeBytes: number }> }
+    {
+      driver: DiskInFile['driver'];
+      inspect(bytes: ImageBytes, mayBeEncrypted: boolean): Promise<{ virtualSizeBytes: number; encrypted?: boolean }>;
+    }
   >
 > = {
   raw: { driver: 'raw', inspect: whole },
   iso: { driver: 'raw', inspect: whole },
   qcow2: {
     driver: 'qcow2',
-    inspect: async (bytes) => inspectQcow2(await bytes.read(0, qcow2HeadBytes), bytes.sizeBytes),
+    inspect: async (bytes, mayBeEncrypted) =>
+      inspectQcow2(await bytes.read(0, qcow2HeadBytes), bytes.sizeBytes, { mayBeEncrypted }),
   },
   vmdk: { driver: 'vmdk', inspect: inspectVmdk },
   vdi: { driver: 'vdi', inspect: inspectVdi },

@@ -15,6 +15,8 @@ export interface UntrustedDisk {
   path: string;
   disk: DiskInFile;
   virtualSizeBytes: number;
+  /** It has to be. Absent: it must not be. */
+  encrypted?: boolean;
 }
 
 /** A second opinion on a file that our own reader takes for good. @throws ImageRefused */
@@ -94,13 +96,17 @@ function source({ path, disk }: UntrustedDisk, { user }: { user: GuestUser | und
 /** Pure. @throws ImageRefused */
 export function judge(
   info: Record<string, unknown>,
-  { disk: { driver }, virtualSizeBytes }: Pick<UntrustedDisk, 'disk' | 'virtualSizeBytes'>,
+  {
+    disk: { driver },
+    virtualSizeBytes,
+    encrypted = false,
+  }: Pick<UntrustedDisk, 'disk' | 'virtualSizeBytes' | 'encrypted'>,
 ): void {
   if (info.format !== driver) throw new ImageRefused(`the file is ${info.format}, not ${driver} as declared`);
   if (info['backing-filename'] !== undefined || info['full-backing-filename'] !== undefined) {
     throw new ImageRefused('the image has a backing file; flatten it with qemu-img convert');
   }
-  if (info.encrypted === true) throw new ImageRefused('the image is encrypted');
+  if ((info.encrypted === true) !== encrypted) throw new ImageRefused('the image is encrypted');
   const specific = (info['format-specific'] as { data?: Record<string, unknown> } | undefined)?.data ?? {};
   if (specific['data-file'] !== undefined) throw new ImageRefused('the image keeps its data in an external file');
   if (specific.corrupt === true) throw new ImageRefused('the image is marked as corrupt');

@@ -26,13 +26,20 @@ export interface Qcow2Facts {
   version: 2 | 3;
   virtualSizeBytes: number;
   clusterBytes: number;
+  /** Its content is encrypted as LUKS does. */
+  encrypted: boolean;
 }
 
 /**
  * @param head the file's beginning, at least its first cluster if the file is that long
+ * @param options.mayBeEncrypted one that a host made; of what people bring nobody has a key
  * @throws ImageRefused saying what is wrong, safe for the caller
  */
-export function inspectQcow2(head: Buffer, fileBytes: number): Qcow2Facts {
+export function inspectQcow2(
+  head: Buffer,
+  fileBytes: number,
+  { mayBeEncrypted }: { mayBeEncrypted: boolean } = { mayBeEncrypted: false },
+): Qcow2Facts {
   if (head.length < 72 || !head.subarray(0, 4).equals(qcow2Magic)) throw new ImageRefused('the file is not qcow2');
   const version = head.readUInt32BE(4);
   if (version !== 2 && version !== 3) throw new ImageRefused(`qcow version ${version} is not supported, only 2 and 3`);
@@ -42,17 +49,19 @@ export function inspectQcow2(head: Buffer, fileBytes: number): Qcow2Facts {
   if (head.readBigUInt64BE(8) !== 0n || head.readUInt32BE(16) !== 0) {
     throw new ImageRefused('the image has a backing file; flatten it with qemu-img convert');
   }
-  if (head.readUInt32BE(32) !== 0) throw new ImageRefused('the image is encrypted');
+  const method = head.readUInt32BE(32);
+  const encrypted = mayBeEncrypted && version === 3 && method === luksMethod && luksPlaceOf(head) !== undefined;
+  if (method !== 0 && !encrypted) throw new ImageRefused('the image is encrypted');
   if (head.readUInt32BE(60) !== 0) {
     throw new ImageRefused('the image has internal snapshots; drop them with qemu-img convert');
   }
   let extendedL2 = false;
   let headerBytes = 72;
   if (version === 3) ({ extendedL2, headerBytes } = inspectVersion3(head));
-  inspectExtensions(head.subarray(0, clusterBytes), headerBytes);
+  inspectExtensions(head.subarray(0, clusterBytes), headerBytes, encrypted);
   const virtualSizeBytes = toNumber(head.readBigUInt64BE(24), 'virtual size');
   inspectTables(head, { fileBytes, clusterBytes, virtualSizeBytes, extendedL2 });
-  return { version, virtualSizeBytes, clusterBytes };
+  return { version, virtualSizeBytes, clusterBytes, encrypted };
 }
 
 function inspectVersion3(head: Buffer): { extendedL2: boolean; headerBytes: number } {
@@ -72,13 +81,13 @@ function inspectVersion3(head: Buffer): { extendedL2: boolean; headerBytes: numb
   return { extendedL2: (features & incompatible.extendedL2) !== 0n, headerBytes };
 }
 
-function inspectExtensions(cluster: Buffer, start: number): void {
+function inspectExtensions(cluster: Buffer, start: number, encrypted: boolean): void {
   for (let at = start; at + 8 <= cluster.length; ) {
     const type = cluster.readUInt32BE(at);
     const length = cluster.readUInt32BE(at + 4);
     if (type === extension.end) return;
     if (type === extension.dataFile) throw new ImageRefused('the image names an external data file');
-    if (type === extension.encryption) throw new ImageRefused('the image is encrypted');
+    if (type === extension.encryption && !encrypted) throw new ImageRefused('the image is encrypted');
     if (length > cluster.length - at - 8) throw new ImageRefused('a qcow2 header extension is longer than its cluster');
     at += 8 + Math.ceil(length / 8) * 8;
   }

@@ -29,6 +29,8 @@ export interface ImageFacts {
   md5: string | null;
   sha512?: string | null;
   origin: 'uploaded' | 'copied';
+  /** It was made of an encrypted volume, and no guest's disk builds on it: its content is copied into layers. Absent: it is in the clear. */
+  encrypted?: boolean;
 }
 
 /** What a guest's disk builds on. */

@@ -20,6 +20,8 @@ import { inspectFile, receiveImage, type UploadContext } from './upload.ts';
 export interface TakeOver {
   id: ImageId;
   format: ImageFormat;
+  /** It has to be. Absent: it must not be. */
+  encrypted?: boolean;
   /** @throws where it is wanted no more */
   stillWanted(): void;
 }
@@ -27,11 +29,12 @@ export interface TakeOver {
 /** The file is gone from its place, whatever comes of it. @throws HostFault */
 export async function takeOverImage(
   from: string,
-  { id, format, stillWanted }: TakeOver,
+  { id, format, encrypted, stillWanted }: TakeOver,
   context: UploadContext,
 ): Promise<CapturedImage> {
   const { store } = context;
   const path = await store.incoming(`upload-${randomUUID()}`);
+  const sealed = encrypted && { encrypted };
   try {
     await rename(from, path);
     await store.share(path);
@@ -41,14 +44,15 @@ export async function takeOverImage(
     flushed.catch(() => {}); // seen below
     if ((await isOpenElsewhere([{ path, open: 'write' }])) !== 'no') {
       const source = createReadStream(path, { highWaterMark: 2 ** 20 });
-      return await receiveImage(source, { id, format, maxBytes: Number.MAX_SAFE_INTEGER, sizeBytes }, context);
+      const options = { id, format, maxBytes: Number.MAX_SAFE_INTEGER, sizeBytes, ...sealed };
+      return await receiveImage(source, options, context);
     }
-    const virtualSizeBytes = await inspectFile({ path, file, sizeBytes }, { format }, context);
+    const virtualSizeBytes = await inspectFile({ path, file, sizeBytes }, { format, ...sealed }, context);
     await flushed;
     stillWanted();
     if (store.facts(id) && context.inUse(id)) throw new HostFault('conflict', `image ${id} is in use`);
     const unknown = { md5: null, sha256: null, sha512: null };
-    await store.adopt(id, path, { format, sizeBytes, virtualSizeBytes, ...unknown, origin: 'uploaded' });
+    await store.adopt(id, path, { format, sizeBytes, virtualSizeBytes, ...unknown, ...sealed, origin: 'uploaded' });
     return { sizeBytes, virtualSizeBytes };
   } catch (error) {
     throw error instanceof ImageRefused ? new HostFault('invalid', error.message, { permanent: true }) : error;

@@ -23,6 +23,8 @@ export interface UploadOptions {
   maxBytes: number;
   /** When the sender said so; a body of any other length is refused. */
   sizeBytes: number | undefined;
+  /** A host made it of an encrypted volume, and it has to be encrypted. Absent: it must not be. */
+  encrypted?: boolean;
 }
 
 export interface UploadContext {
@@ -99,12 +101,19 @@ async function takeIn(source: Readable, intake: Intake, options: UploadOptions):
 
 export async function inspectFile(
   { path, file, sizeBytes }: { path: string; file: FileHandle; sizeBytes: number },
-  { format }: Pick<UploadOptions, 'format'>,
+  { format, encrypted: wanted = false }: Pick<UploadOptions, 'format' | 'encrypted'>,
   { maxVirtualBytes, inspect }: UploadContext,
 ): Promise<number | null> {
-  const { virtualSizeBytes, disk } = await inspectImage(format, bytesOfFile(file, sizeBytes), { maxVirtualBytes });
+  const options = { maxVirtualBytes, mayBeEncrypted: wanted };
+  const {
+    virtualSizeBytes,
+    disk,
+    encrypted = false,
+  } = await inspectImage(format, bytesOfFile(file, sizeBytes), options);
+  if (encrypted !== wanted) throw new ImageRefused('the image is not encrypted');
   // Only what passed; and a raw file is never looked into by anybody else.
-  if (virtualSizeBytes !== null && disk && disk.driver !== 'raw') await inspect({ path, disk, virtualSizeBytes });
+  if (virtualSizeBytes !== null && disk && disk.driver !== 'raw')
+    await inspect({ path, disk, virtualSizeBytes, encrypted });
   return virtualSizeBytes;
 }
 
@@ -112,7 +121,7 @@ export async function inspectFile(
 async function keep(
   path: string,
   result: TakenImage,
-  { id, format }: Pick<UploadOptions, 'id' | 'format'>,
+  { id, format, encrypted }: Pick<UploadOptions, 'id' | 'format' | 'encrypted'>,
   context: UploadContext,
 ): Promise<void> {
   const known = context.store.facts(id);
@@ -120,7 +129,10 @@ async function keep(
   if (known && known.sha256 !== result.sha256 && context.inUse(id)) {
     throw new HostFault('conflict', `image ${id} is in use with other contents`);
   }
-  await context.store.adopt(id, path, { ...result, format, origin: 'uploaded' });
+  await context.store.adopt(id, path, {
+    ...{ ...result, format, origin: 'uploaded' },
+    ...(encrypted && { encrypted }),
+  });
 }
 
 /** A guest's disk may build on it: then the sweep removes it after the last one has gone. */

@@ -43,7 +43,7 @@ export interface LayerChain {
   /** What the top builds on, the nearest first. */
   lower: readonly ChainLink[];
   /** The image that the lowest of them builds on. */
-  base: (BaseFile & { imageId: ImageId }) | null;
+  base: (BaseFile & { imageId: ImageId; key?: ChainKey }) | null;
 }
 
 export interface ChainKey {
@@ -63,6 +63,8 @@ export interface ChainSources {
   iopsOf?(id: LayerId): number | undefined;
   /** With which its file is encrypted; undefined: it is in the clear. */
   keyOf?(id: LayerId): ChainKey | undefined;
+  /** With which the image is encrypted that the layer is made of; undefined: it is in the clear. */
+  imageKeyOf?(id: LayerId): ChainKey | undefined;
   /** Undefined: it lies in no cluster. */
   remoteLink?(id: LayerId): Promise<ChainLink> | undefined;
   /** Undefined: the image is not here, or not in a form that guests read. */
@@ -94,13 +96,14 @@ export async function readChain(layerId: LayerId, sources: ChainSources): Promis
     const iops = cache?.role === 'base' ? sources.iopsOf?.(next) : undefined;
     const more = { ...(cache && { cache }), ...(iops !== undefined && { iops }), ...(key && { key }) };
     links.push({ layerId: next, path: path!, sizeBytes: header.sizeBytes, ...more });
+    const imageKey: ChainKey | undefined = sources.imageKeyOf?.(next);
     const { buildsOn }: LayerHeader = header;
     next = buildsOn?.kind === 'layer' ? buildsOn.id : undefined;
     if (buildsOn?.kind !== 'image') continue;
     const file = sources.imageBase(buildsOn.id);
     if (!file)
       throw new HostFault('image_missing', `image ${buildsOn.id}, on which a volume builds, is not on this host`);
-    base = { ...file, imageId: buildsOn.id };
+    base = { ...file, imageId: buildsOn.id, ...(imageKey && { key: imageKey }) };
   }
   return { top: links[0]!, lower: links.slice(1), base };
 }
@@ -123,13 +126,13 @@ export async function headerAt(
 }
 
 /** Each of the keys that its parts are encrypted with. */
-export function keysOf({ top, lower }: LayerChain): ChainKey[] {
-  const keys = [top, ...lower].flatMap(({ key }) => key ?? []);
+export function keysOf({ top, lower, base }: LayerChain): ChainKey[] {
+  const keys = [top, ...lower, ...(base ? [base] : [])].flatMap(({ key }) => key ?? []);
   return [...new Map(keys.map((key) => [key.id, key])).values()];
 }
 
 /** The name of a secret that its QEMU has; never the secret. */
-export const encryption = ({ key }: Pick<ChainLink, 'key'>) =>
+export const encryption = ({ key }: { key?: ChainKey }) =>
   key && { encrypt: { format: 'luks', 'key-secret': keyObject(key.id) } };
 
 /** What its QEMU has to have before it can open the chain, as `object-add` takes it. @throws HostFault where one is not here */
@@ -163,6 +166,7 @@ export function lowerNodes(chain: LayerChain, spelling: Spelling = {}): BlockNod
     driver: base.format,
     ...named(baseNode),
     'read-only': true,
+    ...encryption(base),
     file: file(base.path),
     ...(base.format === 'qcow2' && { backing: null }),
   };

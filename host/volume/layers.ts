@@ -8,7 +8,7 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DesiredLayer, ObservedLayer, QuarantinedLayer } from '../../contract/host/index.ts';
-import type { ImageId, LayerId } from '../../contract/ids.ts';
+import type { ImageId, LayerId, VolumeKeyId } from '../../contract/ids.ts';
 import type { DesiredState } from '../desired/state.ts';
 import { isNoEntry } from '../files.ts';
 import { deletedMeanwhile } from '../image/deletions.ts';
@@ -95,11 +95,7 @@ export class Layers implements LayerOwner {
       this.#tasks.delete(id);
       this.#children.delete(id);
     }
-    const keyIds = [...state.layers.values()].flatMap(({ encryption, export: outside }) => [
-      ...(encryption ? [encryption.keyId] : []),
-      ...(outside ? [outside.secretId] : []),
-    ]);
-    this.#context.files.keys.keepOnly(new Set(keyIds));
+    this.#context.files.keys.keepOnly(new Set([...state.layers.values()].flatMap(keysNamedBy)));
     if (!before) this.#sweepIn(0);
   }
 
@@ -361,6 +357,12 @@ export class Layers implements LayerOwner {
     const id = suffix === undefined ? undefined : layerOfFileName(name.slice(0, -suffix.length));
     return id !== undefined && (this.#tasks.get(id)?.idle ?? true);
   }
+}
+
+/** All that the layer may need: its own, those of images that are made of it or that it is made of, that of a machine outside. */
+function keysNamedBy({ encryption, imageEncryption, captures = [], export: outside }: DesiredLayer): VolumeKeyId[] {
+  const keys = [encryption, imageEncryption, ...captures.map((each) => each.encryption)].flatMap((each) => each ?? []);
+  return [...keys.map(({ keyId }) => keyId), ...(outside ? [outside.secretId] : [])];
 }
 
 function usedCache({ id, fills }: LayerTask, desired: DesiredLayer | undefined): UsedCache | undefined {

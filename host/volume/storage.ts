@@ -77,7 +77,8 @@ export class Storage {
       basesOf: (id) => this.#basesOf(id),
       cacheOf: (id) => this.layers.desired(id)?.cache ?? undefined,
       iopsOf: (id) => this.pools.iopsPerVolume(this.layers.desired(id)?.pool ?? ''),
-      keyOf: (id) => this.#keyOf(id),
+      keyOf: (id) => this.#keyOf(id, 'encryption'),
+      imageKeyOf: (id) => this.#keyOf(id, 'imageEncryption'),
       largestOf: (id) => {
         const desired = this.layers.desired(id);
         return desired && largestOf(desired, this.#context.ledger);
@@ -167,8 +168,8 @@ export class Storage {
     return desired ? basesOf(desired, this.#context.ledger) : [];
   }
 
-  #keyOf(id: LayerId): ChainKey | undefined {
-    const keyId = this.layers.desired(id)?.encryption?.keyId;
+  #keyOf(id: LayerId, of: 'encryption' | 'imageEncryption'): ChainKey | undefined {
+    const keyId = this.layers.desired(id)?.[of]?.keyId;
     return keyId && { id: keyId, passphrase: this.files.keys.of(keyId) };
   }
 

@@ -7,7 +7,8 @@ import { readFileSync } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type LayerId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
+import type { DesiredImage, DesiredLayer } from '../../contract/host/index.ts';
+import { type ImageId, type LayerId, newId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
 import { luksPlaceOf } from '../../host/image/qcow2.ts';
 import { assertNowhere, expected, newKey, onDevice, pattern, readBack } from '../support/encrypted.ts';
 import type { GuestShell } from '../support/guest-shell.ts';
@@ -154,5 +155,72 @@ test(
     world.control.wantLayer({ ...damaged, generation: 2 });
     await world.control.untilLayer(id, 'damaged', ({ error }) => error?.code === 'layer_damaged');
     await until('nothing else to be hurt', () => world.control.observedLayers.get(missing)?.error?.code === 'key_lost');
+  },
+);
+
+test(
+  'an image of an encrypted volume is on no disk in the clear, has a key of its own, and becomes volumes with other keys',
+  volumeTests,
+  async (t) => {
+    const machine = await machineFor(t);
+    const { control, directory } = machine.world;
+    let host = await machine.host();
+    await machine.want({ image: await smallGuest(machine.world) });
+    const shell = await shellOf(t, machine);
+    const { passphrase: _, ...encryption } = newKey(machine);
+    const first = await makeLayer(machine.world, { encryption });
+    const volume = volumeOf(first);
+    await machine.want({ volumes: [volume] });
+    await shell.run(device('vdb') + onDevice('/dev/vdb', 0));
+    const second = await makeLayer(machine.world, { parentId: first, encryption });
+    await machine.want({ volumes: [{ ...volume, layerId: second }] });
+    await shell.run(onDevice('/dev/vdb', 100));
+
+    // Of what lies below the layer that the guest writes to, while it does; the key is told late, and the host dies meanwhile.
+    const { passphrase, ...own } = newKey(machine);
+    control.keys.delete(own.keyId);
+    const imageId = newId<ImageId>();
+    const layer = control.layers.find(({ id }) => id === first)!;
+    const captures = [{ imageId, format: 'qcow2' as const, encryption: own }];
+    control.wantLayer({ ...layer, generation: layer.generation + 1, captures });
+    await control.untilLayer(first, 'waiting for the key', ({ step }) => /waiting for control/.test(step ?? ''));
+    await host.stop();
+    control.keys.set(own.keyId, passphrase);
+    host = await machine.host();
+    const { captures: made } = await control.untilLayer(first, 'an image', (seen) => seen.captures?.length === 1);
+    assert.deepEqual([made![0]!.error, made![0]!.result?.virtualSizeBytes], [null, volumeBytes]);
+    assertNowhere(machine, pattern);
+    assertNowhere(machine, passphrase);
+    control.wantLayer({ ...layer, generation: layer.generation + 2 });
+    const file = join(directory, 'data/images/files', imageId);
+    const head = Buffer.alloc(4096);
+    await using image = await open(file, 'r');
+    await image.read(head, 0, head.length, 0);
+    assert.equal(head.readUInt32BE(32), 2, 'LUKS');
+
+    const { size: sizeBytes } = await image.stat();
+    const wanted: DesiredImage = { id: imageId, format: 'qcow2', sizeBytes, sha256: null, sources: [] };
+    const madeOf = (more: Partial<DesiredLayer>): LayerId => {
+      const id = newOrderedId<LayerId>();
+      control.wantLayer({
+        ...{ id, volumeId: newOrderedId<VolumeId>(), epoch: 1, generation: 1, presence: 'present', pool: 'local' },
+        ...{ sizeBytes: 2 * volumeBytes, parentId: null, image: wanted, readOnly: false, ...more },
+      });
+      return id;
+    };
+    const { passphrase: __, ...another } = newKey(machine);
+    const restored = madeOf({ encryption: another, imageEncryption: own });
+    await control.untilLayer(restored, 'made of it', ({ state }) => state === 'ready');
+    assertNowhere(machine, pattern);
+    const taken = volumeOf(restored, { sizeBytes: 2 * volumeBytes, slot: 2, device: '/dev/vdc' });
+    await machine.want({ volumes: [{ ...volume, layerId: second }, taken] });
+    assert.equal(await shell.run(device('vdc') + readBack('/dev/vdc', 0)), expected);
+    assert.notEqual(await shell.run(readBack('/dev/vdc', 100)), expected, 'as it was when the layer was frozen');
+
+    // The image is gone and its key with it: nobody makes anything of what it was, in the clear or not.
+    const lost = madeOf({ encryption: another });
+    await control.untilLayer(lost, 'refused', ({ error }) => /its key is gone/.test(error?.message ?? ''));
+    const clear = madeOf({});
+    await control.untilLayer(clear, 'refused', ({ error }) => error?.code === 'image_refused');
   },
 );

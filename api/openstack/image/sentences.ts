@@ -26,6 +26,8 @@ export const imageSentences: SentenceTable<ImageReasons> = {
   image_id_taken: ({ id }) => `Image ID ${id} already exists!`,
   image_not_active: ({ id, status }) => `Image ${id} is not active: it is ${status}.`,
   image_not_a_disk: ({ id, format }) => `Image ${id} is unacceptable: its content is not ${format}.`,
+  image_encrypted: ({ id }) =>
+    `Image ${id} is unacceptable: Direct booting of an image uploaded from an encrypted volume is unsupported.`,
   image_state_conflict: ({ status, wanted }) => `Image status transition from ${status} to ${wanted} is not allowed`,
   image_protected: ({ id }) => `Image ${id} is protected and cannot be deleted.`,
   image_deactivated: 'The requested image has been deactivated. Image data download is forbidden.',

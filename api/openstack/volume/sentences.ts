@@ -22,7 +22,7 @@ type Some = Partial<SentenceTable<CinderReasons>>;
 
 const encryptedCalls = {
   transfer: 'transferring encrypted volume is not supported',
-  upload: 'an image of it would hold its content in the clear, which this cloud does not make.',
+  upload: 'an image of it is encrypted too: its disk_format is qcow2.',
   unmanage: 'unmanaging encrypted volumes is not supported.',
 };
 
@@ -49,7 +49,9 @@ const volumeTypes = {
       ? `Invalid volume type: provider '${value}' of type ${name} is LUKS version 2, and QEMU, which encrypts volumes in this cloud, does version 1: its provider is luks.`
       : `Invalid volume type: volumes of type ${name} shall be encrypted with ${what} '${value}', which no host of this cloud does; they do provider luks, cipher aes-xts-plain64, key sizes 256 and 512, front-end.`,
   volume_encryption_differs: ({ type, of }) =>
-    `Invalid volume_type provided: ${type} (requested type is not compatible with how the ${of} is encrypted; either match source volume, or omit type argument).`,
+    of === 'image'
+      ? `Invalid volume_type provided: ${type} (the image is encrypted, and a volume of it is of an encrypted type).`
+      : `Invalid volume_type provided: ${type} (requested type is not compatible with how the ${of} is encrypted; either match source volume, or omit type argument).`,
   volume_encrypted: ({ id, call }) =>
     // Word for word what Cinder says.
     call === 'transfer'

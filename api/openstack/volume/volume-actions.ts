@@ -127,11 +127,11 @@ interface UploadWish {
 
 async function upload({ volumes, caller, id, version }: VolumeCall, argument: unknown) {
   const wish = argument as UploadWish;
-  const { image_name: name, disk_format: diskFormat = 'raw', visibility = 'private' } = wish;
+  const { image_name: name, disk_format: asked = 'raw', visibility = 'private' } = wish;
   const containerFormat = wish.container_format || 'bare';
   const [force, kept] = [v.toBoolean(wish.force ?? false), v.toBoolean(wish.protected ?? false)];
-  const { imageId, volume } = await volumes.upload(caller, id, {
-    ...{ name, diskFormat, containerFormat, force, visibility, protected: kept },
+  const { imageId, diskFormat, volume } = await volumes.upload(caller, id, {
+    ...{ name, diskFormat: asked, containerFormat, force, visibility, protected: kept },
   });
   return {
     'os-volume_upload_image': {

@@ -136,7 +136,7 @@ async function bootSource(
   if (known && !known.bootable) throw new CloudError('invalid', 'volume_not_bootable', { id: root.id! });
   if (known) return known;
   if (root.source !== 'image') return { properties: {}, minMemoryMib: 0 };
-  const image: BootImage = await images.findForServer(tx, caller, root.id! as ImageId);
+  const image: BootImage = await images.findForVolume(tx, caller, root.id! as ImageId);
   return { properties: image.owner_properties, minMemoryMib: image.min_memory_mib };
 }
 

@@ -45,12 +45,16 @@ export interface BootImage {
   min_disk_gib: number;
   min_memory_mib: number;
   owner_properties: Readonly<Record<string, string>>;
+  /** Not null: it is encrypted. */
+  key_id: string | null;
 }
 
 /** Part of ImageService (control/image). */
 export interface ServerImages {
   /** @throws CloudError when the image is hidden from the caller or not active */
   findForServer(db: Queryable, caller: Caller, imageId: string): Promise<BootImage>;
+  /** Also one that is encrypted: volumes are made of it. */
+  findForVolume(db: Queryable, caller: Caller, imageId: string): Promise<BootImage>;
   /** Also one without bytes. @throws CloudError `not_found` */
   show(caller: Caller, imageId: string): Promise<Pick<BootImage, 'owner_properties'>>;
 }

@@ -148,7 +148,7 @@ begin
   -- Of two that let go of it at once the second waits, and sees what the first did.
   perform from volume_key where id = old.key_id for update;
   delete from volume_key k where k.id = old.key_id and not exists (select from volume_layer l where l.key_id = k.id)
-    and not exists (select from backup b where b.key_id = k.id);
+    and not exists (select from backup b where b.key_id = k.id) and not exists (select from image i where i.key_id = k.id);
   return null;
 end $$;
 
@@ -752,6 +752,7 @@ CREATE TABLE public.image (
     captured_from uuid,
     foreign_owner text,
     captured_by text DEFAULT 'server'::text NOT NULL,
+    key_id uuid,
     CONSTRAINT image_captured_by_check CHECK ((captured_by = ANY (ARRAY['server'::text, 'volume'::text]))),
     CONSTRAINT image_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT image_owner CHECK (((project_id IS NULL) <> (foreign_owner IS NULL))),
@@ -2472,6 +2473,8 @@ CREATE INDEX image_copy_host ON public.image_copy USING btree (host_id);
 
 CREATE INDEX image_foreign_owner ON public.image USING btree (foreign_owner) WHERE (foreign_owner IS NOT NULL);
 
+CREATE INDEX image_key ON public.image USING btree (key_id) WHERE (key_id IS NOT NULL);
+
 CREATE INDEX image_location_host ON public.image_location USING btree (host_id);
 
 CREATE INDEX image_member_project ON public.image_member USING btree (project_id, image_id);
@@ -2796,6 +2799,8 @@ CREATE TRIGGER identity_provider_change AFTER INSERT OR DELETE OR UPDATE ON publ
 
 CREATE TRIGGER image_change AFTER INSERT OR DELETE OR UPDATE ON public.image FOR EACH ROW EXECUTE FUNCTION public.append_change('image');
 
+CREATE TRIGGER image_key_drop AFTER DELETE ON public.image FOR EACH ROW WHEN ((old.key_id IS NOT NULL)) EXECUTE FUNCTION public.drop_volume_key();
+
 CREATE TRIGGER image_member_change AFTER INSERT OR DELETE OR UPDATE ON public.image_member FOR EACH ROW EXECUTE FUNCTION public.append_change('image_member', 'image_id');
 
 CREATE TRIGGER key_pair_change AFTER INSERT OR DELETE OR UPDATE ON public.key_pair FOR EACH ROW EXECUTE FUNCTION public.append_change('key_pair');
@@ -3087,6 +3092,9 @@ ALTER TABLE ONLY public.image_copy
 
 ALTER TABLE ONLY public.image_copy
     ADD CONSTRAINT image_copy_image_id_fkey FOREIGN KEY (image_id) REFERENCES public.image(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.image
+    ADD CONSTRAINT image_key_id_fkey FOREIGN KEY (key_id) REFERENCES public.volume_key(id);
 
 ALTER TABLE ONLY public.image_location
     ADD CONSTRAINT image_location_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);

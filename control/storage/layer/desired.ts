@@ -110,6 +110,7 @@ function documentOf(row: Row): DesiredLayer {
   return {
     ...{ id, volumeId: row.volume_id, epoch, generation, presence: 'present' },
     ...{ pool: row.pool, sizeBytes: row.size_bytes, parentId: row.parent_id, image: imageOf(row) },
+    ...(row.image?.encryption && { imageEncryption: row.image.encryption }),
     ...encryptionOf(row),
     ...(row.desired_source && sourceOf(row.desired_source)),
     ...(row.cache_role && { cache: cacheOf(row, row.cache_role) }),
@@ -143,7 +144,10 @@ function sourceOf(source: LayerSource | ManagedSource): Pick<DesiredLayer, 'sour
   const { backup_id, name, sha256, encrypted } = source;
   return { source: { backupId: backup_id as BackupId, name, sha256, ...(encrypted && { encrypted }) } };
 }
-const captureOf = ({ image_id, format }: LayerCapture) => ({ imageId: image_id as ImageId, format });
+const captureOf = ({ image_id, format, encryption }: LayerCapture) => ({
+  ...{ imageId: image_id as ImageId, format },
+  ...(encryption && { encryption }),
+});
 const backupOf = ({ id, name, parent_name: parentName, managed }: LayerBackup) => ({
   ...{ id: id as BackupId, name, parentName },
   ...(managed && { managed }),

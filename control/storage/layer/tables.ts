@@ -1,6 +1,12 @@
 /** The layer's table as Kysely sees it; the columns' meaning stands in migrations 0302, 0310, 0313, 0440, 0450 and 0560. */
 import type { Generated, Selectable } from 'kysely';
-import type { DesiredLayer, ImageFormat, ObservedExport, ObservedLayer } from '../../../contract/host/index.ts';
+import type {
+  DesiredLayer,
+  ImageFormat,
+  LayerEncryption,
+  ObservedExport,
+  ObservedLayer,
+} from '../../../contract/host/index.ts';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
 
 /** What hosts report, see contract/host/layer.ts; none: nothing yet. */
@@ -11,6 +17,8 @@ export interface LayerImage {
   format: ImageFormat;
   size_bytes: number;
   sha256: string | null;
+  /** With the image's own key. Absent: it is in the clear. */
+  encryption?: LayerEncryption;
 }
 
 export interface LayerSource {
@@ -29,6 +37,8 @@ export interface ManagedSource {
 export interface LayerCapture {
   image_id: string;
   format: NonNullable<DesiredLayer['captures']>[number]['format'];
+  /** With the image's own key. Absent: it is in the clear. */
+  encryption?: LayerEncryption;
 }
 
 export interface LayerBackup {

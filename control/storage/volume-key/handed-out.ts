@@ -1,7 +1,7 @@
 /**
  * Keys for the hosts that open layers with them. A key is made when it is first asked for, by whichever of several control processes is
  * asked: the row decides. Sealed at rest (identity/sealing.ts); in the clear it exists here for the time of one answer, and goes out on the
- * host's own stream alone, to a host that has a layer with it.
+ * host's own stream alone, to a host that has a layer or an image with it, or makes a layer of such an image.
  *
  * The database has the only copy: with it, or with the keys that seal it, all that is encrypted is lost. If the process dies a key
  * has been made or not; nobody has used one whose row does not say so.
@@ -40,9 +40,13 @@ export async function handOut(
   if (ids.length === 0) return [];
   const { rows } = await sql<KeyRow>`select k.id, k.sealed,
       exists (select from volume_layer l where l.key_id = k.id and l.observed_size_bytes > 0)
-        or exists (select from backup b where b.key_id = k.id and b.ready_at is not null) as used
+        or exists (select from backup b where b.key_id = k.id and b.ready_at is not null)
+        or exists (select from image i where i.key_id = k.id and i.captured_from is null) as used
     from volume_key k where ${isOneOf(sql`k.id`, ids)}
-      and exists (select from volume_layer l where l.key_id = k.id and l.host_id = ${hostId})`.execute(
+      and (exists (select from volume_layer l where l.key_id = k.id and l.host_id = ${hostId})
+        or exists (select from image i where i.key_id = k.id
+          and (exists (select from image_location p where p.image_id = i.id and p.host_id = ${hostId})
+            or exists (select from volume_layer l where l.image_id = i.id and l.host_id = ${hostId}))))`.execute(
     deps.database.query,
   );
   const known = new Map(rows.map((row) => [row.id, row]));

@@ -7,7 +7,7 @@ import type { Queryable, Tx } from '../../kit/database/database.ts';
 /** How a volume is encrypted, whatever its key is. */
 export type VolumeEncryption = Omit<LayerEncryption, 'keyId'>;
 
-/** A key for the layers of one volume. It goes with the last of them; so that layer has to be inserted in the same transaction. */
+/** A key for the layers of one volume, or for an image. It goes with the last of them; so that row has to be inserted in the same transaction. */
 export async function insertKey(tx: Tx, { cipher, keySizeBits }: VolumeEncryption): Promise<VolumeKeyId> {
   const id = newId<VolumeKeyId>();
   await sql`insert into volume_key (id, cipher, key_size_bits) values (${id}, ${cipher}, ${keySizeBits})`.execute(tx);

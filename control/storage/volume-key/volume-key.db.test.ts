@@ -9,6 +9,7 @@ import { testSealer } from '../../identity/testing.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import { hostedLayers } from '../layer/index.ts';
 import { silentLog, type VolumeCloud, volumeCloud } from '../volume/testing.ts';
+import type { UploadWish } from '../volume/upload.ts';
 import { TypeEncryptionService, VolumeTypeService } from '../volume-type/index.ts';
 
 let db: TestDatabase;
@@ -63,6 +64,70 @@ test('a key is made when the host of its layers first asks, told to no other, an
   assert.deepEqual(await rows(), []);
 });
 
+const upload: UploadWish = {
+  ...{ name: 'x', diskFormat: 'raw', containerFormat: 'bare' },
+  ...{ force: true, visibility: 'private', protected: false },
+};
+
+test('an image of an encrypted volume has a key of its own, volumes of it too, and its key goes with it', async () => {
+  const volume = await cloud.made({ type: 'sealed' });
+  const volumeKey = await keyOf(volume.id);
+  const { imageId, diskFormat } = await cloud.volumes.upload(cloud.member, volume.id, upload);
+  assert.equal(diskFormat, 'qcow2');
+  const document = async (id: string) =>
+    (await side().desiredLayers(db.database.query, { layerIds: [id as LayerId] }))[0]!.layer;
+  const [wanted] = (await document(volume.layer_id!)).captures!;
+  const { keyId } = wanted!.encryption!;
+  assert.notEqual(keyId, volumeKey);
+  assert.deepEqual(wanted, {
+    ...{ imageId, format: 'qcow2' },
+    encryption: { keyId, cipher: 'aes-xts-plain64', keySizeBits: 256 },
+  });
+  const { passphrase } = await told(keyId);
+  assert.match(passphrase ?? '', /^[0-9a-f]{64}$/);
+  assert.equal((await told(keyId, newId<HostId>())).passphrase, null, 'told to the image’s host alone');
+  await cloud.report();
+  await cloud.settle();
+
+  const image = await cloud.images.show(cloud.member, imageId);
+  assert.deepEqual([image.status, image.disk_format], ['active', 'qcow2']);
+  assert.deepEqual(image.owner_properties, {
+    cinder_encryption_key_id: keyId,
+    cinder_encryption_key_deletion_policy: 'on_image_deletion',
+  });
+  const forged = [{ kind: 'property', verb: 'remove', name: 'cinder_encryption_key_id' }] as const;
+  await assert.rejects(cloud.images.update(cloud.member, imageId, forged), { reason: 'image_property_reserved' });
+  await assert.rejects(cloud.images.findForServer(db.database.query, cloud.member, imageId), {
+    reason: 'image_encrypted',
+  });
+  const plain = await cloud.made();
+  await assert.rejects(cloud.made({ imageId }), {
+    reason: 'volume_encryption_differs',
+    fields: { type: plain.type_name, of: 'image' },
+  });
+  await assert.rejects(cloud.volumes.reimage(cloud.admin, plain.id, { imageId, reserved: false }), {
+    reason: 'volume_encryption_differs',
+  });
+
+  await cloud.volumes.delete(cloud.member, volume.id, { cascade: false, force: false });
+  await obeyed();
+  const made = await cloud.made({ imageId, type: 'sealed' });
+  const { image: below, imageEncryption, encryption } = await document(made.layer_id!);
+  assert.deepEqual([below!.id, imageEncryption!.keyId, (await told(keyId)).passphrase], [imageId, keyId, passphrase]);
+  assert.ok(encryption!.keyId !== keyId && encryption!.keyId !== volumeKey, 'a key of its own');
+  assert.equal(Object.hasOwn(made.image_metadata!, 'cinder_encryption_key_id'), false);
+  await cloud.volumes.reimage(cloud.admin, made.id, { imageId, reserved: false });
+  const again = await cloud.volumes.get(cloud.member, made.id);
+  assert.equal((await document(again.layer_id!)).imageEncryption!.keyId, keyId);
+
+  await cloud.images.delete(cloud.member, imageId);
+  await sql`delete from image where id = ${imageId}`.execute(db.database.query);
+  assert.ok(!(await rows()).some(({ id }) => id === keyId));
+  assert.equal((await told(keyId)).passphrase, null);
+  await cloud.volumes.delete(cloud.admin, made.id, { cascade: false, force: true });
+  await cloud.settle();
+});
+
 /** Its host has removed what shall not be. */
 async function obeyed(): Promise<void> {
   for (let n = 0; n < 4; n++) {
@@ -102,15 +167,8 @@ test('what no host can do is refused by name, and nothing is made of it in the c
   await assert.rejects(cloned(plain.id, 'sealed'), { reason: 'volume_encryption_differs' });
   const clear = (await cloud.volumes.get(cloud.member, plain.id)).type_name;
   await assert.rejects(cloned(sealed.id, clear), { reason: 'volume_encryption_differs' });
-  const upload = {
-    name: 'x',
-    diskFormat: 'raw',
-    containerFormat: 'bare',
-    force: true,
-    visibility: 'private',
-    protected: false,
-  } as const;
-  await assert.rejects(cloud.volumes.upload(cloud.member, sealed.id, upload), { reason: 'volume_encrypted' });
+  const vmdk = cloud.volumes.upload(cloud.member, sealed.id, { ...upload, diskFormat: 'vmdk' });
+  await assert.rejects(vmdk, { reason: 'volume_encrypted' });
   await assert.rejects(cloud.volumes.retype(cloud.member, plain.id, { type: 'sealed', policy: 'never' }), {
     reason: 'volume_type_unfit',
   });

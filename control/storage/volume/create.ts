@@ -7,7 +7,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
-import { type ImageId, type LayerId, newId, newOrderedId, type VolumeId } from '../../../contract/ids.ts';
+import {
+  type ImageId,
+  type LayerId,
+  newId,
+  newOrderedId,
+  type VolumeId,
+  type VolumeKeyId,
+} from '../../../contract/ids.ts';
 import { fileFormat } from '../../image/index.ts';
 import { actorOf, type Caller, requireProjectMember } from '../../kit/caller.ts';
 import {
@@ -37,12 +44,13 @@ import { faultOf, gibBytes, type ImageFacts, imageMetadataOf, type ListedVolume,
 export interface VolumeImage extends ImageFacts {
   virtual_size_bytes: number | null;
   sha256: string | null;
+  key_id: string | null;
 }
 
 /** Part of ImageService (control/image). */
 export interface VolumeImages {
   /** @throws CloudError when the image is hidden from the caller or not active */
-  findForServer(db: Queryable, caller: Caller, imageId: string): Promise<VolumeImage>;
+  findForVolume(db: Queryable, caller: Caller, imageId: string): Promise<VolumeImage>;
 }
 
 export interface VolumeWish extends SourceWish, PlaceWish {
@@ -146,7 +154,7 @@ async function decide(
   requireOneSource(wish);
   const [source, image, asked, limited, hints] = await Promise.all([
     findSource(tx, caller, wish),
-    wish.imageId === null ? null : deps.images.findForServer(tx, caller, wish.imageId),
+    wish.imageId === null ? null : deps.images.findForVolume(tx, caller, wish.imageId),
     typeOf(tx, projectId, wish.type),
     typesAreLimited(tx),
     readHints(tx, projectId, wish),
@@ -157,7 +165,7 @@ async function decide(
   requireZone(wish, hints, source);
   if (wish.groupId !== null) await requireGroup(tx, caller, { ...wish, groupId: wish.groupId, typeId: type.id });
   const [encryption] = await Promise.all([
-    encryptionFor(tx, type, { source, restored: wish.restored }),
+    encryptionFor(tx, type, { source, image, restored: wish.restored }),
     requireMakeable(type),
     requireVolumeQuota(tx, projectId, { volumes: 1, gigabytes: sizeGib, each: sizeGib }),
     limited ? requireTypeQuota(tx, projectId, type, { volumes: 1, gigabytes: sizeGib }) : undefined,
@@ -214,10 +222,11 @@ async function place(tx: Tx, all: Ingredients): Promise<Decided> {
     desired_task: pool ? taskOf(wish) : null,
   };
   const keyId = pool && encryption ? await insertKey(tx, encryption) : sourceKey;
+  const madeOf = image && (await imageBase(tx, image));
   const layers =
     pool && layerId
       ? insertFirstLayer(tx, {
-          ...{ volumeId: id, layerId, pool, cached: cachePool !== null, sizeGib, source, image, keyId, wish },
+          ...{ volumeId: id, layerId, pool, cached: cachePool !== null, sizeGib, source, image: madeOf, keyId, wish },
         })
       : undefined;
   // What it builds on may be gone: that is known before anything else is said.
@@ -265,25 +274,30 @@ async function insertFirstLayer(
     cached: boolean;
     sizeGib: number;
     keyId: string | null;
-  } & Pick<Ingredients, 'source' | 'image' | 'wish'>,
+    image: NewLayer['base'];
+  } & Pick<Ingredients, 'source' | 'wish'>,
 ): Promise<void> {
   const { volumeId, layerId: id, pool, cached, sizeGib, source, image, keyId, wish } = layer;
   const parentId = source?.kind === 'volume' ? (await freezeTop(tx, source)).frozen : source?.layer_id;
-  const base = parentId ? { parentId } : image ? imageBase(image) : null;
+  const base = parentId ? { parentId } : image;
   const cache = cached && { cache: { role: 'base', fullBytes: null } as const };
   const from = wish.restored?.source ?? (wish.managed && { managed: wish.managed.name });
   const content = from && { source: from };
   await insertLayer(tx, { id, volumeId, pool, sizeBytes: sizeGib * gibBytes, base, keyId, ...cache, ...content });
 }
 
-export const imageBase = (image: VolumeImage): NonNullable<NewLayer['base']> => ({
-  imageId: image.id as ImageId,
-  image: {
-    format: fileFormat({ ...image, disk_format: image.disk_format! }),
-    size_bytes: image.size_bytes ?? 0,
-    sha256: image.sha256,
-  },
-});
+export async function imageBase(tx: Tx, image: VolumeImage): Promise<NonNullable<NewLayer['base']>> {
+  const keyId = image.key_id as VolumeKeyId | null;
+  const encryption = keyId === null ? undefined : await encryptionWith(tx, keyId);
+  return {
+    imageId: image.id as ImageId,
+    image: {
+      format: fileFormat({ ...image, disk_format: image.disk_format! }),
+      ...{ size_bytes: image.size_bytes ?? 0, sha256: image.sha256 },
+      ...(keyId !== null && encryption && { encryption: { keyId, ...encryption } }),
+    },
+  };
+}
 
 type NewVolume = Pick<
   VolumeRow,
@@ -329,15 +343,17 @@ function requireOneSource(wish: VolumeWish): void {
 }
 
 /**
- * How the new volume is encrypted with a key of its own. What is made of an encrypted one has the key of that.
- * @throws CloudError `invalid` where no host does it so; where its source is encrypted in another way, as Cinder
+ * How the new volume is encrypted with a key of its own. What is made of an encrypted volume has the key of that; of an encrypted image it is a copy.
+ * @throws CloudError `invalid` where no host does it so; where its source is encrypted in another way, as Cinder; where its image is, and it would not be
  */
 async function encryptionFor(
   tx: Tx,
   type: VolumeTypeRow,
-  { source, restored }: { source: VolumeSource | null; restored: RestoredContent | undefined },
+  of: Pick<Ingredients, 'source' | 'image'> & { restored: RestoredContent | undefined },
 ): Promise<VolumeEncryption | undefined> {
+  const { source, image, restored } = of;
   const encryption = await servedEncryption(tx, type);
+  if (!encryption && image) requireClear(image, type.name);
   const from = source ?? sealedBackup({ restored });
   if (!from) return encryption;
   const present = from.key_id === null ? undefined : await encryptionWith(tx, from.key_id);
@@ -345,6 +361,11 @@ async function encryptionFor(
     throw new CloudError('invalid', 'volume_encryption_differs', { type: type.name, of: from.kind });
   }
   return undefined;
+}
+
+/** Whose type is in the clear is made of no encrypted image: nobody would see that what was sealed is no more. @throws CloudError `invalid` */
+export function requireClear({ key_id }: Pick<VolumeImage, 'key_id'>, type: string): void {
+  if (key_id !== null) throw new CloudError('invalid', 'volume_encryption_differs', { type, of: 'image' });
 }
 
 /** Undefined where there is none, or one in the clear, of which a volume may be encrypted in any way. */

@@ -11,7 +11,7 @@ import { tellServers } from '../attachment/index.ts';
 import { isOwed } from '../cache/index.ts';
 import { insertLayer, type LayerBase, releaseLayers } from '../layer/index.ts';
 import { type ActDependencies, begin, onLockedVolume } from './act.ts';
-import { createFromImageDeadlineMs, imageBase } from './create.ts';
+import { createFromImageDeadlineMs, imageBase, requireClear } from './create.ts';
 import { requireImageFits } from './sizes.ts';
 import { snapshotStatusSql } from './snapshot-states-sql.ts';
 import { volumeStatus } from './states.ts';
@@ -75,9 +75,10 @@ export async function reimageVolume(
 ): Promise<void> {
   await onLockedVolume(deps, caller, id, 'write an image to a volume', async (tx, volume) => {
     requireStatus(volume, 'reimage', reserved ? ['available', 'error', 'reserved'] : ['available', 'error']);
-    const image = await deps.images.findForServer(tx, caller, imageId);
+    const image = await deps.images.findForVolume(tx, caller, imageId);
     requireImageFits(image, volume.size_gib);
-    const generation = await replaceTop(tx, volume, imageBase(image), {
+    if (volume.key_id === null) requireClear(image, volume.type_name);
+    const generation = await replaceTop(tx, volume, await imageBase(tx, image), {
       ...{ task: { kind: 'reimage', image_id: image.id as ImageId }, fault: null, bootable: true },
       imageMetadata: imageMetadataOf(image),
     });

@@ -31,6 +31,7 @@ export interface VolumeCloud {
   hostId: HostId;
   poolId: string;
   imageId: ImageId;
+  images: ImageService;
   volumes: VolumeService;
   snapshots: SnapshotService;
   controller: VolumeController;
@@ -84,7 +85,7 @@ export async function volumeCloud(database: Database): Promise<VolumeCloud> {
       },
     });
   const cloud: VolumeCloud = {
-    ...{ database, projectId, hostId, poolId, imageId, volumes, dyingController },
+    ...{ database, projectId, hostId, poolId, imageId, images, volumes, dyingController },
     ...{ member: callerOf(projectId), admin: callerOf(projectId, ['admin', 'manager', 'member', 'reader']) },
     snapshots: new SnapshotService(deps),
     controller: new VolumeController(deps),

@@ -4,12 +4,13 @@
  */
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
-import type { CapturedImage } from '../../../contract/host/index.ts';
+import type { CapturedImage, LayerEncryption } from '../../../contract/host/index.ts';
 import { type ImageId, newId, type VolumeId } from '../../../contract/ids.ts';
 import { beginCapture, type DiskFormat, failCapture, finishCapture } from '../../image/index.ts';
 import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { addCapture, endCapture, type LayerCapture, releaseLayers } from '../layer/index.ts';
+import { encryptionWith, insertKey } from '../volume-key/index.ts';
 import { type ActDependencies, begin, onLockedVolume } from './act.ts';
 import { freezeTop } from './freeze.ts';
 import { changeVolume } from './store.ts';
@@ -28,6 +29,7 @@ export interface UploadWish {
 
 export interface Uploaded {
   imageId: ImageId;
+  diskFormat: string;
   /** As it was when the upload began. */
   volume: ListedVolume;
 }
@@ -35,7 +37,10 @@ export interface Uploaded {
 const servedFormats: ReadonlySet<string> = new Set(['raw', 'qcow2', 'vmdk', 'vdi', 'vhd', 'vhdx']);
 const uploadDeadlineMs = 6 * 3600_000;
 
-/** @throws CloudError `not_found`, `forbidden`, `invalid`, `quota_exceeded` */
+/**
+ * The image of an encrypted volume is encrypted, with a key of its own that goes with the image.
+ * @throws CloudError `not_found`, `forbidden`, `invalid`, `quota_exceeded`
+ */
 export async function uploadVolume(
   deps: ActDependencies,
   caller: Caller,
@@ -45,14 +50,15 @@ export async function uploadVolume(
   const imageId = newId<ImageId>();
   const volume = await onLockedVolume(deps, caller, id, 'make an image of a volume', async (tx, volume) => {
     if (wish.visibility === 'public') requireAdmin(caller, 'make a public image of a volume');
-    const { diskFormat: format, containerFormat: container } = wish;
+    const { containerFormat: container } = wish;
+    const format = imageFormat(volume, wish.diskFormat);
     if (!servedFormats.has(format) || container !== 'bare') {
       throw new CloudError('invalid', 'volume_image_format_unserved', { format, container });
     }
-    if (volume.key_id !== null) throw new CloudError('invalid', 'volume_encrypted', { id, call: 'upload' });
     const status = requireStatus(volume, 'upload', wish.force ? ['available', 'in-use'] : ['available']);
     if (volume.layer_id === null || volume.host_id === null) throw new Error('an available volume has no layer');
     const layerId = status === 'in-use' ? (await freezeTop(tx, volume)).frozen : volume.layer_id;
+    const encryption = volume.key_id === null ? undefined : await ownEncryption(tx, volume.key_id);
     await beginCapture(tx, {
       ...{
         id: imageId,
@@ -62,8 +68,12 @@ export async function uploadVolume(
       ...{ hostId: volume.host_id, name: wish.name, minDiskGib: 0, minMemoryMib: 0 },
       ...{ diskFormat: format as DiskFormat, visibility: wish.visibility, protected: wish.protected },
       properties: inherited(volume.image_metadata ?? {}),
+      ...(encryption && { keyId: encryption.keyId }),
     });
-    await addCapture(tx, layerId, { image_id: imageId, format: format as LayerCapture['format'] });
+    await addCapture(tx, layerId, {
+      ...{ image_id: imageId, format: format as LayerCapture['format'] },
+      ...(encryption && { encryption }),
+    });
     const task: VolumeTask = { kind: 'upload', image_id: imageId, layer_id: layerId };
     const generation = await changeVolume(tx, id, { task });
     await begin(tx, actorOf(caller), volume, {
@@ -72,7 +82,23 @@ export async function uploadVolume(
     return volume;
   });
   deps.log.info({ requestId: caller.requestId, volumeId: id, imageId }, 'volume upload accepted');
-  return { imageId, volume };
+  return { imageId, diskFormat: imageFormat(volume, wish.diskFormat), volume };
+}
+
+/**
+ * Of an encrypted volume a qcow2, which QEMU encrypts within, also where a raw file was asked for, as clients do that say nothing.
+ * @throws CloudError `invalid` for any other
+ */
+export function imageFormat({ id, key_id }: Pick<ListedVolume, 'id' | 'key_id'>, asked: string): string {
+  if (key_id === null) return asked;
+  if (asked === 'raw' || asked === 'qcow2') return 'qcow2';
+  throw new CloudError('invalid', 'volume_encrypted', { id, call: 'upload' });
+}
+
+/** As the volume's, with a key of the image's own: who is given the image has no key of the volume, and the other way round. */
+async function ownEncryption(tx: Tx, keyId: string): Promise<LayerEncryption> {
+  const encryption = (await encryptionWith(tx, keyId))!;
+  return { keyId: await insertKey(tx, encryption), ...encryption };
 }
 
 /** Of what the volume keeps of its image: Glance's own columns, and what is only ours, are not the new one's properties. */

@@ -1,7 +1,7 @@
 /** A volume: its row, what is shown of it, and its sizes. What follows from the row is in states.ts. Pure. */
 import type { Selectable } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
-import type { DiskFormat } from '../../image/index.ts';
+import { type DiskFormat, isKeyProperty } from '../../image/index.ts';
 import type { VolumeVerb } from './reasons.ts';
 import { type AttachmentState, type VolumeState, volumeStatus } from './states.ts';
 import type { VolumeStatus } from './statuses.ts';
@@ -104,7 +104,7 @@ export interface ImageFacts {
 /** Cinder's: what it copies of an image to a volume made from it. */
 export function imageMetadataOf(image: ImageFacts): Record<string, string> {
   return {
-    ...image.owner_properties,
+    ...Object.fromEntries(Object.entries(image.owner_properties).filter(([name]) => !isKeyProperty(name))),
     signature_verified: 'False',
     image_id: image.id,
     image_name: image.name ?? '',

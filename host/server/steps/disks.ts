@@ -99,7 +99,15 @@ export async function imageFor(
   signal: AbortSignal,
 ): Promise<{ facts: ImageFacts; base: BaseFile }> {
   const { fetcher, images } = task.context;
-  const found = async () => ({ facts: await fetcher.ensure(image, signal), base: images.base(image.id)! });
+  const found = async () => {
+    const facts = await fetcher.ensure(image, signal);
+    // Control refuses it before.
+    if (facts.encrypted)
+      throw new HostFault('image_refused', 'the image is encrypted, and only volumes are made of it', {
+        permanent: true,
+      });
+    return { facts, base: images.base(image.id)! };
+  };
   if (images.base(image.id)) return found();
   task.say('fetching the image');
   const timer = setInterval(() => task.say(fetcher.progress(image) ?? 'fetching the image'), 1000);

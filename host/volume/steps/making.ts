@@ -62,7 +62,7 @@ const awaitDigestMs = 30_000;
 export async function imageFor(
   task: LayerTask,
   image: DesiredImage,
-  { sizeBytes }: DesiredLayer,
+  { sizeBytes, imageEncryption }: DesiredLayer,
 ): Promise<'raw' | 'qcow2' | undefined> {
   const { images, fetcher } = task.context;
   if (image.sha256 === null && !images.facts(image.id)) {
@@ -81,7 +81,11 @@ export async function imageFor(
     }
     base = images.base(image.id)!;
   }
-  const { virtualSizeBytes } = images.facts(image.id)!;
+  const { virtualSizeBytes, encrypted = false } = images.facts(image.id)!;
+  if (encrypted !== (imageEncryption !== undefined)) {
+    const message = encrypted ? 'the image is encrypted, and its key is gone' : 'the image is not encrypted';
+    throw new HostFault('image_refused', message, { permanent: true });
+  }
   if (virtualSizeBytes === null) throw new HostFault('image_refused', 'the image is no disk', { permanent: true });
   if (virtualSizeBytes > sizeBytes) {
     const message = `the volume of ${sizeBytes} bytes is smaller than the image, which needs ${virtualSizeBytes}`;

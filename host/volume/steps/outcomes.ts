@@ -5,12 +5,14 @@
 import { randomUUID } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import type { CapturedImage, DesiredLayer } from '../../../contract/host/index.ts';
+import type { VolumeKeyId } from '../../../contract/ids.ts';
 import { asFault, HostFault } from '../../host-error.ts';
 import { takeOverImage } from '../../image/take-over.ts';
 import { ProcessDied } from '../../server/context.ts';
-import { keysOf } from '../chain.ts';
+import type { LayerChain } from '../chain.ts';
 import type { Outcomes } from '../outcomes.ts';
 import { type LayerTask, Superseded } from '../task.ts';
+import { idsOf } from './changing.ts';
 import { awaitKeyMs, awaitsKeys } from './making.ts';
 import { sealDifference, sealInto } from './sealing.ts';
 import type { StepFunction } from './step.ts';
@@ -21,6 +23,7 @@ type OutcomeError = { code: string; message: string };
 
 export const capture: StepFunction<'capture'> = async ({ task, desired }, { imageId }) => {
   const wish = desired.captures!.find((each) => each.imageId === imageId)!;
+  if (wish.encryption && (await awaitsAll(task, wish.encryption.keyId))) return awaitKeyMs;
   const made = await outcomeOf(task, 'no image could be made of it', () => makeImage(task, desired, wish));
   await task.context.step('adopt-image');
   await keep(task, desired, { captures: [{ imageId, ...made }], backups: [] });
@@ -30,16 +33,7 @@ export const capture: StepFunction<'capture'> = async ({ task, desired }, { imag
 
 export const backUp: StepFunction<'back-up'> = async ({ task, desired }, { backupId }) => {
   const wish = desired.backups!.find(({ id }) => id === backupId)!;
-  if (desired.encryption) {
-    const keys = keysOf(await task.context.files.chain(task.id));
-    if (
-      awaitsKeys(
-        task,
-        keys.map(({ id }) => id),
-      )
-    )
-      return awaitKeyMs;
-  }
+  if (desired.encryption && (await awaitsAll(task))) return awaitKeyMs;
   const made = await outcomeOf(task, 'no backup could be made of it', () => makeBackup(task, desired, wish));
   await task.context.step('place-backup');
   await keep(task, desired, { captures: [], backups: [{ id: backupId, ...made }] });
@@ -50,6 +44,11 @@ export const forgetOutcomes: StepFunction<'forget-outcomes'> = async ({ task }) 
   await task.context.outcomes.forget(task.id);
   return undefined;
 };
+
+/** The keys that open the layer and all below it, and those beside them. */
+async function awaitsAll(task: LayerTask, ...more: VolumeKeyId[]): Promise<boolean> {
+  return awaitsKeys(task, [...idsOf(await task.context.files.chain(task.id)), ...more]);
+}
 
 /** What is no more asked for goes with the next that comes. */
 async function keep(task: LayerTask, { captures, backups }: DesiredLayer, more: Outcomes): Promise<void> {
@@ -81,8 +80,9 @@ async function outcomeOf<T>(
   }
 }
 
-async function makeImage(task: LayerTask, desired: DesiredLayer, { imageId, format }: Capture): Promise<CapturedImage> {
-  requireClear(desired);
+async function makeImage(task: LayerTask, desired: DesiredLayer, wish: Capture): Promise<CapturedImage> {
+  const { imageId, format, encryption } = wish;
+  if (!encryption) requireClear(desired);
   const { images, tools, upload } = task.context;
   const named = ({ captures }: DesiredLayer) => captures?.some((each) => each.imageId === imageId) === true;
   return task.whileWanted(named, async (signal, asked) => {
@@ -98,13 +98,20 @@ async function makeImage(task: LayerTask, desired: DesiredLayer, { imageId, form
     try {
       await (await open(to, 'wx', 0o600)).close();
       const progress = (part: number) => task.say(`copying the layer into an image, ${part} %`);
-      await task
-        .kind(desired)
-        .whileStill(task, desired, (chain) => tools.convert(chain, to, format, { signal, progress }));
+      const work = { signal, progress };
+      const copy = (below: LayerChain) =>
+        encryption
+          ? sealInto(task, { to, encryption, sizeBytes: below.top.sizeBytes, below }, work)
+          : tools.convert(below, to, format, work);
+      await task.kind(desired).whileStill(task, desired, copy);
       await task.context.step('copy-layer');
       stillWanted();
       task.say('taking in the image');
-      const result = await takeOverImage(to, { id: imageId, format, stillWanted }, upload);
+      const result = await takeOverImage(
+        to,
+        { id: imageId, format, stillWanted, ...(encryption && { encrypted: true }) },
+        upload,
+      );
       try {
         stillWanted();
       } catch (error) {
@@ -119,7 +126,7 @@ async function makeImage(task: LayerTask, desired: DesiredLayer, { imageId, form
   });
 }
 
-/** An image of an encrypted one would hold its content in the clear. Control refuses it before. */
+/** What is made of an encrypted one would hold its content in the clear. Control refuses it before. */
 function requireClear({ encryption }: DesiredLayer): void {
   if (encryption) throw new HostFault('encrypted', 'the layer is encrypted, and what is made of it would not be');
 }

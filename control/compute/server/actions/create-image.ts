@@ -56,7 +56,8 @@ export const createBackup: ServerAction<BackupWish> = {
 };
 
 /** What of an image belongs to it alone (Nova's non_inheritable_image_properties, and what it writes itself). */
-const own = /^(cache_in_nova|bittorrent|img_signature.*|image_type|backup_type|instance_uuid|user_id|base_image_ref)$/;
+const own =
+  /^(cache_in_nova|bittorrent|img_signature.*|image_type|backup_type|instance_uuid|user_id|base_image_ref|cinder_encryption_key_.*)$/;
 
 async function capture(
   work: ActionWork,

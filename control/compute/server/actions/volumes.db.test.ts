@@ -320,6 +320,28 @@ test('snapshots that an image takes are counted by the type of their volumes, to
   await assert.rejects(cloud.images.show(cloud.member, imageId), { code: 'not_found' });
 });
 
+test('an image of a server whose root volume is encrypted is snapshots that stay so, and so are the volumes of servers made of it', async () => {
+  await sql`with made as (insert into volume_type (id, name, public) values (${newId()}, 'sealed', true) returning id)
+    insert into volume_type_encryption (volume_type_id, id, provider, control_location, cipher, key_size)
+    select id, ${newId()}, 'luks', 'front-end', 'aes-xts-plain64', 256 from made`.execute(db.database.query);
+  const id = await running({ imageId: null, volumes: [{ ...bootVolume(), type: 'sealed' }] });
+  const imageId = newId<ImageId>();
+  const wish = { imageId, name: 'sealed', metadata: {} };
+  await cloud.service.act(cloud.member, id, serverActions.createImage, wish);
+  await hostDoes();
+  const made = await running({ imageId });
+  const keyOf = async (server: ServerId) => {
+    const [{ volume_id } = { volume_id: '' }] = (await cloud.service.get(cloud.member, server)).volumes;
+    const { rows } = await sql<{
+      key_id: string | null;
+    }>`select l.key_id from volume v join volume_layer l on l.id = v.layer_id
+      where v.id = ${volume_id}`.execute(db.database.query);
+    return rows[0]!.key_id;
+  };
+  assert.notEqual(await keyOf(id), null);
+  assert.equal(await keyOf(made), await keyOf(id));
+});
+
 test('what reports of the host are never read as: another server’s volume', async () => {
   const [id, { id: volumeId, layerId }] = [await running(), await volume()];
   const has = { id: volumeId as VolumeId, layerId: layerId as LayerId, sizeBytes: 1, state: 'attached' as const };
