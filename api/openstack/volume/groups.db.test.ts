@@ -108,6 +108,15 @@ test('all volumes of a group are snapshotted at once, and a group is made of tha
   const own = snapshots.filter((each: { group_snapshot_id: string }) => each.group_snapshot_id === snapshotId);
   assert.deepEqual(own.map((each: { volume_id: string }) => each.volume_id).sort(), volumes.toSorted());
   assert.equal((await call('DELETE', `/snapshots/${own[0].id}`)).status, 400, 'it is part of the whole');
+  const forced = await call('POST', `/snapshots/${own[0].id}/action`, { 'os-force_delete': {} }, admin);
+  assert.equal(forced.status, 400, 'also to administrators');
+  const [alone = ''] = volumes;
+  const update = (change: object) => call('PUT', `/groups/${id}`, { group: change });
+  assert.equal((await update({ remove_volumes: alone })).status, 202);
+  const { body: kept } = await call('DELETE', `/volumes/${alone}?cascade=true`);
+  assert.match(kept.badRequest.message, /part of snapshots of a group/);
+  assert.equal((await call('DELETE', `/volumes/${alone}?cascade=true&force=true`, undefined, admin)).status, 400);
+  assert.equal((await update({ add_volumes: alone })).status, 202);
   for (const source of [{ group_snapshot_id: snapshotId }, { source_group_id: id }]) {
     const answer = await call('POST', '/groups/action', { 'create-from-src': { name: 'copy', ...source } });
     assert.equal(answer.status, 202, JSON.stringify(answer.body));

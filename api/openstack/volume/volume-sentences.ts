@@ -37,6 +37,7 @@ const inTheWay = {
   attached: 'it is attached, or about to be or to be no more',
   group: 'it is in a group',
   snapshots: 'it has snapshots',
+  snapshots_of_group: 'its snapshots are part of snapshots of a group',
   snapshots_of_others: 'it has snapshots of another project',
   snapshots_busy: 'something is being done with its snapshots',
 } as const satisfies Record<VolumeReasons['volume_in_the_way']['why'], string>;

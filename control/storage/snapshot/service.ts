@@ -118,7 +118,7 @@ export class SnapshotService {
   async delete(caller: Caller, id: string, { force }: { force: boolean }): Promise<void> {
     await this.#change(caller, id, 'delete a snapshot', async (tx, snapshot) => {
       if (force) requireAdmin(caller, 'force the deletion of a snapshot');
-      if (snapshot.group_snapshot_id !== null && !force) throw new CloudError('invalid', 'snapshot_of_group', { id });
+      if (snapshot.group_snapshot_id !== null) throw new CloudError('invalid', 'snapshot_of_group', { id });
       const status = snapshotStatus(snapshot);
       const wanted = ['available', 'error'];
       if (!force && !wanted.includes(status)) {

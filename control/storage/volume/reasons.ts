@@ -27,7 +27,10 @@ export interface VolumeReasons {
   /** `wanted`: any of them would do. */
   volume_status_unfit: { id: string; call: VolumeVerb; status: string; wanted: readonly string[] };
   /** It can't go: `why` says what is in the way. */
-  volume_in_the_way: { id: string; why: 'attached' | 'group' | 'snapshots' | 'snapshots_of_others' | 'snapshots_busy' };
+  volume_in_the_way: {
+    id: string;
+    why: 'attached' | 'group' | 'snapshots' | 'snapshots_of_group' | 'snapshots_of_others' | 'snapshots_busy';
+  };
   /** It goes with all of its group, or not. */
   snapshot_of_group: { id: string };
   volume_size_missing: NoFields;

@@ -14,6 +14,7 @@ import { enqueue } from '../../kit/queue/queue.ts';
 import { type CachedVolume, isOwed } from '../cache/index.ts';
 import { endBackup, endCapture, releaseLayers } from '../layer/index.ts';
 import { type ActDependencies, done, onLockedVolume } from './act.ts';
+import type { VolumeReasons } from './reasons.ts';
 import { snapshotStatusSql } from './snapshot-states-sql.ts';
 import { attachmentStatus } from './states.ts';
 import type { VolumeTask } from './tables.ts';
@@ -51,17 +52,20 @@ export async function requireDeletable(
   options: DeleteOptions,
 ): Promise<void> {
   const { id, project_id, attachment } = volume;
-  const inTheWay = (why: 'attached' | 'group' | 'snapshots' | 'snapshots_of_others' | 'snapshots_busy') =>
+  const inTheWay = (why: VolumeReasons['volume_in_the_way']['why']) =>
     new CloudError('invalid', 'volume_in_the_way', { id, why });
   if (attachment && attachmentStatus(attachment) !== 'reserved') throw inTheWay('attached');
   if (volume.group_id !== null) throw inTheWay('group');
   if (!options.force) {
     requireStatus(volume, 'delete', ['available', 'error', 'error_restoring', 'error_extending', 'error_managing']);
   }
-  const { rows } = await sql<{ project_id: string; status: string }>`select s.project_id, ${snapshotStatusSql} as status
+  const { rows } = await sql<{ project_id: string; grouped: boolean; status: string }>`select s.project_id,
+      s.group_snapshot_id is not null as grouped, ${snapshotStatusSql} as status
     from volume_snapshot s join volume v on v.id = s.volume_id
     where s.volume_id = ${id}`.execute(tx);
   if (rows.length > 0 && !options.cascade) throw inTheWay('snapshots');
+  // They go with all of their group's, or not.
+  if (rows.some(({ grouped }) => grouped)) throw inTheWay('snapshots_of_group');
   if (options.force) return;
   if (rows.some(({ status }) => !['available', 'error', 'deleting'].includes(status))) throw inTheWay('snapshots_busy');
   if (!isAdmin(caller) && rows.some((snapshot) => snapshot.project_id !== project_id)) {
