@@ -52,6 +52,12 @@ export function isRange(value: string): boolean {
   return rest.length === 0 && most > 0 && (length === undefined || (/^\d{1,3}$/.test(length) && +length <= most));
 }
 
+/** A name server: an address, with a port behind an @ where that is not 53. */
+export function isServer(value: string): boolean {
+  const [address = '', number, ...rest] = value.split('@');
+  return rest.length === 0 && isIP(address) !== 0 && (number === undefined || port(number) === undefined);
+}
+
 /** Of this machine also without TLS. */
 export function isPage(value: string): boolean {
   const { protocol, hostname } = URL.parse(value) ?? {};

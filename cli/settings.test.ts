@@ -51,6 +51,13 @@ test('a bad value is refused with where it came from', () => {
   assert.throws(() => loadSettings(directory, { BOTHY_ACCELERATOR: 'xen' }), { message: /one of auto, kvm, tcg/ });
 });
 
+test('name servers are addresses, with a port or without', () => {
+  const servers = (value: string) => loadSettings(directory, { BOTHY_DNS_SERVERS: value }).values.dns_servers;
+  assert.equal(servers('192.0.2.53, fd00::53@5353'), '192.0.2.53, fd00::53@5353');
+  for (const bad of ['dns.example.org', '192.0.2.53:53', '192.0.2.53@', 'fd00::53@99999'])
+    assert.throws(() => servers(bad), { message: /ADDRESS@PORT/ }, bad);
+});
+
 test('services of vendor data are told as Nova is told them', () => {
   const services = (value: string) =>
     loadSettings(directory, { BOTHY_VENDOR_DATA_SERVICES: value }).values.vendor_data_services;

@@ -18,6 +18,7 @@ import {
   days,
   isPage,
   isRange,
+  isServer,
   number,
   oneOf,
   port,
@@ -82,6 +83,11 @@ export const definitions = {
     fallback: 'none',
     check: oneOf('none', 'nat'),
     help: 'nat: guests reach the world behind this machine (turns on IPv4 forwarding); none: they do not.',
+  },
+  dns_servers: {
+    fallback: '',
+    check: (v: string) => (list(v).every(isServer) ? undefined : 'addresses, or ADDRESS@PORT, separated by commas'),
+    help: "Name servers that guests' questions for names of the outside go to, ADDRESS or ADDRESS@PORT with commas between (Neutron's dns_servers); empty: those that this machine asks (/etc/resolv.conf).",
   },
   import_from: {
     fallback: '',

@@ -165,6 +165,7 @@ async function hostConfiguration({ settings, identity, certificates }: Facts): P
       ca: vendorCaOf(values.vendor_data_ca),
     },
     uplink: values.uplink as HostConfiguration['uplink'],
+    dnsServers: list(values.dns_servers),
     external: { interface: values.external_interface, ...externalOf(settings) },
   };
 }

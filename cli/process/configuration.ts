@@ -93,5 +93,7 @@ export interface HostConfiguration {
   /** Who says what of each; `ca` empty: public authorities. */
   vendorServices: { targets: VendorTarget[]; ca: string };
   uplink: 'none' | 'nat';
+  /** ADDRESS or ADDRESS@PORT; empty: those that the machine asks. */
+  dnsServers: string[];
   external: { interface: string; cidr: string; gateway: string; cidr6: string; gateway6: string };
 }

@@ -95,6 +95,7 @@ async function networkOf(configuration: HostConfiguration, log: Logger): Promise
     encapsulation: { ip: await addressOf(configuration.url), type: 'geneve' },
     datapath: configuration.datapath,
     uplink: configuration.uplink,
+    dnsServers: configuration.dnsServers,
     external: {
       physicalNetwork: 'physnet1',
       addresses: [

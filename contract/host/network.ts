@@ -1,6 +1,6 @@
 /** A network that has a server on the host: the host keeps a namespace on it, with metadata and a resolver. */
 import type { Static } from 'typebox';
-import type { NetworkId, PortId } from '../ids.ts';
+import type { NetworkId, PortId, ProjectId } from '../ids.ts';
 import { id, list, object, optional, text } from '../schema/type.ts';
 import { portLimits } from './limits.ts';
 import { address, cidr, mac, mtu } from './port.ts';
@@ -20,7 +20,7 @@ const domainName = text(portLimits.domainLength, {
 export const networkNames = object({
   /** The domain of the network's guests. */
   domain: domainName,
-  /** Whole names; two may have the same. */
+  /** Whole names; two may have the same, and an address several, of which the first is told of it. */
   hosts: list(
     object({ name: domainName, ips: list(address, portLimits.fixedIps + portLimits.slaacIps) }),
     portLimits.networkHosts,
@@ -33,6 +33,8 @@ export type NetworkNames = Static<typeof networkNames>;
 
 export const desiredNetwork = object({
   id: id<NetworkId>(),
+  /** Whose floating IPs are among the names. Absent: of an older control. */
+  projectId: optional(id<ProjectId>()),
   mtu,
   /** The network's localport (same id, MAC and addresses on every host); `ips` in CIDR form, one per IPv4 subnet. */
   metadataPort: object({

@@ -26,6 +26,8 @@ export interface HostInterest {
   port(id: string, row: Readonly<Record<string, unknown>>): void;
   /** A network's document, and those of the servers on it. */
   network(id: string): void;
+  /** Names that every network of the project answers for. */
+  namesOf(projectId: unknown): void;
   /** The pools that are declared for a host. */
   pools(hostId: unknown): void;
   /** Where an image's bytes shall be. */
@@ -129,6 +131,10 @@ export class Marks implements HostInterest {
         this.#server(session, server, { networks: true });
     }
     for (const session of this.#sessions.told.of('network', id)) this.#networks(session);
+  }
+
+  namesOf(projectId: unknown): void {
+    for (const session of this.#sessions.told.of('network of a project', projectId as string)) this.#networks(session);
   }
 
   pools(hostId: unknown): void {

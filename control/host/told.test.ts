@@ -77,6 +77,27 @@ test('of a thousand hosts only the one that was told of it hears of a port, a ne
   }
 });
 
+test('of a named floating IP only the hosts with a network of its project hear, as long as they have one', () => {
+  const told = new Told<HostSession>();
+  const [project, a, b] = [newId(), newId(), newId()];
+  const [own, other] = [sessionTold(told), sessionTold(told)];
+  const networks = (...ids: string[]) => ids.map((id) => ({ id, projectId: project }) as unknown as DesiredNetwork);
+  own.view.tellNetworks(networks(a, b));
+  other.view.tellNetworks([{ id: newId(), projectId: newId() } as unknown as DesiredNetwork]);
+  const asked = (dns_name: string) => {
+    for (const { session } of [own, other]) session.dirtyNetworks = false;
+    const created = change('floating_ip', newId(), { project_id: project, dns_name });
+    markDirty(looksOf(resources), new Marks({ byHost: new Map(), told }, new Set()), [created]);
+    return [own, other].map(({ session }) => session.dirtyNetworks);
+  };
+  assert.deepEqual(asked('door'), [true, false]);
+  assert.deepEqual(asked(''), [false, false], 'one without a name');
+  own.view.tellNetworks(networks(b));
+  assert.deepEqual(asked('door'), [true, false]);
+  own.view.tellNetworks([]);
+  assert.deepEqual(asked('door'), [false, false]);
+});
+
 test('what is told again elsewhere, forgotten or ended is found nowhere else', () => {
   const told = new Told<HostSession>();
   const { view, session } = sessionTold(told);

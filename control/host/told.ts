@@ -2,7 +2,7 @@
  * Which streams were told of what: so that a change finds whom it may concern without asking every host. Kept by the views
  * (view.ts) as they tell and forget; a stream that ends forgets everything.
  */
-export type ToldKind = 'server' | 'port' | 'network' | 'network of a server';
+export type ToldKind = 'server' | 'port' | 'network' | 'network of a server' | 'network of a project';
 
 export class Told<Session> {
   /** Mostly one session: a hundred thousand sets of one would be most of control's memory. */
@@ -11,6 +11,7 @@ export class Told<Session> {
     port: new Map(),
     network: new Map(),
     'network of a server': new Map(),
+    'network of a project': new Map(),
   };
 
   add(kind: ToldKind, id: string, session: Session): void {

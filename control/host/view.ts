@@ -83,7 +83,9 @@ export class HostView {
   );
   /** A layer's owner never changes, so nobody has to be found by them. */
   readonly layers = new ToldDocuments<LayerStamp>();
-  readonly #networks = new Map<NetworkId, string>();
+  readonly #networks = new Map<NetworkId, { content: string; projectId: string | undefined }>();
+  /** How many of the networks are each project's. */
+  readonly #ofProject = new Map<string, number>();
   readonly #serverOfPort = new Map<PortId, ServerId>();
   /** How many of the servers are on each network. */
   readonly #onNetwork = new Map<NetworkId, number>();
@@ -168,9 +170,9 @@ export class HostView {
     for (const id of removedNetworks) this.#forgetNetwork(id);
     const changed = networks.filter((network) => {
       const content = contentOf(network);
-      if (this.#networks.get(network.id) === content) return false;
-      this.#networks.set(network.id, content);
-      this.#listener.learned('network', network.id);
+      if (this.#networks.get(network.id)?.content === content) return false;
+      if (this.#networks.has(network.id)) this.#forgetNetwork(network.id);
+      this.#learnNetwork(network, content);
       return true;
     });
     return { networks: changed, removedNetworks };
@@ -208,8 +210,24 @@ export class HostView {
     for (const id of [...this.#networks.keys()]) this.#forgetNetwork(id);
   }
 
+  #learnNetwork({ id, projectId }: DesiredNetwork, content: string): void {
+    this.#networks.set(id, { content, projectId });
+    this.#listener.learned('network', id);
+    if (projectId === undefined) return;
+    this.#ofProject.set(projectId, (this.#ofProject.get(projectId) ?? 0) + 1);
+    this.#listener.learned('network of a project', projectId);
+  }
+
   #forgetNetwork(id: NetworkId): void {
+    const projectId = this.#networks.get(id)?.projectId;
     this.#networks.delete(id);
     this.#listener.forgot('network', id);
+    if (projectId === undefined) return;
+    const left = this.#ofProject.get(projectId)! - 1;
+    if (left > 0) this.#ofProject.set(projectId, left);
+    else {
+      this.#ofProject.delete(projectId);
+      this.#listener.forgot('network of a project', projectId);
+    }
   }
 }

@@ -4,7 +4,6 @@
  * carries neither tag nor stamp. If the process dies on any line, forwarding goes on, and the same calls made again
  * complete what was begun; leftovers are found by `listPorts` and by `ensureNetworks`.
  */
-import { existsSync, readFileSync } from 'node:fs';
 import type { DesiredNetwork, DesiredPort } from '../../contract/host/index.ts';
 import type { PortId } from '../../contract/ids.ts';
 import { hostSockets } from '../../engine/open-vswitch.ts';
@@ -20,7 +19,7 @@ import { type Names, names } from './names.ts';
 import type { HostNetworkOptions, ServedNetwork } from './options.ts';
 import type { Datapath } from './plan.ts';
 import { ensurePort, listPorts, type ObservedPort, type PluggedPort, removeTap } from './ports.ts';
-import { ensureResolvers, forwardersOf } from './resolver.ts';
+import { ensureResolvers, machineForwarders } from './resolver.ts';
 import { monitoredTables, readState } from './state.ts';
 
 export class HostNetwork {
@@ -182,9 +181,9 @@ export class HostNetwork {
   }
 
   #serveNames(networks: ServedNetwork[]): Promise<void> {
-    const { runDirectory, logDirectory, serveMetadata, resolvConf = '/etc/resolv.conf' } = this.#options;
+    const { runDirectory, logDirectory, serveMetadata, dnsServers = [] } = this.#options;
     if (serveMetadata) return Promise.resolve();
-    const forwarders = existsSync(resolvConf) ? forwardersOf(readFileSync(resolvConf, 'utf8')) : [];
+    const forwarders = dnsServers.length > 0 ? dnsServers : machineForwarders();
     return ensureResolvers({ runDirectory, logDirectory, forwarders }, networks);
   }
 

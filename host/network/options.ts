@@ -50,8 +50,8 @@ export interface HostNetworkOptions {
   /** Everything of the driver happens in this network namespace; tests run several hosts on one machine. */
   netns?: string;
   log?: NetworkLogger;
-  /** Where the machine's own name servers stand; absent: /etc/resolv.conf. */
-  resolvConf?: string;
+  /** Name servers that guests' questions for the outside go to, ADDRESS or ADDRESS@PORT; empty: those that the machine asks. */
+  dnsServers?: readonly string[];
   /** What stands in for this machine's kernel, and for its HAProxy and its resolvers: the simulator's. */
   machine?: CommandMachine;
   serveMetadata?: (networks: ServedNetwork[]) => Promise<void>;

@@ -25,7 +25,7 @@ export interface ResolvedNetwork {
 export interface ResolverOptions {
   runDirectory: string;
   logDirectory: string;
-  /** Addresses of the name servers that the machine asks. */
+  /** Name servers that know the outside: ADDRESS, or ADDRESS@PORT. */
   forwarders: readonly string[];
 }
 
@@ -74,12 +74,14 @@ const common = [
 /** unbound.conf of a network's resolver; pure, and the same text for the same content. `inode` tells a namespace from a later one with its name. */
 export function resolverConfig({ names, namespace, inode }: ResolvedNetwork & { inode: number }): string {
   const { domain, hosts } = names ?? { domain: '', hosts: [] };
-  const records = hosts.flatMap(({ name, ips }) =>
-    ips.flatMap((ip) => [
-      `  local-data: "${name}. ${ttlSeconds} ${isIP(ip) === 6 ? 'AAAA' : 'A'} ${ip}"`,
-      `  local-data-ptr: "${ip} ${ttlSeconds} ${name}."`,
-    ]),
-  );
+  // Of an address with several names the first is what a reverse look-up tells.
+  const firstNames = new Map(hosts.toReversed().flatMap(({ name, ips }) => ips.map((ip) => [ip, name] as const)));
+  const records = [
+    ...hosts.flatMap(({ name, ips }) =>
+      ips.map((ip) => `  local-data: "${name}. ${ttlSeconds} ${isIP(ip) === 6 ? 'AAAA' : 'A'} ${ip}"`),
+    ),
+    ...firstNames.entries().map(([ip, name]) => `  local-data-ptr: "${ip} ${ttlSeconds} ${name}."`),
+  ];
   return `${[
     `# ${namespace} inode ${inode}`,
     'server:',
@@ -124,9 +126,10 @@ export function uplinkConfig(forwarders: readonly string[]): string {
   ].join('\n')}\n`;
 }
 
-/** Name servers out of a resolv.conf; names of interfaces behind `%` are kept. */
-export function forwardersOf(resolvConf: string): string[] {
-  const found = [...resolvConf.matchAll(/^\s*nameserver\s+(\S+)/gm)].map((match) => match[1]!);
+/** The name servers that the machine itself asks, as they are now; names of interfaces behind `%` are kept. */
+export function machineForwarders(file = '/etc/resolv.conf'): string[] {
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
+  const found = [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].map((match) => match[1]!);
   return [...new Set(found.filter((address) => isIP(address.split('%')[0]!) !== 0))];
 }
 

@@ -24,6 +24,9 @@ const [inside, guest] = [`${mine}m`, `${mine}g`];
 const hosts = [
   { name: 'a.openstacklocal', ips: ['10.1.0.11', 'fd00:1::11'] },
   { name: 'b.openstacklocal', ips: ['10.1.0.12'] },
+  // A second name of one address, and a floating IP.
+  { name: 'b.huts.example', ips: ['10.1.0.12'] },
+  { name: 'door.huts.example', ips: ['203.0.113.7'] },
 ];
 const network = { id: newId(), namespace: inside, names: { domain: 'openstacklocal', hosts } };
 let forwarder: Socket;
@@ -39,12 +42,12 @@ async function fakeForwarder(address: string): Promise<Socket> {
     const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 80]);
     socket.send(Buffer.concat([head, query.subarray(12, end), record]), from.port, from.address);
   });
-  await new Promise<void>((resolve) => socket.bind(53, address, resolve));
+  await new Promise<void>((resolve) => socket.bind(5353, address, resolve));
   return socket;
 }
 
 const serve = (...networks: (typeof network)[]) =>
-  ensureResolvers({ ...places, forwarders: [forwarderAddress] }, networks);
+  ensureResolvers({ ...places, forwarders: [`${forwarderAddress}@5353`] }, networks);
 
 before(async () => {
   if (skip) return;
@@ -101,6 +104,16 @@ test('guests find each other by name, and each question for a name of theirs has
   assert.equal(await said('12.0.1.10.in-addr.arpa', 'PTR'), 'NOERROR PTR b.openstacklocal');
   assert.equal(await said('99.0.1.10.in-addr.arpa', 'PTR'), 'NXDOMAIN');
   assert.equal(await said('nobody.openstacklocal', 'A'), 'NXDOMAIN');
+});
+
+test('what is not of the network’s domain is answered too, and each address has one name', { skip }, async () => {
+  assert.equal(await said('B.huts.example', 'A'), 'NOERROR A 10.1.0.12');
+  assert.equal(await said('door.huts.example', 'A'), 'NOERROR A 203.0.113.7');
+  assert.equal(await said('door.huts.example', 'AAAA'), 'NOERROR');
+  assert.equal(await said('7.113.0.203.in-addr.arpa', 'PTR'), 'NOERROR PTR door.huts.example');
+  assert.equal(await said('12.0.1.10.in-addr.arpa', 'PTR'), 'NOERROR PTR b.openstacklocal');
+  // The rest of such a domain is the outside's.
+  assert.equal(await said('www.huts.example', 'A'), 'NOERROR A 192.0.2.80');
 });
 
 test('guests find the outside, and are told within two seconds where nobody answers there', { skip }, async () => {

@@ -169,6 +169,17 @@ const proofs: Record<string, Proof> = {
   'external-net': async (me) => {
     assert.ok((await list(me, 'networks?router:external=True')).some(({ id }) => id === outside.network));
   },
+  'dns-domain-ports': async (me) => {
+    const network = await newNetwork(me, { dns_domain: 'huts.example.' });
+    await newSubnet(me, network, '10.0.0.0/24');
+    const fixed_ips = [{ ip_address: '10.0.0.9' }];
+    const port = await newPort(me, network, { dns_name: 'bothy', dns_domain: 'Own.example.', fixed_ips });
+    const own = { hostname: 'bothy', ip_address: '10.0.0.9', fqdn: 'bothy.own.example.' };
+    assert.deepEqual([port.dns_domain, port.dns_assignment], ['own.example.', [own]]);
+    const without = await put(me, 'ports', 'port', port.id, { dns_domain: '' });
+    assert.deepEqual([without.dns_domain, without.dns_assignment[0].fqdn], ['', 'bothy.huts.example.']);
+    assert.equal((await me.put(`/ports/${port.id}`, { port: { dns_domain: 'no.dot' } })).status, 400);
+  },
   'dns-integration': async (me) => {
     const network = await newNetwork(me, { dns_domain: 'Huts.example.' });
     await newSubnet(me, network, '10.0.0.0/24');

@@ -23,7 +23,7 @@ import {
   uuid,
   without,
 } from './attributes.ts';
-import { dnsName } from './dns-names.ts';
+import { dnsDomain, dnsName } from './dns-names.ts';
 import { type Resource, standardView } from './resource.ts';
 import { subportShown } from './trunks.ts';
 
@@ -113,6 +113,7 @@ const attributes: Attributes = {
   qos_network_policy_id: { show: a.orNull(a.id) },
   propagate_uplink_status: { post: true, put: true, read: boolean, show: a.boolean },
   dns_name: { post: true, put: true, read: dnsName, show: a.text },
+  dns_domain: { post: true, put: true, read: dnsDomain, noFilter: true, show: a.text },
   dns_assignment: {
     noFilter: true,
     show: a.list({ hostname: a.text, ip_address: a.text, fqdn: a.text }),
@@ -162,6 +163,7 @@ export const ports = (service: PortService): Resource<PortRow> => ({
     qos_network_policy_id: row.qos_network_policy_id,
     propagate_uplink_status: row.propagate_uplink_status,
     dns_name: row.dns_name,
+    dns_domain: row.dns_domain,
     dns_assignment: dnsAssignment(row),
     ...(row.trunk_details && { trunk_details: row.trunk_details }),
     ip_allocation: 'immediate',

@@ -1000,7 +1000,8 @@ CREATE TABLE public.port (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     card_limits jsonb DEFAULT '{}'::jsonb NOT NULL,
     qos_policy_id uuid,
-    propagate_uplink_status boolean DEFAULT true NOT NULL
+    propagate_uplink_status boolean DEFAULT true NOT NULL,
+    dns_domain text DEFAULT ''::text NOT NULL
 );
 
 CREATE TABLE public.port_forwarding (
@@ -2456,6 +2457,8 @@ CREATE INDEX endpoint_service ON public.endpoint USING btree (service_id);
 CREATE INDEX federated_user_user ON public.federated_user USING btree (user_id);
 
 CREATE INDEX floating_ip_floating_port ON public.floating_ip USING btree (floating_port_id);
+
+CREATE INDEX floating_ip_named ON public.floating_ip USING btree (project_id, id) WHERE (dns_name <> ''::text);
 
 CREATE INDEX floating_ip_project ON public.floating_ip USING btree (project_id, id);
 

@@ -10,6 +10,9 @@ export const floatingIp = {
   usage: { floating_ips: (p) => sql`select count(*) as used from floating_ip where project_id = ${p}` },
   keepsProject: {},
   wakes: {
+    hosts: (look, { body }) => {
+      if (body.dns_name) look.namesOf(body.project_id);
+    },
     northbound: (touched, { resource_id: id, action, body }) => {
       touched.unit('router', body.router_id);
       // One that is given to ports in parts names no router; its policy acts there all the same.

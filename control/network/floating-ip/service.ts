@@ -27,7 +27,7 @@ export interface FloatingIpWish {
   port_id?: string | null;
   fixed_ip?: string | null;
   description?: string;
-  /** Kept and shown; the cloud's resolvers do not know floating IPs. */
+  /** With the domain, or whole with its dot at the end: the resolvers of its project's networks answer for it. */
   dns_name?: string;
   dns_domain?: string;
   qos_policy_id?: string | null;

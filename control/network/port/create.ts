@@ -46,6 +46,7 @@ export interface NewPort {
   allowed_address_pairs?: AddressPair[];
   extra_dhcp_opts?: DhcpOptionWish[];
   dns_name?: string;
+  dns_domain?: string;
   tags?: string[];
   binding_vnic_type?: string;
   binding_host?: string;
@@ -256,6 +257,7 @@ async function insertDrafts(tx: Tx, drafts: readonly Draft[]): Promise<{ ports: 
     allowed_address_pairs: port.allowed_address_pairs ?? [],
     extra_dhcp_opts: changedOptions([], port.extra_dhcp_opts ?? []),
     dns_name: port.dns_name ?? '',
+    dns_domain: port.dns_domain ?? '',
     tags: checkTags(port.tags ?? []),
     binding_vnic_type: port.binding_vnic_type ?? 'normal',
     host_id: port.host_id ?? null,
@@ -269,7 +271,7 @@ async function insertDrafts(tx: Tx, drafts: readonly Draft[]): Promise<{ ports: 
     [...new Set(port.security_groups)].map((id) => ({ port_id: row.id, security_group_id: id })),
   );
   const columns = sql.raw(
-    'id, project_id, network_id, name, description, mac, admin_state_up, device_id, device_owner, port_security_enabled, allowed_address_pairs, extra_dhcp_opts, dns_name, tags, binding_vnic_type, host_id, binding_host, delete_with_device, qos_policy_id, propagate_uplink_status',
+    'id, project_id, network_id, name, description, mac, admin_state_up, device_id, device_owner, port_security_enabled, allowed_address_pairs, extra_dhcp_opts, dns_name, dns_domain, tags, binding_vnic_type, host_id, binding_host, delete_with_device, qos_policy_id, propagate_uplink_status',
   );
   const { rows } = await sql<{ ports: string[]; ips: TakenIp[] }>`
     with new_port as (

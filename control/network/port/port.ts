@@ -18,7 +18,7 @@ export interface PortRow extends Selectable<PortTable> {
   fixed_ips: { subnet_id: string; ip_address: string }[];
   security_groups: string[];
   host_name: string | null;
-  /** Of its network's guests, as `domainOf` says it. */
+  /** Its own or of its network's guests, as `domainOf` says it. */
   domain: string;
   /** Its network's, which holds where it has none. */
   qos_network_policy_id: string | null;
@@ -123,7 +123,7 @@ export const fixedIpsOf = (packed: string | null): PortRow['fixed_ips'] =>
 
 export const portListing: Listing<PortRow> = {
   noun: 'port',
-  select: sql<PortRow>`t.*, h.name as host_name, ${domainOf(sql`w.dns_domain`)} as domain, w.qos_policy_id as qos_network_policy_id,
+  select: sql<PortRow>`t.*, h.name as host_name, ${domainOf(sql`coalesce(nullif(t.dns_domain, ''), w.dns_domain)`)} as domain, w.qos_policy_id as qos_network_policy_id,
     (select string_agg(i.subnet_id || host(i.ip), ',' order by i.position)
       from port_ip i where i.port_id = t.id) as fixed_ips,
     array(select g.security_group_id from port_security_group g where g.port_id = t.id order by 1) as security_groups,

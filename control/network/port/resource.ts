@@ -13,6 +13,7 @@ export const port = {
     'allowed_address_pairs',
     'extra_dhcp_opts',
     'dns_name',
+    'dns_domain',
     'binding_vnic_type',
     'qos_policy_id',
     'propagate_uplink_status',

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { type HostId, newId, type PortId, type ServerId } from '../../../contract/ids.ts';
+import { randomMac } from '../../kit/address.ts';
 import { actorOf, type Caller } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { type TestDatabase, testDatabase, testProject } from '../../kit/database/testing.ts';
@@ -101,6 +102,36 @@ test('a server without requests gets a dual-stack port on the only network, in t
   await sql`update network set dns_domain = 'Huts.example.' where id = ${network.id}`.execute(db.database.query);
   const [renamed] = await ports.desiredNetworks(db.database.query, hostId);
   assert.deepEqual(renamed?.names, { domain: 'huts.example', hosts: [{ name: 'web.huts.example', ips }] });
+
+  await sql`update port set dns_domain = 'own.example.' where network_id = ${network.id} and dns_name <> ''`.execute(
+    db.database.query,
+  );
+  const outside = await testNetwork(db.database, testAdmin(), [], { external: true });
+  for (const [ip, name, domain] of [
+    ['203.0.113.7', 'door', 'huts.example.'],
+    ['203.0.113.8', 'gate.example.', ''],
+    ['203.0.113.9', 'nowhere', ''],
+  ]) {
+    const [address, of] = [newId(), caller.projectId];
+    await sql`with kept as (insert into port (id, project_id, network_id, mac, device_owner)
+        values (${address}, ${outside.project_id}, ${outside.id}, ${randomMac()}, 'network:floatingip'))
+      insert into floating_ip (id, project_id, floating_network_id, floating_port_id, floating_ip, dns_name, dns_domain)
+        values (${newId()}, ${of}, ${outside.id}, ${address}, ${ip}, ${name}, ${domain})`.execute(db.database.query);
+  }
+  const [named] = await ports.desiredNetworks(db.database.query, hostId);
+  const [own, searched, ...outsiders] = named!.names!.hosts;
+  assert.deepEqual(
+    [own, searched],
+    [
+      { name: 'web.own.example', ips },
+      { name: 'web.huts.example', ips },
+    ],
+  );
+  const byName = outsiders.toSorted((a, b) => a.name.localeCompare(b.name));
+  assert.deepEqual(byName, [
+    { name: 'door.huts.example', ips: ['203.0.113.7'] },
+    { name: 'gate.example', ips: ['203.0.113.8'] },
+  ]);
 
   for (let twice = 0; twice < 2; twice++) await transact((tx) => ports.releaseServerPorts(tx, serverId));
   const { rows } =

@@ -154,6 +154,28 @@ export async function portStamps(db: Queryable, serverIds: readonly ServerId[]):
   return new Map(rows[0]!.all.map(({ server, ...stamp }) => [server, stamp]));
 }
 
+const ipsOf = sql`(select jsonb_agg(host(i.ip) order by i.position) from port_ip i where i.port_id = p.id) as ips`;
+
+/** A name and its domain, without a dot at the end; one with a dot is whole as it is. */
+const wholeName = (name: RawBuilder<unknown>, domain: RawBuilder<unknown>) =>
+  sql`case when ${name} like '%.' then rtrim(${name}, '.') else ${name} || '.' || rtrim(${domain}, '.') end`;
+
+/**
+ * What the resolvers of network `own` answer: its ports, by their own domain first (a reverse look-up has the first name), then by the network's,
+ * which guests search; then the floating IPs of its project.
+ */
+const hostsOf = sql`coalesce((
+  select jsonb_agg(jsonb_build_object('name', named.name, 'ips', named.ips) order by named.rank, named.id) from (
+    (select 0 as rank, p.id, ${wholeName(sql`p.dns_name`, sql`coalesce(nullif(p.dns_domain, ''), own.domain)`)} as name, ${ipsOf}
+      from port p where p.network_id = n.id and p.dns_name <> '' order by p.id limit ${portLimits.networkHosts})
+    union all (select 1, p.id, ${wholeName(sql`p.dns_name`, sql`own.domain`)}, ${ipsOf}
+      from port p where p.network_id = n.id and p.dns_name <> '' and p.dns_domain <> '' and p.dns_name not like '%.'
+      order by p.id limit ${portLimits.networkHosts})
+    union all (select 2, f.id, ${wholeName(sql`f.dns_name`, sql`f.dns_domain`)}, jsonb_build_array(host(f.floating_ip))
+      from floating_ip f where f.project_id = own.project_id and f.dns_name <> '' and (f.dns_domain <> '' or f.dns_name like '%.')
+      order by f.id limit ${portLimits.networkHosts})) named
+  where named.ips is not null), '[]')`;
+
 /**
  * Networks that have a server's port bound to the host, each with its metadata port and the names on it. From the host's ports on: every
  * host asks this once a minute, and what it costs must be the host's, not the cloud's.
@@ -163,13 +185,8 @@ export async function desiredNetworks(db: Queryable, hostId: HostId): Promise<De
     with here as materialized (select distinct p.network_id as id from port p
       cross join lateral (select from server_port sp where sp.port_id = p.id
         union all select from subport s where s.port_id = p.id limit 1) taken where p.host_id = ${hostId})
-    select n.id, own.mtu, metadata.port as "metadataPort", jsonb_build_object('domain', own.domain, 'hosts', coalesce((
-      select jsonb_agg(jsonb_build_object('name',
-        case when named.name like '%.' then rtrim(named.name, '.') else named.name || '.' || own.domain end, 'ips', named.ips) order by named.id) from (
-        select p.id, p.dns_name as name, (select jsonb_agg(host(i.ip) order by i.position) from port_ip i where i.port_id = p.id) as ips
-        from port p where p.network_id = n.id and p.dns_name <> '' order by p.id limit ${portLimits.networkHosts}) named
-      where named.ips is not null), '[]')) as names
-    from here n cross join lateral (select mtu, ${domainOf(sql`dns_domain`)} as domain from network where id = n.id limit 1) own
+    select n.id, own.project_id as "projectId", own.mtu, metadata.port as "metadataPort", jsonb_build_object('domain', own.domain, 'hosts', ${hostsOf}) as names
+    from here n cross join lateral (select mtu, project_id, ${domainOf(sql`dns_domain`)} as domain from network where id = n.id limit 1) own
     cross join lateral (
       select jsonb_build_object('id', m.id, 'mac', m.mac::text, 'ips',
         coalesce((select jsonb_agg(host(i.ip) || '/' || masklen(s.cidr) order by s.id)

@@ -38,6 +38,8 @@ export interface PortTable {
   allowed_address_pairs: Json<AddressPair[]>;
   extra_dhcp_opts: Json<DhcpOption[]>;
   dns_name: Generated<string>;
+  /** Before the network's; '' where it has none. */
+  dns_domain: Generated<string>;
   binding_vnic_type: Generated<string>;
   host_id: string | null;
   binding_host: Generated<string>;
