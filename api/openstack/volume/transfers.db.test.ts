@@ -90,25 +90,20 @@ test('a volume is kept by deleting its transfer, and only an available one is gi
   assert.equal((await accept(transfer.id, transfer.auth_key)).status, 404);
 });
 
-test('snapshots go along by the newer call, and stay by the older one and where they shall', async () => {
+test('snapshots go along, and stay where that is said, which only the newer call can', async () => {
   const snapshotOf = async (volumeId: string) => {
     const { body } = await call(giver, 'POST', '/snapshots', { snapshot: { volume_id: volumeId } });
     await obey();
     return body.snapshot.id as string;
   };
-  for (const [more, goes] of [
-    [{}, true],
-    [{ no_snapshots: true }, false],
+  for (const [path, more, goes] of [
+    ['volume-transfers', {}, true],
+    ['volume-transfers', { no_snapshots: true }, false],
+    ['os-volume-transfer', {}, true],
   ] as const) {
     const volumeId = await available();
     const snapshot = await snapshotOf(volumeId);
-    const { body } = await call(
-      giver,
-      'POST',
-      '/volume-transfers',
-      { transfer: { volume_id: volumeId, ...more } },
-      'latest',
-    );
+    const { body } = await call(giver, 'POST', `/${path}`, { transfer: { volume_id: volumeId, ...more } }, 'latest');
     assert.deepEqual([body.transfer.no_snapshots, body.transfer.accepted], [!goes, false]);
     const { status, body: answer } = await accept(
       body.transfer.id,
@@ -124,6 +119,29 @@ test('snapshots go along by the newer call, and stay by the older one and where 
     assert.equal((await call(taker, 'GET', `/snapshots/${snapshot}`)).status, goes ? 200 : 404);
   }
   assert.equal((await call(giver, 'GET', '/volume-transfers', undefined, 54)).status, 404);
+  const older = { transfer: { volume_id: await available(), no_snapshots: true } };
+  assert.equal((await call(giver, 'POST', '/os-volume-transfer', older)).status, 400);
+});
+
+test('snapshots that are not complete, or part of a snapshot of a group, do not go along', async () => {
+  const volumeId = await available();
+  await call(giver, 'POST', '/snapshots', { snapshot: { volume_id: volumeId } });
+  const give = (more = {}) =>
+    call(giver, 'POST', '/volume-transfers', { transfer: { volume_id: volumeId, ...more } }, 'latest');
+  assert.equal((await give()).status, 400, 'it is being made');
+  await obey();
+  const made = async (path: string, noun: string, wish: object, who = giver) =>
+    (await call(who, 'POST', path, { [noun]: wish }, 'latest')).body[noun].id as string;
+  const group_type = await made('/group_types', 'group_type', { name: 'together' }, api.cloud.admin);
+  const [type] = (await call(giver, 'GET', '/types')).body.volume_types;
+  const group = await made('/groups', 'group', { name: '', group_type, volume_types: [type.id] });
+  const update = (change: object) => call(giver, 'PUT', `/groups/${group}`, { group: change }, 'latest');
+  assert.equal((await update({ add_volumes: volumeId })).status, 202);
+  await made('/group_snapshots', 'group_snapshot', { group_id: group });
+  await obey();
+  assert.equal((await update({ remove_volumes: volumeId })).status, 202);
+  assert.equal((await give()).status, 400, 'it stays with its group');
+  assert.equal((await give({ no_snapshots: true })).status, 202);
 });
 
 test('transfers are listed with pages and filters, each project its own', async () => {
@@ -144,6 +162,10 @@ test('an encrypted volume goes with its key, from the version on in which Cinder
     call(giver, 'POST', '/volume-transfers', { transfer: { volume_id: volumeId, name: '' } }, version);
   const keyFor = async (caller: typeof giver) =>
     (await call(caller, 'GET', `/volumes/${volumeId}`, undefined, 'latest')).body.volume?.encryption_key_id;
+  assert.equal(
+    (await call(giver, 'POST', '/os-volume-transfer', { transfer: { volume_id: volumeId } }, 70)).status,
+    400,
+  );
   const refused = await give(69);
   assert.deepEqual(
     [refused.status, refused.body.badRequest.message],

@@ -1,4 +1,7 @@
-/** /os-volume-transfer, and /volume-transfers (3.55), which takes snapshots along where it is told to: volumes that change hands. */
+/**
+ * /os-volume-transfer, and /volume-transfers (3.55), which leaves snapshots where it is told to, and gives encrypted volumes (3.70): volumes
+ * that change hands.
+ */
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import type { TransferRow, TransferService } from '../../../control/storage/transfer/index.ts';
@@ -100,10 +103,10 @@ function routesOf(app: Boundary, transfers: TransferService, api: Api): void {
     transfer: detailBody(request, await transfers.get(callerOf(request), request.params.id)),
   }));
   app.post(path, contracts.create, async (request, reply) => {
-    const { volume_id: volumeId, name: called, no_snapshots: alone = api.versions.from < 55 } = request.body.transfer;
+    const { volume_id: volumeId, name: called, no_snapshots: alone = false } = request.body.transfer;
     const wish = {
       ...{ volumeId, name: called?.trim() ?? '', withSnapshots: !v.toBoolean(alone) },
-      encrypted: request.microversion >= 70,
+      encrypted: api.versions.from >= 55 && request.microversion >= 70,
     };
     const { transfer, key } = await transfers.create(callerOf(request), wish);
     return reply.code(202).send({ transfer: { ...detailBody(request, transfer), auth_key: key } });

@@ -18,6 +18,7 @@ import {
   requireStatus,
   requireTypeQuota,
   requireVolumeQuota,
+  snapshotStatusSql,
   typesAreLimited,
 } from '../volume/index.ts';
 import { typeOf } from '../volume-type/index.ts';
@@ -76,7 +77,7 @@ export class TransferService {
 
   /**
    * From now on the volume awaits its transfer. @returns the key with it, which nobody is told again
-   * @throws CloudError `not_found`, `forbidden`; `invalid` where the volume is not available
+   * @throws CloudError `not_found`, `forbidden`; `invalid` where the volume is not available, or a snapshot that would go along
    */
   async create(caller: Caller, wish: TransferWish): Promise<{ transfer: TransferRow; key: string }> {
     const [id, key, salt] = [newId(), randomBytes(8).toString('hex'), randomBytes(16).toString('hex')];
@@ -91,6 +92,7 @@ export class TransferService {
           throw new CloudError('invalid', 'volume_encrypted', { id: volume.id, call: 'transfer' });
         if (volume.group_id !== null)
           throw new CloudError('invalid', 'volume_in_the_way', { id: volume.id, why: 'group' });
+        if (wish.withSnapshots) await requireGivable(tx, volume.id);
         await sql`insert into volume_transfer (id, project_id, volume_id, name, key_salt, key_digest, with_snapshots)
         values (${id}, ${volume.project_id}, ${volume.id}, ${wish.name}, ${salt}, ${digestOf(key, salt)}, ${wish.withSnapshots})`.execute(
           tx,
@@ -140,6 +142,18 @@ export class TransferService {
       if (task?.kind === 'transfer' && task.transfer_id === id) await changeVolume(tx, volume.id, { task: null });
       await record(tx, caller, volume, 'deleteTransfer');
     });
+  }
+}
+
+/** @throws CloudError `invalid` for snapshots that are not complete, or are part of what stays here */
+async function requireGivable(tx: Tx, volumeId: string): Promise<void> {
+  const { rows } = await sql<{ id: string; grouped: boolean; status: string }>`
+    select s.id, s.group_snapshot_id is not null as grouped, ${snapshotStatusSql} as status
+    from volume_snapshot s join volume v on v.id = s.volume_id where s.volume_id = ${volumeId}`.execute(tx);
+  for (const { id, grouped, status } of rows) {
+    if (grouped) throw new CloudError('invalid', 'snapshot_of_group', { id });
+    if (status === 'available') continue;
+    throw new CloudError('invalid', 'snapshot_status_unfit', { id, status, wanted: ['available'] });
   }
 }
 
