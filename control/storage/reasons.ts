@@ -103,6 +103,7 @@ export interface StorageReasons {
 export interface StorageReasons {
   group_type_not_found: { id: string };
   group_type_name_taken: { name: string };
+  group_type_in_use: { id: string };
 }
 
 declare module '../../contract/errors.ts' {

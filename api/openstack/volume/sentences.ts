@@ -75,6 +75,7 @@ const groupTypes = {
   volume_transfer_key_wrong: () => 'Invalid auth key: Attempt to transfer the volume with a wrong key.',
   group_type_not_found: ({ id }) => `Group type ${id} could not be found.`,
   group_type_name_taken: ({ name }) => `Group Type ${name} already exists.`,
+  group_type_in_use: 'Target group type is still in use.',
 } satisfies Some;
 
 const groups = {

@@ -67,6 +67,9 @@ const undecided = 'BY001';
 /** Deadlock and serialization failure: the transaction did nothing and may be run again. */
 export const isRetriable = (error: unknown): boolean => ['40001', '40P01'].includes(sqlState(error) ?? '');
 
+/** A row that was read, and is gone by the time that another refers to it: who looks once more is told that. */
+const isLateReference = (error: unknown): boolean => sqlState(error) === '23503' && !projectNotFound(error);
+
 export interface DatabaseOptions {
   /** A PostgreSQL connection URL. */
   url: Secret;
@@ -107,13 +110,14 @@ export class Database {
   }
 
   /**
-   * Runs `work` in one transaction (READ COMMITTED) and again, whole, after a deadlock, a serialization failure or a stale plan;
-   * `work` must therefore have no effect outside the database, and asks no host (transaction-scope.ts).
+   * Runs `work` in one transaction (READ COMMITTED) and again, whole, after a deadlock, a serialization failure or a stale plan, and once
+   * after a reference to a row that is gone; `work` must therefore have no effect outside the database, and asks no host (transaction-scope.ts).
    * @throws CloudError `unavailable` when the database can't be reached; `not_found` when a row's project is not there
    */
   async transaction<T>(actor: Actor, work: (tx: Tx) => Promise<T | Last<T>>): Promise<T> {
     const begin = `begin${settingOf('actor', actor.actorId)}${settingOf('request', actor.requestId)}`;
     let decide: ((tx: Tx) => Promise<void>) | undefined;
+    let again = false;
     for (let attempt = 1; ; attempt++) {
       try {
         return await inTransaction(() => this.#transaction(begin, work, decide));
@@ -123,6 +127,10 @@ export class Database {
           continue;
         }
         if (attempt < 5 && (isRetriable(error) || isStalePlan(error))) continue;
+        if (!again && isLateReference(error)) {
+          again = true;
+          continue;
+        }
         throw projectNotFound(error) ?? error;
       }
     }

@@ -137,3 +137,28 @@ test('reads that belong together share a connection, and one that fails leaves i
   await assert.rejects(failed, { code: '22012' });
   assert.equal((await db.database.together(pid)).rows.length, 1);
 });
+
+test('who refers to a row that has gone since it was read reads again; what is never there is an error', async () => {
+  const { query } = db.database;
+  await sql`create table reader (id int primary key)`.execute(query);
+  await sql`create table remark (reader_id int not null references reader)`.execute(query);
+  await sql`insert into reader values (1)`.execute(query);
+  const seen: number[] = [];
+  const remark = () =>
+    db.database.transaction(cloudActor, async (tx) => {
+      const { rows } = await sql`select from reader`.execute(tx);
+      seen.push(rows.length);
+      if (rows.length === 0) return 'nobody';
+      await sql`delete from reader`.execute(query);
+      await sql`insert into remark values (1)`.execute(tx);
+      return 'remarked';
+    });
+  assert.deepEqual([await remark(), seen], ['nobody', [1, 0]]);
+  let tries = 0;
+  const wrong = db.database.transaction(cloudActor, (tx) => {
+    tries++;
+    return sql`insert into remark values (2)`.execute(tx);
+  });
+  await assert.rejects(wrong, /foreign key/);
+  assert.equal(tries, 2);
+});

@@ -79,10 +79,13 @@ export class GroupTypeService {
     });
   }
 
+  /** @throws CloudError `forbidden`, `not_found`; `conflict` while a group has it */
   async delete(caller: Caller, id: string): Promise<void> {
     requireAdmin(caller, 'delete a group type');
     await this.#change(caller, id, async (tx, type) => {
-      await sql`delete from group_type where id = ${type.id}`.execute(tx);
+      await sql`delete from group_type where id = ${type.id}`.execute(tx).catch((error: unknown) => {
+        throw violatedConstraint(error) === undefined ? error : new CloudError('conflict', 'group_type_in_use', { id });
+      });
     });
   }
 

@@ -6,7 +6,7 @@ import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { newId, parseId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin, requireAdmin, requireProject, requireProjectMember } from '../../kit/caller.ts';
-import type { Database, Tx } from '../../kit/database/database.ts';
+import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
 import { type ListQuery, listRows, readRow } from '../../kit/listing.ts';
 import { recordOperation } from '../../kit/operation/operations.ts';
 import { checkQuota } from '../../kit/quota/quota.ts';
@@ -215,7 +215,11 @@ async function insertGroup(tx: Tx, caller: Caller, group: NewGroup): Promise<voi
       source_group_id: source && 'groupId' in source ? source.groupId : null,
       source_group_snapshot_id: source && 'groupSnapshotId' in source ? source.groupSnapshotId : null,
     })
-    .execute();
+    .execute()
+    .catch((error: unknown) => {
+      if (violatedConstraint(error) !== 'volume_group_group_type_id_fkey') throw error;
+      throw notFound('group_type', typeId);
+    });
   await record(tx, caller, { id, project_id: projectId, generation: 1 }, 'create');
 }
 
@@ -243,6 +247,8 @@ async function ofSnapshot(
   const { group } = await lockGroup(tx, caller, rows[0].group_id);
   const { rows: taken } = await sql<{ id: string; name: string }>`select s.id, v.name from volume_snapshot s
     join volume v on v.id = s.volume_id where s.group_snapshot_id = ${id} order by s.id`.execute(tx);
+  // Deleted before the group was ours: one that is there is of a volume at least.
+  if (taken.length === 0) throw notFound('group_snapshot', id);
   return { group, volumes: taken.map((snapshot) => ({ name: snapshot.name, snapshotId: snapshot.id })) };
 }
 
