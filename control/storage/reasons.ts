@@ -83,6 +83,8 @@ export interface StorageReasons {
   backup_snapshot_of_other: { id: string; volume: string };
   /** There is none that the volume's next could be the difference to. */
   backup_parent_missing: { id: string };
+  /** It lies with its volume's host, which is in `zone`. */
+  backup_zone_unfit: { wanted: string; zone: string };
   backup_has_dependents: { id: string };
   backup_volume_too_small: { size_gib: number; minimum_gib: number };
   backup_reset_unserved: { id: string; status: string };

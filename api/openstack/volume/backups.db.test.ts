@@ -42,6 +42,19 @@ const shown = async (id: string, version: number | 'latest' = 0, caller = member
   (await call('GET', `/backups/${id}`, undefined, version, caller)).body.backup;
 const message = ({ body }: { body: unknown }) => Object.values(body as Record<string, { message: string }>)[0]!.message;
 
+test('a backup lies in the zone of its volume, and claims no other', async () => {
+  const volumeId = await volume();
+  const { availability_zone: zone } = (await call('GET', `/volumes/${volumeId}`)).body.volume;
+  const ask = (availability_zone: string) =>
+    call('POST', '/backups', { backup: { volume_id: volumeId, availability_zone } }, 51);
+  const refused = await ask('elsewhere');
+  assert.deepEqual([refused.status, /and not in 'elsewhere'/.test(message(refused))], [400, true]);
+  const made = await ask(zone);
+  assert.equal(made.status, 202);
+  await obeyed();
+  assert.equal((await shown(made.body.backup.id)).availability_zone, zone);
+});
+
 test('a backup is made, shown, changed, restored and deleted', async () => {
   const volumeId = await volume();
   const made = await backup(volumeId, { description: 'd', container: 'c' });

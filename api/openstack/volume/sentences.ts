@@ -132,6 +132,8 @@ const backups = {
     `Invalid snapshot: Snapshot to be backed up must be available, but the current status is "${status}".`,
   backup_snapshot_of_other: ({ id, volume }) =>
     `Invalid volume: Snapshot ${id} to be backed up is none of volume ${volume}.`,
+  backup_zone_unfit: ({ wanted, zone }) =>
+    `Invalid backup: it lies with the host of its volume, in availability zone '${zone}', and not in '${wanted}'.`,
   backup_parent_missing: () => 'Invalid backup: No backups available to do an incremental backup.',
   backup_has_dependents: () => 'Invalid backup: Incremental backups exist for this backup.',
   backup_volume_too_small: ({ size_gib, minimum_gib }) =>

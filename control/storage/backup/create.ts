@@ -21,6 +21,7 @@ import {
   reachOf,
   requireStatus,
   snapshotStatus,
+  zoneOf,
 } from '../volume/index.ts';
 import { backup as descriptor } from './resource.ts';
 import { insertBackup } from './store.ts';
@@ -49,6 +50,7 @@ export function createBackup(database: Database, caller: Caller, wish: BackupWis
   return database.transaction(actorOf(caller), async (tx) => {
     const volume = await lockVolume(tx, reachOf(caller), wish.volumeId);
     const from = await contentOf(tx, caller, volume, wish);
+    requireZone(volume, wish.zone);
     await checkQuota(tx, projectId, descriptor.usage, { backups: 1, backup_gigabytes: from.sizeGib });
     const parent = wish.incremental ? await latestOf(tx, caller, volume, from.at) : null;
     const layerId = from.layerId ?? (await freezeTop(tx, volume)).frozen;
@@ -72,6 +74,13 @@ export function createBackup(database: Database, caller: Caller, wish: BackupWis
     await enqueue(tx, 'backup', id);
     return id;
   });
+}
+
+/** A backup lies where its volume's host keeps its own. @throws CloudError `invalid` where it shall lie in another zone */
+function requireZone(volume: ListedVolume, wanted: string | null): void {
+  const zone = zoneOf(volume);
+  if (wanted === null || wanted === zone) return;
+  throw new CloudError('invalid', 'backup_zone_unfit', { wanted, zone });
 }
 
 interface Content {
