@@ -236,7 +236,14 @@ const assertion = Type.Object(
     state_since: text,
     finding: Type.Union([
       Type.Null(),
-      Type.Object({ missing: Type.Enum(['from', 'to'], { description: 'The end that is not there any more' }) }, exact),
+      Type.Object(
+        {
+          missing: Type.Enum(['from', 'to', 'answer'], {
+            description: 'The end that is not there any more; or the answer, where too much hangs together for one',
+          }),
+        },
+        exact,
+      ),
       Type.Object(
         {
           ...{ there: Type.Array(hop), back: Type.Array(hop), stops: Type.Array(stop) },

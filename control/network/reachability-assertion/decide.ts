@@ -7,7 +7,16 @@ import { CloudError, hasReason } from '../../../contract/errors.ts';
 import { projectItself } from '../../kit/caller.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
-import { answerOf, asSeen, type End, findEnds, loadGround, type Told, versionsOf } from '../reachability/index.ts';
+import {
+  answerOf,
+  asSeen,
+  type End,
+  findEnds,
+  type Ground,
+  loadGround,
+  type Told,
+  versionsOf,
+} from '../reachability/index.ts';
 import type { ReachabilityAssertionRow } from './reachability-assertion.ts';
 import type { AssertionState, Finding } from './tables.ts';
 
@@ -23,7 +32,7 @@ export interface Decision {
 }
 
 export async function decide(db: Queryable, asserted: Asserted): Promise<Decision> {
-  const { project_id, ip_version, protocol, port } = asserted;
+  const { project_id } = asserted;
   const project = projectItself(project_id);
   const ends: End[][] = [];
   for (const [side, given] of [['from', asserted.source] as const, ['to', asserted.destination] as const]) {
@@ -32,9 +41,9 @@ export async function decide(db: Queryable, asserted: Asserted): Promise<Decisio
     ends.push(found);
   }
   const [from, to] = ends as [End[], End[]];
-  const versions = versionsOf([...from, ...to], ip_version ?? undefined);
-  const ground = await loadGround(db, [...from, ...to], { asIfUp: true });
-  const told = answerOf(ground, { from, to, versions, shape: { protocol, port } });
+  const answer = await answerNow(db, [from, to], asserted);
+  if (!answer) return { state: 'unknown', finding: { missing: 'answer' }, ground: [] };
+  const { ground, told } = answer;
   const ids = [...new Set([...ground.ids(), ...[...from, ...to].flatMap((end) => end.port ?? [])])];
   if (isTrue(asserted, told)) return { state: 'holds', finding: null, ground: ids };
   const { there, back, stops } = await asSeen(db, project, told);
@@ -48,6 +57,22 @@ const isTrue = ({ kind }: Asserted, { reachable, openPorts }: Told): boolean => 
   const [all] = openPorts;
   return all?.[0] === 1 && all[1] === 65_535;
 };
+
+/** Undefined where so much hangs together that a question is refused: a change is not, for it did not ask. */
+async function answerNow(
+  db: Queryable,
+  [from, to]: readonly [End[], End[]],
+  { ip_version, protocol, port }: Asserted,
+): Promise<{ ground: Ground; told: Told } | undefined> {
+  const versions = versionsOf([...from, ...to], ip_version ?? undefined);
+  try {
+    const ground = await loadGround(db, [...from, ...to], { asIfUp: true });
+    return { ground, told: answerOf(ground, { from, to, versions, shape: { protocol, port } }) };
+  } catch (error) {
+    if (hasReason(error, 'reachability_too_wide') || hasReason(error, 'reachability_too_many_ranges')) return undefined;
+    throw error;
+  }
+}
 
 /** Undefined where nothing of that name is there any more, or its address is that of several. */
 const endsNow = (db: Queryable, project: ReturnType<typeof projectItself>, side: 'from' | 'to', given: string) =>

@@ -188,6 +188,46 @@ test('an assertion is its project’s, about ends that it sees, and not without 
   );
 });
 
+test('a change after which too much hangs together for an answer is not refused: the assertion is unknown', async () => {
+  const at = await sites.site('10.14.0.0/24');
+  const guests = [await at.guest(), await at.guest(), await at.guest()];
+  const { floatingIps, portForwardings } = sites.network;
+  const { id: floatingIp, floating_ip: to } = await floatingIps.create(at.caller, {
+    floating_network_id: sites.external,
+  });
+  const { id, state } = await make(at, { kind: 'never', from: somebodyOutside, to, port: undefined });
+  assert.equal(state, 'holds');
+  // Each rule's ports are others outside for each forwarding.
+  const rules = Array.from({ length: 90 }, (_, n) => ({
+    ...({ security_group_id: at.group, direction: 'egress', ethertype: 'IPv4', protocol: 'tcp' } as const),
+    ...{ port_range_min: 10 * n + 10, port_range_max: 10 * n + 14 },
+  }));
+  await sites.network.securityGroups.createRules(at.caller, rules);
+  const range = (n: number) => ({ first: 5000 * n + 1, last: 5000 * n + 1000 });
+  const forwardings = guests.map(
+    ({ id: port_id }, n) => ({ protocol: 'tcp', external: range(n), internal: range(0), port_id }) as const,
+  );
+  await portForwardings.create(at.caller, floatingIp, forwardings);
+  const { state: now, finding } = await read(at, id);
+  assert.deepEqual([now, finding], ['unknown', { missing: 'answer' }]);
+});
+
+test('one that can’t be decided keeps no other from being decided', async () => {
+  const at = await sites.site('10.15.0.0/24');
+  const [a, b] = [await at.guest(), await at.guest()];
+  await at.letIn('tcp', 22, 22);
+  const broken = await make(at, { kind: 'never', from: somebodyOutside, to: a.id });
+  const { id } = await make(at, { kind: 'must', from: a.id, to: b.id });
+  await sites.db.database.transaction(cloudActor, async (tx) => {
+    // They are looked at in the order of their ids.
+    const unfit = { id: '00000000-0000-4000-8000-000000000000', ip_version: 6 } as const;
+    await tx.updateTable('reachability_assertion').set(unfit).where('id', '=', broken.id).execute();
+    await tx.updateTable('port').set({ admin_state_up: false, generation: 9 }).where('id', '=', b.id).execute();
+  });
+  await using _watch = watch();
+  await until('the other is decided', async () => (await read(at, id)).state === 'violated');
+});
+
 /** The watch, told of changes by the test. */
 function watch() {
   let listener: (changes: never[]) => void = () => {};

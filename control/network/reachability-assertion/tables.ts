@@ -6,10 +6,10 @@ export type AssertionKind = 'must' | 'never';
 export type OnViolation = 'refuse' | 'alarm';
 export type AssertionState = 'holds' | 'violated' | 'unknown';
 
-/** Why it does not hold, as its project may see it; or which end is gone. */
+/** Why it does not hold, as its project may see it; or which end is gone, or that too much hangs together for an answer. */
 export type Finding =
   | ({ missing?: undefined; open_ports: Told['openPorts'] } & Pick<Answer, 'there' | 'back' | 'stops'>)
-  | { missing: 'from' | 'to' };
+  | { missing: 'from' | 'to' | 'answer' };
 
 export interface ReachabilityAssertionTable {
   id: string;

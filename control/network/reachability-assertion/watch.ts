@@ -87,11 +87,21 @@ export class AssertionWatch {
       select id from reachability_assertion where ${condition} order by id`.execute(this.#database.query);
     for (const { id } of rows) {
       if (!this.#running) return;
-      await this.#database.transaction(cloudActor, async (tx) => {
-        const { rows: held } = await sql<ReachabilityAssertionRow>`
-          select * from reachability_assertion where id = ${id} for update`.execute(tx);
-        if (held[0]) await record(tx, held[0], await decide(tx, held[0]));
+      // One that can't be decided keeps no other one from it.
+      await this.#decide(id).catch((error: unknown) => {
+        this.#log.warn(
+          { err: error, assertionId: id },
+          'reachability assertion: could not be decided; the next look will',
+        );
       });
     }
+  }
+
+  #decide(id: string): Promise<void> {
+    return this.#database.transaction(cloudActor, async (tx) => {
+      const { rows: held } = await sql<ReachabilityAssertionRow>`
+        select * from reachability_assertion where id = ${id} for update`.execute(tx);
+      if (held[0]) await record(tx, held[0], await decide(tx, held[0]));
+    });
   }
 }

@@ -2,6 +2,7 @@
 
 export { type Asked, answerOf, readShape, type Shape, type Told, versionsOf } from './answer.ts';
 export { findEnds, requireOwnEnd } from './ends.ts';
+export type { Ground } from './ground.ts';
 export { loadGround } from './load.ts';
 export type { Answer, End, Hop, Opening, Stop, StopReason } from './question.ts';
 export { ReachabilityService } from './service.ts';
