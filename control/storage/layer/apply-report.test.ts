@@ -43,6 +43,15 @@ test('what is said again is no change; how far it is and how much it takes wakes
   assert.equal(recorded(row(), report()).news, true);
 });
 
+test('that its host has begun wakes nobody, what has come of it or is in the way does', () => {
+  const made = row({ observed_state: 'none', observed_generation: 0, observed_size_bytes: 0 });
+  const begun = report({ state: 'building', sizeBytes: 0, step: 'making the layer' });
+  assert.equal(recorded(made, begun).news, false);
+  assert.equal(recorded(made, { ...begun, error: { code: 'pool_gone', message: 'x' } }).news, true);
+  assert.equal(recorded(row(), report({ state: 'building', sizeBytes: 200 })).news, true);
+  assert.equal(recorded(made, report()).news, true);
+});
+
 test('a layer that shall not be is gone with its host’s word, of whichever generation', () => {
   const absent = row({ desired_presence: 'absent' });
   assert.equal(applyReport(absent, hostId, report({ state: 'absent', generation: 1 })).kind, 'gone');

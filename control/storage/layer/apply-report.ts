@@ -73,7 +73,7 @@ export type LayerOutcome =
   | {
       kind: 'recorded';
       patch: LayerPatch;
-      /** Somebody may wait for it: more has changed than how far it is and how much it takes. */
+      /** Somebody may wait for it: more has changed than how far it is and how much it takes, and than that the host has begun. */
       news: boolean;
     };
 
@@ -113,7 +113,9 @@ export function applyReport(row: ReportedLayer, hostId: string, report: Observed
     observed_export: report.export ?? null,
   };
   if (same(row, patch, watched) && same(row, patch, unwatched)) return { kind: 'unchanged' };
-  return { kind: 'recorded', patch, news: !same(row, patch, watched) };
+  // Whoever waits does so for what comes of it: a look at each volume that is begun costs more than its making.
+  const begun = report.state === 'building' && same(row, patch, outcomes);
+  return { kind: 'recorded', patch, news: !begun && !same(row, patch, watched) };
 }
 
 /** Of those that are wanted; what was said once stays said until somebody has taken note. */
@@ -152,18 +154,11 @@ function merged<Wanted, Outcome>(
 }
 
 type Column = Exclude<keyof LayerPatch, 'put_back'>;
-const watched = [
-  ...[
-    'former_parent_id',
-    'sinks',
-    'desired_source',
-    'observed_full',
-    'observed_epoch',
-    'observed_generation',
-    'observed_state',
-  ],
-  ...['observed_size_bytes', 'observed_error', 'observed_captures', 'observed_backups', 'observed_export'],
+const outcomes = [
+  ...['former_parent_id', 'sinks', 'desired_source', 'observed_full', 'observed_size_bytes', 'observed_error'],
+  ...['observed_captures', 'observed_backups', 'observed_export'],
 ] as Column[];
+const watched = [...outcomes, ...['observed_epoch', 'observed_generation', 'observed_state']] as Column[];
 const unwatched = ['observed_step', 'observed_allocated_bytes'] as const;
 
 const same = (row: ReportedLayer, patch: LayerPatch, columns: readonly Column[]): boolean =>

@@ -3,6 +3,16 @@ export { choose, chooseTogether, type PoolChoice, type PoolState, type PoolVerdi
 export { declaredPools, recordLevels, recordPools } from './facts.ts';
 export { type PoolFigures, poolFigures } from './figures.ts';
 export { basesOf, layerHolders } from './holders.ts';
-export { choosePool, lockPools, placeOf, readPools, recordPoolChoice, requireRoom } from './placement.ts';
+export {
+  chooseFrom,
+  choosePool,
+  lockPools,
+  type PoolSearch,
+  placeOf,
+  poolsFor,
+  readPools,
+  recordPoolChoice,
+  requireRoom,
+} from './placement.ts';
 export { type NewPool, type PoolChanges, StoragePoolService } from './service.ts';
 export type { PoolTier } from './tables.ts';

@@ -24,9 +24,20 @@ const emptiest = 4;
  * A `pool` of null is no error here: `message` and `fix` say why, for the volume's fault.
  */
 export async function choosePool(tx: Tx, wish: PoolWish): Promise<PoolChoice> {
+  return chooseFrom(tx, wish, await poolsFor(tx, wish));
+}
+
+/** What may win, for a choice by {@link chooseFrom}: sent with what else is read before it, for others wait from here on. */
+export async function poolsFor(tx: Tx, wish: PoolSearch): Promise<PoolState[]> {
   // A cache may be in any other pool of a host.
   const read = () => (wish.cache ? readPools(tx, wish.imageId ?? null) : readFitting(tx, wish));
   const [, some] = await Promise.all([lockPools(tx), read()]);
+  return some;
+}
+
+export type PoolSearch = Pick<PoolWish, 'hostId' | 'poolId' | 'notOnHosts' | 'imageId' | 'cache'>;
+
+export async function chooseFrom(tx: Tx, wish: PoolWish, some: readonly PoolState[]): Promise<PoolChoice> {
   const found = choose(wish, some);
   // Why none takes it, all have to say.
   return found.pool ? found : choose(wish, await readPools(tx, wish.imageId ?? null));
@@ -68,7 +79,7 @@ const seenLately = sql`coalesce(not h.forced_down and (h.connected or h.last_see
  */
 async function readFitting(
   tx: Tx,
-  { hostId = null, poolId = null, notOnHosts = [], imageId = null }: PoolWish,
+  { hostId = null, poolId = null, notOnHosts = [], imageId = null }: PoolSearch,
 ): Promise<PoolState[]> {
   if (hostId !== null || poolId !== null) {
     return readSome(

@@ -28,12 +28,20 @@ import {
 import { json } from '../../kit/database/schema.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { insertLayer, type LayerSource, type NewLayer } from '../layer/index.ts';
-import { choosePool, type PoolState, type PoolWish, placeOf, recordPoolChoice } from '../pool/index.ts';
+import {
+  chooseFrom,
+  type PoolSearch,
+  type PoolState,
+  type PoolWish,
+  placeOf,
+  poolsFor,
+  recordPoolChoice,
+} from '../pool/index.ts';
 import { encryptionWith, insertKey, type VolumeEncryption } from '../volume-key/index.ts';
 import { cacheWords, iopsOfType, servedEncryption, typeOf, type VolumeTypeRow } from '../volume-type/index.ts';
 import { freezeTop } from './freeze.ts';
 import { requireGroup } from './group.ts';
-import { type Hints, type PlaceWish, readHints, requireZone } from './hints.ts';
+import { type PlaceWish, readHints, requireZone } from './hints.ts';
 import { requireTypeQuota, requireVolumeQuota, typesAreLimited } from './quota.ts';
 import { requireSizeOfType, sizeFor } from './sizes.ts';
 import { findSource, type SourceWish, type VolumeSource } from './source.ts';
@@ -163,14 +171,26 @@ async function decide(
   const sizeGib = sizeFor(wish, source, image);
   requireSizeOfType(type, sizeGib);
   requireZone(wish, hints, source);
+  requireMakeable(type);
   if (wish.groupId !== null) await requireGroup(tx, caller, { ...wish, groupId: wish.groupId, typeId: type.id });
-  const [encryption] = await Promise.all([
+  const search: PoolSearch = {
+    hostId: source?.host_id ?? wish.hostId ?? wish.managed?.hostId ?? hints.same,
+    poolId: wish.managed?.poolId ?? null,
+    ...{ notOnHosts: hints.different, imageId: image?.id ?? null, cache: cacheWords(type.extra_specs) },
+  };
+  // From here on others wait, for the quota and for the pools: all that is read before the choice travels together.
+  const [encryption, from, iops, madeOf, , , pools] = await Promise.all([
     encryptionFor(tx, type, { source, image, restored: wish.restored }),
-    requireMakeable(type),
+    // Its top is frozen: what is built on is written to by nobody.
+    source?.pool_id ? placeOf(tx, source.pool_id, false) : null,
+    type.qos_specs_id === null ? 0 : iopsOfType(tx, type.id, sizeGib),
+    image && imageBase(tx, image),
     requireVolumeQuota(tx, projectId, { volumes: 1, gigabytes: sizeGib, each: sizeGib }),
     limited ? requireTypeQuota(tx, projectId, type, { volumes: 1, gigabytes: sizeGib }) : undefined,
+    poolsFor(tx, search),
   ]);
-  return place(tx, { caller, projectId, wish, source, image, type, encryption, sizeGib, hints });
+  const found = { search, from, iops, pools };
+  return place(tx, { caller, projectId, wish, source, image, madeOf, type, encryption, sizeGib, found });
 }
 
 interface Ingredients {
@@ -179,30 +199,27 @@ interface Ingredients {
   wish: VolumeWish;
   source: VolumeSource | null;
   image: VolumeImage | null;
+  /** The image as its first layer has it. */
+  madeOf: NewLayer['base'];
   type: VolumeTypeRow;
   /** With a key of its own; undefined: in the clear, or as its source. */
   encryption: VolumeEncryption | undefined;
   sizeGib: number;
-  hints: Hints;
+  found: { search: PoolSearch; pools: PoolState[] } & Pick<PoolWish, 'from' | 'iops'>;
 }
 
 async function place(tx: Tx, all: Ingredients): Promise<Decided> {
-  const { caller, projectId, wish, source, image, type, encryption, sizeGib, hints } = all;
+  const { caller, projectId, wish, source, image, madeOf, type, encryption, sizeGib } = all;
   const id = newId<VolumeId>();
+  const { search, pools, from, iops } = all.found;
   const cache = cacheWords(type.extra_specs);
-  // Its top is frozen: what is built on is written to by nobody.
-  const from = source?.pool_id ? await placeOf(tx, source.pool_id, false) : null;
   const sourceKey = (source ?? sealedBackup(wish))?.key_id ?? null;
   const poolWish: PoolWish = {
-    ...{ sizeBytes: sizeGib * gibBytes, extraSpecs: type.extra_specs, availabilityZone: wish.zone },
-    hostId: source?.host_id ?? wish.hostId ?? wish.managed?.hostId ?? hints.same,
+    ...{ sizeBytes: sizeGib * gibBytes, extraSpecs: type.extra_specs, availabilityZone: wish.zone, ...search },
     hostOf: source?.host_id || wish.managed ? 'source' : wish.hostId ? 'server' : 'hint',
-    poolId: wish.managed?.poolId ?? null,
-    ...{ notOnHosts: hints.different, imageId: image?.id ?? null, cache },
-    ...{ from, encrypted: encryption !== undefined || sourceKey !== null },
-    iops: type.qos_specs_id === null ? 0 : await iopsOfType(tx, type.id, sizeGib),
+    ...{ from, iops, encrypted: encryption !== undefined || sourceKey !== null },
   };
-  const found = await choosePool(tx, poolWish);
+  const found = await chooseFrom(tx, poolWish, pools);
   const { pool, cachePool } = found;
   // The file stays where it is.
   if (wish.managed && !pool) throw new CloudError('no_capacity', 'no_pool', { why: found.message, fix: found.fix });
@@ -222,7 +239,6 @@ async function place(tx: Tx, all: Ingredients): Promise<Decided> {
     desired_task: pool ? taskOf(wish) : null,
   };
   const keyId = pool && encryption ? await insertKey(tx, encryption) : sourceKey;
-  const madeOf = image && (await imageBase(tx, image));
   const layers =
     pool && layerId
       ? insertFirstLayer(tx, {
