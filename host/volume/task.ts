@@ -167,6 +167,9 @@ export class LayerTask {
     this.#doing = { isWanted: (desired) => desired.presence === 'present' && isWanted(desired), stop };
     try {
       return await work(stop.signal, stillWanted);
+    } catch (error) {
+      // What it works on may go with what nobody wants any more: that is no failure of the layer's.
+      throw stop.signal.aborted && !(error instanceof ProcessDied) ? new Superseded() : error;
     } finally {
       this.#doing = undefined;
     }

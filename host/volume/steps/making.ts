@@ -23,14 +23,21 @@ export const make: StepFunction<'make'> = async ({ task, desired }) => {
   const base: BuildsOn = encryption && desired.image ? { kind: 'image', id: desired.image.id } : wantedBase(desired);
   const format = base?.kind === 'image' ? await imageFor(task, desired.image!, desired) : 'qcow2';
   if (format === undefined) return awaitDigestMs;
-  task.say('making the layer');
-  const beside = `${path}.new`;
-  const { sizeBytes } = desired;
-  const luks = encryption && luksHeader(encryption, task.context.files.keys.of(encryption.keyId)!);
-  await writeOverlay(beside, { sizeBytes, buildsOn: base, format, luks }, task.context);
-  await putInPlace(task, { beside, path, base });
+  // As a rule it is made before anybody could read that.
+  const slow = setTimeout(() => task.say('making the layer'), slowMs);
+  try {
+    const beside = `${path}.new`;
+    const { sizeBytes } = desired;
+    const luks = encryption && luksHeader(encryption, task.context.files.keys.of(encryption.keyId)!);
+    await writeOverlay(beside, { sizeBytes, buildsOn: base, format, luks }, task.context);
+    await putInPlace(task, { beside, path, base });
+  } finally {
+    clearTimeout(slow);
+  }
   return undefined;
 };
+
+const slowMs = 500;
 
 export const awaitKeyMs = 500;
 
