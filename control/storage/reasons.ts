@@ -62,6 +62,7 @@ export interface StorageReasons {
   /** The volume's type is none of the group's. */
   group_type_unmet: { id: string; volume: string | null };
   volume_in_other_group: { id: string; volume: string };
+  volume_outside_group_zone: { id: string; volume: string; zone: string };
   volume_not_in_group: { id: string; volume: string };
 }
 

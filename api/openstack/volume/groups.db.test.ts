@@ -79,6 +79,29 @@ test('volumes come into a group and leave it, those of its types alone', async (
   assert.equal(untyped.status, 400);
 });
 
+test('a group is in a zone that there is, and so are its volumes', async () => {
+  const create = (availability_zone: string) => {
+    const wish = { name: '', group_type: groupType, volume_types: [volumeType], availability_zone };
+    return call('POST', '/groups', { group: wish });
+  };
+  assert.equal((await create('elsewhere')).status, 400);
+  const { host_id: far } = await testPool(db, { zone: 'far' });
+  const { id } = (await create('far')).body.group;
+  const wish = { size: 1, volume_type: 't', group_id: id };
+  for (const availability_zone of ['far', 'nova', null]) {
+    const { volume } = (await call('POST', '/volumes', { volume: { ...wish, availability_zone } })).body;
+    assert.equal(volume.availability_zone, 'far');
+    const { rows } = await sql<{ host_id: string }>`select host_id from volume where id = ${volume.id}`.execute(
+      db.query,
+    );
+    assert.equal(rows[0]!.host_id, far);
+  }
+  const { body } = await call('POST', '/volumes', { volume: { size: 1, volume_type: 't', availability_zone: 'nova' } });
+  await obey();
+  const added = await call('PUT', `/groups/${id}`, { group: { add_volumes: body.volume.id } });
+  assert.deepEqual([added.status, /zone 'far'/.test(added.body.badRequest.message)], [400, true]);
+});
+
 test('a volume of a group goes with it alone, and only where that is said', async () => {
   const { id, volumes } = await group(2);
   await obey();

@@ -91,6 +91,8 @@ const groups = {
     `Invalid input received: The volume type of ${volume === null ? 'the new volume' : `volume ${volume}`} is not supported by group ${id}.`,
   volume_in_other_group: ({ id, volume }) =>
     `Invalid volume: Cannot add volume ${volume} to group ${id}: it is in a group already, or of another project.`,
+  volume_outside_group_zone: ({ id, volume, zone }) =>
+    `Invalid volume: Cannot add volume ${volume} to group ${id}: it is not in availability zone '${zone}'.`,
   volume_not_in_group: ({ id, volume }) =>
     `Invalid volume: Cannot remove volume ${volume} from group ${id}: it is not in the group.`,
 } satisfies Some;

@@ -22,6 +22,7 @@ import {
   requireStatus,
   type VolumeImages,
   volumeStatuses,
+  zoneOf,
 } from '../volume/index.ts';
 import { typeOf } from '../volume-type/index.ts';
 import { volumeGroup } from './resource.ts';
@@ -77,12 +78,13 @@ export class GroupService {
     return readRow(this.#deps.database.query, caller, groupListing, id);
   }
 
-  /** @throws CloudError `forbidden`; `not_found` for a type that is hidden or none; `quota_exceeded` */
+  /** @throws CloudError `forbidden`; `not_found` for a type that is hidden or none; `invalid` for an unknown zone; `quota_exceeded` */
   async create(caller: Caller, wish: GroupWish): Promise<ListedGroup> {
     const projectId = requireProjectMember(caller, 'create a group');
     const { id: typeId } = await this.#deps.groupTypes.get(caller, wish.type);
     const id = newId();
     await this.#deps.database.transaction(actorOf(caller), async (tx) => {
+      if (wish.zone !== null) await requireKnownZone(tx, wish.zone);
       const types = [];
       for (const asked of wish.volumeTypes) types.push((await typeOf(tx, projectId, asked)).id);
       await checkQuota(tx, projectId, volumeGroup.usage, { volume_groups: 1 });
@@ -223,6 +225,12 @@ async function insertGroup(tx: Tx, caller: Caller, group: NewGroup): Promise<voi
   await record(tx, caller, { id, project_id: projectId, generation: 1 }, 'create');
 }
 
+/** @throws CloudError `invalid` */
+async function requireKnownZone(tx: Tx, zone: string): Promise<void> {
+  const { rows } = await sql`select from host where availability_zone = ${zone} limit 1`.execute(tx);
+  if (rows.length === 0) throw new CloudError('invalid', 'volume_zone_unknown', { zone });
+}
+
 type Origin = Pick<ListedGroup, 'group_type_id' | 'volume_type_ids' | 'availability_zone'>;
 type Clone = { name: string; snapshotId: string } | { name: string; sourceVolumeId: string };
 
@@ -259,6 +267,9 @@ async function add(tx: Tx, caller: Caller, group: ListedGroup, volumeId: string)
     throw new CloudError('invalid', 'volume_in_other_group', fields);
   if (!group.volume_type_ids.includes(volume.volume_type_id))
     throw new CloudError('invalid', 'group_type_unmet', fields);
+  const { availability_zone: zone } = group;
+  if (zone !== null && zoneOf(volume) !== zone)
+    throw new CloudError('invalid', 'volume_outside_group_zone', { ...fields, zone });
   requireStatus(volume, 'group', ['available', 'in-use']);
   await sql`update volume set group_id = ${group.id}, updated_at = now() where id = ${volumeId}`.execute(tx);
 }

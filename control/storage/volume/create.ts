@@ -170,9 +170,12 @@ async function decide(
   const type = source && wish.type === null ? source.type : asked;
   const sizeGib = sizeFor(wish, source, image);
   requireSizeOfType(type, sizeGib);
-  requireZone(wish, hints, source);
   requireMakeable(type);
-  if (wish.groupId !== null) await requireGroup(tx, caller, { ...wish, groupId: wish.groupId, typeId: type.id });
+  const group =
+    wish.groupId === null ? null : await requireGroup(tx, caller, { groupId: wish.groupId, typeId: type.id });
+  // As Cinder: where its group is, whatever else is asked for.
+  const placed = { ...wish, zone: group?.zone ?? wish.zone };
+  requireZone(placed, hints, source);
   const search: PoolSearch = {
     hostId: source?.host_id ?? wish.hostId ?? wish.managed?.hostId ?? hints.same,
     poolId: wish.managed?.poolId ?? null,
@@ -190,7 +193,7 @@ async function decide(
     poolsFor(tx, search),
   ]);
   const found = { search, from, iops, pools };
-  return place(tx, { caller, projectId, wish, source, image, madeOf, type, encryption, sizeGib, found });
+  return place(tx, { caller, projectId, wish: placed, source, image, madeOf, type, encryption, sizeGib, found });
 }
 
 interface Ingredients {
