@@ -5,6 +5,7 @@ import { CloudError, type ErrorCode, errorCodes } from '../../contract/errors.ts
 import type { HostError } from '../../contract/host/index.ts';
 import type { HostId } from '../../contract/ids.ts';
 import { read } from '../../contract/schema/read.ts';
+import { beginningOf } from '../kit/text.ts';
 
 /** Where a host's service answers; from its HostFacts. */
 export interface HostEndpoint {
@@ -79,6 +80,6 @@ export function refused(host: HostEndpoint, status: number, body: string): Cloud
     said = (JSON.parse(body) as HostError).error;
   } catch {}
   const code = errorCodes.find((known) => known === said?.code) ?? byStatus[status] ?? 'unavailable';
-  const text = typeof said?.message === 'string' ? said.message.slice(0, 1000) : `the host answered ${status}`;
+  const text = typeof said?.message === 'string' ? beginningOf(said.message, 1000) : `the host answered ${status}`;
   return new CloudError(code, 'host_refused', { host: host.id, host_code: String(said?.code ?? status), said: text });
 }

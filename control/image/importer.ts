@@ -11,6 +11,7 @@ import type { ImageId } from '../../contract/ids.ts';
 import { cloudActor, type Database, type Queryable } from '../kit/database/database.ts';
 import { endOperations } from '../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../kit/queue/queue.ts';
+import { beginningOf } from '../kit/text.ts';
 import { endTask, freeTask, uploadState } from './store.ts';
 import type { ImageRow, ImageTaskRow } from './tables.ts';
 import type { ByteSource, ImageTransfer } from './transfer.ts';
@@ -117,7 +118,7 @@ function takeTask(database: Database, imageId: string): Promise<Task | undefined
 
 /** The image waits for bytes again; its owner reads why in the task. */
 async function giveUp(database: Database, imageId: ImageId, error: unknown): Promise<void> {
-  const message = whyImportFailed(error).slice(0, 1000);
+  const message = beginningOf(whyImportFailed(error), 1000);
   await database.transaction(cloudActor, async (tx) => {
     await endTask(tx, imageId, { status: 'failure', message });
     await sql`update image set import_failure = ${message} where id = ${imageId} and status = 'importing'`.execute(tx);

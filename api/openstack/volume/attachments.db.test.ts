@@ -82,6 +82,16 @@ test('where there is no way for another machine, that is said; and nothing is ke
   assert.deepEqual((await call('GET', `/attachments?volume_id=${volume_uuid}`)).body.attachments, []);
 });
 
+test('what a machine says of itself is kept cut, and no character of it halved', async () => {
+  const host = new ExportingHost(api.db.database, await api.cloud.addHost());
+  await host.offers('192.0.2.3:3260-3263');
+  const { id: volume_uuid } = await testVolume(api.db.database, { projectId: api.cloud.projectId, hostId: host.id });
+  const connector = { initiator, ip: '192.0.2.9', host: `${'x'.repeat(254)}🏔` };
+  const body = { attachment: { volume_uuid, instance_uuid: newId(), connector } };
+  const made = await host.during(call('POST', '/attachments', { body }));
+  assert.equal(made.status, 200, JSON.stringify(made.body));
+});
+
 test('another machine is told the way to a volume as os-brick reads it, and its session ends with the attachment', async () => {
   const host = new ExportingHost(api.db.database, await api.cloud.addHost());
   await host.offers('192.0.2.1:3260-3263');

@@ -9,6 +9,7 @@
  * one that is unshelved is shelved no more once it runs.
  */
 import type { ObservedServer } from '../../../contract/host/index.ts';
+import { beginningOf } from '../../kit/text.ts';
 import type { ServerFault } from './snapshots.ts';
 import {
   isSatisfied,
@@ -80,7 +81,7 @@ const powerOf: Partial<Record<ObservedState, Power>> = {
 };
 
 const maxText = 500;
-const cut = (text: string): string => (text.length > maxText ? `${text.slice(0, maxText - 1)}…` : text);
+const cut = (text: string): string => (text.length > maxText ? `${beginningOf(text, maxText - 1)}…` : text);
 
 export function applyReport(row: ReportedRow, hostId: string, report: ObservedServer, now: string): ReportOutcome {
   if (row.host_id !== hostId) return { kind: 'ignored', reason: 'not the owner' };

@@ -9,6 +9,7 @@ import { exportLimits } from '../../../contract/host/limits.ts';
 import type { Sealer } from '../../identity/index.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
+import { beginningOf } from '../../kit/text.ts';
 import { freePort, insertExport, newSecret } from '../export/index.ts';
 import type { ListedVolume } from '../volume/index.ts';
 import type { ConnectionReasons } from './reasons.ts';
@@ -39,7 +40,7 @@ export function connectorOf(said: Readonly<Record<string, unknown>>): Connector 
   };
 }
 
-const textOf = (value: unknown): string | null => (typeof value === 'string' ? value.slice(0, textLength) : null);
+const textOf = (value: unknown): string | null => (typeof value === 'string' ? beginningOf(value, textLength) : null);
 
 /**
  * Its machine is let in as soon as the host comes to it. The volume's row is locked. Safe to repeat.

@@ -52,6 +52,17 @@ test('that its host has begun wakes nobody, what has come of it or is in the way
   assert.equal(recorded(made, report()).news, true);
 });
 
+test('a long text of a host is cut where no character is halved: the database would not take its half', () => {
+  const message = `${'x'.repeat(498)}🏔 and more`;
+  const { observed_error, observed_step } = recorded(
+    row(),
+    report({ error: { code: 'io', message }, step: message }),
+  ).patch;
+  for (const text of [observed_error?.message, observed_step]) {
+    assert.deepEqual([text?.isWellFormed(), text?.length, text?.at(-1)], [true, 500, '…']);
+  }
+});
+
 test('a layer that shall not be is gone with its host’s word, of whichever generation', () => {
   const absent = row({ desired_presence: 'absent' });
   assert.equal(applyReport(absent, hostId, report({ state: 'absent', generation: 1 })).kind, 'gone');

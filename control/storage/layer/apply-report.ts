@@ -6,6 +6,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { ObservedExport, ObservedLayer } from '../../../contract/host/index.ts';
+import { beginningOf } from '../../kit/text.ts';
 import type {
   LayerBackupOutcome,
   LayerCaptureOutcome,
@@ -78,7 +79,7 @@ export type LayerOutcome =
     };
 
 const maxText = 500;
-const cut = (text: string): string => (text.length > maxText ? `${text.slice(0, maxText - 1)}…` : text);
+const cut = (text: string): string => (text.length > maxText ? `${beginningOf(text, maxText - 1)}…` : text);
 const cutError = (error: LayerError | null): LayerError | null =>
   error && { code: cut(error.code), message: cut(error.message) };
 

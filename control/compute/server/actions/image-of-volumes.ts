@@ -6,6 +6,7 @@
 import { insertImageOfVolumes } from '../../../image/index.ts';
 import { actorOf } from '../../../kit/caller.ts';
 import type { Tx } from '../../../kit/database/database.ts';
+import { beginningOf } from '../../../kit/text.ts';
 import { serverVolumes } from '../../../storage/server-volume/index.ts';
 import { insertSnapshot, requireSnapshotQuota } from '../../../storage/snapshot/index.ts';
 import { type ListedVolume, lockVolume, requireStatus } from '../../../storage/volume/index.ts';
@@ -36,7 +37,7 @@ export async function imageOfVolumes(
 
   async function snapshotOf(tx: Tx, volume: ListedVolume): Promise<string> {
     await requireSnapshotQuota(tx, volume);
-    const name = `snapshot for ${wish.name}`.slice(0, 255);
+    const name = beginningOf(`snapshot for ${wish.name}`, 255);
     const made = { name, description: null, metadata: {}, userId: caller.userId };
     return insertSnapshot(tx, actorOf(caller), volume, made);
   }
