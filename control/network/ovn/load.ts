@@ -161,82 +161,89 @@ export async function loadAddressGroups(db: Queryable, ids: readonly string[]): 
   return rows;
 }
 
-/** Names the units that a change touches only by way of others. */
+type Named = { kind: UnitKind; id: string };
+
+/** Names the units that a change touches only by way of others. None of the questions waits for another: what is asked for waits for all of them. */
 export async function expand(db: Queryable, touched: Touched): Promise<Set<Unit>> {
-  const units = new Set(touched.units);
   const ids = (set: ReadonlySet<string>) => [...set].filter((id) => idForm.test(id));
-  const add = (kind: UnitKind, rows: { id: string }[]) => {
-    for (const { id } of rows) units.add(unit(kind, id));
-  };
-  const ofNetworks = ids(touched.portsOfNetworks);
-  if (ofNetworks.length > 0) {
-    const { rows } = await sql<{ id: string }>`select id from port
-      where ${isOneOf(sql`network_id`, ofNetworks)}`.execute(db);
-    add('port', rows);
-  }
-  const answersOfNetworks = ids(touched.dhcpPortsOfNetworks);
-  if (answersOfNetworks.length > 0) {
-    const { rows } = await sql<{ id: string }>`select id from port
-      where ${isOneOf(sql`network_id`, answersOfNetworks)} and extra_dhcp_opts <> '[]'`.execute(db);
-    add('port', rows);
-  }
-  const routersOfNetworks = ids(touched.routersOfNetworks);
-  if (routersOfNetworks.length > 0) {
-    const { rows } = await sql<{ id: string }>`select distinct device_id as id from port
-      where ${isOneOf(sql`network_id`, routersOfNetworks)} and device_owner like 'network:router%'`.execute(db);
-    add('router', rows);
-  }
-  const ofPools = ids(touched.routersOfSubnetPools);
-  if (ofPools.length > 0) {
-    const { rows } = await sql<{ id: string }>`select distinct p.device_id as id
+  const named = await Promise.all([
+    portsOf(db, ids(touched.portsOfNetworks), sql`true`),
+    portsOf(db, ids(touched.dhcpPortsOfNetworks), sql`extra_dhcp_opts <> '[]'`),
+    routersOf(
+      db,
+      ids(touched.routersOfNetworks),
+      (networks) => sql`select device_id as id from port
+      where ${isOneOf(sql`network_id`, networks)} and device_owner like 'network:router%'`,
+    ),
+    routersOf(
+      db,
+      ids(touched.routersOfSubnetPools),
+      (pools) => sql`select p.device_id as id
       from subnet s join port p on p.network_id = s.network_id and p.device_owner like 'network:router%'
-      where ${isOneOf(sql`s.subnet_pool_id`, ofPools)}`.execute(db);
-    add('router', rows);
-  }
-  const routersOfPorts = ids(touched.routersOfPorts);
-  if (routersOfPorts.length > 0) {
-    const { rows } = await sql<{ id: string }>`select distinct router_id as id from floating_ip
-      where ${isOneOf(sql`port_id`, routersOfPorts)} and router_id is not null`.execute(db);
-    add('router', rows);
-  }
-  const forwarding = ids(touched.routersOfForwardingIps);
-  if (forwarding.length > 0) {
-    const { rows } = await sql<{ id: string }>`select distinct router_id as id from port_forwarding
-      where ${isOneOf(sql`floating_ip_id`, forwarding)}`.execute(db);
-    add('router', rows);
-  }
-  await addKeepers(db, ids(touched.keepersOfQosPolicies), add);
-  const servicePorts = ids(touched.servicePorts);
-  if (servicePorts.length > 0) {
-    const { rows } = await sql<{ kind: UnitKind; id: string }>`
-      select case device_owner when 'network:distributed' then 'network' else 'router' end as kind,
-        case device_owner when 'network:distributed' then network_id::text else device_id end as id
-      from port where ${isOneOf(sql`id`, servicePorts)}
-        and (device_owner = 'network:distributed' or device_owner like 'network:router%')`.execute(db);
-    for (const { kind, id } of rows) units.add(unit(kind, id));
-  }
+      where ${isOneOf(sql`s.subnet_pool_id`, pools)}`,
+    ),
+    routersOf(
+      db,
+      ids(touched.routersOfPorts),
+      (ports) => sql`select router_id as id from floating_ip
+      where ${isOneOf(sql`port_id`, ports)} and router_id is not null`,
+    ),
+    routersOf(
+      db,
+      ids(touched.routersOfForwardingIps),
+      (floatingIps) => sql`select router_id as id from port_forwarding
+      where ${isOneOf(sql`floating_ip_id`, floatingIps)}`,
+    ),
+    keepersOf(db, ids(touched.keepersOfQosPolicies)),
+    servicesOf(db, ids(touched.servicePorts)),
+  ]);
+  const units = new Set([...touched.units, ...named.flat().map(({ kind, id }) => unit(kind, id))]);
   for (const name of units) if (kindOf(name) !== 'cloud' && !idForm.test(idOf(name))) units.delete(name);
   return units;
 }
 
-/** Whatever keeps to one of the policies: by itself, or by the network that it is on. */
-async function addKeepers(
+async function portsOf(db: Queryable, networks: readonly string[], which: RawBuilder<unknown>): Promise<Named[]> {
+  if (networks.length === 0) return [];
+  const { rows } = await sql<{ id: string }>`select id from port
+    where ${isOneOf(sql`network_id`, networks)} and ${which}`.execute(db);
+  return rows.map(({ id }) => ({ kind: 'port', id }));
+}
+
+/** @param query of their ids, which may be there more than once */
+async function routersOf(
   db: Queryable,
-  policies: readonly string[],
-  add: (kind: UnitKind, rows: { id: string }[]) => void,
-): Promise<void> {
-  if (policies.length === 0) return;
+  by: readonly string[],
+  query: (by: readonly string[]) => RawBuilder<unknown>,
+): Promise<Named[]> {
+  if (by.length === 0) return [];
+  const { rows } = await sql<{ id: string }>`select distinct id from (${query(by)}) found`.execute(db);
+  return rows.map(({ id }) => ({ kind: 'router', id }));
+}
+
+/** What these ports are part of, where they are the cloud's own. */
+async function servicesOf(db: Queryable, ports: readonly string[]): Promise<Named[]> {
+  if (ports.length === 0) return [];
+  const { rows } = await sql<Named>`
+    select case device_owner when 'network:distributed' then 'network' else 'router' end as kind,
+      case device_owner when 'network:distributed' then network_id::text else device_id end as id
+    from port where ${isOneOf(sql`id`, ports)}
+      and (device_owner = 'network:distributed' or device_owner like 'network:router%')`.execute(db);
+  return rows;
+}
+
+/** Whatever keeps to one of the policies: by itself, or by the network that it is on. */
+async function keepersOf(db: Queryable, policies: readonly string[]): Promise<Named[]> {
+  if (policies.length === 0) return [];
   const keeps = (column: string) => isOneOf(sql.ref(column), policies);
   const networks = sql`select id from network where ${keeps('network.qos_policy_id')}`;
-  const ports = await sql<{ id: string }>`select id from port where ${keeps('port.qos_policy_id')}
-    union select id from port where network_id in (${networks}) and qos_policy_id is null`.execute(db);
-  add('port', ports.rows);
-  const routers = await sql<{ id: string }>`select id from router where ${keeps('router.gateway_qos_policy_id')}
-    union select router_id from floating_ip where ${keeps('floating_ip.qos_policy_id')} and router_id is not null
-    union select f.router_id from floating_ip join port_forwarding f on f.floating_ip_id = floating_ip.id
+  const { rows } = await sql<Named>`select 'port' as kind, id from port where ${keeps('port.qos_policy_id')}
+    union select 'port', id from port where network_id in (${networks}) and qos_policy_id is null
+    union select 'router', id from router where ${keeps('router.gateway_qos_policy_id')}
+    union select 'router', router_id from floating_ip where ${keeps('floating_ip.qos_policy_id')} and router_id is not null
+    union select 'router', f.router_id from floating_ip join port_forwarding f on f.floating_ip_id = floating_ip.id
       where ${keeps('floating_ip.qos_policy_id')}
-    union select device_id::uuid from port where network_id in (${networks}) and device_owner = 'network:router_gateway'`.execute(
+    union select 'router', device_id::uuid from port where network_id in (${networks}) and device_owner = 'network:router_gateway'`.execute(
     db,
   );
-  add('router', routers.rows);
+  return rows;
 }
