@@ -42,6 +42,7 @@ import { cacheWords, iopsOfType, servedEncryption, typeOf, type VolumeTypeRow } 
 import { freezeTop } from './freeze.ts';
 import { requireGroup } from './group.ts';
 import { type PlaceWish, readHints, requireZone } from './hints.ts';
+import { requireMakeable } from './makeable.ts';
 import { requireTypeQuota, requireVolumeQuota, typesAreLimited } from './quota.ts';
 import { requireSizeOfType, sizeFor } from './sizes.ts';
 import { findSource, type SourceWish, type VolumeSource } from './source.ts';
@@ -390,11 +391,3 @@ export function requireClear({ key_id }: Pick<VolumeImage, 'key_id'>, type: stri
 /** Undefined where there is none, or one in the clear, of which a volume may be encrypted in any way. */
 const sealedBackup = ({ restored }: Pick<VolumeWish, 'restored'>) =>
   restored && restored.keyId !== null ? { kind: 'backup' as const, key_id: restored.keyId } : undefined;
-
-/** @throws CloudError `invalid` for what no volume here can be yet */
-export function requireMakeable(type: VolumeTypeRow): void {
-  const { multiattach = '' } = type.extra_specs;
-  if (/^<is>\s*true$/i.test(multiattach)) {
-    throw new CloudError('invalid', 'volume_type_unfit', { type: type.name, why: 'multiattach' });
-  }
-}

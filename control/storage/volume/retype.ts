@@ -13,7 +13,7 @@ import { choose, choosePool, placeOf, readPools, recordPoolChoice, requireRoom }
 import { encryptionWith, type VolumeEncryption } from '../volume-key/index.ts';
 import { cacheWords, iopsOfType, sameCache, servedEncryption, typeOf } from '../volume-type/index.ts';
 import { type ActDependencies, done, onLockedVolume } from './act.ts';
-import { requireMakeable } from './create.ts';
+import { requireMakeable } from './makeable.ts';
 import { beginMove, requireMovable } from './move.ts';
 import { requireTypeQuota, typesAreLimited } from './quota.ts';
 import { beginSinkFirst, cacheAfter, keptCache } from './sink-first.ts';
