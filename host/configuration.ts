@@ -41,6 +41,8 @@ export interface HostConfiguration {
   durable?: boolean;
   maxVirtualBytes?: number;
   sweepIntervalMs?: number;
+  /** How often control is told what has passed ports. */
+  meterIntervalMs?: number;
   /** Pauses before control is dialled again. */
   controlRetry?: { retryFirstMs: number; retryMaxMs: number; steadyMs?: number };
   /** Versions of the stream's protocol. For tests of peers of other versions. */

@@ -10,6 +10,14 @@ export interface PortStatistics {
   tx: Counters;
 }
 
+/** What has passed a port since what counts it was made. */
+export interface PortCounter {
+  portId: PortId;
+  /** Names what counts among all that have been in this boot of the machine. */
+  counter: string;
+  statistics: PortStatistics;
+}
+
 interface Counters {
   bytes: number;
   packets: number;
@@ -31,6 +39,10 @@ export interface HostNetworkPort {
   listPorts(): Promise<{ id: PortId | undefined; tap: string; plugged: boolean; linkExists: boolean }[]>;
   /** Of those that are plugged. */
   portStatistics(ids: readonly PortId[]): Promise<ReadonlyMap<PortId, PortStatistics>>;
+  /** Of all ports of the cloud's that are here. */
+  portCounters(): Promise<PortCounter[]>;
+  /** Called with the last word of what counts a port, which goes when the promise resolves and stays when it does not. */
+  beforeUnplugged(listener: (last: PortCounter) => Promise<void>): void;
   ensureNetworks(networks: DesiredNetwork[], options?: { thorough?: boolean }): Promise<void>;
   /** Bridges, addresses, protection; run by the timer. */
   prepareMachine(): Promise<void>;

@@ -32,7 +32,9 @@ import { capacity } from './machine-facts.ts';
 import { metadataFiles, type VendorData } from './metadata/document.ts';
 import type { GuestPasswords } from './metadata/password.ts';
 import type { VendorServices } from './metadata/vendor-services.ts';
+import { Meters, type MetersOptions } from './meter/meters.ts';
 import { NetworkStart } from './network-start.ts';
+import { hostFactsOf } from './own-facts.ts';
 import { guestsDirectory } from './paths.ts';
 import { defaultLimits, ProcessDied, type ServerContext, type ServerLimits } from './server/context.ts';
 import { ErasedServers } from './server/erased.ts';
@@ -82,7 +84,7 @@ export interface HostDependencies {
 }
 
 /** What the desired state has nothing of. */
-type AsideMessage = ControlMessage & { type: 'keys' | 'pools' };
+type AsideMessage = ControlMessage & { type: 'keys' | 'pools' | 'metered' };
 
 export class Host {
   readonly #configuration: HostConfiguration;
@@ -104,6 +106,7 @@ export class Host {
   });
   readonly #reconciler: Reconciler;
   readonly #storage: Storage;
+  readonly #meters: Meters;
   readonly #service: HostHttpService;
   readonly #stream: ControlStream;
   #verdict: AcceleratorVerdict = { accelerator: 'tcg', reason: 'not looked at yet' };
@@ -151,6 +154,7 @@ export class Host {
       quarantineChanged: () => this.#stream.quarantineChanged(),
     });
     const { network } = dependencies;
+    this.#meters = this.#newMeters();
     this.#networkStart = new NetworkStart({ network, log, sweep: (options) => this.#reconciler.sweep(options) });
     const { consoleLogBytes: maxConsoleBytes, agentTimeoutMs } = limits;
     const routes = serviceRoutes({
@@ -200,6 +204,12 @@ export class Host {
     };
   }
 
+  #newMeters(): Meters {
+    const { dataDirectory, durable = true, meterIntervalMs: intervalMs = 10_000 } = this.#configuration;
+    const send: MetersOptions['send'] = (message) => this.#stream.tell(message);
+    return new Meters({ ...this.#dependencies, dataDirectory, durable, intervalMs, send });
+  }
+
   #newStorage(context: Omit<ServerContext, 'layers'>): Storage {
     const { hostId, guests, storage: setting = {}, sweepIntervalMs = 30_000 } = this.#configuration;
     return new Storage({
@@ -232,7 +242,7 @@ export class Host {
       this.#cloudId = saved.cloudId;
       this.#adopt(saved);
     }
-    await Promise.all([this.#images.open(), this.#erased.open(), this.#storage.open()]);
+    await Promise.all([this.#images.open(), this.#erased.open(), this.#storage.open(), this.#meters.open()]);
     this.#capacity = await (this.#dependencies.capacity ?? capacity)(dataDirectory);
     await Promise.all([
       this.#service.start(),
@@ -250,6 +260,7 @@ export class Host {
     // The guests that run have been found, and what each has open is told.
     this.#storage.files.open.allTold();
     this.#stream.start();
+    this.#meters.start();
   }
 
   /** Lets go of everything; guests go on. */
@@ -257,6 +268,7 @@ export class Host {
     if (this.#dead || this.#closing) return;
     this.#closing = true;
     this.#networkStart.end();
+    this.#meters.close();
     this.#stream.stop();
     await Promise.all([this.#reconciler.close(), this.#storage.close()]);
     await this.#desired.close();
@@ -274,6 +286,7 @@ export class Host {
     if (this.#dead) return;
     this.#dead = true;
     this.#networkStart.end();
+    this.#meters.close();
     this.#stream.abandon();
     this.#reconciler.abandon();
     this.#storage.abandon();
@@ -288,25 +301,11 @@ export class Host {
   }
 
   facts(): HostFacts {
-    const { name, bothyVersion, url } = this.#configuration;
-    return {
-      name,
-      accelerator: this.#verdict.accelerator,
-      acceleratorReason: this.#verdict.reason,
-      ...this.#capacity!,
-      datapath: this.#networkStart.started ? this.#dependencies.network.datapath.type : 'netdev',
-      qemuVersion: this.#dependencies.qemuVersion,
-      bothyVersion,
-      machine: {
-        types: [...this.#dependencies.machineTypes],
-        cpuModel: this.#verdict.accelerator === 'kvm' ? 'host' : 'max',
-        layout: 2,
-      },
-      cpuLimits: this.#dependencies.cpuGroups !== undefined,
-      pools: this.#storage.pools.facts(),
-      ...this.#storage.exports.facts,
-      url: url.replace('{port}', String(this.#service.port)),
-    };
+    return hostFactsOf({
+      ...{ configuration: this.#configuration, dependencies: this.#dependencies, verdict: this.#verdict },
+      ...{ capacity: this.#capacity!, networkStarted: this.#networkStart.started, servicePort: this.#service.port },
+      storage: { pools: this.#storage.pools.facts(), exports: this.#storage.exports.facts },
+    });
   }
 
   status() {
@@ -383,6 +382,7 @@ export class Host {
     // Before anything is written down: keys are not.
     if (message.type === 'keys') return this.#keys.take(message.keys);
     if (message.type === 'pools') return this.#storage.declare(message.pools);
+    if (message.type === 'metered') return this.#meters.recorded(message.sequence);
     const state = await this.#desired.next(message, unreadable, this.#cloudId!);
     if (this.#dead || this.#closing) return;
     this.#adopt(state);

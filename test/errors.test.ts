@@ -65,7 +65,10 @@ const dialects: Record<string, { sentences: object; areas: string[] }> = {
   },
   native: {
     sentences: nativeSentences,
-    areas: ['KitReasons', 'ChangeReasons', 'StoragePoolReasons', 'ReachabilityReasons', 'ReachabilityAssertionReasons'],
+    areas: [
+      ...['KitReasons', 'ChangeReasons', 'StoragePoolReasons', 'ReachabilityReasons', 'ReachabilityAssertionReasons'],
+      'MeterReasons',
+    ],
   },
 };
 

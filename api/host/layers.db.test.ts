@@ -70,6 +70,7 @@ async function start({ resyncMs = 60_000 } = {}) {
     servers: { desiredServers: async () => [], serverStamps: async () => [], recordReports: async () => [] },
     layers: counted(hostedLayers({ database: db.database, sealer: testSealer, log }), asked),
     networks: { desiredNetworks: async () => [] },
+    meters: { recordReadings: async () => {} },
   });
   hosts.start();
   const tls = await authority.issue('control');

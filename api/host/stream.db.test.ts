@@ -134,6 +134,7 @@ async function start({ protocol, ...timing }: StartOptions = {}) {
     servers,
     layers: hostedLayers({ database: db.database, sealer: testSealer, log }),
     networks: new Networks(),
+    meters: { recordReadings: async () => {} },
     log,
     cloudId,
     timing,

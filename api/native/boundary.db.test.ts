@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { newId } from '../../contract/ids.ts';
+import { MeterService } from '../../control/network/meter/index.ts';
 import { ReachabilityService } from '../../control/network/reachability/index.ts';
 import { ReachabilityAssertionService } from '../../control/network/reachability-assertion/index.ts';
 import { StoragePoolService } from '../../control/storage/pool/index.ts';
@@ -19,6 +20,7 @@ before(async () => {
     dialects: ({ identity, db, feed }) => [
       nativeDialect({
         ...{ identity, database: db.database, feed, pools: new StoragePoolService(db) },
+        meters: new MeterService(db),
         reachability: new ReachabilityService(db),
         reachabilityAssertions: new ReachabilityAssertionService(db),
       }),

@@ -1,6 +1,7 @@
 /** What the routes of the native dialect are made with. */
 import type { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import type { Database } from '../../control/kit/database/database.ts';
+import type { MeterService } from '../../control/network/meter/index.ts';
 import type { ReachabilityService } from '../../control/network/reachability/index.ts';
 import type { ReachabilityAssertionService } from '../../control/network/reachability-assertion/index.ts';
 import type { StoragePoolService } from '../../control/storage/pool/index.ts';
@@ -12,6 +13,7 @@ export interface NativeDeps {
   pools: StoragePoolService;
   reachability: ReachabilityService;
   reachabilityAssertions: ReachabilityAssertionService;
+  meters: Pick<MeterService, 'list' | 'read'>;
   feed: Pick<ChangeFeed, 'subscribe'>;
   /** For tests. */
   watch?: { keepaliveMs?: number; stalledMs?: number };

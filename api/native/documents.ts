@@ -1,5 +1,6 @@
 /** What the native dialect answers. */
 import { Type } from 'typebox';
+import { meteredTypes } from '../../control/network/meter/index.ts';
 
 const text = Type.String();
 const orNull = Type.Union([Type.String(), Type.Null()]);
@@ -335,3 +336,16 @@ const space = Type.Object(
   { ...exact, title: 'Space' },
 );
 export const spaceDocument = Type.Object({ space }, exact);
+
+const meter = Type.Object(
+  {
+    id: Type.String({ description: 'Of what is metered' }),
+    resource_type: Type.Enum([...meteredTypes]),
+    project_id: text,
+    ...{ rx_bytes: integer, rx_packets: integer, tx_bytes: integer, tx_packets: integer },
+    ...{ created_at: text, updated_at: text },
+  },
+  { ...exact, title: 'Meter' },
+);
+export const oneMeter = Type.Object({ meter }, exact);
+export const meterList = Type.Object({ meters: Type.Array(meter) }, exact);

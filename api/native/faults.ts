@@ -4,6 +4,7 @@
  */
 import type { SentenceTable } from '../../contract/errors.ts';
 import type { ChangeReasons, KitReasons } from '../../control/kit/reasons.ts';
+import type { MeterReasons } from '../../control/network/meter/reasons.ts';
 import type { ReachabilityReasons } from '../../control/network/reachability/reasons.ts';
 import type { ReachabilityAssertionReasons } from '../../control/network/reachability-assertion/reasons.ts';
 import type { StoragePoolReasons } from '../../control/storage/pool/reasons.ts';
@@ -17,7 +18,7 @@ const whyExpired = {
 };
 
 export const nativeSentences: SentenceTable<
-  KitReasons & ChangeReasons & StoragePoolReasons & ReachabilityReasons & ReachabilityAssertionReasons
+  KitReasons & ChangeReasons & StoragePoolReasons & ReachabilityReasons & ReachabilityAssertionReasons & MeterReasons
 > = {
   ...kitSentences,
   authentication_required: 'the request needs a token that is valid',
@@ -27,6 +28,7 @@ export const nativeSentences: SentenceTable<
   reachability_too_wide: ({ limit }) => `more than ${limit} routers hang together there: too many to look at`,
   reachability_too_many_ranges: ({ limit }) =>
     `the rules there name more than ${limit} ranges of ports: name the port that you ask for`,
+  meter_not_found: ({ id }) => `there is no meter of ${id}: nothing of yours has that id, or nothing has passed it yet`,
   reachability_assertion_not_found: ({ id }) => `there is no reachability assertion ${id}`,
   reachability_end_not_found: ({ side, given }) =>
     `"${side}" is ${given}, which is neither an address nor the id of a port or server of yours`,

@@ -12,6 +12,7 @@ import { decisionRoutes } from './decisions.ts';
 import type { NativeDeps } from './deps.ts';
 import { nativeFault, versionDocument } from './documents.ts';
 import { nativeFaults } from './faults.ts';
+import { meterRoutes } from './meters.ts';
 import { operationRoutes } from './operations.ts';
 import { quarantineRoutes } from './quarantine.ts';
 import { nativeSentences } from './query.ts';
@@ -54,6 +55,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
           changes: '/native/v1/changes',
           operations: '/native/v1/operations',
           decisions: '/native/v1/decisions',
+          meters: '/native/v1/meters',
           quarantine: '/native/v1/quarantine',
           reachability: '/native/v1/reachability',
           reachability_assertions: '/native/v1/reachability-assertions',
@@ -68,6 +70,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
       volumeCacheRoutes(boundary, deps);
       volumeSpaceRoutes(boundary, deps);
       storagePoolRoutes(boundary, deps);
+      meterRoutes(boundary, deps.meters);
       reachabilityRoutes(boundary, deps.reachability);
       reachabilityAssertionRoutes(boundary, deps.reachabilityAssertions);
       let document: object | undefined;

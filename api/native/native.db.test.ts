@@ -9,6 +9,7 @@ import { sql } from 'kysely';
 import { newId, newOrderedId } from '../../contract/ids.ts';
 import { untilFinal } from '../../control/kit/database/testing.ts';
 import { beginOperation } from '../../control/kit/operation/operations.ts';
+import { MeterService } from '../../control/network/meter/index.ts';
 import { ReachabilityService } from '../../control/network/reachability/index.ts';
 import { ReachabilityAssertionService } from '../../control/network/reachability-assertion/index.ts';
 import { StoragePoolService } from '../../control/storage/pool/index.ts';
@@ -41,7 +42,8 @@ before(async () => {
       const { identity, feed, db } = cloud;
       const [pools, reachability] = [new StoragePoolService(db), new ReachabilityService(db)];
       const reachabilityAssertions = new ReachabilityAssertionService(db);
-      deps = { identity, feed, database: db.database, pools, reachability, reachabilityAssertions };
+      const meters = new MeterService(db);
+      deps = { identity, feed, database: db.database, pools, meters, reachability, reachabilityAssertions };
       return [nativeDialect(deps)];
     },
   });

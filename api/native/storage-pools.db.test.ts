@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { type HostId, newId, newOrderedId } from '../../contract/ids.ts';
+import { MeterService } from '../../control/network/meter/index.ts';
 import { ReachabilityService } from '../../control/network/reachability/index.ts';
 import { ReachabilityAssertionService } from '../../control/network/reachability-assertion/index.ts';
 import { declaredPools, recordPools, StoragePoolService } from '../../control/storage/pool/index.ts';
@@ -16,6 +17,7 @@ before(async () => {
     dialects: ({ identity, feed, db }) => [
       nativeDialect({
         ...{ identity, feed, database: db.database, pools: new StoragePoolService(db) },
+        meters: new MeterService(db),
         reachability: new ReachabilityService(db),
         reachabilityAssertions: new ReachabilityAssertionService(db),
       }),

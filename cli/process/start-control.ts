@@ -189,7 +189,7 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
   const hosts = new HostStreams({
     ...{ database, feed, cloudId, resources, log },
     ...{ servers: compute.hosted, layers: storage.hosted },
-    networks: ports,
+    ...{ networks: ports, meters: network.meters },
   });
   const projector = new Projector({ database, feed, log, holder, northbound: { target: northbound } });
   const assertions = new AssertionWatch({ database, feed, log });
@@ -215,6 +215,7 @@ function dialects(
     nativeDialect({
       ...{ identity, database, feed, pools: storage.services.pools },
       ...{ reachability: network.reachability, reachabilityAssertions: network.reachabilityAssertions },
+      meters: network.meters,
     }),
     consoleDialect(),
   ];

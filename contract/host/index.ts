@@ -34,6 +34,7 @@ export {
 export { hostLimits, imageLimits, layerLimits, messageLimits, portLimits, serverLimits } from './limits.ts';
 export { guestMachine, type PinnedMachine } from './machine.ts';
 export { type ControlMessage, type HostMessage, hostStreamPath } from './messages.ts';
+export type { MeterReading } from './meter.ts';
 export { type DesiredNetwork, desiredNetwork, forbiddenDscp, type NetworkNames } from './network.ts';
 export { readableByControl, readableByHost } from './older.ts';
 export { type DeclaredPool, declaredPool, declaredPoolKinds, poolTiers } from './pool.ts';

@@ -124,6 +124,8 @@ export const messageLimits = {
   quarantinedImages: 10_000,
   /** Of encrypted layers, asked for at a time. */
   keys: 1000,
+  /** Readings that control records in one transaction; what is left has the next message. */
+  meters: 2000,
   /** A snapshot of some thousand servers with full user data. */
   controlBytes: 256 * 1024 * 1024,
   /** A complete report of 10,000 servers fits; more than a host can hold. */

@@ -41,6 +41,7 @@ import {
 import { hostFacts, poolLevels } from './facts.ts';
 import type { DesiredLayer, ObservedLayer } from './layer.ts';
 import { hostLimits, layerLimits, messageLimits as limits, serverLimits } from './limits.ts';
+import { meteredMessage, metersMessage } from './meter.ts';
 import type { DesiredNetwork } from './network.ts';
 import { declaredPool } from './pool.ts';
 import { versions } from './protocol.ts';
@@ -112,6 +113,8 @@ export const controlMessages = {
       limits.keys,
     ),
   }),
+  /** The answer to `meters`. An older control gives none, and the host says its last word again and again: it has no harm. */
+  metered: meteredMessage,
 };
 
 export const hostMessages = {
@@ -153,6 +156,8 @@ export const hostMessages = {
   }),
   /** The host has to open layers, and has not the keys of these. Answered by `keys`; it asks again where no answer comes. */
   ask: object({ type: literal('ask'), keys: list(id<VolumeKeyId>(), limits.keys) }),
+  /** Answered by `metered`. */
+  meters: metersMessage,
 };
 
 export type ControlMessage = {

@@ -6,6 +6,7 @@ import type {
   DesiredNetwork,
   DesiredServer,
   HostPool,
+  MeterReading,
   ObservedLayer,
   ObservedServer,
   PoolLevel,
@@ -89,4 +90,10 @@ export interface OwnedLayer {
 export interface HostedNetworks {
   /** Every network that has a port of one of the host's servers. */
   desiredNetworks(db: Queryable, hostId: HostId): Promise<DesiredNetwork[]>;
+}
+
+/** What the streams need of control/network/meter. */
+export interface HostedMeters {
+  /** What was recorded already counts once. */
+  recordReadings(hostId: HostId, readings: readonly MeterReading[]): Promise<void>;
 }

@@ -3,6 +3,7 @@ export { type ByteRange, type GuestPasswordWish, HostClient } from './client.ts'
 export type {
   HandedOutKey,
   HostedLayers,
+  HostedMeters,
   HostedNetworks,
   HostedServers,
   LayerFilter,

@@ -36,6 +36,7 @@ test('a host that says more than can be recorded is not read until it can', asyn
     }),
     record: async () => ({ servers: [], layers: [] }),
     quarantined: () => new Promise<void>((resolve) => waiting.push(resolve)),
+    metered: async () => {},
     handOutKeys: async () => [],
     opened() {},
     ended() {},

@@ -65,6 +65,8 @@ export interface SessionOwner {
   record(session: HostSession, reported: Reported): Promise<Forgettable>;
   /** Keeps what the host says of its quarantine. */
   quarantined(hostId: HostId, message: HostMessage & { type: 'quarantine' }): Promise<void>;
+  /** Keeps what has passed its ports. */
+  metered(hostId: HostId, message: HostMessage & { type: 'meters' }): Promise<void>;
   /** Answers what the host asks for. */
   handOutKeys(hostId: HostId, ids: readonly VolumeKeyId[]): Promise<HandedOutKey[]>;
   /** The snapshot is out: changes may flow. */
@@ -110,6 +112,7 @@ export class HostSession {
   #pendingQuarantines = 0;
   readonly #keysAsked = new Set<VolumeKeyId>();
   #answering = false;
+  #metering = false;
 
   constructor(hostId: HostId, connection: HostConnection, owner: SessionOwner) {
     this.hostId = hostId;
@@ -194,6 +197,7 @@ export class HostSession {
     } else if (!this.greeted) this.end(closeCodes.protocolError, 'a report before hello');
     else if (message.type === 'report') this.#observed(message);
     else if (message.type === 'ask') void this.#asked(message.keys);
+    else if (message.type === 'meters') void this.#metered(message);
     else this.#quarantined(message);
   }
 
@@ -279,6 +283,20 @@ export class HostSession {
       }
     }
     this.#answering = false;
+  }
+
+  /** One at a time; the host says again what nobody answered. */
+  async #metered(message: HostMessage & { type: 'meters' }): Promise<void> {
+    if (this.#metering || this.#phase !== 'open') return;
+    this.#metering = true;
+    try {
+      await this.#owner.metered(this.hostId, message);
+      this.send({ type: 'metered', sequence: message.sequence });
+    } catch (error) {
+      this.#owner.log.warn({ err: error, hostId: this.hostId }, 'host stream: meters could not be recorded');
+    } finally {
+      this.#metering = false;
+    }
   }
 
   /** One after the other. Where it can't be kept the host says all of it again on a new stream. */

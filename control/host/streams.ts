@@ -17,7 +17,7 @@ import type { ResourceDescriptor } from '../kit/resource.ts';
 import { capacityOf } from './capacity.ts';
 import { Endings } from './endings.ts';
 import { DatabaseHistory } from './history.ts';
-import type { HostedLayers, HostedNetworks, HostedServers } from './hosted.ts';
+import type { HostedLayers, HostedMeters, HostedNetworks, HostedServers } from './hosted.ts';
 import { looksOf, Marks, markDirty, onlyOf } from './interest.ts';
 import { Liveness } from './liveness.ts';
 import { closeCodes } from './messages.ts';
@@ -37,6 +37,7 @@ export interface HostStreamsOptions {
   servers: HostedServers;
   layers: HostedLayers;
   networks: HostedNetworks;
+  meters: HostedMeters;
   log: Logger;
   cloudId: string;
   /** All of the cloud: each says which changes of it hosts must hear of. */
@@ -111,6 +112,7 @@ export class HostStreams {
       record: (session, reported) =>
         reported.complete ? this.#gate.run(() => this.#record(session, reported)) : this.#record(session, reported),
       quarantined: (hostId, message) => recordQuarantine(this.#database, hostId, message),
+      metered: (hostId, { readings }) => options.meters.recordReadings(hostId, readings),
       handOutKeys: (hostId, ids) => this.#layers.handOutKeys(hostId, ids),
       opened: (session) => this.#opened(session),
       ended: (session) => this.#ended(session),

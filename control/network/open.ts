@@ -11,6 +11,7 @@ import { AutoTopologyService } from './auto-topology/service.ts';
 import { NetworkFlavorService } from './flavor/service.ts';
 import { FloatingIpService } from './floating-ip/service.ts';
 import { NetworkInventory } from './inventory.ts';
+import { MeterService } from './meter/index.ts';
 import { NetworkService } from './network/service.ts';
 import { PortService } from './port/service.ts';
 import { PortForwardingService } from './port-forwarding/service.ts';
@@ -45,6 +46,7 @@ export function openNetwork(options: { database: Database }) {
     securityGroups: new SecurityGroupService(options),
     reachability: new ReachabilityService(options),
     reachabilityAssertions: new ReachabilityAssertionService(options),
+    meters: new MeterService(options),
     rbacPolicies: new RbacPolicyService(options),
     qosPolicies: new QosPolicyService(options),
     tags: new TagService(options),

@@ -49,7 +49,7 @@ export interface DesiredState {
   unreadable: ReadonlyMap<string, Unreadable>;
 }
 
-export type StateMessage = Exclude<ControlMessage, { type: 'hello' | 'keys' | 'pools' }>;
+export type StateMessage = Exclude<ControlMessage, { type: 'hello' | 'keys' | 'pools' | 'metered' }>;
 type Message<T> = Extract<StateMessage, { type: T }>;
 
 export interface Applied {

@@ -8,8 +8,9 @@ import type { DesiredNetwork, DesiredPort } from '../../contract/host/index.ts';
 import type { PortId } from '../../contract/ids.ts';
 import { hostSockets } from '../../engine/open-vswitch.ts';
 import { OvsdbClient } from '../../protocols/ovsdb/index.ts';
-import type { PortStatistics } from '../host-network.ts';
+import type { PortCounter, PortStatistics } from '../host-network.ts';
 import { listLinks, listStatistics } from './command.ts';
+import { readPortCounters } from './counters.ts';
 import { chooseDatapath } from './datapath.ts';
 import { silent } from './log.ts';
 import { type MachineContext, prepareMachine } from './machine-network.ts';
@@ -27,6 +28,7 @@ export class HostNetwork {
   readonly #options: HostNetworkOptions;
   readonly #client: OvsdbClient;
   readonly #listeners = new Set<() => void>();
+  readonly #unplugging: ((last: PortCounter) => Promise<void>)[] = [];
   #datapath: Datapath | undefined;
   /** Interface indexes of the bridges when the machine was last prepared: a new one means a new, bare device. */
   #preparedFor = '';
@@ -99,7 +101,7 @@ export class HostNetwork {
     return this.#inTurnOf(tap, async () => {
       try {
         this.#plugging.set(tap, port.id);
-        return await ensurePort(this.#context, port, uid);
+        return await ensurePort(this.#context, port, uid, (last) => this.#tellLast(last));
       } finally {
         this.#plugging.delete(tap);
       }
@@ -112,7 +114,7 @@ export class HostNetwork {
 
   /** For a leftover tap that `listPorts` reports without an id. */
   removeTap(tap: string): Promise<void> {
-    return this.#inTurnOf(tap, () => removeTap(this.#context, tap));
+    return this.#inTurnOf(tap, () => removeTap(this.#context, tap, (last) => this.#tellLast(last)));
   }
 
   /** Everything on this machine that is a port of this cloud, whole or in part. Fails while Open vSwitch is away. */
@@ -132,6 +134,20 @@ export class HostNetwork {
         return seen ? [[id, { rx: seen.tx, tx: seen.rx }] as const] : [];
       }),
     );
+  }
+
+  portCounters(): Promise<PortCounter[]> {
+    return readPortCounters(this.names, this.#options);
+  }
+
+  beforeUnplugged(listener: (last: PortCounter) => Promise<void>): void {
+    this.#unplugging.push(listener);
+  }
+
+  async #tellLast(tap: string): Promise<void> {
+    for (const last of await readPortCounters(this.names, this.#options, tap)) {
+      for (const listener of this.#unplugging) await listener(last);
+    }
   }
 
   /**

@@ -31,7 +31,13 @@ export interface ObservedPort {
   error: string | null;
 }
 
-export async function ensurePort(context: MachineContext, port: DesiredPort, uid?: number): Promise<PluggedPort> {
+/** @param lastOf told of a tap that carries nothing any more, before it goes */
+export async function ensurePort(
+  context: MachineContext,
+  port: DesiredPort,
+  uid: number | undefined,
+  lastOf: (tap: string) => Promise<void>,
+): Promise<PluggedPort> {
   const { names, options, datapath } = context;
   const tap = names.tap(port.id);
   const stamp = owner.port(port.id);
@@ -43,7 +49,7 @@ export async function ensurePort(context: MachineContext, port: DesiredPort, uid
   if (!found || found.linkinfo?.info_data?.user !== user) {
     // A row that outlived its device would look plugged while vswitchd holds on to the dead one.
     await unplug(context, tap);
-    if (found) await ipBatch([`link del dev ${tap}`], options);
+    if (found) await removeLink(context, tap, lastOf);
     await ipBatch([`tuntap add dev ${tap} mode tap user ${user}`], options);
   }
   // Protection comes before the device is up and plugged: the kernel's stack never hears the guest, nor the guest another one's advertisement.
@@ -54,12 +60,21 @@ export async function ensurePort(context: MachineContext, port: DesiredPort, uid
 }
 
 /** Succeeds whether or not anything of the port is left. */
-export async function removeTap(context: MachineContext, tap: string): Promise<void> {
+export async function removeTap(
+  context: MachineContext,
+  tap: string,
+  lastOf: (tap: string) => Promise<void>,
+): Promise<void> {
   const { names, options } = context;
   if (!names.tapPattern.test(tap)) throw new Error(`${tap} is not a tap of ours`);
   await unplug(context, tap);
-  if (await findLink(tap, options)) await ipBatch([`link del dev ${tap}`], options);
+  if (await findLink(tap, options)) await removeLink(context, tap, lastOf);
   await nft(unguard(names, tap), options);
+}
+
+async function removeLink({ options }: MachineContext, tap: string, lastOf: (tap: string) => Promise<void>) {
+  await lastOf(tap);
+  await ipBatch([`link del dev ${tap}`], options);
 }
 
 export async function listPorts(context: MachineContext): Promise<ObservedPort[]> {

@@ -164,6 +164,11 @@ export class ControlStream {
     }
   }
 
+  /** Lost where no stream is open: who says it says it again. */
+  tell(message: HostMessage & { type: 'meters' }): void {
+    if (this.#state === 'open') this.#send(message);
+  }
+
   /** The quarantine is looked at again soon: what changes it often changes much of it. */
   quarantineChanged(): void {
     this.#quarantineTimer ??= setTimeout(() => {

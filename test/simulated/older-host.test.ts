@@ -28,6 +28,7 @@ test('it is told of a server when its image has a digest; what it holds of one t
     readSnapshot: async () => ({ servers: [known!, fresh!, rebuilt!], networks: [], images: [], pools: [], held }),
     record: async () => ({ servers: [], layers: [] }),
     quarantined: async () => {},
+    metered: async () => {},
     handOutKeys: async () => [],
     opened: () => opened.resolve(),
     ended: nothing,

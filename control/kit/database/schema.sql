@@ -854,6 +854,39 @@ CREATE TABLE public.metadef_namespace (
     CONSTRAINT metadef_namespace_visibility_check CHECK ((visibility = ANY (ARRAY['public'::text, 'private'::text])))
 );
 
+CREATE TABLE public.meter (
+    id uuid NOT NULL,
+    port_id uuid,
+    floating_ip_id uuid,
+    router_id uuid,
+    resource_type text GENERATED ALWAYS AS (
+CASE
+    WHEN (port_id IS NOT NULL) THEN 'port'::text
+    WHEN (floating_ip_id IS NOT NULL) THEN 'floating_ip'::text
+    ELSE 'router'::text
+END) STORED NOT NULL,
+    project_id uuid NOT NULL,
+    rx_bytes bigint DEFAULT 0 NOT NULL,
+    rx_packets bigint DEFAULT 0 NOT NULL,
+    tx_bytes bigint DEFAULT 0 NOT NULL,
+    tx_packets bigint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT meter_check CHECK ((num_nonnulls(port_id, floating_ip_id, router_id) = 1)),
+    CONSTRAINT meter_check1 CHECK ((id = COALESCE(port_id, floating_ip_id, router_id)))
+);
+
+CREATE TABLE public.meter_reading (
+    host_id uuid NOT NULL,
+    source text NOT NULL,
+    meter_id uuid NOT NULL,
+    rx_bytes bigint NOT NULL,
+    rx_packets bigint NOT NULL,
+    tx_bytes bigint NOT NULL,
+    tx_packets bigint NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE public.migration (
     name text NOT NULL,
     sha256 text NOT NULL,
@@ -2088,6 +2121,21 @@ ALTER TABLE ONLY public.metadef_namespace
 ALTER TABLE ONLY public.metadef_namespace
     ADD CONSTRAINT metadef_namespace_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.meter
+    ADD CONSTRAINT meter_floating_ip_id_key UNIQUE (floating_ip_id);
+
+ALTER TABLE ONLY public.meter
+    ADD CONSTRAINT meter_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.meter
+    ADD CONSTRAINT meter_port_id_key UNIQUE (port_id);
+
+ALTER TABLE ONLY public.meter_reading
+    ADD CONSTRAINT meter_reading_pkey PRIMARY KEY (host_id, source);
+
+ALTER TABLE ONLY public.meter
+    ADD CONSTRAINT meter_router_id_key UNIQUE (router_id);
+
 ALTER TABLE ONLY public.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (name);
 
@@ -2497,6 +2545,10 @@ CREATE INDEX image_without_digests ON public.image USING btree (id) WHERE ((sha5
 CREATE UNIQUE INDEX lease_epoch ON public.lease USING btree (role, epoch);
 
 CREATE INDEX metadef_namespace_project ON public.metadef_namespace USING btree (project_id, id);
+
+CREATE INDEX meter_project ON public.meter USING btree (project_id, id);
+
+CREATE INDEX meter_reading_meter ON public.meter_reading USING btree (meter_id);
 
 CREATE INDEX network_flavor_profile_profile ON public.network_flavor_profile USING btree (service_profile_id);
 
@@ -3125,6 +3177,21 @@ ALTER TABLE ONLY public.metadef_entry
 
 ALTER TABLE ONLY public.metadef_namespace
     ADD CONSTRAINT metadef_namespace_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.meter
+    ADD CONSTRAINT meter_floating_ip_id_fkey FOREIGN KEY (floating_ip_id) REFERENCES public.floating_ip(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.meter
+    ADD CONSTRAINT meter_port_id_fkey FOREIGN KEY (port_id) REFERENCES public.port(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.meter
+    ADD CONSTRAINT meter_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.meter_reading
+    ADD CONSTRAINT meter_reading_meter_id_fkey FOREIGN KEY (meter_id) REFERENCES public.meter(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.meter
+    ADD CONSTRAINT meter_router_id_fkey FOREIGN KEY (router_id) REFERENCES public.router(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.network_flavor_profile
     ADD CONSTRAINT network_flavor_profile_network_flavor_id_fkey FOREIGN KEY (network_flavor_id) REFERENCES public.network_flavor(id) ON DELETE CASCADE;

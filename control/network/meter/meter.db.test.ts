@@ -1,0 +1,82 @@
+/** What hosts say of ports, added up, and who sees it. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { hasReason } from '../../../contract/errors.ts';
+import type { MeterReading } from '../../../contract/host/index.ts';
+import { type HostId, newId, type PortId } from '../../../contract/ids.ts';
+import { type Site, TestSites } from '../reachability/testing.ts';
+import { testAdmin } from '../testing.ts';
+import type { MeterService } from './index.ts';
+
+let sites: TestSites;
+let meters: MeterService;
+let at: Site;
+const [host, other] = [newId<HostId>(), newId<HostId>()];
+before(async () => {
+  sites = await TestSites.open();
+  meters = sites.network.meters;
+  at = await sites.site('10.1.0.0/24');
+});
+after(() => sites[Symbol.asyncDispose]());
+
+const reading = (port: string, source: string, rxBytes: number): MeterReading => ({
+  ...{ source, portId: port as PortId, rxBytes, rxPackets: 1, txBytes: 2 * rxBytes, txPackets: 2 },
+});
+const record = (...readings: MeterReading[]) => meters.recordReadings(host, readings);
+const read = async (port: string) => {
+  const { rx_bytes, tx_bytes } = await meters.read(at.caller, port);
+  return [rx_bytes, tx_bytes];
+};
+
+test('a reading counts once, however often, late and in whatever order it is told', async () => {
+  const { id } = await at.guest();
+  await record(reading(id, 'first', 100));
+  await record(reading(id, 'first', 100));
+  await record(reading(id, 'first', 150), reading(id, 'second', 7));
+  await record(reading(id, 'first', 120), reading(id, 'first', 150));
+  assert.deepEqual(await read(id), [157, 314]);
+  await record(reading(id, 'second', 8));
+  assert.deepEqual(await read(id), [158, 316]);
+});
+
+test('a port that was on two hosts is the sum of both, whatever they call their counters', async () => {
+  const { id } = await at.guest();
+  await record(reading(id, 'tap', 100));
+  await meters.recordReadings(other, [reading(id, 'tap', 10)]);
+  await Promise.all([record(reading(id, 'tap', 101)), meters.recordReadings(other, [reading(id, 'tap', 12)])]);
+  assert.deepEqual(await read(id), [113, 226]);
+});
+
+test('one host told by two streams at once counts once', async () => {
+  const { id } = await at.guest();
+  await Promise.all([1, 2, 3].map(() => record(reading(id, 'at once', 100))));
+  assert.deepEqual(await read(id), [100, 200]);
+});
+
+test('of what is no port any more nothing is kept, and the others are recorded', async () => {
+  const [{ id }, gone] = [await at.guest(), await at.guest()];
+  await record(reading(gone.id, 'gone', 1));
+  await sites.network.ports.delete(at.caller, gone.id);
+  await record(reading(gone.id, 'gone', 5), reading(newId(), 'never', 5), reading(id, 'stays', 5));
+  assert.deepEqual(await read(id), [5, 10]);
+  await assert.rejects(meters.read(at.caller, gone.id), (error) => hasReason(error, 'meter_not_found'));
+});
+
+test('more than JavaScript counts exactly stays what it is', async () => {
+  const { id } = await at.guest();
+  await record(reading(id, 'much', 2 ** 52), reading(id, 'more', 2 ** 52), reading(id, 'most', 2 ** 52));
+  assert.deepEqual(await read(id), [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER]);
+});
+
+test('a meter is its project’s to see, and the administrators’', async () => {
+  const { id } = await at.guest();
+  await record(reading(id, 'mine', 1));
+  const stranger = await sites.site('10.2.0.0/24');
+  assert.deepEqual(await meters.list(stranger.caller, {}), []);
+  await assert.rejects(meters.read(stranger.caller, id), (error) => hasReason(error, 'meter_not_found'));
+  await assert.rejects(meters.read(at.caller, 'no id'), (error) => hasReason(error, 'meter_not_found'));
+  const { resource_type, project_id } = await meters.read(testAdmin(), id);
+  assert.deepEqual([resource_type, project_id], ['port', at.caller.projectId]);
+  const ports = { filters: [{ column: 'resource_type', values: ['port'] }] };
+  assert.ok((await meters.list(at.caller, ports)).some((meter) => meter.id === id));
+});

@@ -1,0 +1,89 @@
+/** What a host tells of its meters: all that control has not recorded, over its own death and what is unplugged. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { HostMessage } from '../../contract/host/index.ts';
+import { MemoryNetwork } from '../../simulator/fleet/network.ts';
+import { silent } from '../logger.ts';
+import { exampleServer } from '../metadata/testing.ts';
+import { Meters } from './meters.ts';
+
+const port = exampleServer().ports[0]!;
+
+class World implements AsyncDisposable {
+  readonly network = new MemoryNetwork();
+  readonly directory = mkdtempSync(join(tmpdir(), 'bm-'));
+  readonly said: (HostMessage & { type: 'meters' })[] = [];
+  online = true;
+
+  /** Another life of the host process. */
+  async meters(bootId = 'boot'): Promise<Meters> {
+    const meters = new Meters({
+      ...{ dataDirectory: this.directory, durable: false, bootId, network: this.network, log: silent },
+      ...{ intervalMs: 1_000_000, send: (message) => void (this.online && this.said.push(message)) },
+    });
+    await meters.open();
+    return meters;
+  }
+
+  /** What is told at a beat, in bytes; undefined: nothing. */
+  async told(meters: Meters): Promise<number[] | undefined> {
+    const before = this.said.length;
+    await meters.beat();
+    return this.said.slice(before)[0]?.readings.map(({ rxBytes }) => rxBytes);
+  }
+
+  get sequence(): number {
+    return this.said.at(-1)!.sequence;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    rmSync(this.directory, { recursive: true });
+  }
+}
+
+test('what control has recorded is not told again until it has grown, what it has not is', async () => {
+  await using world = new World();
+  const meters = await world.meters();
+  await world.network.ensurePort(port);
+  world.network.receive(port.id, 100);
+  assert.deepEqual(await world.told(meters), [100]);
+  assert.deepEqual(await world.told(meters), [100], 'there was no answer');
+  await meters.recorded(world.sequence - 1);
+  assert.deepEqual(await world.told(meters), [100], 'the answer was to an earlier word');
+  await meters.recorded(world.sequence);
+  assert.equal(await world.told(meters), undefined);
+  world.network.receive(port.id, 1);
+  assert.deepEqual(await world.told(meters), [101]);
+});
+
+test('the last word of a port that was unplugged is kept over the death of the host until control has it', async () => {
+  await using world = new World();
+  const meters = await world.meters();
+  await world.network.ensurePort(port);
+  world.network.receive(port.id, 100);
+  world.online = false;
+  await world.told(meters);
+  await world.network.removePort(port.id);
+  const next = await world.meters();
+  world.online = true;
+  await world.network.ensurePort(port);
+  world.network.receive(port.id, 7);
+  assert.deepEqual(await world.told(next), [100, 7]);
+  const [first, second] = world.said.at(-1)!.readings;
+  assert.notEqual(first!.source, second!.source);
+  await next.recorded(world.sequence);
+  assert.equal(await world.told(next), undefined);
+  assert.deepEqual(await world.told(await world.meters()), [7], 'what is recorded and gone is forgotten');
+});
+
+test('after another start of the machine a counter has another name', async () => {
+  await using world = new World();
+  await world.network.ensurePort(port);
+  await world.told(await world.meters('one'));
+  await world.told(await world.meters('two'));
+  const [one, two] = world.said.map(({ readings }) => readings[0]!.source);
+  assert.notEqual(one, two);
+});
