@@ -26,6 +26,7 @@ test('a flavor is made, shown to all, changed, and carried out by profiles that 
   const bind = (id: string) => admin.post(path, { service_profile: { id } });
   assert.deepEqual([(await bind(profile.id)).status, (await bind(profile.id)).status], [201, 409]);
   refused(await bind(profile.id), 409, 'FlavorServiceProfileBindingExists');
+  refused(await admin.post(path, { service_profile: {} }), 400, 'HTTPBadRequest', /Required attribute 'id'/);
   refused(await bind(newId()), 404, 'ServiceProfileNotFound');
   refused(await admin.delete(`/service_profiles/${profile.id}`), 409, 'ServiceProfileInUse');
   const patch = { service_profile: { description: 'x' } };

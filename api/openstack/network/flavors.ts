@@ -14,7 +14,7 @@ import type { FlavorWish, NetworkFlavorService, ServiceProfileWish } from '../..
 import type { Boundary } from '../../boundary/boundary.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
-import { type Attributes, boolean, listOf, oneOf, readPut, standard, text, uuid } from './attributes.ts';
+import { type Attributes, badRequest, boolean, listOf, oneOf, readPut, standard, text, uuid } from './attributes.ts';
 import { putBody } from './contracts.ts';
 import { idOf, type Resource } from './resource.ts';
 
@@ -72,7 +72,11 @@ export const serviceProfiles = (service: NetworkFlavorService): Resource<Service
 });
 
 const binding: Attributes = { id: { put: true, required: true, read: uuid } };
-const bindingOf = (body: unknown) => readPut('service_profile', binding, body) as { id?: string };
+function bindingOf(body: unknown): string {
+  const { id } = readPut('service_profile', binding, body) as { id?: string };
+  if (id === undefined) throw badRequest("Failed to parse request. Required attribute 'id' not specified");
+  return id;
+}
 const contracts = {
   associate: {
     summary: 'Associate a flavor with a service profile',
@@ -98,7 +102,7 @@ const contracts = {
 export function addFlavorVerbs(app: Boundary, service: NetworkFlavorService): void {
   const flavorOf = (request: FastifyRequest) => idOf(request, { listing: flavorListing });
   app.post('/v2.0/flavors/:id/service_profiles', contracts.associate, async (request, reply) => {
-    const { id = '' } = bindingOf(request.body);
+    const id = bindingOf(request.body);
     await service.associate(callerOf(request), flavorOf(request), id);
     return reply.code(201).send({ service_profile: { id } });
   });
