@@ -484,3 +484,14 @@ for (const [alias, proof] of Object.entries(proofs)) {
     await proof(api.as(testCaller()));
   });
 }
+
+test('what OVN here does not carry is in no list, and has no routes', async () => {
+  const { id } = await newRouter(admin);
+  for (const [alias, ...paths] of [
+    ['l3-conntrack-helper', `routers/${id}/conntrack_helpers`],
+    ['l3-ndp-proxy', 'ndp_proxies', `ndp_proxies/${id}`],
+    ['local_ip', 'local_ips', `local-ips/${id}`],
+  ] as const) {
+    for (const path of [`extensions/${alias}`, ...paths]) assert.equal((await admin.get(`/${path}`)).status, 404, path);
+  }
+});
