@@ -102,6 +102,18 @@ test('a group is in a zone that there is, and so are its volumes', async () => {
   assert.deepEqual([added.status, /zone 'far'/.test(added.body.badRequest.message)], [400, true]);
 });
 
+test('a volume of a group keeps its type, for which the group was made', async () => {
+  const { volumes } = await group(1);
+  await obey();
+  await call('POST', '/types', { volume_type: { name: 'another' } }, admin);
+  const { status, body } = await call('POST', `/volumes/${volumes[0]}/action`, {
+    'os-retype': { new_type: 'another' },
+  });
+  assert.deepEqual([status, /group/.test(body.badRequest?.message)], [400, true]);
+  const { volume } = (await call('GET', `/volumes/${volumes[0]}`)).body;
+  assert.equal(volume.volume_type, 't');
+});
+
 test('a volume of a group goes with it alone, and only where that is said', async () => {
   const { id, volumes } = await group(2);
   await obey();

@@ -90,7 +90,7 @@ const volumes: SentenceTable<VolumeReasons> = {
   volume_type_unfit: ({ type, why }) =>
     why === 'multiattach'
       ? `Invalid volume type: ${type}: volumes of several machines at a time are not served: here a local volume is one machine's.`
-      : why === 'same'
+      : why === 'same' || why === 'group'
         ? `Invalid volume: ${unfit.retype({ id: '', call: 'retype', status: '', wanted: [] })}`
         : `Invalid volume: ${why === 'other_pool' ? 'the pool of the volume is not as' : 'the volume is not encrypted as'} type ${type} asks, and the migration policy is 'never'. Retype requires migration but is not allowed.`,
   volume_cache_sinks: ({ id }) =>

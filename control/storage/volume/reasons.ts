@@ -42,7 +42,7 @@ export interface VolumeReasons {
   volume_sources_exclusive: { sources: readonly string[] };
   volume_zone_unknown: { zone: string };
   volume_zone_of_source: { zone: string };
-  volume_type_unfit: { type: string; why: 'multiattach' | 'other_pool' | 'other_encryption' | 'same' };
+  volume_type_unfit: { type: string; why: 'multiattach' | 'other_pool' | 'other_encryption' | 'same' | 'group' };
   /** Somebody waits for what is still in its cache. */
   volume_cache_sinks: { id: string };
   /** Another disk is in its place: the hint names what is not there. */

@@ -38,6 +38,8 @@ export async function retypeVolume(
     requireSizeOfType(type, size_gib);
     requireStatus(volume, 'retype', ['available', 'in-use']);
     if (type.id === volume.volume_type_id) throw unfit(type.name, 'same');
+    // Its group is of types that were named when that was made.
+    if (volume.group_id !== null) throw unfit(type.name, 'group');
     const words = cacheWords(type.extra_specs);
     // A move that came to nothing may have left it without.
     const other = (words === null) !== (volume.cache_pool_id === null);
@@ -128,5 +130,5 @@ async function moveToType(
   await done(tx, actor, volume, 'retype');
 }
 
-const unfit = (type: string, why: 'other_pool' | 'other_encryption' | 'same') =>
+const unfit = (type: string, why: 'other_pool' | 'other_encryption' | 'same' | 'group') =>
   new CloudError('invalid', 'volume_type_unfit', { type, why });
