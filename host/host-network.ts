@@ -18,6 +18,15 @@ export interface PortCounter {
   statistics: PortStatistics;
 }
 
+/** What has passed a router's gateway, or one of its floating IPs, on this host. Only grows. */
+export interface RouterCounter {
+  routerId: string;
+  floatingIp?: string;
+  /** Names what counts among all that have ever been. */
+  counter: string;
+  statistics: Record<'rx' | 'tx', { bytes: number; packets: number }>;
+}
+
 interface Counters {
   bytes: number;
   packets: number;
@@ -41,6 +50,8 @@ export interface HostNetworkPort {
   portStatistics(ids: readonly PortId[]): Promise<ReadonlyMap<PortId, PortStatistics>>;
   /** Of all ports of the cloud's that are here. */
   portCounters(): Promise<PortCounter[]>;
+  /** Of all routers and floating IPs that something has passed here. */
+  routerCounters(): Promise<RouterCounter[]>;
   /** Called with the last word of what counts a port, which goes when the promise resolves and stays when it does not. */
   beforeUnplugged(listener: (last: PortCounter) => Promise<void>): void;
   ensureNetworks(networks: DesiredNetwork[], options?: { thorough?: boolean }): Promise<void>;

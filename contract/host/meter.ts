@@ -1,8 +1,9 @@
 /** What has passed a thing of the network on a host: counters that grow as long as what counts them stands. */
 import type { Static } from 'typebox';
 import type { PortId } from '../ids.ts';
-import { count, id, list, literal, object, text } from '../schema/type.ts';
+import { count, id, list, literal, object, optional, text } from '../schema/type.ts';
 import { messageLimits } from './limits.ts';
+import { address } from './port.ts';
 
 /** As the metered thing sees it: what it receives is `rx`. */
 const passed = { rxBytes: count, rxPackets: count, txBytes: count, txPackets: count };
@@ -14,7 +15,10 @@ const passed = { rxBytes: count, rxPackets: count, txBytes: count, txPackets: co
 export const meterReading = object({
   source: text(200, { pattern: '^[ -~]+$' }),
   /** Of the guest's port that it is of. */
-  portId: id<PortId>(),
+  portId: optional(id<PortId>()),
+  /** Of the router whose gateway it is of, or, with an address, of which floating IP of the router's. */
+  routerId: optional(id<string>()),
+  floatingIp: optional(address),
   ...passed,
 });
 export type MeterReading = Static<typeof meterReading>;

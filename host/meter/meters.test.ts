@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { HostMessage } from '../../contract/host/index.ts';
+import { newId } from '../../contract/ids.ts';
 import { MemoryNetwork } from '../../simulator/fleet/network.ts';
 import { silent } from '../logger.ts';
 import { exampleServer } from '../metadata/testing.ts';
@@ -77,6 +78,25 @@ test('the last word of a port that was unplugged is kept over the death of the h
   await next.recorded(world.sequence);
   assert.equal(await world.told(next), undefined);
   assert.deepEqual(await world.told(await world.meters()), [7], 'what is recorded and gone is forgotten');
+});
+
+test('routers and floating IPs are told under the names of what counts them, and no more once they are recorded', async () => {
+  await using world = new World();
+  const meters = await world.meters();
+  const statistics = { rx: { bytes: 1, packets: 2 }, tx: { bytes: 3, packets: 4 } };
+  const routerId = newId();
+  world.network.routers = [
+    { routerId, counter: 'ledger/gateway', statistics },
+    { routerId, floatingIp: '203.0.113.9', counter: 'ledger/nat', statistics },
+  ];
+  await world.told(meters);
+  const counted = { rxBytes: 1, rxPackets: 2, txBytes: 3, txPackets: 4 };
+  assert.deepEqual(world.said[0]!.readings, [
+    { source: 'ledger/gateway', routerId, ...counted },
+    { source: 'ledger/nat', routerId, floatingIp: '203.0.113.9', ...counted },
+  ]);
+  await meters.recorded(world.sequence);
+  assert.equal(await world.told(meters), undefined);
 });
 
 test('after another start of the machine a counter has another name', async () => {

@@ -1,5 +1,5 @@
 /**
- * Tells control what has passed the ports of this host. Owns a timer, what control has recorded of it, and the file `meters.json`: the last
+ * Tells control what has passed ports, routers and floating IPs on this host. Owns a timer, what control has recorded of it, and the file `meters.json`: the last
  * readings of taps that are gone, until control has recorded them; it is written before the tap goes. Counters are told as they stand, and control adds
  * what is new, so whatever is told again counts once; if this process dies on any line, the next one tells all of them. What no stream
  * took, or control could not record, is told at the next beat.
@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import type { HostMessage, MeterReading } from '../../contract/host/index.ts';
 import { messageLimits } from '../../contract/host/index.ts';
 import { readIfThere, writeWhole } from '../files.ts';
-import type { HostNetworkPort, PortCounter } from '../host-network.ts';
+import type { HostNetworkPort, PortCounter, RouterCounter } from '../host-network.ts';
 import type { HostLogger } from '../logger.ts';
 
 export interface MetersOptions {
@@ -16,7 +16,7 @@ export interface MetersOptions {
   durable: boolean;
   /** Counters of another boot count from zero. */
   bootId: string;
-  network: Pick<HostNetworkPort, 'portCounters' | 'beforeUnplugged'>;
+  network: Pick<HostNetworkPort, 'portCounters' | 'routerCounters' | 'beforeUnplugged'>;
   /** Lost where no stream is open. */
   send(message: HostMessage & { type: 'meters' }): void;
   log: HostLogger;
@@ -64,7 +64,9 @@ export class Meters {
     if (this.#beating) return;
     this.#beating = true;
     try {
-      const now = (await this.#options.network.portCounters()).map((counter) => this.#reading(counter));
+      const { network } = this.#options;
+      const ports = (await network.portCounters()).map((counter) => this.#reading(counter));
+      const now = [...ports, ...(await this.#readRouters())];
       const standing = new Set(now.map(({ source }) => source));
       for (const source of this.#recorded.keys()) if (!standing.has(source)) this.#recorded.delete(source);
       const grown = now.filter(
@@ -107,6 +109,16 @@ export class Meters {
     return { source, portId, rxBytes: rx.bytes, rxPackets: rx.packets, txBytes: tx.bytes, txPackets: tx.packets };
   }
 
+  /** A switch that is down is no reason to say nothing of ports. */
+  async #readRouters(): Promise<MeterReading[]> {
+    try {
+      return (await this.#options.network.routerCounters()).map(routerReading);
+    } catch (err) {
+      this.#options.log.warn({ err }, 'meters of routers could not be read');
+      return [];
+    }
+  }
+
   /** One after the other; each writes what is then. */
   #write(): Promise<void> {
     const { durable } = this.#options;
@@ -120,4 +132,11 @@ export class Meters {
   get #path(): string {
     return join(this.#options.dataDirectory, 'meters.json');
   }
+}
+
+function routerReading({ routerId, floatingIp, counter, statistics: { rx, tx } }: RouterCounter): MeterReading {
+  return {
+    ...{ source: counter, routerId, ...(floatingIp && { floatingIp }) },
+    ...{ rxBytes: rx.bytes, rxPackets: rx.packets, txBytes: tx.bytes, txPackets: tx.packets },
+  };
 }

@@ -8,7 +8,7 @@ import type { DesiredNetwork, DesiredPort } from '../../contract/host/index.ts';
 import type { PortId } from '../../contract/ids.ts';
 import { hostSockets } from '../../engine/open-vswitch.ts';
 import { OvsdbClient } from '../../protocols/ovsdb/index.ts';
-import type { PortCounter, PortStatistics } from '../host-network.ts';
+import type { PortCounter, PortStatistics, RouterCounter } from '../host-network.ts';
 import { listLinks, listStatistics } from './command.ts';
 import { readPortCounters } from './counters.ts';
 import { chooseDatapath } from './datapath.ts';
@@ -21,6 +21,7 @@ import type { HostNetworkOptions, ServedNetwork } from './options.ts';
 import type { Datapath } from './plan.ts';
 import { ensurePort, listPorts, type ObservedPort, type PluggedPort, removeTap } from './ports.ts';
 import { ensureResolvers, machineForwarders } from './resolver.ts';
+import { RouterCounters } from './router-counters.ts';
 import { monitoredTables, readState } from './state.ts';
 
 export class HostNetwork {
@@ -29,6 +30,8 @@ export class HostNetwork {
   readonly #client: OvsdbClient;
   readonly #listeners = new Set<() => void>();
   readonly #unplugging: ((last: PortCounter) => Promise<void>)[] = [];
+  /** Absent in a simulated machine, whose switch has no flows. */
+  readonly #routers: RouterCounters | undefined;
   #datapath: Datapath | undefined;
   /** Interface indexes of the bridges when the machine was last prepared: a new one means a new, bare device. */
   #preparedFor = '';
@@ -43,6 +46,10 @@ export class HostNetwork {
   constructor(options: HostNetworkOptions) {
     this.names = names(options.tag);
     this.#options = options;
+    const { ovsDirectory } = hostSockets(options.runDirectory);
+    const { southbound, runDirectory } = options;
+    const counted = { southbound, runDirectory, ovsDirectory, bridge: this.names.integrationBridge };
+    if (!options.machine) this.#routers = new RouterCounters(counted);
     this.#client = new OvsdbClient({
       target: `unix:${hostSockets(options.runDirectory).ovsdb}`,
       database: 'Open_vSwitch',
@@ -61,6 +68,7 @@ export class HostNetwork {
   /** Connects to Open vSwitch, chooses the datapath and prepares the machine. */
   async start(options: { timeoutMs?: number } = {}): Promise<void> {
     this.#client.start();
+    this.#routers?.start();
     await this.#client.ready({ timeoutMs: options.timeoutMs ?? 30_000 });
     await this.prepareMachine();
     this.#client.replica.listen({ complete: () => this.#changed(), changed: () => this.#changed() });
@@ -69,7 +77,7 @@ export class HostNetwork {
   /** Lets go of Open vSwitch; everything goes on forwarding. */
   async stop(): Promise<void> {
     this.#listeners.clear();
-    await this.#client.stop();
+    await Promise.all([this.#client.stop(), this.#routers?.stop()]);
     await this.#turn.catch(() => {});
   }
 
@@ -138,6 +146,10 @@ export class HostNetwork {
 
   portCounters(): Promise<PortCounter[]> {
     return readPortCounters(this.names, this.#options);
+  }
+
+  routerCounters(): Promise<RouterCounter[]> {
+    return this.#routers?.read() ?? Promise.resolve([]);
   }
 
   beforeUnplugged(listener: (last: PortCounter) => Promise<void>): void {

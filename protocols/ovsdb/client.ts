@@ -5,7 +5,7 @@
  */
 import { setImmediate as others } from 'node:timers/promises';
 import { OvsdbError } from './errors.ts';
-import { type Monitored, Replica, type TableUpdates2 } from './replica.ts';
+import { type Conditions, type Monitored, Replica, type TableUpdates2 } from './replica.ts';
 import { type DatabaseSchema, parseSchema, type RawSchema } from './schema.ts';
 import { Session } from './session.ts';
 import type { TlsFiles } from './target.ts';
@@ -17,6 +17,8 @@ export interface ClientOptions {
   database: string;
   /** What to copy; by default nothing. */
   monitor?: Monitored;
+  /** Which rows of it; absent: all. */
+  conditions?: Conditions;
   tls?: TlsFiles;
   connectTimeoutMs?: number;
   probeMs?: number;
@@ -48,7 +50,7 @@ export class OvsdbClient {
     this.#options = options;
     this.#targets = typeof options.target === 'string' ? [options.target] : options.target;
     this.#backoff = options.backoff ?? { firstMs: 50, maxMs: 5000 };
-    this.replica = new Replica(options.monitor ?? {});
+    this.replica = new Replica(options.monitor ?? {}, options.conditions);
   }
 
   /** Begins to connect and keeps at it until `stop`. Never throws: see `ready` and `onState`. */

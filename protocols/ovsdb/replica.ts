@@ -10,6 +10,9 @@ import { applyDifference, defaultValue, fromWire, type Row, type Value, type Wir
 /** Table → the columns to copy, or all of them. */
 export type Monitored = Readonly<Record<string, 'all' | readonly string[]>>;
 
+/** Table → conditions of RFC 7047, 5.1; a row of it is copied where any of them holds. */
+export type Conditions = Readonly<Record<string, readonly unknown[]>>;
+
 export interface RowChange {
   table: string;
   uuid: string;
@@ -80,6 +83,7 @@ export class RowIndex {
 
 export class Replica {
   readonly monitored: Monitored;
+  readonly #conditions: Conditions;
   readonly #listeners = new Set<ReplicaListener>();
   readonly #indexes: { table: string; index: RowIndex }[] = [];
   readonly #tables = new Map<string, Map<string, Row>>();
@@ -87,8 +91,9 @@ export class Replica {
   readonly #defaults = new WeakMap<ColumnType, Value>();
   #complete = false;
 
-  constructor(monitored: Monitored) {
+  constructor(monitored: Monitored, conditions: Conditions = {}) {
     this.monitored = monitored;
+    this.#conditions = conditions;
     for (const table of Object.keys(monitored)) this.#tables.set(table, new Map());
   }
 
@@ -157,14 +162,15 @@ export class Replica {
   // --- fed by the client ---------------------------------------------------------------------------------------------
 
   /** The request for monitor_cond; throws when the server's schema lacks what we want to copy. */
-  requests(schema: DatabaseSchema): Record<string, { columns: string[] }[]> {
+  requests(schema: DatabaseSchema): Record<string, { columns: string[]; where?: readonly unknown[] }[]> {
     this.#schema = schema;
     return Object.fromEntries(
       Object.entries(this.monitored).map(([name, wanted]) => {
         const table = tableOf(schema, name);
         const columns = wanted === 'all' ? [...table.columns.keys()] : [...wanted];
         for (const column of columns) columnOf(table, column);
-        return [name, [{ columns }]];
+        const where = this.#conditions[name];
+        return [name, [{ columns, ...(where && { where }) }]];
       }),
     );
   }

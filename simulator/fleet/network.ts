@@ -1,7 +1,7 @@
 /** A machine's network in memory, for hosts whose network is not what a test is about. It stays when a Host object goes. */
 import type { DesiredNetwork, DesiredPort } from '../../contract/host/index.ts';
 import type { NetworkId, PortId } from '../../contract/ids.ts';
-import type { HostNetworkPort, PortCounter, PortStatistics } from '../../host/host-network.ts';
+import type { HostNetworkPort, PortCounter, PortStatistics, RouterCounter } from '../../host/host-network.ts';
 
 const none = { bytes: 0, packets: 0, errors: 0, dropped: 0 };
 
@@ -13,6 +13,8 @@ export class MemoryNetwork implements HostNetworkPort {
   readonly datapath = { type: 'netdev' as const };
   /** When set, plugging fails with it. */
   failure: Error | undefined;
+  /** What is counted of routers and floating IPs. */
+  routers: RouterCounter[] = [];
   readonly #listeners = new Set<() => void>();
   readonly #received = new Map<PortId, PortStatistics['rx']>();
   /** What the present tap of each port is called among all that have been. */
@@ -57,6 +59,10 @@ export class MemoryNetwork implements HostNetworkPort {
 
   async portCounters(): Promise<PortCounter[]> {
     return [...this.ports.keys()].map((portId) => this.#counter(portId));
+  }
+
+  async routerCounters(): Promise<RouterCounter[]> {
+    return this.routers;
   }
 
   beforeUnplugged(listener: (last: PortCounter) => Promise<void>): void {

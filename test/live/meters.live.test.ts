@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { DesiredPort } from '../../contract/host/index.ts';
-import type { PortId } from '../../contract/ids.ts';
+import { newId, type PortId } from '../../contract/ids.ts';
 import { type Site, TestSites } from '../../control/network/reachability/testing.ts';
 import { findEngine } from '../../engine/process.ts';
 import { waitUntil } from '../../engine/wait.ts';
@@ -23,7 +23,7 @@ interface Passed {
   tx: [bytes: number, packets: number];
 }
 
-describe('meters of ports', { skip: skip ?? false, timeout: 240_000 }, () => {
+describe('meters', { skip: skip ?? false, timeout: 240_000 }, () => {
   const addresses = { a: '10.1.0.211', b: '10.1.0.212' } as const;
   let machine: TestMachine;
   let sites: TestSites;
@@ -32,9 +32,13 @@ describe('meters of ports', { skip: skip ?? false, timeout: 240_000 }, () => {
   const ports = {} as Record<'a' | 'b', DesiredPort>;
   const guests = {} as Record<'a' | 'b', string>;
   let plugs = 0;
+  /** Of the second guest. */
+  let floating = '';
+  const inside = { mac: '02:00:00:00:01:01', address: '10.1.0.1' };
 
   before(async () => {
     machine = new TestMachine();
+    Object.assign(machine.options.external!, { addresses: ['203.0.113.254/24'] });
     await machine.start();
     sites = await TestSites.open();
     at = await sites.site('10.1.0.0/24');
@@ -45,7 +49,8 @@ describe('meters of ports', { skip: skip ?? false, timeout: 240_000 }, () => {
       const mac = `fa:16:3e:00:02:0${who}`;
       ports[who] = { ...example, id: id as PortId, mac, mtu: 1442, fixedIps };
     }
-    await writeSwitch();
+    floating = await at.floating(ports.b.id);
+    await writeNorthbound();
     host = await start();
     for (const who of ['a', 'b'] as const) await plug(who);
     const echo = `const s=require('dgram').createSocket('udp4');
@@ -72,6 +77,31 @@ describe('meters of ports', { skip: skip ?? false, timeout: 240_000 }, () => {
     await agrees('b');
   });
 
+  test('meters of a floating IP and of its router tell each packet, over kill -9 of the host and of ovs-vswitchd', async () => {
+    await waitUntil('the floating IP', () => talk(1, 100, floating, machine.netns), { timeoutMs: 30_000 });
+    // What was under way then has been counted when the figures stand.
+    const first = await standing();
+    await talk(100, 1000, floating, machine.netns);
+    const all = await reached(first, 100);
+    host.kill('SIGKILL');
+    await once(host, 'exit');
+    await talk(50, 1000, floating, machine.netns);
+    host = await start();
+    const more = await reached(all, 50);
+    await restartSwitch();
+    await waitUntil('the floating IP', () => talk(1, 100, floating, machine.netns), { timeoutMs: 30_000 });
+    const again = await standing();
+    for (const way of ['rx', 'tx'] as const) assert.ok(again[way][1] > more[way][1]);
+    await talk(20, 1000, floating, machine.netns);
+    await reached(again, 20);
+    const router = await metered(at.router);
+    const last = await standing();
+    for (const way of ['rx', 'tx'] as const) {
+      // ARP comes on top.
+      assert.ok(router[way][1] >= last[way][1] && router[way][1] < last[way][1] + 60, `${way}: ${router[way][1]}`);
+    }
+  });
+
   test('nothing is lost or counted twice when the host process is killed while packets pass', async () => {
     const sending = talk(400, 1000);
     for (let times = 0; times < 3; times++) {
@@ -85,11 +115,7 @@ describe('meters of ports', { skip: skip ?? false, timeout: 240_000 }, () => {
   });
 
   test('nothing is lost or counted twice when ovs-vswitchd is killed and comes back', async () => {
-    for (const name of ['ovs-vswitchd', 'ovn-controller']) {
-      process.kill(findEngine(machine.engine(name))!, 'SIGKILL');
-      await waitUntil('its end', () => !findEngine(machine.engine(name)), { timeoutMs: 5000 });
-      await machine.startEngine(name);
-    }
+    await restartSwitch();
     await waitUntil('the two to talk', () => talk(1, 100), { timeoutMs: 30_000 });
     await agrees('a');
     await agrees('b');
@@ -120,12 +146,51 @@ describe('meters of ports', { skip: skip ?? false, timeout: 240_000 }, () => {
     }
   });
 
-  /** Datagrams of `a`, 10 ms apart; `b` sends each back. True where any came back. */
-  async function talk(count: number, size: number): Promise<boolean> {
+  async function restartSwitch(): Promise<void> {
+    for (const name of ['ovs-vswitchd', 'ovn-controller']) {
+      process.kill(findEngine(machine.engine(name))!, 'SIGKILL');
+      await waitUntil('its end', () => !findEngine(machine.engine(name)), { timeoutMs: 5000 });
+      await machine.startEngine(name);
+    }
+  }
+
+  /** The floating IP's meter, once it has not grown for two beats of the host. */
+  async function standing(): Promise<Passed> {
+    let [now, before] = [await metered(await floatingId()), ''];
+    const stands = async () => {
+      before = JSON.stringify(now);
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      now = await metered(await floatingId());
+      return JSON.stringify(now) === before;
+    };
+    await waitUntil('the meter to stand', stands, { timeoutMs: 30_000 });
+    return now;
+  }
+
+  /** So many datagrams more, each way, and not one else. */
+  async function reached(before: Passed, count: number): Promise<Passed> {
+    const to = ([bytes, packets]: readonly [number, number]) => [bytes + count * 1042, packets + count];
+    const wanted = { rx: to(before.rx), tx: to(before.tx) };
+    let now = before;
+    const there = async () => {
+      now = await metered(await floatingId());
+      return JSON.stringify(now) === JSON.stringify(wanted);
+    };
+    await waitUntil('the meter to tell them', there, { timeoutMs: 20_000 }).catch(() => assert.deepEqual(now, wanted));
+    return now;
+  }
+
+  async function floatingId(): Promise<string> {
+    return (await sites.network.floatingIps.list(at.caller, {})).find(({ floating_ip }) => floating_ip === floating)!
+      .id;
+  }
+
+  /** Datagrams, 10 ms apart; `b` sends each back. True where any came back. */
+  async function talk(count: number, size: number, to: string = addresses.b, from = guests.a): Promise<boolean> {
     const script = `const s=require('dgram').createSocket('udp4');let [sent,back]=[0,0];s.on('message',()=>back++).on('error',()=>{});
-      const t=setInterval(()=>{if(sent++<${count})s.send(Buffer.alloc(${size}),9000,'${addresses.b}');
+      const t=setInterval(()=>{if(sent++<${count})s.send(Buffer.alloc(${size}),9000,'${to}');
       else if(back>=${count}||sent>${count}+50)process.exit(back>0?0:1)},10)`;
-    return machine.succeeds(process.execPath, ['-e', script], guests.a);
+    return machine.succeeds(process.execPath, ['-e', script], from);
   }
 
   /** Waits for the same figures on both sides; a guest may say something at any time. */
@@ -138,8 +203,10 @@ describe('meters of ports', { skip: skip ?? false, timeout: 240_000 }, () => {
     await waitUntil('meter and card to agree', same, { timeoutMs: 20_000 }).catch(() => assert.deepEqual(meter, card));
   }
 
-  async function metered(who: 'a' | 'b'): Promise<Passed> {
-    const [row] = await sites.network.meters.list(at.caller, { ids: [ports[who].id] });
+  /** @param of a guest, or the id of something else */
+  async function metered(of: string): Promise<Passed> {
+    const id = of === 'a' || of === 'b' ? ports[of].id : of;
+    const [row] = await sites.network.meters.list(at.caller, { ids: [id] });
     if (!row) return { rx: [0, 0], tx: [0, 0] };
     return { rx: [row.rx_bytes, row.rx_packets], tx: [row.tx_bytes, row.tx_packets] };
   }
@@ -153,11 +220,13 @@ describe('meters of ports', { skip: skip ?? false, timeout: 240_000 }, () => {
 
   async function plug(who: 'a' | 'b'): Promise<void> {
     const tap = await ask({ plug: ports[who] });
-    guests[who] = await machine.guest(`${who}${++plugs}`, tap, ports[who], []);
+    guests[who] = await machine.guest(`${who}${++plugs}`, tap, ports[who], [`default via ${inside.address}`]);
     // QEMU fills frames up to 60 bytes, which the card does not count: without ARP there are none so short.
     const other = who === 'a' ? 'b' : 'a';
-    const neighbour = [addresses[other], 'lladdr', ports[other].mac, 'dev', 'eth0', 'nud', 'permanent'];
-    await machine.run('ip', ['neigh', 'replace', ...neighbour], guests[who]);
+    for (const { mac, address } of [inside, { mac: ports[other].mac, address: addresses[other] }]) {
+      const neighbour = [address, 'lladdr', mac, 'dev', 'eth0', 'nud', 'permanent'];
+      await machine.run('ip', ['neigh', 'replace', ...neighbour], guests[who]);
+    }
   }
 
   /** A host process; what it tells is recorded as control would, and answered. */
@@ -192,12 +261,32 @@ describe('meters of ports', { skip: skip ?? false, timeout: 240_000 }, () => {
     });
   }
 
-  async function writeSwitch(): Promise<void> {
+  /** A switch with both guests, a router with the floating IP, and the network outside, as the projection would name them. */
+  async function writeNorthbound(): Promise<void> {
     const tx = machine.northbound.transaction();
+    const toRouter = (name: string) => ({ type: 'router', addresses: ['router'], options: { 'router-port': name } });
+    const [near, gateway] = [`router-port-${newId()}`, `router-port-${newId()}`];
     const addressed = Object.values(ports).map(({ id, mac, fixedIps }) =>
       tx.insert('Logical_Switch_Port', { name: id, addresses: [`${mac} ${fixedIps[0]!.ip}`] }),
     );
+    addressed.push(tx.insert('Logical_Switch_Port', { name: 'net-r', ...toRouter(near) }));
     tx.insert('Logical_Switch', { name: 'net', ports: addressed });
+    const physical = { type: 'localnet', addresses: ['unknown'], options: { network_name: 'physnet1' } };
+    const external = [
+      tx.insert('Logical_Switch_Port', { name: 'ext-phys', ...physical }),
+      tx.insert('Logical_Switch_Port', { name: 'ext-r', ...toRouter(gateway) }),
+    ];
+    tx.insert('Logical_Switch', { name: 'ext', ports: external });
+    const chassis = { name: 'gw', chassis_name: machine.options.hostId, priority: 1 };
+    const outer = { name: gateway, mac: '02:00:00:00:01:02', networks: ['203.0.113.251/24'] };
+    tx.insert('Logical_Router', {
+      name: `router-${at.router}`,
+      ports: [
+        tx.insert('Logical_Router_Port', { name: near, mac: inside.mac, networks: [`${inside.address}/24`] }),
+        tx.insert('Logical_Router_Port', { ...outer, gateway_chassis: [tx.insert('Gateway_Chassis', chassis)] }),
+      ],
+      nat: [tx.insert('NAT', { type: 'dnat_and_snat', external_ip: floating, logical_ip: addresses.b })],
+    });
     await machine.northbound.transact(tx);
   }
 });

@@ -47,6 +47,28 @@ test('a port that was on two hosts is the sum of both, whatever they call their 
   assert.deepEqual(await read(id), [113, 226]);
 });
 
+test('a floating IP is found by its router and address, and a router by itself', async () => {
+  const guest = await at.guest();
+  const floatingIp = await at.floating(guest.id);
+  const counted = { rxBytes: 10, rxPackets: 1, txBytes: 20, txPackets: 2 };
+  await record(
+    { source: 'nat', routerId: at.router, floatingIp, ...counted },
+    { source: 'gateway', routerId: at.router, ...counted },
+    { source: 'nobody', routerId: at.router, floatingIp: '203.0.113.250', ...counted },
+    { source: 'elsewhere', routerId: newId(), floatingIp, ...counted },
+  );
+  const [floating] = (await sites.network.floatingIps.list(at.caller, {})).filter(
+    (ip) => ip.floating_ip === floatingIp,
+  );
+  assert.deepEqual(await read(floating!.id), [10, 20]);
+  assert.deepEqual(await read(at.router), [10, 20]);
+  const { resource_type } = await meters.read(at.caller, floating!.id);
+  assert.equal(resource_type, 'floating_ip');
+  await sites.network.floatingIps.delete(at.caller, floating!.id);
+  await record({ source: 'nat', routerId: at.router, floatingIp, ...counted, rxBytes: 99 });
+  await assert.rejects(meters.read(at.caller, floating!.id), (error) => hasReason(error, 'meter_not_found'));
+});
+
 test('one host told by two streams at once counts once', async () => {
   const { id } = await at.guest();
   await Promise.all([1, 2, 3].map(() => record(reading(id, 'at once', 100))));

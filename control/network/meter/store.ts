@@ -16,17 +16,19 @@ export async function lockHost(tx: Tx, hostId: HostId): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtextextended(${`meters ${hostId}`}, 0))`.execute(tx);
 }
 
-/** Adds what is new; what is no port's any more is left out. Call it with the host locked. */
+/** Adds what is new; what is of nothing that there still is is left out. Call it with the host locked. */
 export async function addReadings(tx: Tx, hostId: HostId, readings: readonly MeterReading[]): Promise<void> {
   const before = await knownReadings(
     tx,
     hostId,
     readings.map(({ source }) => source),
   );
+  const meterOf = await meteredBy(tx, readings);
   const grown = readings
-    .map((reading) => {
+    .flatMap((reading) => {
+      const meter_id = meterOf(reading);
       const { last, more } = advance(before.get(reading.source), passedOf(reading));
-      return { source: reading.source, meter_id: reading.portId as string, last, more };
+      return meter_id === undefined ? [] : [{ source: reading.source, meter_id, last, more }];
     })
     .filter(({ more, source }) => !before.has(source) || Object.values(more).some((count) => count > 0));
   if (grown.length === 0) return;
@@ -34,9 +36,11 @@ export async function addReadings(tx: Tx, hostId: HostId, readings: readonly Met
   for (const { meter_id: id, more } of grown) sums.set(id, plus(sums.get(id) ?? nothing, more));
   const meters = [...sums].map(([id, more]) => ({ id, ...more }));
   // In one order, since two hosts may have readings of one meter.
-  await sql`insert into meter as m (id, port_id, project_id, rx_bytes, rx_packets, tx_bytes, tx_packets)
-    select p.id, p.id, p.project_id, s.rx_bytes, s.rx_packets, s.tx_bytes, s.tx_packets
-      from jsonb_to_recordset(${json(meters)}::jsonb) as s (${columns('id uuid')}) join port p on p.id = s.id order by p.id
+  await sql`insert into meter as m (id, port_id, floating_ip_id, router_id, project_id, rx_bytes, rx_packets, tx_bytes, tx_packets)
+    select s.id, p.id, f.id, r.id, coalesce(p.project_id, f.project_id, r.project_id), s.rx_bytes, s.rx_packets, s.tx_bytes, s.tx_packets
+      from jsonb_to_recordset(${json(meters)}::jsonb) as s (${columns('id uuid')})
+        left join port p on p.id = s.id left join floating_ip f on f.id = s.id left join router r on r.id = s.id
+      where coalesce(p.id, f.id, r.id) is not null order by s.id
     on conflict (id) do update set rx_bytes = ${sum('rx_bytes')}, rx_packets = ${sum('rx_packets')},
       tx_bytes = ${sum('tx_bytes')}, tx_packets = ${sum('tx_packets')}, updated_at = now()`.execute(tx);
   const lasts = grown.map(({ source, meter_id, last }) => ({ source, meter_id, ...last }));
@@ -65,3 +69,26 @@ async function knownReadings(db: Queryable, hostId: HostId, sources: readonly st
     where host_id = ${hostId} and source = any(${sources}::text[])`.execute(db);
   return new Map(rows.map((row) => [row.source, row]));
 }
+
+/** Of a floating IP hosts know the address, and behind which router it is: it is looked up. Undefined: it is no more. */
+async function meteredBy(
+  db: Queryable,
+  readings: readonly MeterReading[],
+): Promise<(reading: MeterReading) => string | undefined> {
+  const asked = readings.flatMap(({ routerId, floatingIp }) =>
+    routerId && floatingIp ? [{ router_id: routerId, floating_ip: floatingIp }] : [],
+  );
+  const { rows } = asked.length === 0 ? { rows: [] } : await floatingIps(db, asked);
+  const ids = new Map(rows.map(({ id, router_id, floating_ip }) => [`${router_id} ${floating_ip}`, id]));
+  return ({ portId, routerId, floatingIp }) =>
+    portId ?? (floatingIp === undefined ? routerId : ids.get(`${routerId} ${floatingIp}`));
+}
+
+const floatingIps = (db: Queryable, asked: object[]) =>
+  sql<{
+    id: string;
+    router_id: string;
+    floating_ip: string;
+  }>`select f.id, f.router_id, host(f.floating_ip) as floating_ip
+    from jsonb_to_recordset(${json(asked)}::jsonb) as s (router_id uuid, floating_ip inet)
+      join floating_ip f on f.floating_ip = s.floating_ip and f.router_id = s.router_id`.execute(db);
