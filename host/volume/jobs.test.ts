@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type LayerId, newId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
-import { streamJob } from './jobs.ts';
-import { layerNode } from './names.ts';
+import { sinkJob, sinkJobOf, streamJob } from './jobs.ts';
+import { layerNode, throttleNode } from './names.ts';
 import type { Execute } from './nodes.ts';
 
 const streaming = {
@@ -83,4 +83,31 @@ test('one that is given up and has ended since it was looked at is no failure of
     return execute(command, args);
   };
   await assert.rejects(streamJob(late, streaming, work(AbortSignal.abort(new Error('superseded')))), /superseded/);
+});
+
+test('a base whose limit came under its guest is opened to write for a sink, and to read before a file says that it sank', async () => {
+  const volumeId = newId<VolumeId>();
+  const [top, generation, onto] = [1, 2, 3].map(() => newOrderedId<LayerId>()) as [LayerId, LayerId, LayerId];
+  const [limit, job] = [throttleNode(volumeId, onto), sinkJobOf(volumeId, top)];
+  const nodes = [limit, ...[top, generation, onto].map((id) => layerNode(volumeId, id))];
+  const states = ['running', 'pending', 'concluded'];
+  const commands: string[] = [];
+  const execute = (async (command: string, args: Record<string, unknown> = {}) => {
+    if (command === 'query-named-block-nodes')
+      return nodes.map((name) => ({ 'node-name': name, ro: name !== nodes[1], cache: { direct: false } }));
+    if (command === 'query-block-jobs')
+      return commands.includes('block-commit')
+        ? [{ device: job, offset: 1, len: 2, 'io-status': 'ok', status: states.shift() }]
+        : [];
+    const [node] = (args.options ?? []) as Record<string, unknown>[];
+    commands.push(node ? `${node['node-name']} ${node['read-only'] ? 'ro' : 'rw'} on ${node.backing}` : command);
+    return {};
+  }) as Execute;
+  const base = { base: null };
+  await sinkJob(execute, { volumeId, top, layerId: top, sunk: [generation], onto, base, isBase: true }, work());
+  const own = layerNode(volumeId, onto);
+  assert.deepEqual(commands, [
+    ...[`${own} rw on null`, 'block-commit', 'job-cancel', 'job-dismiss', `${own} ro on null`],
+    ...['change-backing-file', `${layerNode(volumeId, top)} rw on ${own}`, 'blockdev-del', 'blockdev-del'],
+  ]);
 });

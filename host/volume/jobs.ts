@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { LayerId, VolumeId, VolumeKeyId } from '../../contract/ids.ts';
 import { HostFault } from '../host-error.ts';
 import { type BuildsOn, backingName, baseNode, cacheNode, layerFileNode, layerNode, throttleNode } from './names.ts';
-import { buildOn, closeNodes, type Execute, nodesOf, type Rebuilt } from './nodes.ts';
+import { buildOn, closeNode, closeNodes, type Execute, nodesOf, type Rebuilt } from './nodes.ts';
 import { readFilesBelow } from './reads.ts';
 import type { ToolWork } from './tools.ts';
 
@@ -78,6 +78,11 @@ export interface Sinking {
   /** Between it and what it shall build on, the nearest first. */
   sunk: readonly LayerId[];
   onto: LayerId;
+  /**
+   * Of the base, in a guest's QEMU: the node that it builds on, and what it is encrypted with. Absent: the base came with the limit that is on it, if
+   * there is one, and is opened to write with that.
+   */
+  base?: Pick<Rebuilt, 'base' | 'keyId'>;
   /** It is a base itself: what its guest asks for has come through a limit already. */
   isBase?: boolean;
 }
@@ -100,14 +105,22 @@ export async function sinkJob(
   const names = new Set((await nodesOf(execute)).map((each) => each['node-name']));
   const oneOf = (first: string, otherwise: string) => (names.has(first) ? first : otherwise);
   const root = oneOf(cacheNode(volumeId), layerNode(volumeId, sinking.top));
-  const base = oneOf(throttleNode(volumeId, onto), layerNode(volumeId, onto));
-  const begin = () =>
-    execute('block-commit', {
+  const own = layerNode(volumeId, onto);
+  const base = oneOf(throttleNode(volumeId, onto), own);
+  const openBase = async (readOnly: boolean) => {
+    const node = { node: own, file: layerFileNode(volumeId, onto), readOnly };
+    if (base !== own && sinking.base) await buildOn(execute, { ...node, ...sinking.base });
+  };
+  const begin = async () => {
+    await openBase(false);
+    await execute('block-commit', {
       ...{ 'job-id': job, device: root, 'top-node': layerNode(volumeId, sunk[0]!), 'base-node': base },
       ...{ 'auto-finalize': false, 'auto-dismiss': false },
     });
+  };
   await runJob(execute, job, begin, work, { endsPending: true });
   await ending(async () => {
+    await openBase(true);
     await execute('change-backing-file', {
       ...{ device: root, 'image-node-name': layerNode(volumeId, layerId) },
       'backing-file': backingName({ kind: 'layer', id: onto }),
@@ -115,9 +128,11 @@ export async function sinkJob(
     // Who reads through one limit reads through no other.
     await buildOn(execute, {
       ...(await lowestAbove(execute, sinking)),
-      base: sinking.isBase ? layerNode(volumeId, onto) : base,
+      base: sinking.isBase ? own : base,
     });
     await closeNodes(execute, volumeId, sunk);
+    // Nobody asks it for anything any more, and it would keep the base open.
+    if (sinking.isBase && base !== own) await closeNode(execute, base);
   });
 }
 
@@ -147,7 +162,10 @@ async function runJob(
   { endsPending = false, beforeEnd }: JobEnd = {},
 ): Promise<void> {
   const find = async () => (await execute<Job[]>('query-block-jobs')).find((each) => each.device === id);
-  if (!(await find())) await begin();
+  const earlier = await find();
+  // Of another life of this process, which was about to dismiss it: whether what comes after was done nobody knows.
+  if (earlier?.status === 'concluded') await execute('job-dismiss', { id });
+  if (!earlier || earlier.status === 'concluded') await begin();
   let [cancelled, pending, finalized] = [false, false, false];
   let failed: HostFault | undefined;
   for (let waitMs = lookMs.first; ; waitMs = Math.min(lookMs.longest, waitMs * 2)) {

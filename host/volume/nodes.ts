@@ -18,17 +18,19 @@ export interface Rebuilt {
   node: string;
   /** The node of its file. */
   file: string;
-  /** The node that it shall read from what it does not hold. */
-  base: string;
+  /** The node that it shall read from what it does not hold; null: none. */
+  base: string | null;
   /** That it is encrypted with. */
   keyId?: VolumeKeyId | undefined;
+  /** Whether it is only read from now on. Absent: as it is. */
+  readOnly?: boolean;
 }
 
 /** All else of the node is said as it is: what is not said would change. */
-export async function buildOn(execute: Execute, { node, file, base, keyId }: Rebuilt): Promise<void> {
+export async function buildOn(execute: Execute, { node, file, base, keyId, readOnly }: Rebuilt): Promise<void> {
   const known = (await nodesOf(execute)).find((each) => each['node-name'] === node);
   if (!known) throw new HostFault('layer_not_ready', 'QEMU has the layer open no more');
-  const { ro, cache } = known;
+  const { ro = known.ro, cache } = { ...known, ro: readOnly };
   const options = { driver: 'qcow2', 'node-name': node, 'read-only': ro, cache: { direct: cache.direct }, file };
   const encrypt = keyId && { encrypt: { format: 'luks', 'key-secret': keyObject(keyId) } };
   await execute('blockdev-reopen', {

@@ -134,4 +134,75 @@ test('whoever dies during a rotation and a sink, the volume holds what its guest
   }
 });
 
+/** Who dies while what a cache holds goes down, and whether the cache came under the guest, or was there at its start. */
+const ends = [
+  { dies: 'nobody', came: 'under the guest' },
+  { dies: 'the host', came: 'under the guest' },
+  { dies: 'the host', came: 'before it' },
+  { dies: 'QEMU', came: 'under the guest' },
+] as const;
+
+test('a cache comes to a volume that a guest writes to and goes from it, as a retype has it, whoever dies on the way', {
+  ...volumeTests,
+  timeout: 600_000,
+}, async (t) => {
+  const machine = await machineFor(t, { pools });
+  const { world } = machine;
+  let host = await machine.host();
+  const image = await smallGuest(world);
+  const cached = new CachedVolume(machine);
+  await cached.tell(cached.base, {});
+  /** What it holds is frozen, and a base with a generation on it comes on that. */
+  const begin = async () => {
+    cached.want(cached.top, { readOnly: true });
+    return { base: await cached.cover('base'), generation: await cached.cover('writes') };
+  };
+  for (const { dies, came } of ends) {
+    const early = came === 'before it' ? await begin() : undefined;
+    await machine.want({ image, power: 'on', volumes: [cached.volume] });
+    const shell = await machine.shell();
+    await shell.run('until [ -e /sys/block/vdb ]; do sleep 0.1; done');
+    await shell.run('dd if=/dev/zero of=/dev/vdb bs=4096 count=64 conv=notrunc,fsync 2>/dev/null');
+    await shell.run(writer('/dev/vdb'));
+    await until('some blocks to be written', async () => (await written(shell)) > 20);
+    const { base, generation } = early ?? (await begin());
+    await machine.want({ volumes: [cached.volume] });
+    await shell.run(`yes ${dies} | head -c 9000000 | dd of=/dev/vdb bs=1M seek=16 conv=fsync 2>/dev/null`);
+    assert.ok(cached.bytesOf(generation) > 8_000_000, 'what is written lands in the faster pool');
+
+    // It ends: the guest writes to the volume's own pool, and the generation sinks below that.
+    const above = await cached.cover('base');
+    await machine.want({ volumes: [cached.volume] });
+    const told = await written(shell);
+    cached.want(above, { parentId: base, sinks: true });
+    if (dies !== 'nobody') await sleep(100);
+    if (dies === 'the host') {
+      host.abandon();
+      host = await machine.host();
+    }
+    if (dies === 'QEMU') await machine.kill();
+    await cached.served(above);
+    await cached.tell(generation, { presence: 'absent' });
+    cached.end(base);
+    cached.end(above);
+    await cached.cover('plain');
+    let last = told;
+    if (dies !== 'QEMU') {
+      await machine.want({ volumes: [cached.volume] });
+      const then = await written(shell);
+      await until('more to be written', async () => (await written(shell)) > then + 5);
+      await shell.run('touch /tmp/enough; until [ -e /tmp/ended ]; do sleep 0.1; done');
+      last = await written(shell);
+    }
+    shell.close();
+    await machine.want({ power: 'off', hardware: { shutdownSeconds: 1 }, volumes: [] }, 'stopped');
+    const bytes = await machine.contents(cached.top);
+    const found = sequenceIn(bytes);
+    assert.ok(dies === 'QEMU' ? found >= last : found === last, `${dies}, ${came}: ${found}, told ${last}`);
+    const content = repeated(`${dies}\n`, 9_000_000);
+    assert.ok(bytes.subarray(16 * 2 ** 20, 16 * 2 ** 20 + 9_000_000).equals(content), dies);
+    t.diagnostic(`died: ${dies}; the cache came ${came}`);
+  }
+});
+
 const repeated = (text: string, length: number): Buffer => Buffer.alloc(length, text);

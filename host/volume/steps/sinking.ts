@@ -10,8 +10,8 @@ import type { LayerId, VolumeId } from '../../../contract/ids.ts';
 import { HostFault } from '../../host-error.ts';
 import type { LayerChain } from '../chain.ts';
 import { wantedBase } from '../decide.ts';
-import { sinkJob } from '../jobs.ts';
-import { type BuildsOn, sameBase } from '../names.ts';
+import { type Sinking, sinkJob } from '../jobs.ts';
+import { type BuildsOn, baseNode, layerNode, sameBase } from '../names.ts';
 import type { Execute } from '../nodes.ts';
 import type { OpenLayer } from '../open-layers.ts';
 import { dropReads, settleReads } from '../reads.ts';
@@ -73,11 +73,20 @@ async function sinkInGuest(
   const keyId = chain.top.key?.id;
   const isBase = desired.cache?.role === 'base';
   await files.lockNodes(volumeId, () => withoutReads(execute, chain, { volumeId, sunk }));
-  const sinking = { volumeId, top: open.layerId, layerId: task.id, keyId, sunk, onto: base.id, isBase };
+  const names = { volumeId, top: open.layerId, layerId: task.id, sunk, onto: base.id };
+  const sinking = { ...names, keyId, isBase, base: openedAs(chain, volumeId, base) };
   const ending = (end: () => Promise<void>) => files.lockNodes(volumeId, end);
   await noted(task, desired, base, () => sinkJob(execute, sinking, work, ending));
   await files.links.closed(volumeId, sunk);
   return undefined;
+}
+
+/** What the base builds on, of which nothing sinks any more: the lowest goes first. */
+function openedAs({ lower, base: image }: LayerChain, volumeId: VolumeId, { id }: Base): Sinking['base'] {
+  const at = lower.findIndex(({ layerId }) => layerId === id);
+  const next = lower[at + 1];
+  const below = next ? layerNode(volumeId, next.layerId) : image && baseNode(volumeId);
+  return { base: below, keyId: lower[at]!.key?.id };
 }
 
 /** What is kept of reads below what sinks would sink too; and of what was added above it one is in force. */
