@@ -87,6 +87,15 @@ function bodies({ url, method }: Route): unknown[] {
     floatingip: { port_id: ids.ports },
     security_group: taken,
     security_group_rule: { security_group_id: ids['security-groups'], direction: 'egress', ethertype: 'IPv6' },
+    trunk: { name: 'stolen', port_id: ids.ports, sub_ports: [] },
+    address_group: { ...taken, addresses: ['10.0.0.0/8'] },
+    subnetpool: { name: 'stolen', prefixes: ['10.88.0.0/16'], address_scope_id: ids['address-scopes'] },
+    policy: taken,
+    volume: { name: 'stolen', size: 1, source_volid: ids.volumes },
+    snapshot: { name: 'stolen', volume_id: ids.volumes, force: true },
+    backup: { name: 'stolen', volume_id: ids.volumes, snapshot_id: ids.snapshots },
+    transfer: { name: 'stolen', volume_id: ids.volumes },
+    attachment: { volume_uuid: ids.volumes, instance_uuid: ids.servers },
     server: { name: 'stolen', imageRef: ids.images, flavorRef: ids.flavors, networks: [{ port: ids.ports }] },
     user: { name: 'stolen', password: 'stolen', enabled: true },
     project: { name: 'stolen', enabled: false },
@@ -103,11 +112,24 @@ function bodies({ url, method }: Route): unknown[] {
   );
   const own = found.map(([name, thing]) => ({ [name]: thing }));
   const actions = ['os-stop', 'reboot', 'os-start', 'lock', 'forceDelete', 'createImage', 'rebuild', 'os-resetState'];
+  if (url.endsWith('/volumes/:id/action')) {
+    return [
+      { 'os-extend': { new_size: 2 } },
+      { 'os-set_bootable': { bootable: true } },
+      { 'os-update_readonly_flag': { readonly: true } },
+      { 'os-set_image_metadata': { metadata: { stolen: 'yes' } } },
+      { revert: { snapshot_id: ids.snapshots } },
+      { 'os-reset_status': { status: 'error' } },
+      { 'os-initialize_connection': { connector: { initiator: 'iqn.2004-10.com.example:stolen' } } },
+    ];
+  }
   if (url.endsWith('/action'))
     return actions.map((action) => ({ [action]: action === 'reboot' ? { type: 'HARD' } : {} }));
   const verbs = [
     { subnet_id: ids.subnets },
     { port_id: ids.ports },
+    { accept: { auth_key: 'guessed' } },
+    { sub_ports: [{ port_id: ids.ports, segmentation_type: 'vlan', segmentation_id: 7 }] },
     { member: stranger.client.projectId, status: 'accepted' },
   ];
   return [{}, ...own, ...(own.length === 0 || /interface|members/.test(url) ? verbs : [])];
@@ -132,7 +154,9 @@ async function walk({ name, token, check }: Walker, random: Random, over = route
         const patch = route.method === 'PATCH' && route.url.startsWith('/image');
         const type: Record<string, string> = patch
           ? { 'content-type': 'application/openstack-images-v2.1-json-patch' }
-          : {};
+          : route.url.startsWith('/volume')
+            ? { 'openstack-api-version': 'volume 3.70' }
+            : {};
         const sent = patch ? [{ op: 'replace', path: '/name', value: 'stolen' }] : body;
         const answer = await admin.raw(route.method, url, sent, { 'x-auth-token': token, ...type });
         return { answer, what: `${name}: ${route.method} ${url} ${JSON.stringify(sent)} (seed ${seed})` };
@@ -170,6 +194,9 @@ test('every route is walked, and its owner does see what is marked: the walk loo
   const gets = routes.filter(({ method }) => method === 'GET');
   await walk({ name: 'owner', token: victim.owner.client.token, check: look }, new Random(seed), gets);
   assert.ok(seen.size > 25, [...seen].join('\n'));
+  for (const url of ['/volume/v3/volumes/detail', '/volume/v3/snapshots/:id', '/network/v2.0/trunks/:id']) {
+    assert.ok(seen.has(url), url);
+  }
 });
 
 test('who brings no token, a wrong one or a revoked one gets 401 everywhere but where it says that it is open', async () => {

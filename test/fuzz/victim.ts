@@ -49,6 +49,7 @@ export async function makeVictim(cloud: SimulatedCloud, admin: OpenStack, flavor
   }
   const ids: Record<string, string> = { projects: project.id, users: owner.id, flavors: flavorId };
   await makeNetwork(owner.client, admin, mark, ids);
+  await makeVolumes(cloud, owner.client, mark, ids);
   await makeServer(owner.client, mark, ids);
   await cloud.until('the marked server to run', async () => {
     const { server } = await owner.client.must('GET', 'compute', `/servers/${ids.servers}`);
@@ -83,6 +84,38 @@ async function makeNetwork(me: OpenStack, admin: OpenStack, mark: string, ids: R
   });
   const port_id = await make('ports', 'port', { ...marked, network_id });
   await make('floatingips', 'floatingip', { floating_network_id: networks[0].id, port_id, description: mark });
+  await make('trunks', 'trunk', { ...marked, port_id });
+  await make('address-groups', 'address_group', { ...marked, addresses: ['10.9.0.0/24'] });
+  const address_scope_id = await make('address-scopes', 'address_scope', { name: mark, ip_version: 4 });
+  await make('subnetpools', 'subnetpool', { ...marked, prefixes: ['10.77.0.0/16'], address_scope_id });
+  const { project_id } = (await me.must('GET', 'network', `/v2.0/routers/${router}`)).router;
+  const { policy } = await admin.must('POST', 'network', '/v2.0/qos/policies', { policy: { ...marked, project_id } });
+  ids.policies = policy.id;
+}
+
+/** One that is offered to whoever has the key, and one that is kept, with its snapshot. */
+async function makeVolumes(
+  cloud: SimulatedCloud,
+  me: OpenStack,
+  mark: string,
+  ids: Record<string, string>,
+): Promise<void> {
+  const marked = { name: mark, description: mark, metadata: { [mark]: mark } };
+  const make = async (plural: string, single: string, body: object): Promise<string> => {
+    const answer = await me.must('POST', 'block-storage', `/${plural}`, { [single]: body });
+    const { id } = answer[single];
+    ids[plural] = id;
+    if (single === 'transfer') return id;
+    await cloud.until(`the marked ${single}`, async () => {
+      const shown = await me.must('GET', 'block-storage', `/${plural}/${id}`);
+      return shown[single].status === 'available';
+    });
+    return id;
+  };
+  const given = await make('volumes', 'volume', { ...marked, size: 1 });
+  ids['volume-transfers'] = await make('os-volume-transfer', 'transfer', { volume_id: given, name: mark });
+  const volume_id = await make('volumes', 'volume', { ...marked, size: 1 });
+  await make('snapshots', 'snapshot', { ...marked, volume_id });
 }
 
 async function makeServer(me: OpenStack, mark: string, ids: Record<string, string>): Promise<void> {
@@ -126,7 +159,7 @@ const byItself = new Set(['updated', 'updated_at', 'progress', 'last_used', 'OS-
 
 async function look(owner: OpenStack, admin: OpenStack, ids: Readonly<Record<string, string>>): Promise<string> {
   const parts: unknown[] = [];
-  const read = async (client: OpenStack, service: 'network' | 'image' | 'compute' | 'identity', path: string) => {
+  const read = async (client: OpenStack, service: Parameters<OpenStack['url']>[0], path: string) => {
     const { status, body } = await client.call('GET', service, path);
     parts.push([path, status, body]);
   };
@@ -138,11 +171,19 @@ async function look(owner: OpenStack, admin: OpenStack, ids: Readonly<Record<str
     'security-group-rules',
     'ports',
     'floatingips',
+    'trunks',
+    'address-groups',
+    'address-scopes',
+    'subnetpools',
   ]) {
     await read(admin, 'network', `/v2.0/${plural}/${ids[plural]}`);
   }
   await read(admin, 'network', `/v2.0/ports?network_id=${ids.networks}`);
+  await read(admin, 'network', `/v2.0/qos/policies/${ids.policies}`);
   await read(admin, 'network', `/v2.0/quotas/${ids.projects}`);
+  for (const plural of ['volumes', 'snapshots', 'os-volume-transfer']) {
+    await read(admin, 'block-storage', `/${plural}/${ids[plural]}`);
+  }
   await read(admin, 'image', `/v2/images/${ids.images}`);
   await read(owner, 'image', `/v2/images/${ids.images}/members`);
   await read(admin, 'compute', `/servers/${ids.servers}`);
