@@ -14,8 +14,18 @@ import type { FlavorWish, NetworkFlavorService, ServiceProfileWish } from '../..
 import type { Boundary } from '../../boundary/boundary.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
-import { type Attributes, badRequest, boolean, listOf, oneOf, readPut, standard, text, uuid } from './attributes.ts';
-import { putBody } from './contracts.ts';
+import {
+  type Attributes,
+  badRequest,
+  boolean,
+  listOf,
+  oneOf,
+  readAttributes,
+  standard,
+  text,
+  uuid,
+} from './attributes.ts';
+import { bodySchema } from './contracts.ts';
 import { idOf, type Resource } from './resource.ts';
 
 const longText = 1024;
@@ -71,17 +81,17 @@ export const serviceProfiles = (service: NetworkFlavorService): Resource<Service
   view: ({ id, description, driver, metainfo, enabled }) => ({ id, description, driver, metainfo, enabled }),
 });
 
-const binding: Attributes = { id: { put: true, required: true, read: uuid } };
+const binding: Attributes = { id: { post: true, required: true, read: uuid } };
 function bindingOf(body: unknown): string {
-  const { id } = readPut('service_profile', binding, body) as { id?: string };
-  if (id === undefined) throw badRequest("Failed to parse request. Required attribute 'id' not specified");
-  return id;
+  const one = (body as { service_profile?: unknown } | null | undefined)?.service_profile;
+  if (one === undefined) throw badRequest("Unable to find 'service_profile' in request body");
+  return (readAttributes(binding, one, 'post') as { id: string }).id;
 }
 const contracts = {
   associate: {
     summary: 'Associate a flavor with a service profile',
     rights: 'admin',
-    body: putBody({ single: 'service_profile', attributes: binding }),
+    body: Type.Object({ service_profile: bodySchema(binding, 'post') }),
     answers: { 201: a.record({ service_profile: a.record({ id: a.id }) }) },
     explain: { body: bindingOf },
   },
