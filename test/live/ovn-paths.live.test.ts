@@ -208,6 +208,14 @@ test("a change of a network's MTU is in the next lease and in the next router ad
 });
 
 const hex = (text: string) => Buffer.from(text).toString('hex');
+
+test('a lease tells a port’s name, and nothing where it has none', { skip }, async () => {
+  assert.equal(lease('wide2', 'all')[12], undefined);
+  await cloud.run(sql`update port set dns_name = 'hut.example.' where id = ${ids.wide2}`);
+  await settled(unit('port', ids.wide2!));
+  assert.equal(lease('wide2', 'all')[12], hex('hut'));
+});
+
 const nine = '0a010009';
 /** Name, value, code, bytes: all that OVN is told; the next server stands by 0. */
 const options: [name: string, value: string, code: number, bytes: string][] = [

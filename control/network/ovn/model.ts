@@ -50,6 +50,8 @@ export interface PortRow {
   port_security_enabled: boolean;
   allowed_address_pairs: { ip_address: string; mac_address?: string | null }[];
   extra_dhcp_opts: DhcpOption[];
+  /** '' where it has none. */
+  dns_name: string;
   host_id: string | null;
   observed_up: boolean;
   card_limits: CardLimits;

@@ -46,14 +46,27 @@ function columns(model: IndexedModel, port: PortRow): DesiredRow['columns'] {
     const type = port.device_owner === 'network:distributed' ? 'localport' : '';
     return { ...common, type, addresses: [own], port_security: [], options: {} };
   }
-  // With the chassis named, no other host can claim the port, by mistake or malice.
-  const options: Record<string, string> = port.host_id ? { 'requested-chassis': port.host_id } : {};
+  const options: Record<string, string> = {
+    // With the chassis named, no other host can claim the port, by mistake or malice.
+    ...(port.host_id ? { 'requested-chassis': port.host_id } : {}),
+    ...hostName(port.dns_name),
+  };
   const security = port.port_security_enabled ? portSecurity(port, own) : [];
   const others = security.map((entry) => entry.split(' ')[0]!).filter((mac) => mac !== port.mac);
   // 'unknown' lets a port that is not secured receive frames for MACs that the cloud doesn't know.
   const known = port.port_security_enabled ? [own, ...others] : [own, 'unknown'];
   const { parent, tag } = port.carried ?? { parent: null, tag: null };
   return { ...common, type: '', parent_name: parent, tag, addresses: known, port_security: security, options };
+}
+
+/**
+ * What DHCPv4 tells a guest to call itself (option 12): the first label, for the domain is told beside it. In quotes: without them ovn-controller
+ * 23.03 cannot read the flow, and the port gets no answer at all. Its DHCPv6 has no option for it.
+ */
+function hostName(name: string): { hostname?: string } {
+  // It becomes part of a logical flow as it is: nothing that could end the string may be in it.
+  const label = name.split('.', 1)[0]!;
+  return /^[a-z0-9-]{1,63}$/i.test(label) ? { hostname: `"${label}"` } : {};
 }
 
 /** MAC, then addresses. A SLAAC address is what the guest makes of its MAC; left out, anti-spoofing would drop it. */

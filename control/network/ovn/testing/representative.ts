@@ -53,6 +53,7 @@ const port = (
   port_security_enabled: true,
   allowed_address_pairs: [],
   extra_dhcp_opts: [],
+  dns_name: '',
   host_id: null,
   observed_up: false,
   card_limits: {},
@@ -188,6 +189,7 @@ const ports: ModelRows['ports'] = [
       { opt_name: 'router', opt_value: '', ip_version: 4 },
     ],
     name: '港 "6"',
+    dns_name: 'harbour.example.',
     host_id: ids.elsewhere,
     allowed_address_pairs: [
       { ip_address: '10.1.0.100' },
