@@ -2,16 +2,22 @@
 import dgram from 'node:dgram';
 import { hostname, networkInterfaces } from 'node:os';
 
-/** The address that packets to the world leave from; undefined on a machine without a default route. Sends nothing. */
-export function mainAddress(): Promise<string | undefined> {
+/** The address that packets to the world leave from, IPv4 where there is one; undefined on a machine without a default route. */
+export const mainAddress = async (): Promise<string | undefined> =>
+  (await sourceAddress('udp4', '192.0.2.1')) ?? (await sourceAddress('udp6', '2001:db8::1'));
+
+/** Sends nothing: "connecting" a datagram socket only looks up the route. @param destination one that documentation reserves */
+function sourceAddress(type: dgram.SocketType, destination: string): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const socket = dgram.createSocket('udp4');
-    socket.once('error', () => resolve(undefined));
-    // "Connecting" a datagram socket only looks up the route (to an address that documentation reserves).
-    socket.connect(9, '192.0.2.1', () => {
+    const socket = dgram.createSocket(type);
+    socket.once('error', () => {
+      socket.close();
+      resolve(undefined);
+    });
+    socket.connect(9, destination, () => {
       const { address } = socket.address();
       socket.close();
-      resolve(address === '0.0.0.0' ? undefined : address);
+      resolve(/^(0\.0\.0\.0|::|fe80:.*)$/.test(address) ? undefined : address);
     });
   });
 }
