@@ -68,6 +68,16 @@ describe('guests', { skip: notLive, concurrency: 1 }, () => {
     assert.equal(metadata.uuid, b.id);
   });
 
+  test('a guest finds another by its host name, and a floating IP of its project by the name that it was given', async () => {
+    const { floatingip } = await one.client.must('POST', 'network', '/v2.0/floatingips', {
+      floatingip: { floating_network_id: one.externalId, dns_name: 'door', dns_domain: 'huts.example.' },
+    });
+    const asked = async (name: string) => (await one.ssh(a, `ping -4 -c 1 -W 1 ${name} 2>&1 | head -n 1`)).stdout;
+    await until('the guest', async () => (await asked('second-guest')).includes(`(${b.ipv4})`), 30_000);
+    const address = `(${floatingip.floating_ip_address})`;
+    await until('the floating IP', async () => (await asked('door.huts.example')).includes(address), 30_000);
+  });
+
   test('ping is closed until a rule opens it, and the rule acts within a second', async () => {
     const ping = async () => (await one.ssh(a, `ping -c 1 -W 1 ${b.ipv4}`)).status === 0;
     assert.equal(await ping(), false, 'closed at first');
