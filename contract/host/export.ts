@@ -4,7 +4,8 @@
  */
 import type { Static } from 'typebox';
 import type { AttachmentId, VolumeKeyId } from '../ids.ts';
-import { boolean, id, integer, object, text } from '../schema/type.ts';
+import { boolean, id, integer, object, optional, text } from '../schema/type.ts';
+import { diskLimits } from './hardware.ts';
 import { exportLimits as limits } from './limits.ts';
 
 /** A name of an initiator (RFC 7143, 4.2.7): iqn., eui. or naa. */
@@ -22,6 +23,8 @@ export const desiredExport = object({
   /** Its own, of those that the host has said ({@link portalOf}); it stays when the volume's top changes, so whoever was cut off finds it again. */
   port: integer(1, 65_535),
   readOnly: boolean,
+  /** Of its volume's type. Absent: none. */
+  limits: optional(diskLimits),
 });
 export type DesiredExport = Static<typeof desiredExport>;
 

@@ -125,6 +125,7 @@ test('a machine outside gets a layer that is whole and that nobody has, and lose
   expect([
     ['all is well', { export: wanted }, {}, 'export'],
     ['it is out already', { export: wanted }, { exported: 'as-wanted' }, 'nothing'],
+    ['it is out with other limits', { export: wanted }, { exported: 'limited-otherwise' }, 'limit-export'],
     ['it is out to another one', { export: wanted }, { exported: 'otherwise' }, 'end-export'],
     ['nobody outside shall have it', {}, { exported: 'otherwise' }, 'end-export'],
     ['nor is it large enough then', { sizeBytes: 2048 }, { exported: 'otherwise' }, 'end-export'],

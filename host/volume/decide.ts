@@ -5,6 +5,7 @@
  * No step touches a file before it is known what the guests that run have open, nor one that a guest writes to; what is to be done to such
  * a file its guest's QEMU does.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { DesiredLayer } from '../../contract/host/index.ts';
 import type { BackupId, ImageId } from '../../contract/ids.ts';
 import type { ExportRecord } from './export/record.ts';
@@ -37,8 +38,8 @@ export interface LayerFacts {
   leaseEnded: boolean;
   /** A file was taken from the directory `manage` of its pool, and is not dropped or given back yet. */
   taken: boolean;
-  /** A machine outside has it open: as its document says, or otherwise. */
-  exported: 'as-wanted' | 'otherwise' | undefined;
+  /** A machine outside has it open: as its document says, but for its limits, or otherwise. */
+  exported: 'as-wanted' | 'limited-otherwise' | 'otherwise' | undefined;
 }
 
 export type Step =
@@ -72,6 +73,7 @@ export type Step =
   | { do: 'back-up'; backupId: BackupId }
   /** A machine outside shall have it. */
   | { do: 'export' }
+  | { do: 'limit-export' }
   | { do: 'end-export' }
   | { do: 'forget-outcomes' }
   /** What its guest's QEMU has below it beside layers. */
@@ -104,7 +106,9 @@ const begins: ReadonlySet<Step['do']> = new Set([
 export function exportedAs({ export: wanted }: DesiredLayer, open: ExportRecord | undefined): LayerFacts['exported'] {
   if (!open) return undefined;
   const same = ['id', 'initiator', 'user', 'port', 'readOnly'] as const;
-  return wanted && same.every((each) => wanted[each] === open[each]) ? 'as-wanted' : 'otherwise';
+  if (!wanted || same.some((each) => wanted[each] !== open[each])) return 'otherwise';
+  if (isDeepStrictEqual(wanted.limits, open.limits)) return 'as-wanted';
+  return open.throttled ? 'limited-otherwise' : 'otherwise';
 }
 
 /** What its document says that it builds on. What comes from a backup stands for itself, and so does an encrypted one of an image. */
@@ -146,6 +150,7 @@ const waitForGuests: Step = { do: 'wait', what: 'waiting until it is known what 
 function decidePresent(desired: DesiredLayer, facts: LayerFacts): Step {
   const { file, made, baseNoted, writers, guestsKnown } = facts;
   if (facts.exported === 'otherwise') return { do: 'end-export' };
+  if (facts.exported === 'limited-otherwise') return { do: 'limit-export' };
   if (!file) return decideWithoutFile(desired, facts);
   if (!made || !baseNoted) return { do: 'note-made' };
   if (facts.taken) return { do: 'drop-taken' };

@@ -136,6 +136,26 @@ test(
     assert.equal(commands.includes(secret), false, 'nobody sees the secret');
     assert.equal(execFileSync('sh', ['-c', `grep -rlaF '${secret}' ${all.world.directory} || true`]).toString(), '');
 
+    // Limits of its type come, change and go while the machine has it: 4 MiB at 1 MiB a second take three at least, after what is free at first.
+    const before = processesOf().map(({ pid }) => pid);
+    const limited = { bps: 2 ** 20, bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0 };
+    const tookMs = async () => {
+      const begun = performance.now();
+      await io(at, ['write -P 7 4M 2M', 'write -P 7 6M 2M', 'write -P 7 1M 64k', 'flush']);
+      return performance.now() - begun;
+    };
+    layer = await all.want(layer, { export: { ...exported.layer.export!, limits: limited } });
+    const slow = await tookMs();
+    assert.ok(slow > 2500, `${slow} ms`);
+    layer = await all.want(layer, { export: { ...exported.layer.export!, limits: { ...limited, bps: 2 ** 30 } } });
+    assert.ok((await tookMs()) < slow / 2);
+    layer = await all.want(layer, { export: exported.layer.export! });
+    assert.deepEqual(
+      processesOf().map(({ pid }) => pid),
+      before,
+      'the same processes',
+    );
+
     layer = await all.want(layer, {});
     await all.seen(layer.id, layer.generation, (seen) => seen.export === undefined);
     assert.equal(await loggedIn(address(at)), false, 'it has ended');

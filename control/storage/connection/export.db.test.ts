@@ -9,6 +9,7 @@ import { testSealer } from '../../identity/testing.ts';
 import { cloudActor } from '../../kit/database/database.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import { testVolume } from '../attachment/testing.ts';
+import { QosSpecsService } from '../qos-specs/index.ts';
 import { SnapshotController, SnapshotService } from '../snapshot/index.ts';
 import { emptyWish, findVolume, VolumeService, volumeStatus } from '../volume/index.ts';
 import { removeVolume } from '../volume/remove.ts';
@@ -70,6 +71,29 @@ test('a machine outside is told the way, its host whom to let in, and nobody els
     ['available', undefined, 0],
   );
   assert.equal((await host.hosted.handOutKeys(host.id, [secretId]))[0]!.passphrase, null);
+});
+
+test('its host hears of the limits of its type, also of later ones, and of a retype', async () => {
+  const id = await volume();
+  const qos = new QosSpecsService({ database: db.database });
+  const admin = callerOf(cloud.projectId, ['admin', 'member', 'reader']);
+  const { volume_type_id: typeId } = await findVolume(db.database.query, 'all', id);
+  const wish = { name: 'slow', consumer: 'front-end', specs: { total_iops_sec: '100' } } as const;
+  const { id: specsId } = await qos.create(admin, wish);
+  await qos.associate(admin, specsId, typeId);
+  const none = { bps: 0, bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0 };
+  const attachment = await connect(id);
+  const first = await host.document(id);
+  assert.deepEqual(first.export!.limits, { ...none, iops: 100 });
+  await qos.set(admin, specsId, { specs: { total_iops_sec: '200' } });
+  const second = await host.document(id);
+  assert.deepEqual(second.export!.limits, { ...none, iops: 200 });
+  assert.ok(second.generation > first.generation);
+  await qos.disassociate(admin, specsId, typeId);
+  const third = await host.document(id);
+  assert.equal(third.export!.limits, undefined);
+  assert.ok(third.generation > second.generation);
+  await remove(attachment.id);
 });
 
 test('the volume is free when its host has said that the session has ended, and not before', async () => {

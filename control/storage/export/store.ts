@@ -6,6 +6,7 @@ import { sql } from 'kysely';
 import type { IscsiPortal } from '../../../contract/host/index.ts';
 import { newId, type VolumeKeyId } from '../../../contract/ids.ts';
 import type { Tx } from '../../kit/database/database.ts';
+import { isOneOf } from '../../kit/database/one-of.ts';
 
 export interface ExportedVolume {
   id: string;
@@ -48,6 +49,15 @@ export async function carryExport(tx: Tx, volumeId: string, top: string): Promis
     and exists (select from volume_attachment a join volume_export x on x.attachment_id = a.id where a.volume_id = ${volumeId})`.execute(
     tx,
   );
+}
+
+/** Their hosts hear of their limits, where a machine outside has them: those of their type are others now. */
+export async function tellExports(tx: Tx, volumeIds: readonly string[]): Promise<void> {
+  if (volumeIds.length === 0) return;
+  await sql`update volume_layer l set generation = generation + 1, updated_at = now()
+    from (select o.id from volume v join volume_layer o on o.id = v.layer_id where ${isOneOf(sql`v.id`, volumeIds)} and o.exported
+      order by o.id for no key update of o) told
+    where l.id = told.id`.execute(tx);
 }
 
 /** Its host cuts the session; the attachment goes when that is said ({@link recordEnded}). Safe to repeat. */

@@ -10,6 +10,7 @@ import { type Database, type Queryable, type Tx, violatedConstraint } from '../.
 import { type Listing, type ListQuery, listRows } from '../../kit/listing.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { tellServers } from '../attachment/index.ts';
+import { tellExports } from '../export/index.ts';
 import { amount, isLimitKey, lockType, type QosConsumer } from '../volume-type/index.ts';
 import type { QosSpecsTable } from './tables.ts';
 
@@ -187,12 +188,11 @@ async function give(tx: Tx, typeId: string, specsId: string | null): Promise<voi
   await tellOfType(tx, typeId);
 }
 
-/** The servers that have volumes of the type hear of their new limits. */
+/** The servers, and the hosts of machines outside, that have volumes of the type hear of their new limits. */
 async function tellOfType(tx: Tx, typeId: string): Promise<void> {
   const { rows } = await sql<{ id: string }>`select v.id from volume v join volume_attachment a on a.volume_id = v.id
-    where v.volume_type_id = ${typeId} and a.server_id is not null order by v.id`.execute(tx);
-  await tellServers(
-    tx,
-    rows.map((row) => row.id),
-  );
+    where v.volume_type_id = ${typeId} order by v.id`.execute(tx);
+  const ids = rows.map((row) => row.id);
+  await tellServers(tx, ids);
+  await tellExports(tx, ids);
 }

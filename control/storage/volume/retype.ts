@@ -9,6 +9,7 @@ import { actorOf, type Caller } from '../../kit/caller.ts';
 import type { Actor, Tx } from '../../kit/database/database.ts';
 import { tellServers } from '../attachment/index.ts';
 import { cacheOf, giveCache } from '../cache/index.ts';
+import { tellExports } from '../export/index.ts';
 import { choose, choosePool, placeOf, readPools, recordPoolChoice, requireRoom } from '../pool/index.ts';
 import { encryptionWith, type VolumeEncryption } from '../volume-key/index.ts';
 import { cacheWords, iopsOfType, sameCache, servedEncryption, typeOf } from '../volume-type/index.ts';
@@ -65,7 +66,7 @@ export async function retypeVolume(
       return moveToType(tx, actorOf(caller), volume, type, wish);
     }
     await changeVolume(tx, id, { typeId: type.id });
-    await tellServers(tx, [id]);
+    await Promise.all([tellServers(tx, [id]), tellExports(tx, [id])]);
     await done(tx, actorOf(caller), volume, 'retype');
   });
   deps.log.info({ requestId: caller.requestId, volumeId: id, type: asked }, 'volume retyped');

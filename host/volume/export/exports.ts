@@ -33,6 +33,7 @@ import {
   removeExportRecord,
   writeExportRecord,
 } from './record.ts';
+import { exportThrottle } from './throttle.ts';
 
 export interface ExportsOptions {
   /** Undefined: nobody outside gets a volume of this host. */
@@ -115,7 +116,7 @@ export class Exports {
     const uid = users.claim(wanted.id as unknown as ServerId, null);
     const record: ExportRecord = {
       ...wanted,
-      ...{ layerId: desired.id, volumeId: desired.volumeId, uid, ready: false },
+      ...{ layerId: desired.id, volumeId: desired.volumeId, uid, ready: false, throttled: true },
     };
     await writeExportRecord(dataDirectory, record);
     files.open.opened(this.#openLayer(record, undefined));
@@ -136,6 +137,18 @@ export class Exports {
       throw error;
     }
     log.info({ layerId: desired.id, volumeId: desired.volumeId, exportId: wanted.id, port }, 'volume exported');
+  }
+
+  /** While its machine goes on. */
+  async limit(layerId: LayerId, limits: DesiredExport['limits']): Promise<void> {
+    const running = this.#running.get(layerId);
+    if (!running) return;
+    const value = exportThrottle.of({ limits });
+    await running.client.execute('qom-set', { path: `/objects/${exportThrottle.group}`, property: 'limits', value });
+    const { limits: _, ...before } = running.record;
+    const record = { ...before, ...(limits && { limits }) };
+    await writeExportRecord(this.#options.dataDirectory, record);
+    running.record = record;
   }
 
   /** Nobody outside has the layer any more when this resolves. Safe to repeat. */

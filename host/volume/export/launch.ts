@@ -16,9 +16,9 @@ import type { GuestUser } from '../../guest/users.ts';
 import { HostFault } from '../../host-error.ts';
 import { walledEnvironment } from '../../image/walls.ts';
 import { chainNodes, type LayerChain, secretObjects } from '../chain.ts';
-import { layerNode } from '../names.ts';
 import { jailCommand, jailPaths, type LetIn, letInLines, placesOf } from './jail.ts';
 import { type ExportRecord, iqnOf, qmpName } from './record.ts';
+import { exportThrottle } from './throttle.ts';
 
 export interface ExportLaunch {
   record: ExportRecord;
@@ -96,14 +96,23 @@ async function reach({ runDirectory, logFile }: ExportLaunch, ended: () => boole
   return QmpClient.connect({ path, timeoutMs: startMs });
 }
 
-/** The volume as one file, at the size that it has. */
-async function serve(client: QmpClient, chain: LayerChain, { volumeId, readOnly }: ExportRecord): Promise<void> {
+/** The volume as one file, at the size that it has, behind its limits, or what may become such. */
+async function serve(client: QmpClient, chain: LayerChain, record: ExportRecord): Promise<void> {
+  const { volumeId, readOnly } = record;
   for (const secret of secretObjects(chain)) await client.execute('object-add', secret);
   const places = placesOf(chain);
   const placeOf = (path: string) => `/volume/${places.get(path)}`;
-  await client.execute('blockdev-add', chainNodes(chain, { volumeId, placeOf, readOnly }));
+  await client.execute('object-add', {
+    'qom-type': 'throttle-group',
+    id: exportThrottle.group,
+    limits: exportThrottle.of(record),
+  });
+  await client.execute('blockdev-add', {
+    ...{ driver: 'throttle', 'node-name': exportThrottle.node, 'throttle-group': exportThrottle.group },
+    ...{ 'read-only': readOnly, discard: 'unmap', file: chainNodes(chain, { volumeId, placeOf, readOnly }) },
+  });
   await client.execute('block-export-add', {
-    ...{ type: 'fuse', id: 'disk', 'node-name': layerNode(volumeId, chain.top.layerId), writable: !readOnly },
+    ...{ type: 'fuse', id: 'disk', 'node-name': exportThrottle.node, writable: !readOnly },
     ...{ mountpoint: jailPaths.disk, growable: false },
   });
 }

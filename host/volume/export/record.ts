@@ -15,6 +15,8 @@ export interface ExportRecord extends Omit<DesiredExport, 'secretId'> {
   uid: number;
   /** The machine was let in: what runs is whole. */
   ready: boolean;
+  /** Its limits can be changed while it runs. Absent: an older Bothy began it. */
+  throttled?: boolean;
 }
 
 /** In the run directory of an export: its storage daemon's monitor. */

@@ -26,6 +26,11 @@ export const exportIt: StepFunction<'export'> = async ({ task, desired }) => {
   });
 };
 
+export const limitExport: StepFunction<'limit-export'> = async ({ task, desired }) => {
+  await task.context.exports.limit(task.id, desired.export?.limits);
+  return undefined;
+};
+
 export const endExport: StepFunction<'end-export'> = async ({ task }) => {
   task.say('waiting for the export of the volume to end');
   await task.context.exports.end(task.id);

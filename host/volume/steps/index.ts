@@ -4,7 +4,7 @@ import { HostFault } from '../../host-error.ts';
 import { basesOf, type Doing } from '../decide.ts';
 import type { KindStep, LayerKind } from '../kind.ts';
 import type { Perform } from '../task.ts';
-import { endExport, exportIt } from './exporting.ts';
+import { endExport, exportIt, limitExport } from './exporting.ts';
 import { furnish } from './furnishing.ts';
 import { dropTaken, giveBack } from './managing.ts';
 import { backUp, capture, forgetOutcomes } from './outcomes.ts';
@@ -40,6 +40,7 @@ const functions: { [Name in Exclude<Doing['do'], KindStep>]: StepFunction<Name> 
   },
   furnish,
   export: exportIt,
+  'limit-export': limitExport,
   'end-export': endExport,
   'drop-taken': dropTaken,
   'give-back': giveBack,
