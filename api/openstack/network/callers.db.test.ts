@@ -192,6 +192,10 @@ test('a caller who may only read can write nothing', async () => {
     ['put', `/routers/${router.id}`, { router: { name: 'x' } }],
     ['put', `/routers/${router.id}/add_router_interface`, { subnet_id: subnet.id }],
     ['put', `/routers/${router.id}/remove_router_interface`, { subnet_id: subnet.id }],
+    ...['add', 'update', 'remove'].map((verb): (typeof writes)[number] => [
+      ...(['put', `/routers/${router.id}/${verb}_external_gateways`] as const),
+      { router: { external_gateways: [] } },
+    ]),
     ['put', `/routers/${router.id}/add_extraroutes`, { router: { routes: [] } }],
     ['delete', `/routers/${router.id}`, undefined],
     ['post', '/floatingips', { floatingip: { floating_network_id: network_id } }],

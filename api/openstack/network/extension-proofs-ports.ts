@@ -1,9 +1,11 @@
-/** Proofs of the extensions of ports and lists, for extensions.db.test.ts. Not for production use. */
+/** Proofs of the extensions of ports, routers and lists, for extensions.db.test.ts. Not for production use. */
 import assert from 'node:assert/strict';
 import { type Me, newNetwork, newSubnet, refused } from './testing.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: proofs look into answers as a client does
 type Body = any;
+
+const external = { 'router:external': true };
 
 /** @param admin sees agents and external subnets */
 export function portProofs(admin: Me): Record<string, (me: Me) => Promise<void>> {
@@ -16,6 +18,20 @@ export function portProofs(admin: Me): Record<string, (me: Me) => Promise<void>>
     'agent-resources-synced': async () => {
       const { agents } = (await admin.get('/agents')).body;
       assert.deepEqual([agents.length > 0, agents[0].resources_synced], [true, null]);
+    },
+    'enable-default-route-ecmp': async () => {
+      const answer = await admin.post('/routers', { router: { enable_default_route_ecmp: true } });
+      assert.equal(answer.body.router.enable_default_route_ecmp, true);
+    },
+    'external-gateway-multihoming': async (me) => {
+      const networks = [await newNetwork(admin, external), await newNetwork(admin, external)];
+      const { id } = (await me.post('/routers', { router: {} })).body.router;
+      const external_gateways = networks.map((network_id) => ({ network_id }));
+      const { body } = await me.put(`/routers/${id}/add_external_gateways`, { router: { external_gateways } });
+      assert.deepEqual(
+        body.router.external_gateways.map((one: Body) => one.network_id),
+        networks,
+      );
     },
     'port-mac-address-regenerate': async (me) => {
       const { id, mac_address: first } = await newPort(me, { mac_address: null });
@@ -35,9 +51,9 @@ export function portProofs(admin: Me): Record<string, (me: Me) => Promise<void>>
     'sort-key-validation': async (me) =>
       refused(await me.get('/ports?sort_key=colour'), 400, 'HTTPBadRequest', /colour/),
     'subnet-external-network': async (me) => {
-      const external = await newNetwork(admin, { 'router:external': true });
+      const outside = await newNetwork(admin, external);
       const [outer, inner] = [
-        await newSubnet(admin, external, '198.51.100.0/24'),
+        await newSubnet(admin, outside, '198.51.100.0/24'),
         await newSubnet(me, await newNetwork(me), '10.0.0.0/24'),
       ];
       assert.deepEqual([outer['router:external'], inner['router:external']], [true, false]);

@@ -26,6 +26,16 @@ const known: readonly [alias: string, name: string, description: string][] = [
   ['dvr', 'Distributed Virtual Router', 'Routers whose floating IPs are handled on the hosts of their guests'],
   ['empty-string-filtering', 'Empty String Filtering Extension', 'Filters with an empty value'],
   ['ext-gw-mode', 'Neutron L3 Configurable external gateway mode', 'Routers with and without source NAT'],
+  [
+    'enable-default-route-ecmp',
+    'Enable Default Route ECMP',
+    'Routers whose connections take any of the default routes of their gateways',
+  ],
+  [
+    'external-gateway-multihoming',
+    'Neutron L3 External Gateway Multihoming',
+    'Routers with gateways on several external networks',
+  ],
   ['external-net', 'Neutron external network', 'External networks'],
   [
     'expose-port-forwarding-in-fip',

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
 import { type Caller, isAdmin } from '../../../control/kit/caller.ts';
+import type { GatewayWish } from '../../../control/network/router/gateway.ts';
 import type { InterfaceResult } from '../../../control/network/router/interfaces.ts';
 import { type RouterRow, routerListing } from '../../../control/network/router/router.ts';
 import type { InterfaceWish, RouterService, RouterWish } from '../../../control/network/router/service.ts';
@@ -20,8 +21,10 @@ import {
   type Reader,
   readAttributes,
   reader,
+  readPut,
   standard,
   text,
+  Unreadable,
   unique,
   uuid,
 } from './attributes.ts';
@@ -41,7 +44,24 @@ const gateway: Reader = reader(Type.Union([gatewayParts.schema, nothing.schema])
   return gatewayParts(value);
 });
 
+const gatewayList = listOf(
+  object({
+    network_id: uuid,
+    'enable_snat?': boolean,
+    'external_fixed_ips?': listOf(object({ 'subnet_id?': uuid, 'ip_address?': ip }, { ip_address: 'ip' }), 64),
+  }),
+  16,
+);
+
 const route = object({ destination: text(64), nexthop: ip });
+
+/** Null: as it is. */
+const ecmp: Reader = reader(nullable(boolean).schema, (value) => (value === null ? undefined : boolean(value)));
+
+const noBfd: Reader = reader(nullable(boolean).schema, (value) => {
+  if (value === null || boolean(value) === false) return undefined;
+  throw new Unreadable('next hops are not watched by BFD here, so a default route stays while its next hop is dead.');
+});
 
 const attributes: Attributes = {
   ...standard,
@@ -63,6 +83,12 @@ const attributes: Attributes = {
       }),
     ),
   },
+  external_gateways: {
+    noFilter: true,
+    show: a.list({ network_id: a.id, external_fixed_ips: a.list({ subnet_id: a.id, ip_address: a.text }) }),
+  },
+  enable_default_route_ecmp: { to: 'default_route_ecmp', post: true, put: true, read: ecmp, show: a.boolean },
+  enable_default_route_bfd: { post: true, put: true, read: noBfd, noFilter: true },
   distributed: { post: true, put: true, read: boolean, admin: true, show: a.boolean },
   ha: { post: true, put: true, read: boolean, admin: true, show: a.boolean },
   flavor_id: { post: true, read: nullable(uuid), show: a.orNull(a.id) },
@@ -100,9 +126,11 @@ function viewOf(row: RouterRow, caller: Caller): View {
         : {
             network_id: row.gateway_network_id,
             enable_snat: row.enable_snat,
-            external_fixed_ips: row.gateway_ips,
+            external_fixed_ips: row.gateways[0]?.ips ?? [],
             qos_policy_id: row.gateway_qos_policy_id,
           },
+    external_gateways: row.gateways.map(({ network_id, ips }) => ({ network_id, external_fixed_ips: ips })),
+    enable_default_route_ecmp: row.default_route_ecmp,
     ...(isAdmin(caller) ? { distributed: row.distributed, ha: row.ha } : {}),
     flavor_id: row.flavor_id,
     routes: row.routes,
@@ -146,6 +174,15 @@ const routesVerb = {
   explain: { body: routesOf },
 } as const;
 
+const gatewayAttributes: Attributes = { external_gateways: { put: true, read: gatewayList } };
+const gatewaysOf = (body: unknown): GatewayWish[] =>
+  (readPut('router', gatewayAttributes, body) as { external_gateways?: GatewayWish[] }).external_gateways ?? [];
+const gatewaysVerb = {
+  rights: 'member',
+  body: putBody({ single: 'router', attributes: gatewayAttributes }),
+  explain: { body: gatewaysOf },
+} as const;
+
 const interfaceView = ({ project_id, ...result }: InterfaceResult): View => ({
   ...result,
   tenant_id: project_id,
@@ -169,6 +206,14 @@ export function addRouterVerbs(app: Boundary, service: RouterService): void {
     async (request) =>
       interfaceView(await service.removeInterface(callerOf(request), idOf(request, target), wish(request))),
   );
+  for (const verb of ['add', 'update', 'remove'] as const) {
+    const contract = { ...gatewaysVerb, summary: `${verb} gateways of a router`, answers: { 200: answer } } as const;
+    app.put(`/v2.0/routers/:id/${verb}_external_gateways`, contract, async (request) => {
+      const gateways = gatewaysOf(request.body);
+      const row = await service.changeGateways(callerOf(request), idOf(request, target), verb, gateways);
+      return { router: viewOf(row, callerOf(request)) };
+    });
+  }
   for (const [verb, member] of [
     ['add_extraroutes', 'add'],
     ['remove_extraroutes', 'remove'],

@@ -1286,7 +1286,8 @@ CREATE TABLE public.router (
     ha boolean DEFAULT true NOT NULL,
     gateway_qos_policy_id uuid,
     flavor_id uuid,
-    availability_zone_hints text[] DEFAULT '{}'::text[] NOT NULL
+    availability_zone_hints text[] DEFAULT '{}'::text[] NOT NULL,
+    default_route_ecmp boolean DEFAULT false NOT NULL
 );
 
 CREATE TABLE public.security_group (

@@ -26,7 +26,7 @@ interface Heard {
 /** A router with a gateway: where that may be. */
 interface Choosing {
   id: string;
-  network: string;
+  networks: string[];
   zones: string[];
 }
 
@@ -117,12 +117,14 @@ export class HostView {
     const found: string[] = [];
     for (let after: string | undefined = '00000000-0000-0000-0000-000000000000'; physical.size > 0 && after; ) {
       const { rows }: { rows: Choosing[] } = await sql<Choosing>`
-        select r.id, n.provider_physical_network as network, r.availability_zone_hints as zones
-        from router r join network n on n.id = r.gateway_network_id
-        where n.provider_physical_network = any(${[...physical]}::text[]) and r.id > ${after}
+        select r.id, r.availability_zone_hints as zones, array(select n.provider_physical_network
+          from port p join network n on n.id = p.network_id
+          where p.device_id <> '' and p.device_id = r.id::text and p.device_owner = 'network:router_gateway'
+            and n.provider_physical_network = any(${[...physical]}::text[])) as networks
+        from router r where r.gateway_network_id is not null and r.id > ${after}
         order by r.id limit ${routersAtOnce}`.execute(db);
-      for (const { id, network, zones } of rows) {
-        if (set.choose(id, network, zones).some((host) => moved.has(host))) found.push(id);
+      for (const { id, networks, zones } of rows) {
+        if (networks.some((network) => set.choose(id, network, zones).some((host) => moved.has(host)))) found.push(id);
       }
       after = rows.length < routersAtOnce ? undefined : rows.at(-1)!.id;
     }

@@ -111,7 +111,7 @@ export async function selectPorts(db: Queryable, condition: RawBuilder<unknown>)
 export async function loadRouters(db: Queryable, ids: readonly string[]): Promise<RouterRow[]> {
   if (ids.length === 0) return [];
   const { rows } = await sql<RouterRow>`
-    select id, name, admin_state_up, gateway_network_id, enable_snat, distributed, ha, availability_zone_hints, routes,
+    select id, name, admin_state_up, gateway_network_id, enable_snat, default_route_ecmp, distributed, ha, availability_zone_hints, routes,
       ${qosRulesOf(sql`coalesce(router.gateway_qos_policy_id, ${qosOfNetwork(sql`router.gateway_network_id`)})`)} as gateway_qos_rules
     from router where ${isOneOf(sql`id`, ids)}`.execute(db);
   return rows;

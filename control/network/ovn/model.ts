@@ -70,6 +70,7 @@ export interface RouterRow {
   admin_state_up: boolean;
   gateway_network_id: string | null;
   enable_snat: boolean;
+  default_route_ecmp: boolean;
   distributed: boolean;
   ha: boolean;
   availability_zone_hints: string[];

@@ -6,12 +6,13 @@ import { test } from 'node:test';
 import { bringPage } from '../../kit/projection/index.ts';
 import { monitored, rootTables } from './actual.ts';
 import type { DesiredRow, RowName } from './desired.ts';
-import { IndexedModel } from './model.ts';
+import { IndexedModel, type ModelRows } from './model.ts';
 import { planUnit } from './plan.ts';
 import { NorthboundTarget } from './target.ts';
 import { AloneLease, alone, dump, MemoryNorthbound } from './testing/memory-northbound.ts';
 import { ids, modelRows } from './testing/representative.ts';
-import { dropUnit, type Unit, unit } from './units.ts';
+import { allUnits } from './testing/units.ts';
+import { type Unit, unit } from './units.ts';
 
 /** The target, with its truth in memory. */
 class ModelTarget extends NorthboundTarget {
@@ -107,6 +108,64 @@ test('what hangs on a row that moves, moves with it', async () => {
   assert.equal(moved.sent.length, sent);
 });
 
+/** Brings each of the models in turn. @param before what was brought earlier, whose units may be gone */
+async function pass(nb: MemoryNorthbound, turns: ModelRows[], before?: ModelRows): Promise<void> {
+  const known = before ? [before, ...turns] : turns;
+  const names = new Set(known.flatMap((rows) => allUnits(new IndexedModel(rows))));
+  for (const rows of turns) {
+    const outcomes = await bringPage(new ModelTarget(nb, new IndexedModel(rows)), [...names], alone.mayWrite);
+    for (const { error } of outcomes) assert.ifError(error);
+  }
+}
+
+test('of several gateways each has chassis, translation and isolation; one that takes the first one’s place keeps what it has', async () => {
+  const other = '00000000-0000-7000-8000-000e00000002';
+  const network = modelRows.networks!.find(({ id }) => id === ids.external)!;
+  const first = modelRows.ports!.find(
+    (port) => port.device_id === ids.router && port.device_owner === 'network:router_gateway',
+  )!;
+  const subnet = modelRows.subnets!.find((row) => row.network_id === ids.external && row.ip_version === 4)!;
+  const away = { ...subnet, id: `${other.slice(0, -2)}99`, network_id: other, cidr: '198.51.100.0/24' };
+  const further = {
+    ...first,
+    ...{ id: `${first.id.slice(0, -2)}77`, mac: 'fa:16:3e:00:00:77', network_id: other },
+    ips: [{ subnet_id: away.id, ip: '198.51.100.1' }],
+  };
+  const routers = (over: object) =>
+    modelRows.routers!.map((row) => (row.id === ids.router ? { ...row, ...over } : row));
+  const both: ModelRows = {
+    ...modelRows,
+    networks: [...modelRows.networks!, { ...network, id: other, name: 'elsewhere' }],
+    subnets: [...modelRows.subnets!, { ...away, gateway_ip: '198.51.100.254' }],
+    ports: [...modelRows.ports!, further],
+    routers: routers({ default_route_ecmp: true }),
+    floatingIps: [],
+    portForwardings: [],
+  };
+  const promoted: ModelRows = {
+    ...both,
+    ports: [...modelRows.ports!.filter((port) => port !== first), further],
+    routers: routers({ default_route_ecmp: true, gateway_network_id: other }),
+  };
+  const [incremental, swapped, fresh, back] = Array.from({ length: 4 }, () => new MemoryNorthbound());
+  await pass(incremental!, [{ ...both, ports: modelRows.ports! }, both]);
+  const lines = dump(incremental!.database);
+  const count = (table: string, text: string) =>
+    lines.filter((line) => line.startsWith(`${table}:router/${ids.router}`) && line.includes(text)).length;
+  assert.deepEqual(
+    [count('NAT', '198.51.100.1'), count('NAT', '203.0.113.1'), count('ACL', 'outport'), count('Gateway_Chassis', '')],
+    [1, 1, 2, 4],
+  );
+  assert.equal(count('Logical_Router_Static_Route', '0.0.0.0/0'), 2);
+  await pass(incremental!, [promoted], both);
+  await pass(fresh!, [promoted]);
+  assert.deepEqual(dump(incremental!.database), dump(fresh!.database));
+  const firstOther = { ...both, routers: routers({ default_route_ecmp: true, gateway_network_id: other }) };
+  await pass(swapped!, [both, firstOther, both]);
+  await pass(back!, [both]);
+  assert.deepEqual(dump(swapped!.database), dump(back!.database));
+});
+
 test("a router's gateway that moves to another external network takes chassis and isolation along", async () => {
   const other = '00000000-0000-7000-8000-000e00000002';
   const network = modelRows.networks!.find(({ id }) => id === ids.external)!;
@@ -129,23 +188,10 @@ test("a router's gateway that moves to another external network takes chassis an
     floatingIps: [],
   };
   const [incremental, fresh] = [new MemoryNorthbound(), new MemoryNorthbound()];
-  const pass = async (nb: MemoryNorthbound, rows: typeof before) => {
-    const model = new IndexedModel(rows);
-    const all = new Set<Unit>([
-      dropUnit,
-      ...[...model.networks.keys()].map((id) => unit('network', id)),
-      ...[...model.addressGroups.keys()].map((id) => unit('address_group', id)),
-      ...[...model.securityGroups.keys()].map((id) => unit('security_group', id)),
-      ...[gateway.id, ...model.ports.keys()].map((id) => unit('port', id)),
-      ...[...model.routers.keys()].map((id) => unit('router', id)),
-    ]);
-    const outcomes = await bringPage(new ModelTarget(nb, model), [...all], alone.mayWrite);
-    for (const { error } of outcomes) assert.ifError(error);
-  };
-  await pass(incremental, before);
+  await pass(incremental, [before]);
   const [sent, lines] = [incremental.sent.length, dump(incremental.database)];
-  await pass(incremental, after);
-  await pass(fresh, after);
+  await pass(incremental, [after], before);
+  await pass(fresh, [after]);
   assert.deepEqual(dump(incremental.database), dump(fresh.database));
   const now = dump(incremental.database);
   const text = [

@@ -65,7 +65,8 @@ const users: Readonly<Record<Shareable, (id: string) => RawBuilder<unknown>>> = 
     union all select project_id from router where gateway_qos_policy_id = ${id}`,
 };
 
-const usersOutside = (id: string) => sql`select project_id from router where gateway_network_id = ${id}
+const usersOutside = (id: string) => sql`select r.project_id from port p join router r on r.id::text = p.device_id
+    where p.network_id = ${id} and p.device_owner = 'network:router_gateway'
   union all select project_id from floating_ip where floating_network_id = ${id}`;
 
 /**

@@ -3,6 +3,7 @@
  * OVN's are made of (../ovn/model.ts), so that the answer is about the same cloud; it owns nothing and never changes.
  */
 import { type Cidr, type Ip, inCidr, parseCidr, parseIp } from '../../kit/address.ts';
+import { gatewaysOf } from '../ovn/intent/router.ts';
 import type { AddressGroupRow, NetworkRow, PortRow, RouterRow, SecurityGroupRow, SubnetRow } from '../ovn/model.ts';
 
 /** Also one that is no port's. */
@@ -51,6 +52,8 @@ export interface Route {
   out: PortRow;
   /** Null: the packet's own destination. */
   nexthop: string | null;
+  /** Others are as good: a hash of the connection decides. */
+  several?: boolean;
 }
 
 const protocols = { tcp: 6, udp: 17 } as const;
@@ -147,8 +150,9 @@ export class Ground {
     return this.#byRouter.get(routerId) ?? [];
   }
 
-  gatewayOf(routerId: string): PortRow | undefined {
-    return this.routerPorts(routerId).find(isGateway);
+  /** The first one first (../ovn/intent/router.ts). */
+  gatewaysOf(router: RouterRow): PortRow[] {
+    return gatewaysOf(router, this.routerPorts(router.id));
   }
 
   /** A floating IP that a network's neighbours see. */
@@ -206,9 +210,13 @@ export class Ground {
       const out = range.version === version && within(range, destination) ? onto(nexthop) : undefined;
       if (out) found.push({ kind: 'static', out, nexthop, length: range.prefixLength });
     }
-    const gateway = this.gatewayOf(router.id);
-    const outside = gateway && this.addressesOf(gateway, version).find(({ subnet }) => subnet.gateway_ip !== null);
-    if (outside) found.push({ kind: 'default', out: gateway, nexthop: outside.subnet.gateway_ip, length: 0 });
-    return found.sort((a, b) => b.length - a.length)[0];
+    const gateways = this.gatewaysOf(router);
+    for (const out of router.default_route_ecmp ? gateways : gateways.slice(0, 1)) {
+      const outside = this.addressesOf(out, version).find(({ subnet }) => subnet.gateway_ip !== null);
+      if (outside) found.push({ kind: 'default', out, nexthop: outside.subnet.gateway_ip, length: 0 });
+    }
+    const [best, next] = found.sort((a, b) => b.length - a.length);
+    const several = best?.kind === 'default' && next !== undefined;
+    return best && { ...best, several };
   }
 }

@@ -92,6 +92,7 @@ export interface Opening {
 export type Assumption =
   | 'outside_answers'
   | 'outside_routes_here'
+  | 'any_default_route'
   | 'guest_forwards'
   | 'guest_has_address'
   | 'answer_untracked';

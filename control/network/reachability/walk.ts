@@ -86,8 +86,8 @@ export class Walk {
       }
     }
     for (const router of this.#ground.routers.values()) {
-      const gateway = this.#ground.gatewayOf(router.id);
-      const inside = this.#ground.routerPorts(router.id).filter((port) => port !== gateway);
+      const [gateway] = this.#ground.gatewaysOf(router).filter((port) => !network || port.network_id === network);
+      const inside = this.#ground.routerPorts(router.id).filter((port) => !isGateway(port));
       const ranges = inside.flatMap((port) => this.#ground.addressesOf(port, version));
       if (!gateway || !ranges.some(({ subnet }) => within(subnet.range, destination))) continue;
       this.assumptions.add('outside_routes_here');
@@ -122,7 +122,7 @@ export class Walk {
 
   #atFloatingIp(floating: Ground['floatingIps'][number]): Arrival | undefined {
     const router = this.#ground.routers.get(floating.router_id ?? '');
-    const gateway = router && this.#ground.gatewayOf(router.id);
+    const gateway = router && this.#ground.gatewaysOf(router)[0];
     if (!gateway) return this.#stop('floating_ip', floating.id, 'floating_ip_unassigned');
     if (floating.forwardings && !this.#forwarded(router))
       return this.#stop('floating_ip', floating.id, 'port_not_forwarded');
@@ -156,7 +156,7 @@ export class Walk {
     if (this.#isolated(router, came)) return this.#stop('router', router.id, 'behind_nat');
     this.#translateBack(router, came);
     if (isGateway(came)) {
-      this.#translateDestination(router);
+      this.#translateDestination(router, came);
       this.#forward(router, router.id);
     }
     if (this.#isOwn(router)) return this.#served(router);
@@ -173,15 +173,15 @@ export class Walk {
   }
 
   /** Out on the external network; or back in, where one of the router's own floating IPs is asked for. */
-  #byGateway(router: RouterRow, { kind, out, nexthop }: Route, source: string): Arrival | undefined {
+  #byGateway(router: RouterRow, { kind, out, nexthop, several }: Route, source: string): Arrival | undefined {
+    if (several) this.assumptions.add('any_default_route');
     if (!this.#ground.canCarry(out.network_id)) this.#stop('router', router.id, 'no_gateway_host');
     const before = this.packet;
-    const own = this.#ground.floatingIpOf(router.id, source);
+    const floating = this.#ground.floatingIpOf(router.id, source);
+    const own = floating?.floating_network_id === out.network_id ? floating : undefined;
     const nat = this.packet.version === 4 && !this.#isAnswer(router);
     if (nat && own) this.packet = { ...before, source: own.floating_ip };
-    else if (nat && router.enable_snat && this.#isTranslated(router, source)) {
-      this.#translateSource(router);
-    }
+    else if (nat && router.enable_snat && this.#isTranslated(router, source, out)) this.#translateSource(out);
     if (this.packet !== before) this.#remember(router.id, before);
     this.#hop('router', router.id, this.packet === before ? kind : 'snat', out.id);
     const hairpin = this.#ground.floatingIpAt(out.network_id, this.packet.destination);
@@ -189,18 +189,17 @@ export class Walk {
     return this.#atRouter(router, out);
   }
 
-  #translateSource(router: RouterRow): void {
-    const gateway = this.#ground.gatewayOf(router.id)!;
+  #translateSource(gateway: PortRow): void {
     const address = this.#ground.addressesOf(gateway, 4)[0]?.ip;
     if (address) this.packet = { ...this.packet, source: address };
   }
 
-  #translateDestination(router: RouterRow): void {
+  #translateDestination(router: RouterRow, came: PortRow): void {
     const { destination, version } = this.packet;
     const floating = this.#ground.floatingIps.find(
       (one) => one.router_id === router.id && one.floating_ip === destination && one.fixed_ip !== null,
     );
-    if (!floating || version !== 4) return;
+    if (!floating || version !== 4 || floating.floating_network_id !== came.network_id) return;
     const before = this.packet;
     this.packet = { ...before, destination: floating.fixed_ip! };
     this.#remember(router.id, before);
@@ -282,8 +281,7 @@ export class Walk {
   }
 
   /** Inside, and not of one address scope with the outside: what the router translates (../ovn/intent/nat.ts). */
-  #isTranslated(router: RouterRow, address: string): boolean {
-    const gateway = this.#ground.gatewayOf(router.id)!;
+  #isTranslated(router: RouterRow, address: string, gateway: PortRow): boolean {
     return this.#insideOf(router).some(
       ({ subnet }) => within(subnet.range, address) && !this.#ground.isScoped(subnet, gateway),
     );
@@ -297,7 +295,7 @@ export class Walk {
   /** From outside, by its own address: what ../ovn/intent/router.ts calls isolation. */
   #isolated(router: RouterRow, came: PortRow): boolean {
     const { version, destination } = this.packet;
-    return version === 4 && isGateway(came) && router.enable_snat && this.#isTranslated(router, destination);
+    return version === 4 && isGateway(came) && router.enable_snat && this.#isTranslated(router, destination, came);
   }
 
   #isOwn(router: RouterRow): boolean {
@@ -314,7 +312,7 @@ export class Walk {
 
   #routes(router: RouterRow): Opening[] {
     const { destination, version } = this.packet;
-    if (this.#ground.gatewayOf(router.id)) return [];
+    if (this.#ground.gatewaysOf(router).length > 0) return [];
     return [update('router', router.id, { routes: [{ destination: `${destination}/${version === 4 ? 32 : 128}` }] })];
   }
 

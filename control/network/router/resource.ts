@@ -8,6 +8,7 @@ export const router = {
     'gateway_network_id',
     'enable_snat',
     'gateway_qos_policy_id',
+    'default_route_ecmp',
     'distributed',
     'ha',
     'availability_zone_hints',

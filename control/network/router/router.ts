@@ -5,15 +5,19 @@ import { ownCondition } from '../access.ts';
 import type { RouterTable } from './tables.ts';
 
 export interface RouterRow extends Selectable<RouterTable> {
-  gateway_ips: { subnet_id: string; ip_address: string }[];
+  /** The first one first. */
+  gateways: { network_id: string; ips: { subnet_id: string; ip_address: string }[] }[];
 }
 
 export const routerListing: Listing<RouterRow> = {
   noun: 'router',
   select: sql<RouterRow>`t.*, coalesce((
-    select jsonb_agg(jsonb_build_object('subnet_id', i.subnet_id, 'ip_address', host(i.ip)) order by i.position)
-    from port p join port_ip i on i.port_id = p.id
-    where p.device_id <> '' and p.device_id = t.id::text and p.device_owner = 'network:router_gateway'), '[]') as gateway_ips`,
+    select jsonb_agg(jsonb_build_object('network_id', p.network_id, 'ips', coalesce((
+        select jsonb_agg(jsonb_build_object('subnet_id', i.subnet_id, 'ip_address', host(i.ip)) order by i.position)
+        from port_ip i where i.port_id = p.id), '[]'))
+      order by p.network_id <> t.gateway_network_id, p.created_at, p.id)
+    from port p
+    where p.device_id <> '' and p.device_id = t.id::text and p.device_owner = 'network:router_gateway'), '[]') as gateways`,
   from: sql`router t`,
   visible: (caller) => ownCondition(caller, 't'),
   columns: {
@@ -26,6 +30,7 @@ export const routerListing: Listing<RouterRow> = {
     gateway_network_id: { kind: 'uuid' },
     distributed: { kind: 'boolean' },
     ha: { kind: 'boolean' },
+    default_route_ecmp: { kind: 'boolean' },
     flavor_id: { kind: 'uuid', sortable: true },
     generation: { kind: 'integer' },
     created_at: { kind: 'time', sortable: true },

@@ -11,7 +11,8 @@ import { checkQuota } from '../../kit/quota/quota.ts';
 import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
 import { interfaceOwners } from '../address/plan.ts';
 import { checkRouterFlavor } from '../flavor/service.ts';
-import { checkGatewayRights, type GatewayWish, removeGateway, setGateway } from './gateway.ts';
+import { addGateways, removeGateways, replaceGateways } from './further-gateways.ts';
+import { checkGatewayRights, type GatewayColumns, type GatewayWish, removeAllGateways, setGateway } from './gateway.ts';
 import {
   addByPort,
   addBySubnet,
@@ -33,6 +34,7 @@ export interface RouterWish {
   admin_state_up?: boolean;
   distributed?: boolean;
   ha?: boolean;
+  default_route_ecmp?: boolean;
   flavor_id?: string | null;
   availability_zone_hints?: string[];
   /** Null: no gateway. */
@@ -44,6 +46,21 @@ export interface InterfaceWish {
   subnet_id?: string;
   port_id?: string;
 }
+
+export type GatewayVerb = 'add' | 'update' | 'remove';
+
+type ChangeGateways = (
+  tx: Tx,
+  caller: Caller,
+  router: RouterRow,
+  wishes: readonly GatewayWish[],
+) => Promise<Partial<GatewayColumns>>;
+
+const changeGateways: Readonly<Record<GatewayVerb, ChangeGateways>> = {
+  add: addGateways,
+  update: replaceGateways,
+  remove: (tx, _caller, router, wishes) => removeGateways(tx, router, wishes),
+};
 
 export class RouterService {
   readonly #database: Database;
@@ -128,6 +145,22 @@ export class RouterService {
     });
   }
 
+  /** Adds, removes or replaces gateways, the first one among them. */
+  changeGateways(caller: Caller, id: string, verb: GatewayVerb, wishes: readonly GatewayWish[]): Promise<RouterRow> {
+    // What is removed is named by its addresses, not given them.
+    if (verb !== 'remove') for (const wish of wishes) checkGatewayRights(caller, wish, `${verb}_external_gateways`);
+    return this.#database.transaction(actorOf(caller), async (tx) => {
+      const now = await lockOwn<RouterRow>(tx, caller, 'router', id, `${verb}_external_gateways`);
+      const columns = await changeGateways[verb](tx, caller, now, wishes);
+      await tx
+        .updateTable('router')
+        .set({ ...columns, ...touched })
+        .where('id', '=', id)
+        .execute();
+      return readRow(tx, caller, routerListing, id);
+    });
+  }
+
   #change(
     caller: Caller,
     id: string,
@@ -181,7 +214,7 @@ export async function deleteRouter(tx: Tx, caller: Caller, id: string): Promise<
     const ports = inside.map((port) => port.id);
     throw new CloudError('conflict', 'router_in_use', { id, ports });
   }
-  await removeGateway(tx, now);
+  await removeAllGateways(tx, now);
   await sql`delete from router where id = ${id}`.execute(tx);
 }
 
@@ -204,7 +237,7 @@ async function checkZones(tx: Tx, zones: readonly string[]): Promise<void> {
 
 /** @throws CloudError `forbidden`: how a router is spread over hosts is administrators' business */
 function checkFlagRights(caller: Caller, wish: RouterWish, operation: string): void {
-  for (const flag of ['distributed', 'ha'] as const) {
+  for (const flag of ['distributed', 'ha', 'default_route_ecmp'] as const) {
     if (wish[flag] !== undefined && !isAdmin(caller)) throw forbidden(operation, flag);
   }
 }

@@ -1,5 +1,6 @@
 /**
- * NAT of a router: IPv4 only. Each IPv4 subnet leaves behind the gateway's address; a floating IP is one address to one.
+ * NAT of a router: IPv4 only. Each IPv4 subnet leaves behind the address of the gateway that it leaves by (OVN tells by the address's network
+ * at which of several a rule holds); a floating IP is one address to one.
  * IPv6 passes through as it is, and so does IPv4 of a subnet that is of one address scope with the external network.
  *
  * A floating IP is handled on the guest's own host (logical_port and external_mac) when that host has the physical
@@ -14,14 +15,13 @@ export function natRows(
   model: IndexedModel,
   parent: RowName,
   router: RouterRow,
-  ports: readonly PortRow[],
-  gateway: PortRow | undefined,
+  inside: readonly PortRow[],
+  gateways: readonly PortRow[],
 ): DesiredRow[] {
-  if (!gateway) return [];
-  const external = gateway.ips.find(({ ip }) => versionOf(ip) === 4)?.ip;
+  if (gateways.length === 0) return [];
   const hang = { ...parent, column: 'nat' };
   return [
-    ...(router.enable_snat && external ? snat(model, hang, ports, gateway, external) : []),
+    ...(router.enable_snat ? gateways.flatMap((gateway, at) => snat(model, hang, inside, gateway, at === 0)) : []),
     ...model.floatingIpsOf(router.id).flatMap((floating) => floatingIp(model, hang, router, floating)),
   ];
 }
@@ -29,22 +29,23 @@ export function natRows(
 function snat(
   model: IndexedModel,
   parent: NonNullable<DesiredRow['parent']>,
-  ports: readonly PortRow[],
+  inside: readonly PortRow[],
   gateway: PortRow,
-  external_ip: string,
+  isFirst: boolean,
 ): DesiredRow[] {
-  return translated(model, ports, gateway).map((subnet) => ({
+  const external_ip = gateway.ips.find(({ ip }) => versionOf(ip) === 4)?.ip;
+  if (external_ip === undefined) return [];
+  return translated(model, inside, gateway).map((subnet) => ({
     table: 'NAT',
-    key: `snat/${subnet.id}`,
+    key: isFirst ? `snat/${subnet.id}` : `snat/${subnet.id}/${gateway.id}`,
     columns: { type: 'snat', external_ip, logical_ip: subnet.cidr, logical_port: null, external_mac: null },
     parent,
   }));
 }
 
 /** The subnets inside that the outside does not see as they are: IPv4, of another address scope than the external network. */
-export function translated(model: IndexedModel, ports: readonly PortRow[], gateway: PortRow): SubnetRow[] {
-  const inside = ports.filter((port) => port !== gateway).flatMap((port) => port.ips);
-  const subnets = new Set(inside.map(({ subnet_id }) => model.subnets.get(subnet_id)));
+export function translated(model: IndexedModel, inside: readonly PortRow[], gateway: PortRow): SubnetRow[] {
+  const subnets = new Set(inside.flatMap((port) => port.ips).map(({ subnet_id }) => model.subnets.get(subnet_id)));
   const scopes = new Set(model.subnetsOf(gateway.network_id).map((subnet) => subnet.address_scope_id ?? undefined));
   return [...subnets]
     .filter((subnet) => subnet !== undefined)

@@ -11,12 +11,12 @@ import { idOf, unit } from '../units.ts';
 export function portForwardingRows(
   model: IndexedModel,
   router: RowName,
-  ports: readonly PortRow[],
+  insidePorts: readonly PortRow[],
   gateway: PortRow | undefined,
 ): DesiredRow[] {
   const forwardings = gateway ? model.portForwardingsOf(idOf(router.owner)) : [];
   if (forwardings.length === 0) return [];
-  const inside = [...new Set(ports.filter((port) => port !== gateway).map(({ network_id }) => network_id))].sort();
+  const inside = [...new Set(insidePorts.map(({ network_id }) => network_id))].sort();
   const holders = [
     { suffix: '', parent: { ...router, column: 'load_balancer' } },
     ...inside.map((id) => ({

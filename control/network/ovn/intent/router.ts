@@ -12,7 +12,9 @@ export function routerRows(model: IndexedModel, id: string): DesiredRow[] {
   const router = model.routers.get(id);
   if (!router) return [];
   const ports = model.portsOfDevice(id).filter((port) => port.device_owner.startsWith('network:router'));
-  const gateway = ports.find((port) => port.device_owner === 'network:router_gateway');
+  const gateways = gatewaysOf(router, ports);
+  const [gateway] = gateways;
+  const inside = ports.filter((port) => !gateways.includes(port));
   const self: RowName = { table: 'Logical_Router', owner: unit('router', id), key: 'router' };
   return [
     {
@@ -26,15 +28,26 @@ export function routerRows(model: IndexedModel, id: string): DesiredRow[] {
       },
       labels: { 'bothy:name': router.name },
     },
-    ...ports.flatMap((port) => routerPort(model, self, port, { ports, isGateway: port === gateway })),
-    ...(gateway ? gatewayChassis(model, router, gateway) : []),
-    ...routes(model, self, router, ports, gateway),
-    ...natRows(model, self, router, ports, gateway),
-    ...portForwardingRows(model, self, ports, gateway),
-    ...isolation(model, router, ports, gateway),
+    ...ports.flatMap((port) => routerPort(model, self, port, { ports, isGateway: gateways.includes(port) })),
+    ...gateways.flatMap((port) => gatewayChassis(model, router, port, keyOf(port, gateway))),
+    ...routes(model, self, router, ports, gateways),
+    ...natRows(model, self, router, inside, gateways),
+    ...portForwardingRows(model, self, inside, gateway),
+    ...gateways.flatMap((port) => isolation(model, router, inside, port, keyOf(port, gateway))),
     ...gatewayQosRows(router, gateway, [...model.floatingIpsOf(id), ...forwardingIps(model, id)]),
   ];
 }
+
+/** The first one first. */
+export function gatewaysOf(router: RouterRow, ports: readonly PortRow[]): PortRow[] {
+  const gateways = ports.filter((port) => port.device_owner === 'network:router_gateway');
+  const isFirst = ({ network_id }: PortRow) => Number(network_id === router.gateway_network_id);
+  return gateways.sort((a, b) => isFirst(b) - isFirst(a));
+}
+
+/** Names rows of a gateway: those of the first have the plain key, as before there could be several. */
+const keyOf = (port: PortRow, first: PortRow | undefined) => (key: string) =>
+  port === first ? key : `${key}/${port.id}`;
 
 /** Floating IPs that are given to ports in parts, each once. */
 const forwardingIps = (model: IndexedModel, routerId: string) => {
@@ -108,7 +121,12 @@ function advertisement(addresses: { subnet: SubnetRow }[], network: NetworkRow |
   };
 }
 
-function gatewayChassis(model: IndexedModel, router: RouterRow, gateway: PortRow): DesiredRow[] {
+function gatewayChassis(
+  model: IndexedModel,
+  router: RouterRow,
+  gateway: PortRow,
+  named: (key: string) => string,
+): DesiredRow[] {
   if (gateway.ips.length === 0) return [];
   const network = model.networks.get(gateway.network_id);
   const chosen = model.hosts.choose(
@@ -120,7 +138,7 @@ function gatewayChassis(model: IndexedModel, router: RouterRow, gateway: PortRow
   const owner = unit('router', router.id);
   return hosts.map((host, place) => ({
     table: 'Gateway_Chassis',
-    key: host,
+    key: named(host),
     columns: { name: names.gatewayChassis(gateway.id, host), chassis_name: host, priority: hosts.length - place },
     parent: { table: 'Logical_Router_Port', owner, key: gateway.id, column: 'gateway_chassis' },
   }));
@@ -131,7 +149,7 @@ function routes(
   parent: RowName,
   router: RouterRow,
   ports: readonly PortRow[],
-  gateway: PortRow | undefined,
+  gateways: readonly PortRow[],
 ): DesiredRow[] {
   const route = (key: string, ip_prefix: string, nexthop: string, output: string | null): DesiredRow => ({
     table: 'Logical_Router_Static_Route',
@@ -140,10 +158,15 @@ function routes(
     parent: { ...parent, column: 'static_routes' },
   });
   const defaults = new Map<string, DesiredRow>();
-  for (const { subnet } of gateway ? subnetsOf(model, gateway) : []) {
-    const prefix = subnet.ip_version === 4 ? '0.0.0.0/0' : '::/0';
-    if (!subnet.gateway_ip || defaults.has(prefix)) continue;
-    defaults.set(prefix, route(`default/${prefix}`, prefix, subnet.gateway_ip, names.routerPort(gateway!.id)));
+  // Of routes with one prefix OVN takes any for a connection, by a hash of its addresses and ports.
+  for (const gateway of router.default_route_ecmp ? gateways : gateways.slice(0, 1)) {
+    const named = keyOf(gateway, gateways[0]);
+    for (const { subnet } of subnetsOf(model, gateway)) {
+      const prefix = subnet.ip_version === 4 ? '0.0.0.0/0' : '::/0';
+      const key = named(`default/${prefix}`);
+      if (!subnet.gateway_ip || defaults.has(key)) continue;
+      defaults.set(key, route(key, prefix, subnet.gateway_ip, names.routerPort(gateway.id)));
+    }
   }
   // A route whose next hop is on none of the router's subnets would be dead; northd logs it on each run.
   const reachable = new Set(ports.flatMap((port) => subnetsOf(model, port).map(({ subnet }) => subnet.ip_version)));
@@ -161,16 +184,17 @@ function routes(
 function isolation(
   model: IndexedModel,
   router: RouterRow,
-  ports: readonly PortRow[],
-  gateway: PortRow | undefined,
+  inside: readonly PortRow[],
+  gateway: PortRow,
+  named: (key: string) => string,
 ): DesiredRow[] {
-  if (!gateway || !router.enable_snat) return [];
-  const cidrs = [...new Set(translated(model, ports, gateway).map(({ cidr }) => cidr))].sort();
+  if (!router.enable_snat) return [];
+  const cidrs = [...new Set(translated(model, inside, gateway).map(({ cidr }) => cidr))].sort();
   if (cidrs.length === 0) return [];
   return [
     {
       table: 'ACL',
-      key: 'isolation',
+      key: named('isolation'),
       columns: {
         direction: 'to-lport',
         priority: 1003,

@@ -219,7 +219,7 @@ const ports: ModelRows['ports'] = [
 ];
 
 const router = {
-  ...{ admin_state_up: true, gateway_network_id: ids.external, enable_snat: true },
+  ...{ admin_state_up: true, gateway_network_id: ids.external, enable_snat: true, default_route_ecmp: false },
   ...{ distributed: true, ha: true, availability_zone_hints: [], routes: [], gateway_qos_rules: [] },
 };
 const forwarding = {
