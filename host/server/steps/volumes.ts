@@ -176,7 +176,7 @@ export const closeVolume: StepFunction<'close-volume'> = async ({ task }, { volu
 async function closed(task: ServerTask, { id, layerId, tops }: VolumeRecord): Promise<boolean> {
   const { layers } = task.context;
   // The cache's node is on all of them.
-  const cached = await done(task, 'blockdev-del', { 'node-name': cacheNode(id) });
+  await done(task, 'blockdev-del', { 'node-name': cacheNode(id) });
   const nodesBelow = (layerId: LayerId) => readSlots.map((slot) => readNodes(id, layerId, slot).copy);
   const names = [...tops.flatMap((layerId) => [...nodesBelow(layerId), layerNode(id, layerId)]), cacheNode(id)];
   for (const name of names.toReversed()) await done(task, 'blockdev-del', { 'node-name': name });
@@ -184,7 +184,8 @@ async function closed(task: ServerTask, { id, layerId, tops }: VolumeRecord): Pr
   if (names.some((name) => left.has(name))) return false;
   for (const name of left.keys())
     if (name.startsWith(throttleNodesOf(id))) await done(task, 'blockdev-del', { 'node-name': name });
-  if (cached) await done(task, 'object-del', { id: throttleGroup(id) });
+  // Also of a cache that has ended, or that came under its guest and has no node of its own.
+  await done(task, 'object-del', { id: throttleGroup(id) });
   await task.context.step('remove-nodes');
   await forgetKeys(executeOf(task), layers, { serverId: task.id, closed: id });
   if (!(await layers.lock(layerId, () => layers.isLetGo(id, tops)))) {
