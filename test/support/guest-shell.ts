@@ -10,13 +10,16 @@ export class GuestShell {
   #text = '';
   #commands = 0;
   #ended = false;
+  #why: string | undefined;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
     socket.setEncoding('utf8').on('data', (text) => {
       this.#text += text;
     });
-    socket.on('error', () => {});
+    socket.on('error', (error) => {
+      this.#why = error.message;
+    });
     socket.on('close', () => {
       this.#ended = true;
     });
@@ -69,6 +72,7 @@ export class GuestShell {
   async #until(what: string, holds: () => boolean): Promise<void> {
     const deadline = Date.now() + bootMs;
     while (!holds()) {
+      if (this.#ended) throw new Error(`nobody has the guest’s serial port: ${this.#why ?? 'it was closed'}`);
       if (Date.now() > deadline) throw new Error(`waited in vain for ${what}: ${this.#text.slice(-500)}`);
       await new Promise((resolve) => setTimeout(resolve, 500));
     }

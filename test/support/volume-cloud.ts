@@ -37,6 +37,7 @@ export class VolumeCloud implements AsyncDisposable {
   readonly data: string;
   admin: OpenStack;
   readonly #place: string;
+  readonly #killed = new Set<number>();
   serverId = '';
 
   /** @param options.guest no server is made of the guest image. Absent: it is there */
@@ -205,7 +206,9 @@ export class VolumeCloud implements AsyncDisposable {
       const { server } = await this.must('GET', 'compute', `/servers/${this.serverId}`);
       if (server.status === 'SHUTOFF')
         await this.try('POST', 'compute', `/servers/${this.serverId}/action`, { 'os-start': null });
-      return server.status === 'ACTIVE' && this.qemus.length === 1;
+      // One that was killed in the middle of a write may be there for long, and the host process does not know yet.
+      const [qemu, ...others] = this.qemus;
+      return server.status === 'ACTIVE' && qemu !== undefined && !this.#killed.has(qemu) && others.length === 0;
     };
     await until('the server to run again', runs, settleMs, 250);
   }
@@ -234,13 +237,26 @@ export class VolumeCloud implements AsyncDisposable {
   }
 
   killQemu(): void {
-    for (const pid of this.qemus) killOne(pid);
+    for (const pid of this.qemus) {
+      this.#killed.add(pid);
+      killOne(pid);
+    }
+  }
+
+  /** What is known of a guest that does not do what it was asked to, for the words of a test that fails. */
+  async guestSays(): Promise<object> {
+    const server = await this.try('GET', 'compute', `/servers/${this.serverId}`);
+    const log = await this.try('POST', 'compute', `/servers/${this.serverId}/action`, {
+      'os-getConsoleOutput': { length: 30 },
+    });
+    const { qemus } = this;
+    return { server: server?.body, console: log?.body, qemus, qemu: await this.#qemuSays().catch(String) };
   }
 
   /**
-   * What the guest's QEMU says of itself, for the words of a test that fails: it has one monitor, so whoever has it, the host process, dies for it.
+   * What the guest's QEMU says of itself: it has one monitor, so whoever has it, the host process, dies for it.
    */
-  async qemuSays(): Promise<object> {
+  async #qemuSays(): Promise<object> {
     const { supervisor, processes } = await this.#status();
     const qmp = join(cloudPaths(this.data).run, 'host/guests', this.serverId, 'qmp.sock');
     process.kill(supervisor, 'SIGSTOP');
@@ -273,8 +289,8 @@ export class VolumeCloud implements AsyncDisposable {
   /** All that runs of the cloud ends at once, and it is started again. What memory holds of file systems stays. */
   async restartMachine(): Promise<void> {
     const state = await this.#status();
-    for (const pid of [state.supervisor, ...state.processes.map((each: Body) => each.pid), ...this.qemus])
-      if (pid) killOne(pid);
+    for (const pid of [state.supervisor, ...state.processes.map((each: Body) => each.pid)]) if (pid) killOne(pid);
+    this.killQemu();
     await this.bothy('up', '--detach');
   }
 

@@ -60,7 +60,9 @@ describe('volumes through deaths', { skip, concurrency: 1 }, () => {
   const revive = async () => {
     shell.close();
     await cloud.revive();
-    shell = await cloud.shell();
+    shell = await cloud.shell().catch(async (error) => {
+      throw new Error(`${error.message}\n${JSON.stringify(await cloud.guestSays(), null, 1)}`);
+    });
   };
 
   for (const dies of (['host', 'control', 'QEMU'] as const).filter((each) => each === (only ?? each))) {
@@ -188,8 +190,8 @@ class Round {
         .run(end([...this.#devices.values()]), 120_000)
         .catch(async (error) => {
           const rows = await this.#cloud.rows('select * from volume');
-          const qemu = await this.#cloud.qemuSays().catch(String);
-          const words = { devices: [...this.#devices], qemu, rows };
+          const guest = await this.#cloud.guestSays();
+          const words = { devices: [...this.#devices], guest, rows };
           throw new Error(`${error.message}\n${JSON.stringify(words, null, 1)}`);
         });
       await this.#look();
