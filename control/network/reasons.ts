@@ -194,6 +194,7 @@ export interface NetworkReasons {
   router_in_use: { id: string; ports: readonly string[] };
   unable_to_add_extra_gateways: { router: string; network: string; why: 'network_has_one' | 'snat_differs' };
   unable_to_match_gateways: { router: string; network: string };
+  router_up_changes_distributed: NoFields;
   router_has_subnet: { subnet: string };
   router_subnets_overlap: { subnet: string; cidr: string; other: string; other_cidr: string };
   router_subnet_overlaps_external_network: { subnet: string; cidr: string; network: string };

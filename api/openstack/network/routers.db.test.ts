@@ -296,7 +296,17 @@ test('how a router is spread over hosts is shown to administrators and changed b
   refused(await me.get('/routers?ha=true'), 400, 'HTTPBadRequest');
   const seen = (await admin.get(`/routers/${router.id}`)).body.router;
   assert.deepEqual([seen.distributed, seen.ha], [true, true]);
-  const changed = await admin.put(`/routers/${router.id}`, { router: { distributed: false, ha: false } });
+  const change = { distributed: false, ha: false };
+  refused(await admin.put(`/routers/${router.id}`, { router: change }), 400, 'BadRequest', /active routers/);
+  const changed = await admin.put(`/routers/${router.id}`, { router: { ...change, admin_state_up: false } });
   assert.deepEqual([changed.body.router.distributed, changed.body.router.ha], [false, false]);
   assert.equal((await admin.get(`/routers?distributed=false&id=${router.id}`)).body.routers.length, 1);
+  const up = await admin.put(`/routers/${router.id}`, { router: { distributed: false, admin_state_up: true } });
+  assert.equal(up.status, 200, 'what stays as it is is no change');
+  refused(await admin.put(`/routers/${router.id}`, { router: { distributed: true } }), 400, 'BadRequest');
+  for (const admin_state_up of [false, true]) await admin.put(`/routers/${router.id}`, { router: { admin_state_up } });
+  assert.equal((await admin.get(`/routers/${router.id}`)).body.router.distributed, false);
+  const [made] = (await admin.post('/routers', { routers: [{ distributed: false, admin_state_up: true }] })).body
+    .routers;
+  assert.equal(made.distributed, false);
 });

@@ -82,6 +82,8 @@ const badPorts = {
 } satisfies Some;
 
 const badRouters = {
+  router_up_changes_distributed:
+    "Cannot change the 'distributed' attribute of active routers. Please set router admin_state_up to False prior to upgrade",
   router_has_subnet: ({ subnet }) => `Router already has a port on subnet ${subnet}`,
   router_subnets_overlap: ({ subnet, cidr, other, other_cidr }) =>
     `Cidr ${cidr} of subnet ${subnet} overlaps with cidr ${other_cidr} of subnet ${other}`,

@@ -93,6 +93,7 @@ export class RouterService {
     checkFlagRights(caller, wish, 'update_router');
     return this.#database.transaction(actorOf(caller), async (tx) => {
       const now = await lockOwn<RouterRow>(tx, caller, 'router', id, 'update_router');
+      checkRedistribution(now, wish);
       const { gateway, routes, project_id: _, ...columns } = wish;
       const outside = gateway === undefined ? {} : await setGateway(tx, caller, now, gateway);
       const checked = routes === undefined ? {} : { routes: json(await connectedRoutes(tx, id, routes)) };
@@ -240,4 +241,13 @@ function checkFlagRights(caller: Caller, wish: RouterWish, operation: string): v
   for (const flag of ['distributed', 'ha', 'default_route_ecmp'] as const) {
     if (wish[flag] !== undefined && !isAdmin(caller)) throw forbidden(operation, flag);
   }
+}
+
+/**
+ * Floating IPs that change where they are handled change their MAC address, which ovn-controller 23.03 announces half a minute late.
+ * @throws CloudError `invalid` while the router is up, or shall be
+ */
+function checkRedistribution(now: RouterRow, wish: RouterWish): void {
+  if (wish.distributed === undefined || wish.distributed === now.distributed) return;
+  if (wish.admin_state_up ?? now.admin_state_up) throw new CloudError('invalid', 'router_up_changes_distributed', {});
 }
