@@ -1,7 +1,7 @@
 /**
  * What the reconciler needs of the machine's network. host/network/ is it on a real machine; the simulator brings its own.
  */
-import type { DesiredNetwork, DesiredPort } from '../contract/host/index.ts';
+import type { DesiredNetwork, DesiredPort, MeterReading } from '../contract/host/index.ts';
 import type { PortId } from '../contract/ids.ts';
 
 /** What passed a port, as its guest sees it: what it receives is `rx`. */
@@ -18,10 +18,11 @@ export interface PortCounter {
   statistics: PortStatistics;
 }
 
-/** What has passed a router's gateway, or one of its floating IPs, on this host. Only grows. */
+/** What has passed a router's gateway, or one of its floating IPs, or what its policies counted for labels, on this host. Only grows. */
 export interface RouterCounter {
   routerId: string;
   floatingIp?: string;
+  counted?: MeterReading['counted'];
   /** Names what counts among all that have ever been. */
   counter: string;
   statistics: Record<'rx' | 'tx', { bytes: number; packets: number }>;

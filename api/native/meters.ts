@@ -1,4 +1,4 @@
-/** /native/v1/meters: what has passed ports, floating IPs and routers. Whoever owns the metered thing sees it. */
+/** /native/v1/meters: what has passed ports, floating IPs and routers, and what metering labels have counted. Whoever owns the metered thing sees it. */
 import { Type } from 'typebox';
 import { type MeterRow, meteredTypes } from '../../control/network/meter/index.ts';
 import type { Boundary } from '../boundary/boundary.ts';

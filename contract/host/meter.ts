@@ -1,9 +1,9 @@
 /** What has passed a thing of the network on a host: counters that grow as long as what counts them stands. */
 import type { Static } from 'typebox';
 import type { PortId } from '../ids.ts';
-import { count, id, list, literal, object, optional, text } from '../schema/type.ts';
+import { count, id, list, literal, object, oneOf, optional, text } from '../schema/type.ts';
 import { messageLimits } from './limits.ts';
-import { address } from './port.ts';
+import { address, cidr } from './port.ts';
 
 /** As the metered thing sees it: what it receives is `rx`. */
 const passed = { rxBytes: count, rxPackets: count, txBytes: count, txPackets: count };
@@ -19,6 +19,8 @@ export const meterReading = object({
   /** Of the router whose gateway it is of, or, with an address, of which floating IP of the router's. */
   routerId: optional(id<string>()),
   floatingIp: optional(address),
+  /** With the router: what came in by a gateway or left by one, from and to these, and was named by nothing narrower. */
+  counted: optional(object({ direction: oneOf('ingress', 'egress'), source: cidr, destination: cidr })),
   ...passed,
 });
 export type MeterReading = Static<typeof meterReading>;

@@ -12,6 +12,7 @@ import { NetworkFlavorService } from './flavor/service.ts';
 import { FloatingIpService } from './floating-ip/service.ts';
 import { NetworkInventory } from './inventory.ts';
 import { MeterService } from './meter/index.ts';
+import { MeteringLabelService } from './metering-label/service.ts';
 import { NetworkService } from './network/service.ts';
 import { PortService } from './port/service.ts';
 import { PortForwardingService } from './port-forwarding/service.ts';
@@ -46,6 +47,7 @@ export function openNetwork(options: { database: Database }) {
     securityGroups: new SecurityGroupService(options),
     reachability: new ReachabilityService(options),
     reachabilityAssertions: new ReachabilityAssertionService(options),
+    meteringLabels: new MeteringLabelService(options),
     meters: new MeterService(options),
     rbacPolicies: new RbacPolicyService(options),
     qosPolicies: new QosPolicyService(options),

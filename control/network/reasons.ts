@@ -142,6 +142,17 @@ export interface NetworkReasons {
   address_group_not_found: Id;
 }
 
+/** Metering labels. */
+export interface NetworkReasons {
+  metering_label_not_found: Id;
+  metering_label_rule_not_found: Id;
+  metering_label_rule_overlaps: { prefix: string };
+  metering_label_rule_prefixes_ambiguous: NoFields;
+  metering_label_rule_without_prefix: NoFields;
+  metering_label_rule_of_two_ip_versions: { source: string; destination: string };
+  too_many_metering_label_rules: { maximum: number };
+}
+
 /** Address groups. */
 export interface NetworkReasons {
   address_group_in_use: Id;

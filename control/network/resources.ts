@@ -4,6 +4,7 @@ import { addressGroup } from './address-group/resource.ts';
 import { addressScope } from './address-scope/resource.ts';
 import { networkFlavor, serviceProfile } from './flavor/resource.ts';
 import { floatingIp } from './floating-ip/resource.ts';
+import { meteringLabel, meteringLabelRule } from './metering-label/resource.ts';
 import { network } from './network/resource.ts';
 import { port, portIp, portSecurityGroup } from './port/resource.ts';
 import { portForwarding } from './port-forwarding/resource.ts';
@@ -17,7 +18,17 @@ import { subnetPool } from './subnet-pool/resource.ts';
 import { subport, trunk } from './trunk/resource.ts';
 
 export const networkResources: readonly ResourceDescriptor[] = [
-  ...[addressScope, subnetPool, addressGroup, serviceProfile, networkFlavor, qosPolicy, qosRule],
+  ...[
+    addressScope,
+    subnetPool,
+    addressGroup,
+    serviceProfile,
+    networkFlavor,
+    qosPolicy,
+    qosRule,
+    meteringLabel,
+    meteringLabelRule,
+  ],
   ...[
     network,
     subnet,

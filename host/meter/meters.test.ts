@@ -85,15 +85,18 @@ test('routers and floating IPs are told under the names of what counts them, and
   const meters = await world.meters();
   const statistics = { rx: { bytes: 1, packets: 2 }, tx: { bytes: 3, packets: 4 } };
   const routerId = newId();
+  const counted = { direction: 'ingress', source: '0.0.0.0/0', destination: '10.0.0.0/24' } as const;
   world.network.routers = [
     { routerId, counter: 'ledger/gateway', statistics },
     { routerId, floatingIp: '203.0.113.9', counter: 'ledger/nat', statistics },
+    { routerId, counted, counter: 'ledger/policy', statistics },
   ];
   await world.told(meters);
-  const counted = { rxBytes: 1, rxPackets: 2, txBytes: 3, txPackets: 4 };
+  const told = { rxBytes: 1, rxPackets: 2, txBytes: 3, txPackets: 4 };
   assert.deepEqual(world.said[0]!.readings, [
-    { source: 'ledger/gateway', routerId, ...counted },
-    { source: 'ledger/nat', routerId, floatingIp: '203.0.113.9', ...counted },
+    { source: 'ledger/gateway', routerId, ...told },
+    { source: 'ledger/nat', routerId, floatingIp: '203.0.113.9', ...told },
+    { source: 'ledger/policy', routerId, counted, ...told },
   ]);
   await meters.recorded(world.sequence);
   assert.equal(await world.told(meters), undefined);

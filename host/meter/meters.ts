@@ -134,9 +134,15 @@ export class Meters {
   }
 }
 
-function routerReading({ routerId, floatingIp, counter, statistics: { rx, tx } }: RouterCounter): MeterReading {
+function routerReading({
+  routerId,
+  floatingIp,
+  counted,
+  counter,
+  statistics: { rx, tx },
+}: RouterCounter): MeterReading {
   return {
-    ...{ source: counter, routerId, ...(floatingIp && { floatingIp }) },
+    ...{ source: counter, routerId, ...(floatingIp && { floatingIp }), ...(counted && { counted }) },
     ...{ rxBytes: rx.bytes, rxPackets: rx.packets, txBytes: tx.bytes, txPackets: tx.packets },
   };
 }

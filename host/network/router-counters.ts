@@ -1,5 +1,5 @@
 /**
- * What has passed the gateways of routers and floating IPs on this host, by the counters of OVN's flows. Owns a connection to the southbound database and
+ * What has passed the gateways of routers and floating IPs, and what labels name of it, on this host, by the counters of OVN's flows. Owns a connection to the southbound database and
  * the ledger in the run directory. Never writes to either database or to the switch.
  */
 import { join } from 'node:path';
@@ -46,10 +46,10 @@ export class RouterCounters {
     const nowMs = Number(process.hrtime.bigint() / 1_000_000n);
     const seen = (list: readonly number[]) =>
       list.flatMap((cookie) => seenFlow(cookie, counters.get(cookie) ?? [], nowMs) ?? []);
-    const read = flows.map(({ routerId, floatingIp, key, rx, tx }: RouterFlows): RouterCounter => {
+    const read = flows.map(({ key, rx, tx, ...of }: RouterFlows): RouterCounter => {
       const count = (way: string, list: readonly number[]) => this.#ledger!.count(`${key}/${way}`, seen(list), nowMs);
       const statistics = { rx: count('rx', rx), tx: count('tx', tx) };
-      return { routerId, ...(floatingIp && { floatingIp }), counter: `${this.#ledger!.name}/${key}`, statistics };
+      return { ...of, counter: `${this.#ledger!.name}/${key}`, statistics };
     });
     await this.#ledger.save(nowMs);
     return read.filter(({ statistics: { rx, tx } }) => rx.packets + tx.packets > 0);

@@ -55,6 +55,32 @@ test('the gateway has what it takes in and gives out, a floating IP what is to i
   ]);
 });
 
+test('a policy that counts for labels has its own way alone, and any other policy none', () => {
+  const [from, to] = [`inport == "${gateway}" && ip4`, `outport == "${gateway}" && ip6`];
+  const found = routerFlows(
+    client([
+      ['lr_in_policy', 'p1', `${from} && ip4.dst == 10.1.0.0/24`],
+      ['lr_in_policy', 'p2', `${to} && ip6.src == fd00::/64 && ip6.dst == 2001:db8::/32`],
+      ['lr_in_policy', 'p3', `${to}`],
+      ['lr_in_policy', '', '1'],
+      ['lr_in_policy', 'p4', 'ip4.src == 10.0.0.0/8'],
+      ['lr_in_policy', 'p5', `${from} && ip6.dst == fd00::/64`],
+    ]),
+  );
+  const counted = (direction: string, source: string, destination: string) => ({ direction, source, destination });
+  assert.deepEqual(found, [
+    {
+      ...{ routerId: router, key: `${router}/policy/p1`, rx: [0], tx: [] },
+      counted: counted('ingress', '0.0.0.0/0', '10.1.0.0/24'),
+    },
+    {
+      ...{ routerId: router, key: `${router}/policy/p2`, rx: [], tx: [1] },
+      counted: counted('egress', 'fd00::/64', '2001:db8::/32'),
+    },
+    { routerId: router, key: `${router}/policy/p3`, rx: [], tx: [2], counted: counted('egress', '::/0', '::/0') },
+  ]);
+});
+
 test('what northd says otherwise meters nothing', () => {
   assert.deepEqual(
     routerFlows(

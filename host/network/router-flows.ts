@@ -1,5 +1,5 @@
 /**
- * Which logical flows of OVN each packet of a router's gateway, or of a floating IP, passes exactly once each way. Read of the southbound database
+ * Which logical flows of OVN each packet of a router's gateway, of a floating IP, or of what metering labels name, passes exactly once each way. Read of the southbound database
  * as northd of OVN 23.03 writes it; a flow that says something else meters nothing. Pure.
  *
  *   lr_in_admission  eth.dst == … && inport == "router-port-…" [&& is_chassis_resident(…)]   what the gateway takes in
@@ -7,11 +7,20 @@
  *   lr_in_unsnat     ip && ip4.dst == <floating IP> && …                                     to it, before anything is translated
  *   lr_out_undnat    ip && ip4.src == <fixed IP> && …                                        from it, likewise
  *
- * Both flows of one NAT row carry the beginning of its UUID as a hint.
+ *   lr_in_policy     inport == "router-port-…" && ip4 && ip4.src == <prefix> && …           a policy that counts for labels, as control writes it
+ *
+ * Both flows of one NAT row carry the beginning of its UUID as a hint, and the flow of a policy that of the policy's.
  */
+import type { MeterReading } from '../../contract/host/index.ts';
 import { map, type OvsdbClient, type Row, text } from '../../protocols/ovsdb/index.ts';
 
-export const meteredStages = ['lr_in_admission', 'lr_out_delivery', 'lr_in_unsnat', 'lr_out_undnat'] as const;
+export const meteredStages = [
+  'lr_in_admission',
+  'lr_out_delivery',
+  'lr_in_unsnat',
+  'lr_out_undnat',
+  'lr_in_policy',
+] as const;
 
 export const southboundTables = {
   Logical_Flow: ['logical_datapath', 'match', 'external_ids'],
@@ -25,8 +34,9 @@ export const southboundConditions = {
 
 export interface RouterFlows {
   routerId: string;
-  /** Absent: what passes the router's gateway. */
+  /** With neither of the two: what passes the router's gateway. */
   floatingIp?: string;
+  counted?: MeterReading['counted'];
   /** What the flows are of, among all that have been. */
   key: string;
   /** As OVN gives them to the switch. */
@@ -53,6 +63,8 @@ export function routerFlows({ replica }: Pick<OvsdbClient, 'replica'>): RouterFl
   };
   const addresses = new Map<string, string>();
   for (const { stage, routerId, hint, match, cookie } of rows) {
+    const counted = stage === 'lr_in_policy' && hint ? countedOf(match) : undefined;
+    if (counted) of({ routerId, counted, key: `${routerId}/policy/${hint}` })[wayOf[counted.direction]].push(cookie);
     const port = /(?:in|out)port == "(router-port-[0-9a-f-]{36})"/.exec(match)?.[1] ?? '';
     const key = `${routerId}/${port}`;
     if (stage === 'lr_in_admission' && match.startsWith('eth.dst == ') && gateways.has(port))
@@ -70,6 +82,24 @@ export function routerFlows({ replica }: Pick<OvsdbClient, 'replica'>): RouterFl
   }
   // The address that a whole subnet leaves by is nobody's floating IP: nothing is turned back into it one to one.
   return [...found.values()].filter(({ floatingIp, tx }) => floatingIp === undefined || tx.length > 0);
+}
+
+const wayOf = { ingress: 'rx', egress: 'tx' } as const;
+
+/** Undefined: a policy that is none of the labels'. An end that is not named is every address. */
+function countedOf(match: string): RouterFlows['counted'] {
+  const found =
+    /^(in|out)port == "router-port-[0-9a-f-]{36}" && ip([46])(?: && ip\2\.src == ([0-9a-f.:/]+))?(?: && ip\2\.dst == ([0-9a-f.:/]+))?$/.exec(
+      match,
+    );
+  if (!found) return undefined;
+  const [, way, version, source, destination] = found;
+  const every = version === '4' ? '0.0.0.0/0' : '::/0';
+  return {
+    direction: way === 'in' ? 'ingress' : 'egress',
+    source: source ?? every,
+    destination: destination ?? every,
+  };
 }
 
 function flowOf(row: Row) {

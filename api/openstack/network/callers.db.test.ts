@@ -103,6 +103,21 @@ const ofTrunk = (id: string, port_id: string): [string, string, object | undefin
   ['delete', `/trunks/${id}`, undefined],
 ];
 
+/** A label of the project's with a rule, which only administrators make. */
+async function ofLabel(project_id: string): Promise<[string, string, object | undefined][]> {
+  const admin = api.as(testAdmin());
+  const [labels, rules] = ['/metering/metering-labels', '/metering/metering-label-rules'];
+  const { metering_label: label } = (await admin.post(labels, { metering_label: { project_id } })).body;
+  const wish = { metering_label_id: label.id, direction: 'ingress', remote_ip_prefix: '10.0.0.0/24' };
+  const { metering_label_rule: rule } = (await admin.post(rules, { metering_label_rule: wish })).body;
+  return [
+    ['post', labels, { metering_label: {} }],
+    ['post', rules, { metering_label_rule: wish }],
+    ['delete', `${rules}/${rule.id}`, undefined],
+    ['delete', `${labels}/${label.id}`, undefined],
+  ];
+}
+
 test('a caller who may only read can write nothing', async () => {
   const project = testCaller();
   const [me, reader] = [api.as(project), api.as(testCaller(['reader'], project.projectId!))];
@@ -228,6 +243,7 @@ test('a caller who may only read can write nothing', async () => {
     ...belowFloatingIp(floatingip.id, port.id),
     ...ofProject(project.projectId!),
     ...ofTrunk(trunk.id, port.id),
+    ...(await ofLabel(project.projectId!)),
     ['put', `/quotas/${project.projectId}`, { quota: { port: 1 } }],
     ['delete', `/quotas/${project.projectId}`, undefined],
   ];

@@ -1,4 +1,4 @@
-/** Proofs of the extensions of QoS, for extensions.db.test.ts. Not for production use. */
+/** Proofs of the extensions of QoS and of metering, for extensions.db.test.ts. Not for production use. */
 import assert from 'node:assert/strict';
 import { type Me, newNetwork } from './testing.ts';
 
@@ -68,6 +68,20 @@ export function qosProofs(admin: Me, outside: () => string): Record<string, (me:
         const { rule_types: types } = (await me.get(`/qos/rule-types?${filter}=true`)).body;
         assert.ok(types.some(({ type }: Body) => type === 'bandwidth_limit'));
       }
+    },
+    metering: async () => {
+      const { id: metering_label_id } = await made(admin, 'metering/metering-labels', 'metering_label', {});
+      const wish = { metering_label_id, direction: 'ingress', remote_ip_prefix: '10.0.0.0/24' };
+      const rule = await made(admin, 'metering/metering-label-rules', 'metering_label_rule', wish);
+      assert.equal((await admin.delete(`/metering/metering-labels/${metering_label_id}`)).status, 204);
+      assert.equal((await admin.get(`/metering/metering-label-rules/${rule.id}`)).status, 404);
+    },
+    metering_source_and_destination_fields: async () => {
+      const { id: metering_label_id } = await made(admin, 'metering/metering-labels', 'metering_label', {});
+      const ends = { source_ip_prefix: '10.0.0.0/24', destination_ip_prefix: '192.0.2.0/24' };
+      const wish = { metering_label_id, direction: 'egress', ...ends };
+      const rule = await made(admin, 'metering/metering-label-rules', 'metering_label_rule', wish);
+      assert.deepEqual([rule.source_ip_prefix, rule.destination_ip_prefix], Object.values(ends));
     },
     'qos-rules-alias': async () => {
       const { id } = await limit((await shared()).id, {});

@@ -72,6 +72,12 @@ const known: readonly [alias: string, name: string, description: string][] = [
   ['flavors', 'Neutron Service Flavors', 'Flavors of network services, and what carries them out'],
   ['l3-flavors', 'Router Flavor Extension', 'Routers of a flavor'],
   ['l3-ha', 'HA Router extension', 'Routers for whose gateway further hosts stand by'],
+  ['metering', 'Neutron Metering', "Labels under which traffic of routers' gateways is counted"],
+  [
+    'metering_source_and_destination_fields',
+    'Neutron Metering with source and destination filtering',
+    'Rules of labels that name where packets come from, where they go to, or both',
+  ],
   ['net-mtu', 'Network MTU', 'MTU of a network'],
   ['net-mtu-writable', 'Network MTU (writable)', 'MTU of a network, chosen by its owner'],
   ['network-ip-availability', 'Network IP Availability', 'Addresses used and free, for administrators'],

@@ -8,6 +8,7 @@ import type { AutoTopologyService } from '../../../control/network/auto-topology
 import type { NetworkFlavorService } from '../../../control/network/flavor/service.ts';
 import type { FloatingIpService } from '../../../control/network/floating-ip/service.ts';
 import type { NetworkInventory } from '../../../control/network/inventory.ts';
+import type { MeteringLabelService } from '../../../control/network/metering-label/service.ts';
 import type { NetworkService } from '../../../control/network/network/service.ts';
 import type { PortService } from '../../../control/network/port/service.ts';
 import type { PortForwardingService } from '../../../control/network/port-forwarding/service.ts';
@@ -38,6 +39,7 @@ import { invalidInput, neutronFaults } from './fault.ts';
 import { addFlavorVerbs, flavors, serviceProfiles } from './flavors.ts';
 import { floatingIps } from './floating-ips.ts';
 import { addInventory } from './inventory.ts';
+import { meteringLabelRules, meteringLabels } from './metering-labels.ts';
 import { networks } from './networks.ts';
 import { addPortForwardings } from './port-forwardings.ts';
 import { ports } from './ports.ts';
@@ -71,6 +73,7 @@ export interface NetworkServices {
   securityGroups: SecurityGroupService;
   rbacPolicies: RbacPolicyService;
   qosPolicies: QosPolicyService;
+  meteringLabels: MeteringLabelService;
   tags: TagService;
   quotas: NetworkQuotaService;
   inventory: NetworkInventory;
@@ -122,6 +125,8 @@ export function networkDialect(deps: {
     rbacPolicies(services.rbacPolicies),
     flavors(services.flavors),
     serviceProfiles(services.flavors),
+    meteringLabels(services.meteringLabels),
+    meteringLabelRules(services.meteringLabels),
   ];
   return {
     prefix,

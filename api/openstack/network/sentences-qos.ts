@@ -1,4 +1,4 @@
-/** What Neutron says of QoS policies (see sentences.ts). */
+/** What Neutron says of QoS policies and of metering labels (see sentences.ts). */
 import type { SentenceTable } from '../../../contract/errors.ts';
 import type { NetworkReasons } from '../../../control/network/reasons.ts';
 
@@ -19,4 +19,17 @@ export const qosPolicies = {
     `Rule ${kind} conflicts with rule ${rule} which already exists in QoS Policy ${policy}.`,
   policy_remove_authorization_error: ({ id }) =>
     `Failed to remove provided policy ${id} because you are not authorized.`,
+} satisfies Some;
+
+export const meteringLabels = {
+  metering_label_not_found: ({ id }) => `Metering label '${id}' does not exist.`,
+  metering_label_rule_not_found: ({ id }) => `Metering label rule '${id}' does not exist.`,
+  metering_label_rule_overlaps: ({ prefix }) =>
+    `Metering label rule with remote_ip_prefix '${prefix}' overlaps another.`,
+  metering_label_rule_prefixes_ambiguous:
+    "Cannot use 'remote-ip-prefix' in conjunction with 'source-ip-prefix' or 'destination-ip-prefix'.",
+  metering_label_rule_without_prefix:
+    "You must define at least one of the following parameters 'remote_ip_prefix', or 'source_ip_prefix' or 'destination_ip_prefix'.",
+  metering_label_rule_of_two_ip_versions: ({ source, destination }) =>
+    `No packet is from '${source}' and to '${destination}': they are of two IP versions.`,
 } satisfies Some;

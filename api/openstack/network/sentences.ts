@@ -8,7 +8,7 @@ import type { KitReasons } from '../../../control/kit/reasons.ts';
 import type { NetworkReasons } from '../../../control/network/reasons.ts';
 import { hostSentences, kitSentences } from '../common/sentences.ts';
 import { badPortForwardings, badSubports, portForwardings, trunks } from './sentences-ports.ts';
-import { qosPolicies } from './sentences-qos.ts';
+import { meteringLabels, qosPolicies } from './sentences-qos.ts';
 import { securityGroups } from './sentences-security.ts';
 
 /** All that a call of this dialect may be refused for. */
@@ -59,6 +59,8 @@ export const invalidInputs = {
     `Invalid action 'access_as_external' for object type '${type}'. Valid actions: access_as_shared`,
   rbac_object_of_another_project: 'Only admins can manipulate policies on objects they do not own',
   too_many_default_security_group_rules: ({ maximum }) => `the template can have at most ${maximum} rules`,
+  too_many_metering_label_rules: ({ maximum }) =>
+    `at most ${maximum} rules of metering labels can count on the routers of one project`,
   too_many_addresses: ({ maximum }) => `an address group can have at most ${maximum} addresses`,
   default_subnet_pool_exists:
     'A default subnetpool for this IP family has already been set. Only one default may exist per IP family',
@@ -369,6 +371,7 @@ export const neutronSentences: SentenceTable<NeutronReasons> = {
   ...portForwardings,
   ...trunks,
   ...securityGroups,
+  ...meteringLabels,
   ...qosPolicies,
   quota_exceeded: ({ resource }) => `Quota exceeded for resources: ['${quotaNames[resource] ?? resource}'].`,
   quota_below_usage: ({ resource, limit, used }) =>

@@ -859,12 +859,6 @@ CREATE TABLE public.meter (
     port_id uuid,
     floating_ip_id uuid,
     router_id uuid,
-    resource_type text GENERATED ALWAYS AS (
-CASE
-    WHEN (port_id IS NOT NULL) THEN 'port'::text
-    WHEN (floating_ip_id IS NOT NULL) THEN 'floating_ip'::text
-    ELSE 'router'::text
-END) STORED NOT NULL,
     project_id uuid NOT NULL,
     rx_bytes bigint DEFAULT 0 NOT NULL,
     rx_packets bigint DEFAULT 0 NOT NULL,
@@ -872,8 +866,16 @@ END) STORED NOT NULL,
     tx_packets bigint DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT meter_check CHECK ((num_nonnulls(port_id, floating_ip_id, router_id) = 1)),
-    CONSTRAINT meter_check1 CHECK ((id = COALESCE(port_id, floating_ip_id, router_id)))
+    metering_label_id uuid,
+    resource_type text GENERATED ALWAYS AS (
+CASE
+    WHEN (port_id IS NOT NULL) THEN 'port'::text
+    WHEN (floating_ip_id IS NOT NULL) THEN 'floating_ip'::text
+    WHEN (metering_label_id IS NOT NULL) THEN 'metering_label'::text
+    ELSE 'router'::text
+END) STORED NOT NULL,
+    CONSTRAINT meter_check CHECK ((num_nonnulls(port_id, floating_ip_id, router_id, metering_label_id) = 1)),
+    CONSTRAINT meter_check1 CHECK ((id = COALESCE(port_id, floating_ip_id, router_id, metering_label_id)))
 );
 
 CREATE TABLE public.meter_reading (
@@ -885,6 +887,31 @@ CREATE TABLE public.meter_reading (
     tx_bytes bigint NOT NULL,
     tx_packets bigint NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.metering_label (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    shared boolean DEFAULT false NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.metering_label_rule (
+    id uuid NOT NULL,
+    metering_label_id uuid NOT NULL,
+    direction text NOT NULL,
+    remote_ip_prefix inet,
+    source_ip_prefix inet,
+    destination_ip_prefix inet,
+    excluded boolean DEFAULT false NOT NULL,
+    CONSTRAINT metering_label_rule_check CHECK ((num_nonnulls(remote_ip_prefix, source_ip_prefix, destination_ip_prefix) >= 1)),
+    CONSTRAINT metering_label_rule_check1 CHECK (((remote_ip_prefix IS NULL) OR (num_nonnulls(source_ip_prefix, destination_ip_prefix) = 0))),
+    CONSTRAINT metering_label_rule_check2 CHECK (((source_ip_prefix IS NULL) OR (destination_ip_prefix IS NULL) OR (family(source_ip_prefix) = family(destination_ip_prefix)))),
+    CONSTRAINT metering_label_rule_direction_check CHECK ((direction = ANY (ARRAY['ingress'::text, 'egress'::text])))
 );
 
 CREATE TABLE public.migration (
@@ -2126,6 +2153,9 @@ ALTER TABLE ONLY public.meter
     ADD CONSTRAINT meter_floating_ip_id_key UNIQUE (floating_ip_id);
 
 ALTER TABLE ONLY public.meter
+    ADD CONSTRAINT meter_metering_label_id_key UNIQUE (metering_label_id);
+
+ALTER TABLE ONLY public.meter
     ADD CONSTRAINT meter_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.meter
@@ -2136,6 +2166,12 @@ ALTER TABLE ONLY public.meter_reading
 
 ALTER TABLE ONLY public.meter
     ADD CONSTRAINT meter_router_id_key UNIQUE (router_id);
+
+ALTER TABLE ONLY public.metering_label
+    ADD CONSTRAINT metering_label_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.metering_label_rule
+    ADD CONSTRAINT metering_label_rule_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (name);
@@ -2551,6 +2587,12 @@ CREATE INDEX meter_project ON public.meter USING btree (project_id, id);
 
 CREATE INDEX meter_reading_meter ON public.meter_reading USING btree (meter_id);
 
+CREATE INDEX metering_label_project ON public.metering_label USING btree (project_id, id);
+
+CREATE INDEX metering_label_rule_label ON public.metering_label_rule USING btree (metering_label_id);
+
+CREATE INDEX metering_label_shared ON public.metering_label USING btree (id) WHERE shared;
+
 CREATE INDEX network_flavor_profile_profile ON public.network_flavor_profile USING btree (service_profile_id);
 
 CREATE INDEX network_open ON public.network USING btree (id) WHERE (shared OR external);
@@ -2864,6 +2906,10 @@ CREATE TRIGGER key_pair_change AFTER INSERT OR DELETE OR UPDATE ON public.key_pa
 CREATE TRIGGER mapping_change AFTER INSERT OR DELETE OR UPDATE ON public.mapping FOR EACH ROW EXECUTE FUNCTION public.append_change('mapping');
 
 CREATE TRIGGER metadef_namespace_change AFTER INSERT OR DELETE OR UPDATE ON public.metadef_namespace FOR EACH ROW EXECUTE FUNCTION public.append_change('metadef_namespace');
+
+CREATE TRIGGER metering_label_change AFTER INSERT OR DELETE OR UPDATE ON public.metering_label FOR EACH ROW EXECUTE FUNCTION public.append_change('metering_label');
+
+CREATE TRIGGER metering_label_rule_change AFTER INSERT OR DELETE OR UPDATE ON public.metering_label_rule FOR EACH ROW EXECUTE FUNCTION public.append_change('metering_label_rule');
 
 CREATE TRIGGER network_change AFTER INSERT OR DELETE OR UPDATE ON public.network FOR EACH ROW EXECUTE FUNCTION public.append_change('network');
 
@@ -3183,6 +3229,9 @@ ALTER TABLE ONLY public.meter
     ADD CONSTRAINT meter_floating_ip_id_fkey FOREIGN KEY (floating_ip_id) REFERENCES public.floating_ip(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.meter
+    ADD CONSTRAINT meter_metering_label_id_fkey FOREIGN KEY (metering_label_id) REFERENCES public.metering_label(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.meter
     ADD CONSTRAINT meter_port_id_fkey FOREIGN KEY (port_id) REFERENCES public.port(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.meter
@@ -3193,6 +3242,12 @@ ALTER TABLE ONLY public.meter_reading
 
 ALTER TABLE ONLY public.meter
     ADD CONSTRAINT meter_router_id_fkey FOREIGN KEY (router_id) REFERENCES public.router(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.metering_label
+    ADD CONSTRAINT metering_label_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.metering_label_rule
+    ADD CONSTRAINT metering_label_rule_metering_label_id_fkey FOREIGN KEY (metering_label_id) REFERENCES public.metering_label(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.network_flavor_profile
     ADD CONSTRAINT network_flavor_profile_network_flavor_id_fkey FOREIGN KEY (network_flavor_id) REFERENCES public.network_flavor(id) ON DELETE CASCADE;

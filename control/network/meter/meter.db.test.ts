@@ -69,6 +69,78 @@ test('a floating IP is found by its router and address, and a router by itself',
   await assert.rejects(meters.read(at.caller, floating!.id), (error) => hasReason(error, 'meter_not_found'));
 });
 
+test('what a policy counted belongs to each label that names it, from when the label is there', async () => {
+  const admin = testAdmin();
+  const { meteringLabels } = sites.network;
+  const label = async (rules: object[], over: object = { project_id: at.caller.projectId }) => {
+    const { id } = (await meteringLabels.create(admin, [over]))[0]!;
+    const wishes = rules.map((rule) => ({ metering_label_id: id, direction: 'ingress' as const, ...rule }));
+    await meteringLabels.createRules(admin, wishes);
+    return id;
+  };
+  const all = await label([
+    { remote_ip_prefix: '10.1.0.0/16' },
+    { direction: 'egress', remote_ip_prefix: '10.1.0.0/16' },
+  ]);
+  const some = await label([
+    { destination_ip_prefix: '10.1.0.0/16' },
+    { source_ip_prefix: '192.0.2.0/24', excluded: true },
+  ]);
+  const counted = (over: object = {}) => ({
+    ...{ direction: 'ingress' as const, source: '0.0.0.0/0', destination: '10.1.0.0/16', ...over },
+  });
+  const told = (source: string, rx: number, tx: number, over?: object): MeterReading => ({
+    ...{ source, routerId: at.router, counted: counted(over) },
+    ...{ rxBytes: rx, rxPackets: rx && 1, txBytes: tx, txPackets: tx && 1 },
+  });
+  const bytes = async (id: string) => {
+    const { rx_bytes, tx_bytes } = await meters.read(testAdmin(), id);
+    return [rx_bytes, tx_bytes];
+  };
+  const before = await bytes(at.router).catch(() => [0, 0]);
+  const readings = [
+    told('in', 100, 0),
+    told('in, from there', 7, 0, { source: '192.0.2.0/24' }),
+    told('out', 0, 30, { direction: 'egress', source: '10.1.0.0/16', destination: '0.0.0.0/0' }),
+    told('of nobody', 9, 0, { destination: '10.0.0.0/8' }),
+  ];
+  await record(...readings);
+  await record(...readings);
+  assert.deepEqual(
+    [await bytes(all), await bytes(some)],
+    [
+      [107, 30],
+      [100, 0],
+    ],
+  );
+  assert.deepEqual(await bytes(at.router), before, 'the gateway counts by itself');
+  const elsewhere = await sites.site('10.3.0.0/24');
+  const shared = await label([{ remote_ip_prefix: '10.1.0.0/16' }], {
+    ...{ shared: true, project_id: elsewhere.caller.projectId! },
+  });
+  await meteringLabels.delete(admin, all);
+  await record(told('in', 101, 0));
+  assert.deepEqual(
+    [await bytes(shared), await bytes(some)],
+    [
+      [1, 0],
+      [101, 0],
+    ],
+  );
+  await assert.rejects(bytes(all), (error) => hasReason(error, 'meter_not_found'));
+  const { resource_type } = await meters.read(at.caller, some);
+  assert.equal(resource_type, 'metering_label');
+  await assert.rejects(meters.read(at.caller, shared), (error) => hasReason(error, 'meter_not_found'));
+  await record({ ...told('there', 50, 0), routerId: elsewhere.router });
+  assert.deepEqual(
+    [await bytes(shared), await bytes(some)],
+    [
+      [51, 0],
+      [101, 0],
+    ],
+  );
+});
+
 test('one host told by two streams at once counts once', async () => {
   const { id } = await at.guest();
   await Promise.all([1, 2, 3].map(() => record(reading(id, 'at once', 100))));

@@ -4,6 +4,8 @@ import type { MeterReading } from '../../../contract/host/index.ts';
 import type { HostId } from '../../../contract/ids.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
+import { counts } from '../metering-label/prefixes.ts';
+import { countingLabels } from '../metering-label/use.ts';
 import { advance, plus } from './advance.ts';
 import type { Passed } from './meter.ts';
 
@@ -23,24 +25,32 @@ export async function addReadings(tx: Tx, hostId: HostId, readings: readonly Met
     hostId,
     readings.map(({ source }) => source),
   );
-  const meterOf = await meteredBy(tx, readings);
+  const [meterOf, labelsOf] = [await meteredBy(tx, readings), await labelledBy(tx, readings)];
   const grown = readings
     .flatMap((reading) => {
       const meter_id = meterOf(reading);
       const { last, more } = advance(before.get(reading.source), passedOf(reading));
-      return meter_id === undefined ? [] : [{ source: reading.source, meter_id, last, more }];
+      return meter_id === undefined
+        ? []
+        : [{ source: reading.source, meter_id, counted: labelsOf(reading), last, more }];
     })
     .filter(({ more, source }) => !before.has(source) || Object.values(more).some((count) => count > 0));
   if (grown.length === 0) return;
   const sums = new Map<string, Passed>();
-  for (const { meter_id: id, more } of grown) sums.set(id, plus(sums.get(id) ?? nothing, more));
+  for (const { meter_id, counted, more } of grown) {
+    // What labels counted is no second count of their router's, but its meter is where the reading is kept.
+    if (counted) sums.set(meter_id, sums.get(meter_id) ?? nothing);
+    for (const id of counted ?? [meter_id]) sums.set(id, plus(sums.get(id) ?? nothing, more));
+  }
   const meters = [...sums].map(([id, more]) => ({ id, ...more }));
   // In one order, since two hosts may have readings of one meter.
-  await sql`insert into meter as m (id, port_id, floating_ip_id, router_id, project_id, rx_bytes, rx_packets, tx_bytes, tx_packets)
-    select s.id, p.id, f.id, r.id, coalesce(p.project_id, f.project_id, r.project_id), s.rx_bytes, s.rx_packets, s.tx_bytes, s.tx_packets
+  await sql`insert into meter as m (id, port_id, floating_ip_id, router_id, metering_label_id, project_id, rx_bytes, rx_packets, tx_bytes, tx_packets)
+    select s.id, p.id, f.id, r.id, l.id, coalesce(p.project_id, f.project_id, r.project_id, l.project_id),
+      s.rx_bytes, s.rx_packets, s.tx_bytes, s.tx_packets
       from jsonb_to_recordset(${json(meters)}::jsonb) as s (${columns('id uuid')})
         left join port p on p.id = s.id left join floating_ip f on f.id = s.id left join router r on r.id = s.id
-      where coalesce(p.id, f.id, r.id) is not null order by s.id
+        left join metering_label l on l.id = s.id
+      where coalesce(p.id, f.id, r.id, l.id) is not null order by s.id
     on conflict (id) do update set rx_bytes = ${sum('rx_bytes')}, rx_packets = ${sum('rx_packets')},
       tx_bytes = ${sum('tx_bytes')}, tx_packets = ${sum('tx_packets')}, updated_at = now()`.execute(tx);
   const lasts = grown.map(({ source, meter_id, last }) => ({ source, meter_id, ...last }));
@@ -82,6 +92,17 @@ async function meteredBy(
   const ids = new Map(rows.map(({ id, router_id, floating_ip }) => [`${router_id} ${floating_ip}`, id]));
   return ({ portId, routerId, floatingIp }) =>
     portId ?? (floatingIp === undefined ? routerId : ids.get(`${routerId} ${floatingIp}`));
+}
+
+/** The labels that count what a reading of a router's traffic says; undefined: it is no such reading. */
+async function labelledBy(
+  db: Queryable,
+  readings: readonly MeterReading[],
+): Promise<(reading: MeterReading) => string[] | undefined> {
+  const routers = readings.flatMap(({ routerId, counted }) => (routerId && counted ? [routerId] : []));
+  const labels = await countingLabels(db, [...new Set(routers)]);
+  return ({ routerId, counted }) =>
+    counted && (labels.get(routerId ?? '') ?? []).filter(({ rules }) => counts(rules, counted)).map(({ id }) => id);
 }
 
 const floatingIps = (db: Queryable, asked: object[]) =>

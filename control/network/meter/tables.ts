@@ -1,8 +1,8 @@
-/** What has passed the things of the network, as Kysely sees it. */
+/** What has passed the things of the network, and what labels have counted, as Kysely sees it. */
 import type { Generated, GeneratedAlways } from 'kysely';
 import type { Timestamp } from '../../kit/database/schema.ts';
 
-export const meteredTypes = ['port', 'floating_ip', 'router'] as const;
+export const meteredTypes = ['port', 'floating_ip', 'router', 'metering_label'] as const;
 export type MeteredType = (typeof meteredTypes)[number];
 
 export interface MeterTable {
@@ -11,6 +11,7 @@ export interface MeterTable {
   port_id: string | null;
   floating_ip_id: string | null;
   router_id: string | null;
+  metering_label_id: string | null;
   resource_type: GeneratedAlways<MeteredType>;
   project_id: string;
   rx_bytes: Generated<number>;

@@ -30,6 +30,7 @@ export const monitored: Monitored = {
   Logical_Router_Port: ['name', 'mac', 'networks', 'enabled', 'ipv6_ra_configs', 'options', 'external_ids'],
   Gateway_Chassis: ['name', 'chassis_name', 'priority', 'external_ids'],
   Logical_Router_Static_Route: ['ip_prefix', 'nexthop', 'output_port', 'external_ids'],
+  Logical_Router_Policy: ['priority', 'match', 'action', 'external_ids'],
   NAT: ['type', 'external_ip', 'logical_ip', 'logical_port', 'external_mac', 'external_ids'],
   Load_Balancer: ['name', 'protocol', 'vips', 'external_ids'],
   DHCP_Options: ['cidr', 'options', 'external_ids'],

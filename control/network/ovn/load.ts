@@ -3,6 +3,8 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Queryable } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import { domainOf } from '../domain.ts';
+import { type MeteringMatch, prefixesOf } from '../metering-label/prefixes.ts';
+import { meteredOf } from '../metering-label/use.ts';
 import { qosRulesOf } from '../qos-policy/use.ts';
 import type { HostSet } from './intent/gateway.ts';
 import {
@@ -110,11 +112,12 @@ export async function selectPorts(db: Queryable, condition: RawBuilder<unknown>)
 
 export async function loadRouters(db: Queryable, ids: readonly string[]): Promise<RouterRow[]> {
   if (ids.length === 0) return [];
-  const { rows } = await sql<RouterRow>`
+  const { rows } = await sql<Omit<RouterRow, 'metered'> & { metered: MeteringMatch[] }>`
     select id, name, admin_state_up, gateway_network_id, enable_snat, default_route_ecmp, distributed, ha, availability_zone_hints, routes,
+      ${meteredOf(sql`router.project_id`)} as metered,
       ${qosRulesOf(sql`coalesce(router.gateway_qos_policy_id, ${qosOfNetwork(sql`router.gateway_network_id`)})`)} as gateway_qos_rules
     from router where ${isOneOf(sql`id`, ids)}`.execute(db);
-  return rows;
+  return rows.map((row) => ({ ...row, metered: row.metered.map(prefixesOf) }));
 }
 
 const qosOfFloatingIp = sql`coalesce(floating_ip.qos_policy_id, ${qosOfNetwork(sql`floating_ip.floating_network_id`)})`;
@@ -163,6 +166,9 @@ export async function loadAddressGroups(db: Queryable, ids: readonly string[]): 
 
 type Named = { kind: UnitKind; id: string };
 
+/** For questions that are asked of no project in particular. */
+const everyone: readonly string[] = ['everyone'];
+
 /** Names the units that a change touches only by way of others. None of the questions waits for another: what is asked for waits for all of them. */
 export async function expand(db: Queryable, touched: Touched): Promise<Set<Unit>> {
   const ids = (set: ReadonlySet<string>) => [...set].filter((id) => idForm.test(id));
@@ -181,6 +187,12 @@ export async function expand(db: Queryable, touched: Touched): Promise<Set<Unit>
       (pools) => sql`select p.device_id as id
       from subnet s join port p on p.network_id = s.network_id and p.device_owner like 'network:router%'
       where ${isOneOf(sql`s.subnet_pool_id`, pools)}`,
+    ),
+    routersOf(
+      db,
+      touched.routersOfAllProjects ? everyone : ids(touched.routersOfProjects),
+      (projects) =>
+        sql`select id from router where ${projects === everyone ? sql`true` : isOneOf(sql`project_id`, projects)}`,
     ),
     routersOf(
       db,

@@ -3,6 +3,7 @@
  * the intent functions are pure functions of it.
  */
 
+import type { MeteredPrefixes } from '../metering-label/prefixes.ts';
 import type { CardLimits, DhcpOption } from '../port/tables.ts';
 import type { QosRule } from '../qos-policy/rule.ts';
 import type { Rule } from '../security-group/rules.ts';
@@ -76,6 +77,8 @@ export interface RouterRow {
   availability_zone_hints: string[];
   /** Of the policy that its gateway keeps to. */
   gateway_qos_rules: QosRule[];
+  /** What the rules of all labels that count on it name, whether they count it or leave it out. */
+  metered: MeteredPrefixes[];
   routes: { destination: string; nexthop: string }[];
 }
 

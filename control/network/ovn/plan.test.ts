@@ -43,6 +43,7 @@ const least: Readonly<Record<string, DesiredRow['columns']>> = {
   NAT: { type: 'snat' },
   QoS: { direction: 'to-lport' },
   Gateway_Chassis: { name: 'chassis' },
+  Logical_Router_Policy: { action: 'allow' },
 };
 
 /** Each way in which the schema lets a row hang on another: table and column of the holder, table of the held. */

@@ -30,6 +30,9 @@ export class Touched {
   readonly routersOfNetworks = new Set<string>();
   /** All routers on networks with subnets of these pools. */
   readonly routersOfSubnetPools = new Set<string>();
+  /** All routers of these projects. */
+  readonly routersOfProjects = new Set<string>();
+  routersOfAllProjects = false;
   /** All routers that have a floating IP for these ports. */
   readonly routersOfPorts = new Set<string>();
   /** All routers by which ports of these floating IPs are forwarded. */

@@ -4,6 +4,7 @@ import { type DesiredRow, names, type RowName } from '../desired.ts';
 import type { IndexedModel, NetworkRow, PortRow, RouterRow, SubnetRow } from '../model.ts';
 import { unit } from '../units.ts';
 import { resolverAddress6 } from './dhcp.ts';
+import { meteringRows } from './metering.ts';
 import { natRows, translated } from './nat.ts';
 import { portForwardingRows } from './port-forwarding.ts';
 import { gatewayQosRows } from './qos.ts';
@@ -33,6 +34,7 @@ export function routerRows(model: IndexedModel, id: string): DesiredRow[] {
     ...routes(model, self, router, ports, gateways),
     ...natRows(model, self, router, inside, gateways),
     ...portForwardingRows(model, self, inside, gateway),
+    ...meteringRows(self, router, gateways),
     ...gateways.flatMap((port) => isolation(model, router, inside, port, keyOf(port, gateway))),
     ...gatewayQosRows(router, gateway, [...model.floatingIpsOf(id), ...forwardingIps(model, id)]),
   ];

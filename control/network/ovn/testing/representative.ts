@@ -220,7 +220,7 @@ const ports: ModelRows['ports'] = [
 
 const router = {
   ...{ admin_state_up: true, gateway_network_id: ids.external, enable_snat: true, default_route_ecmp: false },
-  ...{ distributed: true, ha: true, availability_zone_hints: [], routes: [], gateway_qos_rules: [] },
+  ...{ distributed: true, ha: true, availability_zone_hints: [], routes: [], gateway_qos_rules: [], metered: [] },
 };
 const forwarding = {
   ...{ floating_ip_id: id('4', 3), floating_ip: '203.0.113.13', router_id: ids.router },
@@ -258,6 +258,12 @@ export const modelRows: ModelRows = {
       id: ids.router,
       name: 'router',
       gateway_qos_rules: [upTo('ingress', 50_000), upTo('egress', 20_000, 5000)],
+      metered: [
+        { direction: 'ingress', source: '0.0.0.0/0', destination: '10.1.0.0/24' },
+        { direction: 'egress', source: '10.1.0.0/24', destination: '0.0.0.0/0' },
+        { direction: 'egress', source: '0.0.0.0/0', destination: '198.51.100.0/24' },
+        { direction: 'egress', source: '::/0', destination: '::/0' },
+      ],
       routes: [
         { destination: '172.16.0.0/12', nexthop: '10.1.0.253' },
         { destination: 'fd99::/48', nexthop: 'fd00:1::253' },
