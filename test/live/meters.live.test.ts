@@ -1,6 +1,6 @@
 /**
  * What meters tell beside what a guest's own card has counted: the same bytes and packets, over kill -9 of the host process and of ovs-vswitchd and
- * after the port was unplugged and plugged again. Real Open vSwitch and PostgreSQL. Needs root.
+ * after the port was unplugged and plugged again; and what metering labels name of it. Real Open vSwitch and PostgreSQL. Needs root.
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, fork } from 'node:child_process';
@@ -9,10 +9,18 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { DesiredPort } from '../../contract/host/index.ts';
 import { newId, type PortId } from '../../contract/ids.ts';
+import type { MeteringLabelRuleWish } from '../../control/network/metering-label/service.ts';
+import { HostSet } from '../../control/network/ovn/intent/gateway.ts';
+import { meteringRows } from '../../control/network/ovn/intent/metering.ts';
+import { loadModel } from '../../control/network/ovn/load.ts';
+import type { PortRow } from '../../control/network/ovn/model.ts';
+import { unit } from '../../control/network/ovn/units.ts';
 import { type Site, TestSites } from '../../control/network/reachability/testing.ts';
+import { testAdmin } from '../../control/network/testing.ts';
 import { findEngine } from '../../engine/process.ts';
 import { waitUntil } from '../../engine/wait.ts';
 import { exampleServer } from '../../host/metadata/testing.ts';
+import type { Columns } from '../../protocols/ovsdb/index.ts';
 import { missing, TestMachine } from './live-machine.ts';
 import type { Wish, Word } from './meters-host.ts';
 
@@ -36,6 +44,8 @@ describe('meters', { skip: skip ?? false, timeout: 240_000 }, () => {
   const early: Record<'a' | 'b', Passed> = { a: { rx: [0, 0], tx: [0, 0] }, b: { rx: [0, 0], tx: [0, 0] } };
   /** Of the second guest. */
   let floating = '';
+  /** What the second guest sends and gets by its floating IP, that of it that goes to the machine, and what does not come from there. */
+  const labels = { all: '', narrow: '', without: '' };
   const inside = { mac: '02:00:00:00:01:01', address: '10.1.0.1' };
 
   before(async () => {
@@ -52,6 +62,7 @@ describe('meters', { skip: skip ?? false, timeout: 240_000 }, () => {
       ports[who] = { ...example, id: id as PortId, mac, mtu: 1442, fixedIps };
     }
     floating = await at.floating(ports.b.id);
+    await makeLabels();
     await writeNorthbound();
     host = await start();
     for (const who of ['a', 'b'] as const) await plug(who);
@@ -108,6 +119,22 @@ describe('meters', { skip: skip ?? false, timeout: 240_000 }, () => {
       // ARP comes on top.
       assert.ok(router[way][1] >= last[way][1] && router[way][1] < last[way][1] + 60, `${way}: ${router[way][1]}`);
     }
+  });
+
+  test('each label tells the packets that its rules name, over kill -9 of the host, though another names them too', async () => {
+    await waitUntil('the floating IP', () => talk(1, 100, floating, machine.netns), { timeoutMs: 30_000 });
+    const first = await standing(() => metered(labels.all));
+    const narrow = await metered(labels.narrow);
+    await talk(30, 1000, floating, machine.netns);
+    const all = await reached(first, 30, labels.all);
+    host.kill('SIGKILL');
+    await once(host, 'exit');
+    await talk(20, 1000, floating, machine.netns);
+    host = await start();
+    await reached(all, 20, labels.all);
+    const to = ([bytes, packets]: [number, number]) => [bytes + 50 * 1042, packets + 50];
+    assert.deepEqual(await metered(labels.narrow), { rx: [0, 0], tx: to(narrow.tx) });
+    assert.deepEqual(await metered(labels.without), { rx: [0, 0], tx: [0, 0] });
   });
 
   test('nothing is lost or counted twice when the host process is killed while packets pass', async () => {
@@ -176,12 +203,13 @@ describe('meters', { skip: skip ?? false, timeout: 240_000 }, () => {
   }
 
   /** So many datagrams more, each way, and not one else. */
-  async function reached(before: Passed, count: number): Promise<Passed> {
+  async function reached(before: Passed, count: number, of?: string): Promise<Passed> {
+    const id = of ?? (await floatingId());
     const to = ([bytes, packets]: readonly [number, number]) => [bytes + count * 1042, packets + count];
     const wanted = { rx: to(before.rx), tx: to(before.tx) };
     let now = before;
     const there = async () => {
-      now = await metered(await floatingId());
+      now = await metered(id);
       return JSON.stringify(now) === JSON.stringify(wanted);
     };
     await waitUntil('the meter to tell them', there, { timeoutMs: 20_000 }).catch(() => assert.deepEqual(now, wanted));
@@ -278,11 +306,40 @@ describe('meters', { skip: skip ?? false, timeout: 240_000 }, () => {
     });
   }
 
+  async function makeLabels(): Promise<void> {
+    const { meteringLabels } = sites.network;
+    const [inside, machineOutside] = ['10.1.0.0/24', '203.0.113.254/32'];
+    const rules: Record<keyof typeof labels, Omit<MeteringLabelRuleWish, 'metering_label_id'>[]> = {
+      all: (['ingress', 'egress'] as const).map((direction) => ({ direction, remote_ip_prefix: inside })),
+      narrow: [{ direction: 'egress', source_ip_prefix: inside, destination_ip_prefix: machineOutside }],
+      without: [
+        { direction: 'ingress', destination_ip_prefix: inside },
+        { direction: 'ingress', source_ip_prefix: machineOutside, excluded: true },
+      ],
+    };
+    for (const name of ['all', 'narrow', 'without'] as const) {
+      const [label] = await meteringLabels.create(testAdmin(), [{ name, project_id: at.caller.projectId! }]);
+      labels[name] = label!.id;
+      const wishes = rules[name].map((rule) => ({ ...rule, metering_label_id: label!.id }));
+      await meteringLabels.createRules(testAdmin(), wishes);
+    }
+  }
+
+  /** The policies of the router that count for the labels, as the projection writes them. */
+  async function policies(gatewayId: string): Promise<Columns[]> {
+    const { database } = sites.db;
+    const model = await loadModel(database.query, [unit('router', at.router)], new HostSet([]));
+    const self = { table: 'Logical_Router', owner: unit('router', at.router), key: 'router' };
+    const gateway = { id: gatewayId } as PortRow;
+    return meteringRows(self, model.routers.get(at.router)!, [gateway]).map(({ columns }) => columns);
+  }
+
   /** A switch with both guests, a router with the floating IP, and the network outside, as the projection would name them. */
   async function writeNorthbound(): Promise<void> {
     const tx = machine.northbound.transaction();
     const toRouter = (name: string) => ({ type: 'router', addresses: ['router'], options: { 'router-port': name } });
-    const [near, gateway] = [`router-port-${newId()}`, `router-port-${newId()}`];
+    const gatewayId = newId();
+    const [near, gateway] = [`router-port-${newId()}`, `router-port-${gatewayId}`];
     const addressed = Object.values(ports).map(({ id, mac, fixedIps }) =>
       tx.insert('Logical_Switch_Port', { name: id, addresses: [`${mac} ${fixedIps[0]!.ip}`] }),
     );
@@ -302,6 +359,7 @@ describe('meters', { skip: skip ?? false, timeout: 240_000 }, () => {
         tx.insert('Logical_Router_Port', { name: near, mac: inside.mac, networks: [`${inside.address}/24`] }),
         tx.insert('Logical_Router_Port', { ...outer, gateway_chassis: [tx.insert('Gateway_Chassis', chassis)] }),
       ],
+      policies: (await policies(gatewayId)).map((columns) => tx.insert('Logical_Router_Policy', columns)),
       nat: [tx.insert('NAT', { type: 'dnat_and_snat', external_ip: floating, logical_ip: addresses.b })],
     });
     await machine.northbound.transact(tx);
