@@ -145,6 +145,15 @@ export class RandomCloud {
     'floating IP comes or moves': (tx) => this.#floatingIp(tx),
     'floating IP is loosened': (tx) =>
       this.#set(tx, 'floating_ip', 'true', () => sql`port_id = null, fixed_ip = null, router_id = null`),
+    'metering label comes or goes': async (tx) => {
+      const label = await this.#row(tx, 'metering_label');
+      if (label && this.#random() < 0.4) await sql`delete from metering_label where id = ${label.id}`.execute(tx);
+      else {
+        await sql`insert into metering_label (id, project_id, shared)
+          values (${newId()}, ${this.#cloud.project}, ${this.#random() < 0.5})`.execute(tx);
+      }
+    },
+    'rule of a metering label comes or goes': (tx) => this.#meteringRule(tx),
     'host comes or goes': (tx) =>
       this.#set(tx, 'host', 'true', () => sql`connected = not connected, last_seen_at = now() - interval '1 hour'`),
     'host changes': (tx) => {
@@ -181,6 +190,19 @@ export class RandomCloud {
     await sql`insert into port_security_group (port_id, security_group_id) values (${port.id}, ${group.id})`.execute(
       tx,
     );
+  }
+
+  async #meteringRule(tx: Tx): Promise<void> {
+    const [label, rule] = [await this.#row(tx, 'metering_label'), await this.#row(tx, 'metering_label_rule')];
+    const changed = rule && this.#random() < 0.4 ? rule.metering_label_id : label?.id;
+    if (rule && changed === rule.metering_label_id)
+      await sql`delete from metering_label_rule where id = ${rule.id}`.execute(tx);
+    else if (label) {
+      const [way, other] = [this.#pick(['ingress', 'egress']), this.#pick(['198.51.100.0/24', null])];
+      await sql`insert into metering_label_rule (id, metering_label_id, direction, source_ip_prefix, destination_ip_prefix)
+        values (${newId()}, ${label.id}, ${way}, ${`${this.#pick(this.#subnets).prefix}.0/24`}, ${other})`.execute(tx);
+    }
+    await sql`update metering_label set generation = generation + 1 where id = ${changed ?? null}`.execute(tx);
   }
 
   async #moveGateway(tx: Tx): Promise<void> {
