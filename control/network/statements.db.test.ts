@@ -149,7 +149,7 @@ test('every reference from a table of the area has an index, so that a deletion 
     select c.conrelid::regclass || '.' || a.attname as reference
     from pg_constraint c join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]
     where c.contype = 'f' and c.conrelid::regclass::text in
-      ('port', 'port_ip', 'port_security_group', 'floating_ip', 'router', 'subnet', 'security_group_rule', 'network', 'server_port', 'subnet_pool', 'address_scope', 'address_group', 'qos_policy', 'qos_rule', 'rbac_policy')
+      ('port', 'port_ip', 'port_security_group', 'floating_ip', 'router', 'subnet', 'security_group_rule', 'network', 'server_port', 'subnet_pool', 'address_scope', 'address_group', 'qos_policy', 'qos_rule', 'rbac_policy', 'meter', 'meter_reading', 'metering_label', 'metering_label_rule')
       and not exists (select from pg_index i where i.indrelid = c.conrelid and i.indkey[0] = c.conkey[1])
     order by 1`.execute(db.database.query);
   assert.deepEqual(

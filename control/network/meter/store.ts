@@ -4,7 +4,7 @@ import type { MeterReading } from '../../../contract/host/index.ts';
 import type { HostId } from '../../../contract/ids.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
-import { counts } from '../metering-label/prefixes.ts';
+import { boxOf, counts } from '../metering-label/prefixes.ts';
 import { countingLabels } from '../metering-label/use.ts';
 import { advance, plus } from './advance.ts';
 import type { Passed } from './meter.ts';
@@ -101,8 +101,11 @@ async function labelledBy(
 ): Promise<(reading: MeterReading) => string[] | undefined> {
   const routers = readings.flatMap(({ routerId, counted }) => (routerId && counted ? [routerId] : []));
   const labels = await countingLabels(db, [...new Set(routers)]);
-  return ({ routerId, counted }) =>
-    counted && (labels.get(routerId ?? '') ?? []).filter(({ rules }) => counts(rules, counted)).map(({ id }) => id);
+  return ({ routerId, counted }) => {
+    if (counted === undefined) return undefined;
+    const box = boxOf(counted);
+    return (labels.get(routerId ?? '') ?? []).filter(({ rules }) => counts(rules, box)).map(({ id }) => id);
+  };
 }
 
 const floatingIps = (db: Queryable, asked: object[]) =>

@@ -2,16 +2,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatCidr, formatIp, parseCidr } from '../../kit/address.ts';
-import { type Counter, countersOf, counts, isWithin, type MeteredPrefixes, prefixesOf } from './prefixes.ts';
+import { boxOf, type Counter, countersOf, counts, isWithin, type MeteredPrefixes, prefixesOf } from './prefixes.ts';
 
 const egress = (source: string, destination = '0.0.0.0/0'): MeteredPrefixes => ({
   ...{ direction: 'egress', source, destination },
 });
+const box = (source: string, destination?: string) => boxOf(egress(source, destination));
 const none = { remote_ip_prefix: null, source_ip_prefix: null, destination_ip_prefix: null };
 
 /** The one that OVN takes. */
 function taken(counters: readonly Counter[], packet: MeteredPrefixes): Counter | undefined {
-  const naming = counters.filter((counter) => isWithin(packet, counter));
+  const naming = counters.filter((counter) => isWithin(boxOf(packet), boxOf(counter)));
   const best = Math.max(...naming.map(({ rank }) => rank));
   const first = naming.filter(({ rank }) => rank === best);
   assert.ok(first.length <= 1, `${JSON.stringify(packet)} is in ${JSON.stringify(first)}`);
@@ -55,14 +56,14 @@ test('directions and IP versions have nothing in common', () => {
 });
 
 test('a label counts what a rule names and none excludes', () => {
-  const rule = (prefixes: MeteredPrefixes, excluded = false) => ({ ...prefixes, excluded });
+  const rule = (prefixes: MeteredPrefixes, excluded = false) => ({ ...boxOf(prefixes), excluded });
   const rules = [rule(egress('10.0.0.0/8')), rule(egress('10.0.0.0/24', '192.0.2.0/24'), true)];
-  assert.equal(counts(rules, egress('10.0.0.0/8')), true);
-  assert.equal(counts(rules, egress('10.0.0.0/24', '192.0.2.0/24')), false);
-  assert.equal(counts(rules, egress('10.0.0.0/24', '192.0.2.9/32')), false);
-  assert.equal(counts(rules, egress('10.9.0.0/24', '192.0.2.0/24')), true);
-  assert.equal(counts(rules, egress('11.0.0.0/24')), false);
-  assert.equal(counts([], egress('10.0.0.0/24')), false);
+  assert.equal(counts(rules, box('10.0.0.0/8')), true);
+  assert.equal(counts(rules, box('10.0.0.0/24', '192.0.2.0/24')), false);
+  assert.equal(counts(rules, box('10.0.0.0/24', '192.0.2.9/32')), false);
+  assert.equal(counts(rules, box('10.9.0.0/24', '192.0.2.0/24')), true);
+  assert.equal(counts(rules, box('11.0.0.0/24')), false);
+  assert.equal(counts([], box('10.0.0.0/24')), false);
 });
 
 test('whatever rules there are, the counter that takes a packet is within every rule that names it, and within no other', () => {
@@ -79,12 +80,12 @@ test('whatever rules there are, the counter that takes a packet is within every 
     const counters = countersOf(rules);
     for (let n = 0; n < 40; n++) {
       const packet = egress(`${formatIp(4, address())}/32`, `${formatIp(4, address())}/32`);
-      const naming = rules.filter((rule) => isWithin(packet, rule));
+      const naming = rules.filter((rule) => isWithin(boxOf(packet), boxOf(rule)));
       const counter = taken(counters, packet);
       assert.equal(counter !== undefined, naming.length > 0);
       if (counter)
         assert.deepEqual(
-          rules.filter((rule) => isWithin(counter, rule)),
+          rules.filter((rule) => isWithin(boxOf(counter), boxOf(rule))),
           naming,
         );
     }

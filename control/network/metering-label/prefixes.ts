@@ -36,13 +36,14 @@ export function prefixesOf(rule: MeteringMatch): MeteredPrefixes {
 
 const canonical = (prefix: string): string => formatCidr(parseCidr(prefix)!);
 
-interface Box {
+/** The same, read: for who compares many. */
+export interface Box {
   direction: MeteringDirection;
   source: Cidr;
   destination: Cidr;
 }
 
-const boxOf = ({ direction, source, destination }: MeteredPrefixes): Box => ({
+export const boxOf = ({ direction, source, destination }: MeteredPrefixes): Box => ({
   direction,
   source: parseCidr(source)!,
   destination: parseCidr(destination)!,
@@ -52,10 +53,8 @@ const isCidrWithin = (inner: Cidr, outer: Cidr): boolean =>
   inner.prefixLength >= outer.prefixLength && inCidr(outer, { version: inner.version, value: inner.base });
 
 /** All packets of the first are the second's too. */
-export function isWithin(inner: MeteredPrefixes, outer: MeteredPrefixes): boolean {
-  const [a, b] = [boxOf(inner), boxOf(outer)];
-  return a.direction === b.direction && isCidrWithin(a.source, b.source) && isCidrWithin(a.destination, b.destination);
-}
+export const isWithin = (a: Box, b: Box): boolean =>
+  a.direction === b.direction && isCidrWithin(a.source, b.source) && isCidrWithin(a.destination, b.destination);
 
 /** One that counts. Of those that name a packet, the one with the highest rank does. */
 export interface Counter extends MeteredPrefixes {
@@ -99,7 +98,7 @@ function narrower(a: Cidr, b: Cidr): Cidr | undefined {
 }
 
 /** Of a label: does it count what this counter counts? What no rule names it does not, nor what a rule excludes. */
-export function counts(rules: readonly (MeteredPrefixes & { excluded: boolean })[], counter: MeteredPrefixes): boolean {
+export function counts(rules: readonly (Box & { excluded: boolean })[], counter: Box): boolean {
   const naming = rules.filter((rule) => isWithin(counter, rule));
   return naming.length > 0 && naming.every(({ excluded }) => !excluded);
 }

@@ -1,7 +1,7 @@
 /** Which rules count where. SQL only. */
 import { type RawBuilder, sql } from 'kysely';
 import type { Queryable } from '../../kit/database/database.ts';
-import { type MeteredPrefixes, type MeteringMatch, prefixesOf } from './prefixes.ts';
+import { type Box, boxOf, type MeteringMatch, prefixesOf } from './prefixes.ts';
 
 const match = sql`'direction', r.direction, 'remote_ip_prefix', r.remote_ip_prefix::text, 'source_ip_prefix', r.source_ip_prefix::text,
   'destination_ip_prefix', r.destination_ip_prefix::text`;
@@ -17,7 +17,7 @@ export const meteredOf = (projectId: RawBuilder<unknown>): RawBuilder<unknown> =
 
 export interface CountingLabel {
   id: string;
-  rules: (MeteredPrefixes & { excluded: boolean })[];
+  rules: (Box & { excluded: boolean })[];
 }
 
 /** The labels that count on each of these routers. */
@@ -35,7 +35,7 @@ export async function countingLabels(
   const labels = rows.map(({ router_id, id, rules }) => ({
     router_id,
     id,
-    rules: rules.map((rule) => ({ ...prefixesOf(rule), excluded: rule.excluded })),
+    rules: rules.map((rule) => ({ ...boxOf(prefixesOf(rule)), excluded: rule.excluded })),
   }));
   return Map.groupBy(labels, ({ router_id }) => router_id);
 }
