@@ -8,6 +8,7 @@ import { addressScopes } from './address-scopes.ts';
 import { defaultSecurityGroupRules } from './default-security-group-rules.ts';
 import { flavors, serviceProfiles } from './flavors.ts';
 import { floatingIps } from './floating-ips.ts';
+import { meteringLabelRules, meteringLabels } from './metering-labels.ts';
 import { networks } from './networks.ts';
 import { ports } from './ports.ts';
 import { qosPolicies } from './qos-policies.ts';
@@ -85,6 +86,18 @@ const types: [resource: Resource, three: (me: Me) => Promise<object[]>][] = [
   [flavors(none), async () => named.map((name) => ({ name, description: name, service_type: 'L3_ROUTER_NAT' }))],
   [serviceProfiles(none), async () => named.map((name) => ({ description: name, metainfo: name }))],
   [qosPolicies(none), async () => named.map((name, n) => ({ name, description: name, is_default: n === 1 }))],
+  [meteringLabels(none), async () => named.map((name, n) => ({ name, description: name, shared: n === 1 }))],
+  [
+    meteringLabelRules(none),
+    async (me) => {
+      const made = await me.post('/metering/metering-labels', { metering_label: { name: 'of rules' } });
+      const { id: metering_label_id } = made.body.metering_label;
+      return named.map((_, n) => ({
+        ...{ metering_label_id, direction: n > 0 ? 'ingress' : 'egress', excluded: n > 1 },
+        ...(n > 0 ? { source_ip_prefix: `10.${n}.0.0/24` } : { remote_ip_prefix: '10.0.0.7/24' }),
+      }));
+    },
+  ],
   [addressScopes(none), async () => named.map((name, n) => ({ name, ip_version: n > 0 ? 4 : 6 }))],
   [
     rbacPolicies(none),

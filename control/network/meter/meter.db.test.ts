@@ -103,6 +103,8 @@ test('what a policy counted belongs to each label that names it, from when the l
     told('in, from there', 7, 0, { source: '192.0.2.0/24' }),
     told('out', 0, 30, { direction: 'egress', source: '10.1.0.0/16', destination: '0.0.0.0/0' }),
     told('of nobody', 9, 0, { destination: '10.0.0.0/8' }),
+    told('of no prefix', 9, 0, { destination: '10.0.0.0/008' }),
+    told('of two versions', 9, 0, { source: '::/0' }),
   ];
   await record(...readings);
   await record(...readings);

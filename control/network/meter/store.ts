@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import type { MeterReading } from '../../../contract/host/index.ts';
 import type { HostId } from '../../../contract/ids.ts';
+import { parseCidr } from '../../kit/address.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
 import { boxOf, counts } from '../metering-label/prefixes.ts';
@@ -103,6 +104,8 @@ async function labelledBy(
   const labels = await countingLabels(db, [...new Set(routers)]);
   return ({ routerId, counted }) => {
     if (counted === undefined) return undefined;
+    // What the contract lets through and is no prefix here is nobody's.
+    if (!parseCidr(counted.source) || !parseCidr(counted.destination)) return [];
     const box = boxOf(counted);
     return (labels.get(routerId ?? '') ?? []).filter(({ rules }) => counts(rules, box)).map(({ id }) => id);
   };
