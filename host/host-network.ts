@@ -22,7 +22,7 @@ export interface PortCounter {
 export interface RouterCounter {
   routerId: string;
   floatingIp?: string;
-  counted?: MeterReading['counted'];
+  counted?: Omit<NonNullable<MeterReading['counted']>, 'routerId'>;
   /** Names what counts among all that have ever been. */
   counter: string;
   statistics: Record<'rx' | 'tx', { bytes: number; packets: number }>;

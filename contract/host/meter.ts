@@ -19,8 +19,13 @@ export const meterReading = object({
   /** Of the router whose gateway it is of, or, with an address, of which floating IP of the router's. */
   routerId: optional(id<string>()),
   floatingIp: optional(address),
-  /** With the router: what came in by a gateway or left by one, from and to these, and was named by nothing narrower. */
-  counted: optional(object({ direction: oneOf('ingress', 'egress'), source: cidr, destination: cidr })),
+  /**
+   * Of what came in by a router's gateway or left by one, from and to these, what was named by nothing narrower. The router stands in here, for an older control, which
+   * overlooks this, would take it for the router's own.
+   */
+  counted: optional(
+    object({ routerId: id<string>(), direction: oneOf('ingress', 'egress'), source: cidr, destination: cidr }),
+  ),
   ...passed,
 });
 export type MeterReading = Static<typeof meterReading>;

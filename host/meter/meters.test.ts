@@ -96,7 +96,7 @@ test('routers and floating IPs are told under the names of what counts them, and
   assert.deepEqual(world.said[0]!.readings, [
     { source: 'ledger/gateway', routerId, ...told },
     { source: 'ledger/nat', routerId, floatingIp: '203.0.113.9', ...told },
-    { source: 'ledger/policy', routerId, counted, ...told },
+    { source: 'ledger/policy', counted: { routerId, ...counted }, ...told },
   ]);
   await meters.recorded(world.sequence);
   assert.equal(await world.told(meters), undefined);

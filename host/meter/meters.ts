@@ -141,8 +141,9 @@ function routerReading({
   counter,
   statistics: { rx, tx },
 }: RouterCounter): MeterReading {
+  const of = counted ? { counted: { routerId, ...counted } } : { routerId, ...(floatingIp && { floatingIp }) };
   return {
-    ...{ source: counter, routerId, ...(floatingIp && { floatingIp }), ...(counted && { counted }) },
+    ...{ source: counter, ...of },
     ...{ rxBytes: rx.bytes, rxPackets: rx.packets, txBytes: tx.bytes, txPackets: tx.packets },
   };
 }

@@ -11,8 +11,8 @@
  *
  * Both flows of one NAT row carry the beginning of its UUID as a hint, and the flow of a policy that of the policy's.
  */
-import type { MeterReading } from '../../contract/host/index.ts';
 import { map, type OvsdbClient, type Row, text } from '../../protocols/ovsdb/index.ts';
+import type { RouterCounter } from '../host-network.ts';
 
 export const meteredStages = [
   'lr_in_admission',
@@ -36,7 +36,7 @@ export interface RouterFlows {
   routerId: string;
   /** With neither of the two: what passes the router's gateway. */
   floatingIp?: string;
-  counted?: MeterReading['counted'];
+  counted?: RouterCounter['counted'];
   /** What the flows are of, among all that have been. */
   key: string;
   /** As OVN gives them to the switch. */

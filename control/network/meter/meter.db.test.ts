@@ -87,10 +87,10 @@ test('what a policy counted belongs to each label that names it, from when the l
     { source_ip_prefix: '192.0.2.0/24', excluded: true },
   ]);
   const counted = (over: object = {}) => ({
-    ...{ direction: 'ingress' as const, source: '0.0.0.0/0', destination: '10.1.0.0/16', ...over },
+    ...{ routerId: at.router, direction: 'ingress' as const, source: '0.0.0.0/0', destination: '10.1.0.0/16', ...over },
   });
   const told = (source: string, rx: number, tx: number, over?: object): MeterReading => ({
-    ...{ source, routerId: at.router, counted: counted(over) },
+    ...{ source, counted: counted(over) },
     ...{ rxBytes: rx, rxPackets: rx && 1, txBytes: tx, txPackets: tx && 1 },
   });
   const bytes = async (id: string) => {
@@ -133,7 +133,7 @@ test('what a policy counted belongs to each label that names it, from when the l
   const { resource_type } = await meters.read(at.caller, some);
   assert.equal(resource_type, 'metering_label');
   await assert.rejects(meters.read(at.caller, shared), (error) => hasReason(error, 'meter_not_found'));
-  await record({ ...told('there', 50, 0), routerId: elsewhere.router });
+  await record(told('there', 50, 0, { routerId: elsewhere.router }));
   assert.deepEqual(
     [await bytes(shared), await bytes(some)],
     [

@@ -91,8 +91,8 @@ async function meteredBy(
   );
   const { rows } = asked.length === 0 ? { rows: [] } : await floatingIps(db, asked);
   const ids = new Map(rows.map(({ id, router_id, floating_ip }) => [`${router_id} ${floating_ip}`, id]));
-  return ({ portId, routerId, floatingIp }) =>
-    portId ?? (floatingIp === undefined ? routerId : ids.get(`${routerId} ${floatingIp}`));
+  return ({ portId, routerId, floatingIp, counted }) =>
+    counted?.routerId ?? portId ?? (floatingIp === undefined ? routerId : ids.get(`${routerId} ${floatingIp}`));
 }
 
 /** The labels that count what a reading of a router's traffic says; undefined: it is no such reading. */
@@ -100,14 +100,14 @@ async function labelledBy(
   db: Queryable,
   readings: readonly MeterReading[],
 ): Promise<(reading: MeterReading) => string[] | undefined> {
-  const routers = readings.flatMap(({ routerId, counted }) => (routerId && counted ? [routerId] : []));
+  const routers = readings.flatMap(({ counted }) => (counted ? [counted.routerId] : []));
   const labels = await countingLabels(db, [...new Set(routers)]);
-  return ({ routerId, counted }) => {
+  return ({ counted }) => {
     if (counted === undefined) return undefined;
     // What the contract lets through and is no prefix here is nobody's.
     if (!parseCidr(counted.source) || !parseCidr(counted.destination)) return [];
     const box = boxOf(counted);
-    return (labels.get(routerId ?? '') ?? []).filter(({ rules }) => counts(rules, box)).map(({ id }) => id);
+    return (labels.get(counted.routerId) ?? []).filter(({ rules }) => counts(rules, box)).map(({ id }) => id);
   };
 }
 
