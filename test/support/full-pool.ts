@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import type { GuestShell } from './guest-shell.ts';
 import { until } from './live-cloud.ts';
-import { begin, deviceOf, end, type VolumeCloud } from './volume-cloud.ts';
+import { begin, deviceOf, end } from './numbered-sequence.ts';
+import type { VolumeCloud } from './volume-cloud.ts';
 
 const paused = 3;
 /** More than the pool has room for. */

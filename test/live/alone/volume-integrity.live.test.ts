@@ -9,7 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fillPool } from '../../support/full-pool.ts';
 import type { GuestShell } from '../../support/guest-shell.ts';
 import { notLive, until } from '../../support/live-cloud.ts';
-import { begin, deviceOf, end, VolumeCloud } from '../../support/volume-cloud.ts';
+import { begin, deviceOf, end } from '../../support/numbered-sequence.ts';
+import { VolumeCloud } from '../../support/volume-cloud.ts';
 
 const skip = notLive ?? (process.env.BOTHY_TEST_DATA ? 'a cloud is given, and this would hurt it' : undefined);
 
