@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { portalOf } from '../contract/host/index.ts';
+import { networkBandwidths, notBandwidths } from './cloud/network-bandwidth.ts';
 import { notPools, storagePools } from './cloud/storage-pools.ts';
 import { isFile, notTargets, vendorTargets } from './cloud/vendor-data.ts';
 import { CommandError } from './command.ts';
@@ -88,6 +89,11 @@ export const definitions = {
     fallback: '',
     check: (v: string) => (list(v).every(isServer) ? undefined : 'addresses, or ADDRESS@PORT, separated by commas'),
     help: "Name servers that guests' questions for names of the outside go to, ADDRESS or ADDRESS@PORT with commas between (Neutron's dns_servers); empty: those that this machine asks (/etc/resolv.conf).",
+  },
+  network_bandwidth: {
+    fallback: '',
+    check: (v: string) => (networkBandwidths(v) === null ? notBandwidths : undefined),
+    help: "What this machine's cards give to be promised to guests' ports (minimum bandwidth), NETWORK:EGRESS:INGRESS with commas between, kilobits a second, NETWORK a physical network or tunnels (Neutron's resource_provider_bandwidths), such as physnet1:10000000:10000000,tunnels:5000000:5000000; empty: nothing is promised.",
   },
   import_from: {
     fallback: '',

@@ -1,5 +1,5 @@
 /** What a host process is told at its start. */
-import type { ProtocolRange } from '../contract/host/index.ts';
+import type { HostBandwidth, ProtocolRange } from '../contract/host/index.ts';
 import type { HostId } from '../contract/ids.ts';
 import type { CredentialFiles } from '../protocols/tls/index.ts';
 import type { GuestAccounts } from './guest/users.ts';
@@ -37,6 +37,8 @@ export interface HostConfiguration {
   quarantinedGuests?: 'run' | 'stop' | undefined;
   /** Absent: one pool and the backups in the data directory. */
   storage?: StorageSetting;
+  /** What its cards give to be promised to guests' ports. */
+  bandwidths?: readonly HostBandwidth[];
   /** False: nothing is synced to the disk (simulated fleets). */
   durable?: boolean;
   maxVirtualBytes?: number;

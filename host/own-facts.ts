@@ -40,6 +40,7 @@ export function hostFactsOf(parts: HostParts): HostFacts {
     },
     cpuLimits: dependencies.cpuGroups !== undefined,
     pools: storage.pools,
+    bandwidths: [...(configuration.bandwidths ?? [])],
     ...storage.exports,
     url: url.replace('{port}', String(parts.servicePort)),
   };

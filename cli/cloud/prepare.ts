@@ -24,6 +24,7 @@ import { guestUidsOf } from './guest-uids.ts';
 import { type CloudIdentity, ensureIdentity } from './identity.ts';
 import { cloudLayout } from './layout.ts';
 import { namespaceOf } from './namespace.ts';
+import { networkBandwidths } from './network-bandwidth.ts';
 import { storagePools } from './storage-pools.ts';
 import { vendorCaOf, vendorDataOf, vendorTargets } from './vendor-data.ts';
 import { bothyVersion } from './version.ts';
@@ -166,6 +167,7 @@ async function hostConfiguration({ settings, identity, certificates }: Facts): P
     },
     uplink: values.uplink as HostConfiguration['uplink'],
     dnsServers: list(values.dns_servers),
+    bandwidths: networkBandwidths(values.network_bandwidth) ?? [],
     external: { interface: values.external_interface, ...externalOf(settings) },
   };
 }

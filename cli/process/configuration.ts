@@ -3,6 +3,7 @@
  * directory, readable by its process alone. Written by `bothy up` from settings, identity and certificates.
  */
 
+import type { HostBandwidth } from '../../contract/host/index.ts';
 import type { PasswordPolicy } from '../../control/identity/index.ts';
 import type { PropertyRule } from '../../control/image/index.ts';
 import type { StorageSetting } from '../../host/index.ts';
@@ -95,5 +96,7 @@ export interface HostConfiguration {
   uplink: 'none' | 'nat';
   /** ADDRESS or ADDRESS@PORT; empty: those that the machine asks. */
   dnsServers: string[];
+  /** What its cards give to be promised. */
+  bandwidths: HostBandwidth[];
   external: { interface: string; cidr: string; gateway: string; cidr6: string; gateway6: string };
 }

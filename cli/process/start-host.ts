@@ -20,7 +20,7 @@ export interface RunningHost {
 }
 
 export async function startHost(configuration: HostConfiguration, log: Logger): Promise<RunningHost> {
-  const { runDirectory, vendorData } = configuration;
+  const { runDirectory, vendorData, bandwidths } = configuration;
   const vendorServices = new VendorServices({
     targets: configuration.vendorServices.targets,
     ...(configuration.vendorServices.ca && { ca: configuration.vendorServices.ca }),
@@ -58,7 +58,7 @@ export async function startHost(configuration: HostConfiguration, log: Logger): 
       socket: { path: configuration.socket, owner: userIds(configuration.controlUser) },
       guests,
       accelerator: configuration.accelerator,
-      ...{ quarantinedGuests: configuration.quarantinedGuests, storage: configuration.storage },
+      ...{ quarantinedGuests: configuration.quarantinedGuests, storage: configuration.storage, bandwidths },
     },
     {
       network,

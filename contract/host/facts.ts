@@ -34,6 +34,13 @@ export const poolLevels = list(
 );
 export type PoolLevel = Static<typeof poolLevels>[number];
 
+/** What its cards give each way, as guests see it; of one that tunnels run over the network is null. */
+const hostBandwidths = list(
+  object({ physicalNetwork: nullable(text(limits.nameLength)), egressKbps: count, ingressKbps: count }),
+  limits.bandwidths,
+);
+export type HostBandwidth = Static<typeof hostBandwidths>[number];
+
 export const hostFacts = object({
   name: text(limits.nameLength),
   /** 'kvm' only after a probe guest has booted under it on this machine; else 'tcg'. */
@@ -56,6 +63,8 @@ export const hostFacts = object({
   cpuLimits: optional(boolean),
   /** Where volumes may lie on it. Absent (an older host): nowhere. */
   pools: optional(hostPools),
+  /** Thousands of bits a second that may be promised to guests' ports. Absent: none. */
+  bandwidths: optional(hostBandwidths),
   /** Where machines outside reach its volumes by iSCSI, `address:port` or `address:first-last`. Absent: nowhere. */
   iscsiPortal: optional(text(limits.reasonLength)),
   /** Where other machines reach this host's HTTPS service, e.g. https://10.0.0.5:8444 */

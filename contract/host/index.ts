@@ -8,7 +8,7 @@ export {
   type ObservedExport,
   portalOf,
 } from './export.ts';
-export { type HostFacts, type HostPool, hostFacts, type PoolLevel } from './facts.ts';
+export { type HostBandwidth, type HostFacts, type HostPool, hostFacts, type PoolLevel } from './facts.ts';
 export {
   diskBuses,
   type GuestHardware,

@@ -105,6 +105,8 @@ export const imageLimits = {
 
 /** Of what a host says about itself and its servers. */
 export const hostLimits = {
+  /** Networks that it says the bandwidth of. */
+  bandwidths: 100,
   machineTypes: 200,
   nameLength: 255,
   urlLength: 2000,

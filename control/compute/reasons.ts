@@ -58,6 +58,7 @@ export interface ComputeReasons {
   swap_beyond_flavor: NoFields;
   /** Its host has no room, and no other takes over its disk. */
   resize_does_not_fit: { id: string };
+  attach_bandwidth_exceeded: { id: string };
   /** Or its resize is being confirmed. */
   not_resized: NoFields;
   /** A place may be chosen for a server that has none. */

@@ -5,6 +5,7 @@
 
 import { CloudError } from '../../contract/errors.ts';
 import {
+  type HostBandwidth,
   type HostFacts,
   type HostMessage,
   hostUrl,
@@ -105,6 +106,12 @@ const rebuildFacts = (given: HostFacts): HostFacts => ({
   bothyVersion: storable(given.bothyVersion),
   url: usableUrl(given.url),
   ...(given.pools && { pools: given.pools.map(rebuildLevel) }),
+  ...(given.bandwidths && { bandwidths: given.bandwidths.map(rebuildBandwidth) }),
+});
+
+const rebuildBandwidth = (given: HostBandwidth): HostBandwidth => ({
+  ...given,
+  physicalNetwork: given.physicalNetwork === null ? null : storable(given.physicalNetwork),
 });
 
 /** Other hosts are told this address: what is none is nobody's, and costs only what the host would have lent. */

@@ -1,6 +1,6 @@
 /** SQL about hosts. Nothing else. */
 import { sql } from 'kysely';
-import type { HostFacts } from '../../contract/host/index.ts';
+import type { HostBandwidth, HostFacts } from '../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
 import type { Queryable } from '../kit/database/database.ts';
 import { isOneOf, rowsOf } from '../kit/database/one-of.ts';
@@ -22,6 +22,25 @@ export async function connectHost(
       last_seen_at = now(), updated_at = now()
     where id = ${hostId} returning id`.execute(db);
   return rows.length === 1;
+}
+
+/** What its cards give from now on. What it has promised it keeps, also where it says no more of a network. */
+export async function recordBandwidths(
+  db: Queryable,
+  hostId: HostId,
+  bandwidths: readonly HostBandwidth[],
+): Promise<void> {
+  const rows = bandwidths.map(({ physicalNetwork, egressKbps: egress, ingressKbps: ingress }) => ({
+    ...{ physical_network: physicalNetwork ?? '', egress, ingress },
+  }));
+  await sql`with given as (select physical_network, max(egress) as egress, max(ingress) as ingress
+      from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as g (physical_network text, egress bigint, ingress bigint) group by physical_network),
+    gone as (update host_bandwidth set egress_kbps = 0, ingress_kbps = 0
+      where host_id = ${hostId} and not physical_network in (select physical_network from given))
+    insert into host_bandwidth as b (host_id, physical_network, egress_kbps, ingress_kbps)
+    select ${hostId}::uuid, physical_network, egress, ingress from given
+    on conflict (host_id, physical_network) do update set egress_kbps = excluded.egress_kbps, ingress_kbps = excluded.ingress_kbps
+    where (b.egress_kbps, b.ingress_kbps) <> (excluded.egress_kbps, excluded.ingress_kbps)`.execute(db);
 }
 
 /** An older stream's end changes nothing. Rows are locked in one order by all who touch several: no two wait for each other. */

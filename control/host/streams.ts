@@ -28,7 +28,7 @@ import { recordQuarantine } from './quarantine.ts';
 import { Resync } from './resync.ts';
 import { type HostConnection, type HostHello, HostSession, type HostSnapshot, type SessionOwner } from './session.ts';
 import { readSnapshot, type SnapshotSources } from './snapshot.ts';
-import { confirmAbsences, connectHost, disconnectHosts, findHost, placesOf } from './store.ts';
+import { confirmAbsences, connectHost, disconnectHosts, findHost, placesOf, recordBandwidths } from './store.ts';
 import { Told } from './told.ts';
 
 export interface HostStreamsOptions {
@@ -178,6 +178,7 @@ export class HostStreams {
       capacityOf(facts),
     );
     if (!known) return false;
+    await recordBandwidths(this.#database.query, session.hostId, facts.bandwidths ?? []);
     await this.#layers.recordPools(this.#database.query, session.hostId, facts.pools ?? []);
     if (session.closed) {
       await disconnectHosts(this.#database.query, [session.connectionId]);

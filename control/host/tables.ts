@@ -29,6 +29,18 @@ export interface HostTable {
 
 export type HostRow = Selectable<HostTable>;
 
+/** What a host's cards give and what of it is promised; see migrations/0741-bandwidth.sql. */
+export interface HostBandwidthTable {
+  host_id: string;
+  /** '': what tunnels run over. */
+  physical_network: string;
+  egress_kbps: Generated<number>;
+  ingress_kbps: Generated<number>;
+  /** A trigger's. */
+  used_egress_kbps: Generated<number>;
+  used_ingress_kbps: Generated<number>;
+}
+
 /** What a host must still hear of: see migrations/0011-server-absence.sql. */
 export interface ServerAbsenceTable {
   host_id: string;
@@ -68,6 +80,7 @@ export interface QuarantinedLayerTable {
 
 interface HostTables {
   host: HostTable;
+  host_bandwidth: HostBandwidthTable;
   server_absence: ServerAbsenceTable;
   quarantined_server: QuarantinedServerTable;
   quarantined_layer: QuarantinedLayerTable;

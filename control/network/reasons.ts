@@ -320,6 +320,10 @@ export interface NetworkReasons {
   /** The policy has a rule of the kind and direction. */
   qos_rules_conflict: { policy: string; kind: QosRuleKind; rule: string };
   policy_remove_authorization_error: Id;
+  /** A limit below the minimum of the same direction, or a minimum above the limit. */
+  qos_rule_parameter_conflict: { policy: string; value: number; existing: { kind: QosRuleKind; value: number } };
+  /** A host of what keeps to it has promised as much as it gives. */
+  bandwidth_exceeded: { consumer: string };
 }
 
 /** Of the cloud's first start and of a recovery: told to who runs them, by no dialect. */

@@ -12,6 +12,7 @@ import type { HostId, ServerId } from '../../contract/ids.ts';
 import { formatCidr, parseCidr } from '../kit/address.ts';
 import type { Tx } from '../kit/database/database.ts';
 import type { SubnetFacts } from './address/plan.ts';
+import { refuseOverPromise } from './bandwidth/bandwidth.ts';
 import { loadNetworks } from './port/create.ts';
 import { createMetadataPorts, serveMetadata } from './port/metadata-port.ts';
 import { serverPortOwner } from './port/server-ports.ts';
@@ -83,9 +84,9 @@ async function recoverPort(tx: Tx, server: RecoveredPorts, { id, networkId, mac 
   if (known.device_id !== '' && known.device_id !== server.serverId) throw taken({ port: id }, known.device_id);
   await sql`update port set device_id = ${server.serverId}, device_owner = ${serverPortOwner}, host_id = ${server.hostId},
       generation = generation + 1, updated_at = now()
-    where id = ${id} and (device_id, host_id) is distinct from (${server.serverId}, ${server.hostId}::uuid)`.execute(
-    tx,
-  );
+    where id = ${id} and (device_id, host_id) is distinct from (${server.serverId}, ${server.hostId}::uuid)`
+    .execute(tx)
+    .catch(refuseOverPromise(id));
 }
 
 async function recoverAddress(

@@ -42,11 +42,12 @@ const ids: Record<string, string> = {
 for (const [single, body] of Object.entries({
   bandwidth_limit_rule: { max_kbps: 1 },
   dscp_marking_rule: { dscp_mark: 8 },
+  minimum_bandwidth_rule: { min_kbps: 1 },
 })) {
   ids[single] = await made(`/qos/policies/${policy}/${single}s`, { [single]: body });
 }
 const idOf = (url: string): string | undefined => {
-  const rule = /(?:bandwidth_limit|dscp_marking)_rule/.exec(url.replaceAll('-', '_'))?.[0];
+  const rule = /(?:bandwidth_limit|dscp_marking|minimum_bandwidth)_rule/.exec(url.replaceAll('-', '_'))?.[0];
   return ids[rule ?? url.split('/')[3]!];
 };
 

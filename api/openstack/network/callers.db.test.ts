@@ -143,7 +143,11 @@ test('a caller who may only read can write nothing', async () => {
   const { floatingip } = (await me.post('/floatingips', { floatingip: { floating_network_id: external } })).body;
   const qosOf = { policy: { project_id: project.projectId } };
   const qos = (await admin.post('/qos/policies', qosOf)).body.policy;
-  const qosRules = Object.entries({ bandwidth_limit_rule: { max_kbps: 1000 }, dscp_marking_rule: { dscp_mark: 10 } });
+  const qosRules = Object.entries({
+    bandwidth_limit_rule: { max_kbps: 1000 },
+    dscp_marking_rule: { dscp_mark: 10 },
+    minimum_bandwidth_rule: { min_kbps: 10 },
+  });
   const qosWrites: typeof writes = [];
   for (const [single, body] of qosRules) {
     const path = `/qos/policies/${qos.id}/${single}s`;

@@ -15,6 +15,21 @@ export function qosProofs(admin: Me, outside: () => string): Record<string, (me:
   const shared = (over: object = {}) => made(admin, 'qos/policies', 'policy', { shared: true, ...over });
   const limit = (policy: string, body: object) =>
     made(admin, `qos/policies/${policy}/bandwidth_limit_rules`, 'bandwidth_limit_rule', { max_kbps: 1000, ...body });
+  const minimum = (policy: string, body: object) =>
+    made(admin, `qos/policies/${policy}/minimum_bandwidth_rules`, 'minimum_bandwidth_rule', {
+      min_kbps: 1000,
+      ...body,
+    });
+  /** What a port with a minimum asks for, as administrators see it. */
+  const asking = async (me: Me): Promise<Body> => {
+    const { id: qos_policy_id } = await shared();
+    await minimum(qos_policy_id, {});
+    const { id } = await made(me, 'ports', 'port', { network_id: await newNetwork(me), qos_policy_id });
+    assert.equal('resource_request' in (await me.get(`/ports/${id}`)).body.port, false);
+    const { resource_request: asked } = (await admin.get(`/ports/${id}`)).body.port;
+    assert.deepEqual(asked.same_subtree, [asked.request_groups[0].id]);
+    return asked.request_groups[0];
+  };
   return {
     qos: async (me) => {
       const { id: qos_policy_id } = await shared();
@@ -30,6 +45,17 @@ export function qosProofs(admin: Me, outside: () => string): Record<string, (me:
         rules.map(({ direction }) => direction),
         ['ingress', 'egress'],
       );
+    },
+    'qos-bw-minimum-ingress': async () => {
+      const { id } = await shared();
+      const rule = await minimum(id, { direction: 'ingress' });
+      assert.deepEqual([rule.direction, rule.min_kbps], ['ingress', 1000]);
+    },
+    'port-resource-request': async (me) => {
+      assert.deepEqual((await asking(me)).resources, { NET_BW_EGR_KILOBIT_PER_SEC: 1000 });
+    },
+    'port-resource-request-groups': async (me) => {
+      assert.deepEqual((await asking(me)).required, ['CUSTOM_NETWORK_TUNNEL_PROVIDER', 'CUSTOM_VNIC_TYPE_NORMAL']);
     },
     'qos-default': async (me) => {
       const project_id = (await me.get('/quotas/tenant')).body.tenant.project_id;

@@ -47,6 +47,8 @@ const irregular: Partial<Record<keyof NeutronReasons, string>> = {
   metering_label_rule_without_prefix: 'Invalid',
   metering_label_rule_of_two_ip_versions: 'Invalid',
   qos_rules_conflict: 'QoSRulesConflict',
+  qos_rule_parameter_conflict: 'QoSRuleParameterConflict',
+  bandwidth_exceeded: 'QosPlacementAllocationUpdateConflict',
   // So Neutron spells it.
   security_group_several_remotes: 'SecurityGroupMultipleRemoteEntites',
   ...everyOf(invalidInputs, 'InvalidInput'),

@@ -25,6 +25,7 @@ import {
 } from './attributes.ts';
 import { dnsDomain, dnsName } from './dns-names.ts';
 import { type Resource, standardView } from './resource.ts';
+import { resourceRequest, resourceRequestShown } from './resource-request.ts';
 import { subportShown } from './trunks.ts';
 
 const fixedIp = object({ 'subnet_id?': uuid, 'ip_address?': ip }, { ip_address: 'ip' });
@@ -111,6 +112,7 @@ const attributes: Attributes = {
   'binding:vif_details': { admin: true, noFilter: true, show: a.record({ port_filter: Type.Optional(a.boolean) }) },
   qos_policy_id: { post: true, put: true, read: nullable(uuid), show: a.orNull(a.id) },
   qos_network_policy_id: { show: a.orNull(a.id) },
+  resource_request: { admin: true, noFilter: true, show: a.orNull(resourceRequestShown) },
   propagate_uplink_status: { post: true, put: true, read: boolean, show: a.boolean },
   dns_name: { post: true, put: true, read: dnsName, show: a.text },
   dns_domain: { post: true, put: true, read: dnsDomain, noFilter: true, show: a.text },
@@ -169,6 +171,7 @@ export const ports = (service: PortService): Resource<PortRow> => ({
     ip_allocation: 'immediate',
     ...(isAdmin(caller)
       ? {
+          resource_request: resourceRequest(row),
           'binding:host_id': row.host_name ?? row.binding_host,
           'binding:profile': {},
           'binding:vif_type': (row.host_name ?? row.binding_host) === '' ? 'unbound' : 'ovs',

@@ -36,6 +36,11 @@ const attributesOf: Readonly<Record<QosRuleKind, Attributes>> = {
     ...id,
     dscp_mark: { post: true, put: true, required: true, read: oneOf(...dscpMarks), show: a.one(...dscpMarks) },
   },
+  minimum_bandwidth: {
+    ...id,
+    min_kbps: { post: true, put: true, required: true, read: between(0), show: a.integer },
+    ...direction,
+  },
 };
 
 export interface RuleKind {
@@ -56,6 +61,7 @@ export const ruleKinds: readonly RuleKind[] = qosRuleKinds.map((kind) => ({
 export const ruleDefaults: Readonly<Record<QosRuleKind, object>> = {
   bandwidth_limit: { max_burst_kbps: 0 },
   dscp_marking: {},
+  minimum_bandwidth: {},
 };
 
 /** As it stands in its policy. */
@@ -85,4 +91,8 @@ export const ruleTypes: Readonly<Record<QosRuleKind, readonly object[]>> = {
     choices('direction', directions),
   ],
   dscp_marking: [choices('dscp_mark', dscpMarks)],
+  minimum_bandwidth: [
+    { parameter_name: 'min_kbps', parameter_type: 'range', parameter_values: range(0) },
+    choices('direction', directions),
+  ],
 };

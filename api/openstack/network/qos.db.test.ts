@@ -89,9 +89,50 @@ test('what no rule can say is refused', async () => {
   refused(await admin.get('/qos/policies/x/dscp_marking_rules'), 404, 'QosPolicyNotFound');
 });
 
+test('a minimum is a rule of its own, which no limit of its direction is below', async () => {
+  const { id } = await newPolicy();
+  const made = await addRule(id, 'minimum_bandwidth_rule', { min_kbps: '500' });
+  assert.equal(made.status, 201, JSON.stringify(made.body));
+  const { minimum_bandwidth_rule: rule } = made.body;
+  assert.deepEqual(rule, { id: rule.id, min_kbps: 500, direction: 'egress' });
+  refused(await addRule(id, 'bandwidth_limit_rule', { max_kbps: 499 }), 409, 'QoSRuleParameterConflict', /value 500/);
+  assert.equal((await addRule(id, 'bandwidth_limit_rule', { max_kbps: 499, direction: 'ingress' })).status, 201);
+  assert.equal((await addRule(id, 'bandwidth_limit_rule', { max_kbps: 600 })).status, 201);
+  const path = `/qos/alias-minimum-bandwidth-rules/${rule.id}`;
+  const change = (min_kbps: number) => admin.put(path, { alias_minimum_bandwidth_rule: { min_kbps } });
+  refused(await change(601), 409, 'QoSRuleParameterConflict', /bandwidth_limit has value 600/);
+  assert.deepEqual((await change(600)).body.alias_minimum_bandwidth_rule, { ...rule, min_kbps: 600 });
+  refused(await addRule(id, 'minimum_bandwidth_rule', { min_kbps: 1 }), 409, 'QoSRulesConflict');
+  for (const body of [{}, { min_kbps: -1 }, { min_kbps: 1, direction: 'any' }, { min_kbps: null }]) {
+    refused(await addRule(id, 'minimum_bandwidth_rule', body), 400, 'HTTPBadRequest');
+  }
+});
+
+test('what a port is promised is asked of a host in groups, which administrators see', async () => {
+  const [me] = await someone();
+  const { id } = await newPolicy({ shared: true });
+  const network_id = await newNetwork(me, { qos_policy_id: id });
+  const port = (await me.post('/ports', { port: { network_id } })).body.port;
+  const shown = async () => (await admin.get(`/ports/${port.id}`)).body.port.resource_request;
+  assert.equal(await shown(), null);
+  await addRule(id, 'minimum_bandwidth_rule', { min_kbps: 5 });
+  await addRule(id, 'minimum_bandwidth_rule', { min_kbps: 7, direction: 'ingress' });
+  const asked = await shown();
+  assert.deepEqual(asked.request_groups[0].resources, {
+    NET_BW_EGR_KILOBIT_PER_SEC: 5,
+    NET_BW_IGR_KILOBIT_PER_SEC: 7,
+  });
+  assert.match(asked.same_subtree[0], /^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  assert.deepEqual(await shown(), asked, 'the same each time');
+  assert.equal('resource_request' in (await me.get(`/ports/${port.id}`)).body.port, false);
+  assert.deepEqual((await admin.get(`/ports?id=${port.id}&fields=resource_request`)).body.ports, [
+    { resource_request: asked },
+  ]);
+});
+
 test('the types of rules that work are told, with what each may say', async () => {
   const [me] = await someone();
-  const types = [{ type: 'bandwidth_limit' }, { type: 'dscp_marking' }];
+  const types = [{ type: 'bandwidth_limit' }, { type: 'dscp_marking' }, { type: 'minimum_bandwidth' }];
   assert.deepEqual((await me.get('/qos/rule-types')).body, { rule_types: types });
   assert.deepEqual((await me.get('/qos/rule-types?all_supported=true')).body, { rule_types: types });
   const { rule_type } = (await me.get('/qos/rule-types/bandwidth_limit')).body;

@@ -19,6 +19,10 @@ export const qosPolicies = {
     `Rule ${kind} conflicts with rule ${rule} which already exists in QoS Policy ${policy}.`,
   policy_remove_authorization_error: ({ id }) =>
     `Failed to remove provided policy ${id} because you are not authorized.`,
+  qos_rule_parameter_conflict: ({ policy, value, existing }) =>
+    `Unable to add the rule with value ${value} to the policy ${policy} as the existing rule of type ${existing.kind} has value ${existing.value}.`,
+  bandwidth_exceeded: ({ consumer }) =>
+    `Updating placement allocation for consumer ${consumer} failed. The requested resources would exceed the capacity available.`,
 } satisfies Some;
 
 export const meteringLabels = {

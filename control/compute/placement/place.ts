@@ -6,6 +6,7 @@
  * free share of its scarcest resource wins. A host that would have to copy the image first counts as if it carried
  * `copyWeight` more servers of this size: so the one that holds it leads by that many, however large hosts and servers are.
  */
+import { type Bandwidth, hasRoom } from '../../network/bandwidth/bandwidth.ts';
 import type { PlacementGroup } from './groups.ts';
 
 export interface HostCapacity {
@@ -27,6 +28,8 @@ export interface HostCapacity {
   holds_image: boolean;
   /** Of a server whose volumes are made with it: no pool there takes them all. */
   volumes_refused?: boolean;
+  /** What its cards have left to promise; absent where nobody asks for any. */
+  bandwidth?: readonly Bandwidth[];
 }
 
 export interface PlacementRequest {
@@ -39,6 +42,8 @@ export interface PlacementRequest {
   server_group_id?: string | null;
   /** Where its volumes are. */
   volume_host_id?: string | null;
+  /** What its ports are to be promised; absent: nothing. */
+  bandwidth?: readonly Bandwidth[] | null;
 }
 
 export type Refusal =
@@ -52,6 +57,7 @@ export type Refusal =
   | 'too_few_vcpus'
   | 'too_little_memory'
   | 'too_little_disk'
+  | 'too_little_bandwidth'
   | 'apart_from_group'
   | 'too_many_of_group';
 
@@ -60,7 +66,7 @@ export interface HostVerdict {
   name: string;
   refusals: Refusal[];
   /** What is free now, for administrators. */
-  free: { vcpus: number; memory_mib: number; disk_gib: number };
+  free: { vcpus: number; memory_mib: number; disk_gib: number; bandwidth?: readonly Bandwidth[] };
   holds_image: boolean;
   /** What the group would rather have, by its soft policy: the host with the most goes first. 0 where there is none. */
   preference: number;
@@ -132,6 +138,7 @@ export function judge(request: PlacementRequest, host: HostCapacity, group?: Pla
     vcpus: host.vcpus - host.used_vcpus,
     memory_mib: host.memory_mib - host.used_memory_mib,
     disk_gib: host.disk_gib - host.used_disk_gib,
+    ...(request.bandwidth && { bandwidth: host.bandwidth ?? [] }),
   };
   const refusals: Refusal[] = [];
   if (request.requested_host_id !== null && request.requested_host_id !== host.id)
@@ -146,6 +153,7 @@ export function judge(request: PlacementRequest, host: HostCapacity, group?: Pla
   if (free.vcpus < request.vcpus) refusals.push('too_few_vcpus');
   if (free.memory_mib < request.memory_mib) refusals.push('too_little_memory');
   if (free.disk_gib < request.disk_gib) refusals.push('too_little_disk');
+  if (request.bandwidth && !hasRoom(host.bandwidth ?? [], request.bandwidth)) refusals.push('too_little_bandwidth');
   const { refusal, preference } = sayOfGroup(host, group);
   if (refusal) refusals.push(refusal);
   const fits = refusals.length === 0;
@@ -184,7 +192,12 @@ function shareLeft(host: HostCapacity, free: HostVerdict['free'], request: Place
 const byNumber = (a: number | null, b: number | null): number =>
   a === b ? 0 : (b ?? Number.NEGATIVE_INFINITY) - (a ?? Number.NEGATIVE_INFINITY);
 
-const size: ReadonlySet<Refusal> = new Set(['too_few_vcpus', 'too_little_memory', 'too_little_disk']);
+const size: ReadonlySet<Refusal> = new Set([
+  'too_few_vcpus',
+  'too_little_memory',
+  'too_little_disk',
+  'too_little_bandwidth',
+]);
 
 const words: Readonly<Record<Refusal, string>> = {
   other_host_requested: 'is not the requested host',
@@ -197,6 +210,7 @@ const words: Readonly<Record<Refusal, string>> = {
   too_few_vcpus: 'has too few vCPUs free',
   too_little_memory: 'has too little memory free',
   too_little_disk: 'has too little disk free',
+  too_little_bandwidth: 'has too little bandwidth left to promise',
   apart_from_group: 'has none of the server group’s servers',
   too_many_of_group: 'has as many of the server group’s servers as may be on one',
 };
@@ -213,6 +227,7 @@ const cures: Readonly<Record<Refusal, string>> = {
   too_few_vcpus: 'use a flavor with fewer vCPUs or delete a server',
   too_little_memory: 'use a flavor with less memory or delete a server',
   too_little_disk: 'use a flavor with a smaller disk or delete a server',
+  too_little_bandwidth: 'use ports with a lower minimum bandwidth or delete a server that has one',
   apart_from_group: 'use a server group with the policy soft-affinity',
   too_many_of_group: 'use a server group with the policy soft-anti-affinity or delete one of its servers',
 };

@@ -2,6 +2,7 @@
  * Many decisions over one picture of the hosts, each seeing what those before it took. Hosts are judged and sorted once for each kind
  * of request; a decision then moves the one host that took something. Pure; lives as long as one transaction.
  */
+import { lessBandwidth } from '../../network/bandwidth/bandwidth.ts';
 import { moved, type PlacementGroup } from './groups.ts';
 import {
   type HostCapacity,
@@ -71,7 +72,7 @@ export class PlacementRound {
 
   #ranking(request: PlacementRequest, imageId: string | null): Ranking {
     const { vcpus, memory_mib, disk_gib, availability_zone, requested_host_id, volume_host_id = null } = request;
-    const place = [availability_zone, requested_host_id, volume_host_id];
+    const place = [availability_zone, requested_host_id, volume_host_id, request.bandwidth ?? null];
     const kind = JSON.stringify([vcpus, memory_mib, disk_gib, ...place, imageId]);
     const known = this.#rankings.get(kind);
     if (known) return known;
@@ -80,13 +81,14 @@ export class PlacementRound {
     return made;
   }
 
-  #took(id: string, { vcpus, memory_mib, disk_gib }: PlacementRequest): void {
+  #took(id: string, { vcpus, memory_mib, disk_gib, bandwidth }: PlacementRequest): void {
     const host = this.#hosts.get(id)!;
     this.#change({
       ...host,
       used_vcpus: host.used_vcpus + vcpus,
       used_memory_mib: host.used_memory_mib + memory_mib,
       used_disk_gib: host.used_disk_gib + disk_gib,
+      ...(bandwidth && host.bandwidth && { bandwidth: lessBandwidth(host.bandwidth, bandwidth) }),
     });
   }
 

@@ -12,7 +12,9 @@ import { cloudActor, type Database, type Tx, withCommit } from '../../kit/databa
 import { json } from '../../kit/database/schema.ts';
 import { passOperation } from '../../kit/operation/operations.ts';
 import { enqueue, putOff } from '../../kit/queue/queue.ts';
+import { freeBandwidth } from '../../network/bandwidth/bandwidth.ts';
 import {
+  type HostCapacity,
   HostPicture,
   imageHolders,
   lockPlacement,
@@ -114,11 +116,16 @@ export class Placing {
       const more = imagesOf(others).difference(imagesOf(asked));
       for (const [image, where] of more.size > 0 ? await imageHolders(tx, more) : []) holders.set(image, where);
       const groups = groupsOf([...asked, ...others]);
-      const round = new PlacementRound(hosts, holders, groups.size > 0 ? await placementGroups(tx, groups) : undefined);
+      const promising = await withBandwidth(tx, hosts, [...unchanged, ...others]);
+      const round = new PlacementRound(
+        promising,
+        holders,
+        groups.size > 0 ? await placementGroups(tx, groups) : undefined,
+      );
       const returned = ({ host_id: id }: Unplaced) => id !== null && round.host(id)?.seen_lately === true;
       const outcomes = new Map<string, Decided>();
       let since = performance.now();
-      for (const server of [...asked.filter(({ id }) => unchanged.has(id)), ...others]) {
+      for (const server of [...unchanged, ...others]) {
         // Two jobs may look at one server at once, where one was taken back from a connection that was lost.
         if (returned(server) || outcomes.has(server.id)) continue;
         outcomes.set(server.id, { server, found: round.place(requestOf(server), server.image_id, server.host_id) });
@@ -219,6 +226,17 @@ const firstMachine = sql`coalesce(s.machine, case when h.facts #>> '{machine,typ
 const lookAt = ({ now, deadline }: Pick<Unplaced, 'now' | 'deadline'>, waitMs: number): Date =>
   new Date(Math.min(now.getTime() + waitMs, deadline?.getTime() ?? Number.POSITIVE_INFINITY));
 
+/** Hosts with what they have left to promise, where one of the servers asks for any of it. */
+async function withBandwidth(
+  tx: Tx,
+  hosts: HostCapacity[],
+  servers: readonly PlacementRequest[],
+): Promise<HostCapacity[]> {
+  if (!servers.some(({ bandwidth }) => bandwidth)) return hosts;
+  const free = await freeBandwidth(tx);
+  return hosts.map((host) => ({ ...host, bandwidth: free.get(host.id) ?? [] }));
+}
+
 const imagesOf = (servers: readonly Unplaced[]) => new Set(servers.flatMap((server) => server.image_id ?? []));
 
 const groupsOf = (servers: readonly Unplaced[]) => new Set(servers.flatMap((server) => server.server_group_id ?? []));
@@ -231,6 +249,7 @@ const requestOf = (server: Unplaced): PlacementRequest => ({
   requested_host_id: server.requested_host_id,
   server_group_id: server.server_group_id ?? null,
   volume_host_id: server.volume_host_id ?? null,
+  ...(server.bandwidth && { bandwidth: server.bandwidth }),
 });
 
 const refusalOf = (found: Placement) => ({

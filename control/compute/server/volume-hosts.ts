@@ -3,6 +3,7 @@
  * transaction that makes both, with a why-record. The placement that follows finds the volumes there, and goes after them.
  */
 import type { Tx } from '../../kit/database/database.ts';
+import { freeBandwidth } from '../../network/bandwidth/bandwidth.ts';
 import { choose, chooseTogether, lockPools, type PoolState, readPools } from '../../storage/pool/index.ts';
 import {
   HostPicture,
@@ -31,18 +32,24 @@ export async function chooseHosts(
 ): Promise<ChosenHost[]> {
   const request = requestOf(asked);
   const group = request.server_group_id ?? null;
-  const [, , hosts, holders, groups, pools] = await Promise.all([
+  const [, , hosts, holders, groups, pools, free] = await Promise.all([
     lockPlacement(tx),
     lockPools(tx),
     new HostPicture().read(tx, { awayMs: hostAwayMs }),
     imageHolders(tx, imageId === null ? [] : [imageId]),
     group === null ? undefined : placementGroups(tx, [group]),
     readPools(tx, imageId),
+    request.bandwidth ? freeBandwidth(tx) : undefined,
   ]);
   const left = Map.groupBy(pools, ({ host_id }) => host_id) as Map<string, PoolState[]>;
   const takesAll = (hostId: string) => chooseTogether(volumes, left.get(hostId) ?? []) !== undefined;
   // One whose process is being restarted is no worse than the others.
-  const seen = hosts.map((host) => ({ ...host, connected: host.seen_lately, volumes_refused: !takesAll(host.id) }));
+  const seen = hosts.map((host) => ({
+    ...host,
+    connected: host.seen_lately,
+    volumes_refused: !takesAll(host.id),
+    ...(free && { bandwidth: free.get(host.id) ?? [] }),
+  }));
   const round = new PlacementRound(seen, holders, groups);
   const decided = servers.map((server) => {
     const found = round.place(request, imageId);
@@ -61,6 +68,7 @@ const requestOf = (server: PlacementRequest): PlacementRequest => ({
   ...{ vcpus: server.vcpus, memory_mib: server.memory_mib, disk_gib: server.disk_gib },
   ...{ availability_zone: server.availability_zone, requested_host_id: server.requested_host_id },
   server_group_id: server.server_group_id ?? null,
+  ...(server.bandwidth && { bandwidth: server.bandwidth }),
 });
 
 interface HostsWish {

@@ -1,6 +1,7 @@
 /** The servers that wait for a host. SQL, nothing else. */
 import { sql } from 'kysely';
 import type { Tx } from '../../kit/database/database.ts';
+import { bandwidthOfServer } from '../../network/bandwidth/bandwidth.ts';
 import type { CardLimits } from '../../network/port/tables.ts';
 import type { PlacementRequest } from '../placement/index.ts';
 import { cardLimits } from './binding.ts';
@@ -47,14 +48,18 @@ export const failedVolume = sql<FailedVolume | null>`(select json_build_object('
   from volume_attachment a join volume v on v.id = a.volume_id
   where a.server_id = s.id and a.desired_presence = 'present' and v.fault ->> 'code' = 'host' order by a.slot limit 1)`;
 
-/** Of these, those of which nothing has moved since the look: no other placement, no word of the host, no wish to delete. */
-export async function stillToPlace(tx: Tx, servers: readonly Unplaced[]): Promise<Set<string>> {
+/**
+ * Of these, those of which nothing has moved since the look: no other placement, no word of the host, no wish to delete; with what their
+ * ports are to be promised now.
+ */
+export async function stillToPlace(tx: Tx, servers: readonly Unplaced[]): Promise<Unplaced[]> {
   const [ids, epochs] = [servers.map(({ id }) => id), servers.map(({ epoch }) => epoch)];
-  const { rows } = await sql<{ id: string }>`
-    select s.id from server s join unnest(${ids}::uuid[], ${epochs}::bigint[]) as w (id, epoch) on w.id = s.id and w.epoch = s.epoch
+  const { rows } = await sql<Pick<Unplaced, 'id' | 'bandwidth'>>`
+    select s.id, ${bandwidthOfServer(sql`s.id`)} as bandwidth from server s join unnest(${ids}::uuid[], ${epochs}::bigint[]) as w (id, epoch) on w.id = s.id and w.epoch = s.epoch
     where s.observed_state = 'none' and s.fault is null and s.desired_presence = 'present' and ${isAwaited}
     order by s.id for update of s`.execute(tx);
-  return new Set(rows.map(({ id }) => id));
+  const found = new Map(rows.map(({ id, bandwidth }) => [id, bandwidth]));
+  return servers.filter(({ id }) => found.has(id)).map((server) => ({ ...server, bandwidth: found.get(server.id)! }));
 }
 
 /**
@@ -64,7 +69,8 @@ export async function stillToPlace(tx: Tx, servers: readonly Unplaced[]): Promis
 export async function othersWaiting(tx: Tx, asked: readonly Unplaced[], limit: number): Promise<Unplaced[]> {
   const { rows } = await sql<Unplaced>`
     select s.id, s.project_id, ${diskImage} as image_id, s.host_id, s.epoch, s.generation, s.vcpus, s.memory_mib, s.disk_gib, s.local_gib, ${cardLimits} as card_limits,
-      s.availability_zone, s.requested_host_id, s.server_group_id, ${volumeHost} as volume_host_id, now() as now,
+      s.availability_zone, s.requested_host_id, s.server_group_id, ${volumeHost} as volume_host_id,
+      ${bandwidthOfServer(sql`s.id`)} as bandwidth, now() as now,
       (select deadline from operation where resource_id = s.id and state = 'running' order by created_at desc limit 1) as deadline
     from server s
     where s.host_id is null and s.fault is null and s.desired_presence = 'present' and s.observed_state = 'none'

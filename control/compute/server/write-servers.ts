@@ -2,6 +2,7 @@
 import type { ServerId } from '../../../contract/ids.ts';
 import { actorOf, type Caller } from '../../kit/caller.ts';
 import type { Database, Tx } from '../../kit/database/database.ts';
+import { bandwidthOfPorts } from '../../network/bandwidth/bandwidth.ts';
 import type { ServerPort, ServerPortsPlan } from '../../network/port/server-ports.ts';
 import { giveVolumes, hostsForVolumes, type VolumePlan } from './create-volumes.ts';
 import type { ServerImages, ServerPorts } from './dependencies.ts';
@@ -62,7 +63,8 @@ export async function writeServers(
   const failed = new Set<string>();
   let hosts: readonly ChosenHost[] = [];
   if (plans.volumes.wishes.length > 0) {
-    const request = { ...first!, disk_gib: first!.disk_gib + first!.local_gib };
+    const bandwidth = await bandwidthOfPorts(tx, ports[0]?.map(({ portId }) => portId) ?? []);
+    const request = { ...first!, disk_gib: first!.disk_gib + first!.local_gib, bandwidth };
     hosts = await hostsForVolumes(tx, { request, plan: plans.volumes, servers });
     const given = await giveVolumes(tx, { images: deps.images, caller }, { plan: plans.volumes, servers, hosts });
     for (const [id, why] of given) {

@@ -49,6 +49,33 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.count_bandwidth() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if tg_op = 'INSERT' then
+    insert into host_bandwidth (host_id, physical_network)
+      select distinct host_id, physical_network from new_rows on conflict do nothing;
+    update host_bandwidth u set used_egress_kbps = used_egress_kbps + d.egress, used_ingress_kbps = used_ingress_kbps + d.ingress
+      from (select host_id, physical_network, sum(egress_kbps) as egress, sum(ingress_kbps) as ingress from new_rows group by 1, 2) d
+      where u.host_id = d.host_id and u.physical_network = d.physical_network;
+  elsif tg_op = 'DELETE' then
+    update host_bandwidth u set used_egress_kbps = used_egress_kbps - d.egress, used_ingress_kbps = used_ingress_kbps - d.ingress
+      from (select host_id, physical_network, sum(egress_kbps) as egress, sum(ingress_kbps) as ingress from old_rows group by 1, 2) d
+      where u.host_id = d.host_id and u.physical_network = d.physical_network;
+  else
+    insert into host_bandwidth (host_id, physical_network)
+      select distinct host_id, physical_network from new_rows on conflict do nothing;
+    update host_bandwidth u set used_egress_kbps = used_egress_kbps + d.egress, used_ingress_kbps = used_ingress_kbps + d.ingress
+      from (select host_id, physical_network, sum(egress_kbps) as egress, sum(ingress_kbps) as ingress from (
+          select host_id, physical_network, egress_kbps, ingress_kbps from new_rows
+          union all select host_id, physical_network, -egress_kbps, -ingress_kbps from old_rows) both_rows group by 1, 2) d
+      where u.host_id = d.host_id and u.physical_network = d.physical_network and (d.egress, d.ingress) <> (0, 0);
+  end if;
+  return null;
+end
+$$;
+
 CREATE FUNCTION public.count_cache_usage() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -273,6 +300,75 @@ CREATE FUNCTION public.pool_volume_places(v public.volume) RETURNS TABLE(pool_id
   select v.pool_id, v.volume_type_id, v.size_gib where v.pool_id is not null
   union select coalesce((v.desired_task ->> 'pool_id')::uuid, v.pool_id), coalesce((v.desired_task ->> 'type_id')::uuid, v.volume_type_id), v.size_gib
   where v.desired_task ->> 'kind' in ('retype', 'migrate') and v.pool_id is not null
+$$;
+
+CREATE FUNCTION public.promise_bandwidth(ids uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform from network where id in (select network_id from port where id = any(ids)) order by id for key share;
+  perform from qos_policy where id in (
+      select coalesce(p.qos_policy_id, n.qos_policy_id) from port p join network n on n.id = p.network_id where p.id = any(ids))
+    order by id for key share;
+  delete from port_bandwidth b where b.port_id = any(ids) and not exists (
+    select from port p join network n on n.id = p.network_id
+      join qos_rule r on r.qos_policy_id = coalesce(p.qos_policy_id, n.qos_policy_id) and r.kind = 'minimum_bandwidth'
+    where p.id = b.port_id and p.host_id is not null and p.device_owner not like 'network:%');
+  insert into port_bandwidth as b (port_id, host_id, physical_network, egress_kbps, ingress_kbps)
+    select p.id, p.host_id, coalesce(n.provider_physical_network, ''), coalesce(sum(r.min_kbps) filter (where r.direction = 'egress'), 0),
+      coalesce(sum(r.min_kbps) filter (where r.direction = 'ingress'), 0)
+    from port p join network n on n.id = p.network_id
+      join qos_rule r on r.qos_policy_id = coalesce(p.qos_policy_id, n.qos_policy_id) and r.kind = 'minimum_bandwidth'
+    where p.id = any(ids) and p.host_id is not null and p.device_owner not like 'network:%'
+    group by p.id, n.id order by p.host_id, 3
+    on conflict (port_id) do update set host_id = excluded.host_id, physical_network = excluded.physical_network,
+      egress_kbps = excluded.egress_kbps, ingress_kbps = excluded.ingress_kbps
+    where (b.host_id, b.physical_network, b.egress_kbps, b.ingress_kbps)
+      is distinct from (excluded.host_id, excluded.physical_network, excluded.egress_kbps, excluded.ingress_kbps);
+end
+$$;
+
+CREATE FUNCTION public.promise_network_bandwidth() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform promise_bandwidth(array(select id from port where network_id = new.id and qos_policy_id is null and host_id is not null));
+  return null;
+end
+$$;
+
+CREATE FUNCTION public.promise_policy_bandwidth() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+declare
+  rule qos_rule := case when tg_op = 'DELETE' then old else new end;
+begin
+  if rule.kind = 'minimum_bandwidth' then
+    perform promise_bandwidth(array(
+      select id from port where qos_policy_id = rule.qos_policy_id and host_id is not null
+      union select p.id from network n join port p on p.network_id = n.id
+        where n.qos_policy_id = rule.qos_policy_id and p.qos_policy_id is null and p.host_id is not null));
+  end if;
+  return null;
+end
+$$;
+
+CREATE FUNCTION public.promise_port_bandwidth() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform promise_bandwidth(array[new.id]);
+  return null;
+end
+$$;
+
+CREATE FUNCTION public.refuse_bandwidth() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  raise exception 'more bandwidth promised than host % gives on network "%"', new.host_id, new.physical_network
+    using errcode = 'check_violation', constraint = 'host_bandwidth_room', table = 'host_bandwidth';
+end
 $$;
 
 CREATE FUNCTION public.require_reachability_decided() RETURNS trigger
@@ -696,6 +792,16 @@ CREATE TABLE public.host (
     agent_description text DEFAULT ''::text NOT NULL
 );
 
+CREATE TABLE public.host_bandwidth (
+    host_id uuid NOT NULL,
+    physical_network text NOT NULL,
+    egress_kbps bigint DEFAULT 0 NOT NULL,
+    ingress_kbps bigint DEFAULT 0 NOT NULL,
+    used_egress_kbps bigint DEFAULT 0 NOT NULL,
+    used_ingress_kbps bigint DEFAULT 0 NOT NULL
+)
+WITH (fillfactor='50');
+
 CREATE TABLE public.host_usage (
     host_id uuid NOT NULL,
     servers integer DEFAULT 0 NOT NULL,
@@ -1064,6 +1170,14 @@ CREATE TABLE public.port (
     dns_domain text DEFAULT ''::text NOT NULL
 );
 
+CREATE TABLE public.port_bandwidth (
+    port_id uuid NOT NULL,
+    host_id uuid NOT NULL,
+    physical_network text NOT NULL,
+    egress_kbps bigint NOT NULL,
+    ingress_kbps bigint NOT NULL
+);
+
 CREATE TABLE public.port_forwarding (
     id uuid NOT NULL,
     project_id uuid NOT NULL,
@@ -1146,13 +1260,16 @@ CREATE TABLE public.qos_rule (
     max_kbps integer,
     max_burst_kbps integer,
     dscp_mark smallint,
+    min_kbps integer,
     CONSTRAINT qos_rule_check CHECK (((kind <> 'bandwidth_limit'::text) OR (num_nonnulls(max_kbps, max_burst_kbps) = 2))),
     CONSTRAINT qos_rule_check1 CHECK (((kind <> 'dscp_marking'::text) OR ((dscp_mark IS NOT NULL) AND (direction = 'egress'::text)))),
     CONSTRAINT qos_rule_direction_check CHECK ((direction = ANY (ARRAY['ingress'::text, 'egress'::text]))),
     CONSTRAINT qos_rule_dscp_mark_check CHECK (((dscp_mark >= 0) AND (dscp_mark <= 56))),
-    CONSTRAINT qos_rule_kind_check CHECK ((kind = ANY (ARRAY['bandwidth_limit'::text, 'dscp_marking'::text]))),
+    CONSTRAINT qos_rule_kind_check CHECK ((kind = ANY (ARRAY['bandwidth_limit'::text, 'dscp_marking'::text, 'minimum_bandwidth'::text]))),
     CONSTRAINT qos_rule_max_burst_kbps_check CHECK ((max_burst_kbps >= 0)),
-    CONSTRAINT qos_rule_max_kbps_check CHECK ((max_kbps > 0))
+    CONSTRAINT qos_rule_max_kbps_check CHECK ((max_kbps > 0)),
+    CONSTRAINT qos_rule_min_kbps_check CHECK ((min_kbps >= 0)),
+    CONSTRAINT qos_rule_minimum_check CHECK (((kind <> 'minimum_bandwidth'::text) OR (min_kbps IS NOT NULL)))
 );
 
 CREATE TABLE public.qos_specs (
@@ -2086,6 +2203,9 @@ ALTER TABLE ONLY public.group_type
 ALTER TABLE ONLY public.group_type
     ADD CONSTRAINT group_type_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.host_bandwidth
+    ADD CONSTRAINT host_bandwidth_pkey PRIMARY KEY (host_id, physical_network);
+
 ALTER TABLE ONLY public.host
     ADD CONSTRAINT host_name_key UNIQUE (name);
 
@@ -2193,6 +2313,9 @@ ALTER TABLE ONLY public.own_limit
 
 ALTER TABLE ONLY public.policy
     ADD CONSTRAINT policy_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.port_bandwidth
+    ADD CONSTRAINT port_bandwidth_pkey PRIMARY KEY (port_id);
 
 ALTER TABLE ONLY public.port_forwarding
     ADD CONSTRAINT port_forwarding_pkey PRIMARY KEY (id);
@@ -2623,6 +2746,8 @@ CREATE INDEX operation_default_resource_id_idx ON public.operation_default USING
 
 CREATE INDEX own_limit_project ON public.own_limit USING btree (project_id);
 
+CREATE INDEX port_bandwidth_host ON public.port_bandwidth USING btree (host_id);
+
 CREATE INDEX port_device ON public.port USING btree (device_id) WHERE (device_id <> ''::text);
 
 CREATE INDEX port_dhcp_options ON public.port USING btree (network_id) WHERE (extra_dhcp_opts <> '[]'::jsonb);
@@ -2887,6 +3012,8 @@ CREATE TRIGGER group_snapshot_change AFTER INSERT OR DELETE OR UPDATE ON public.
 
 CREATE TRIGGER group_type_change AFTER INSERT OR DELETE OR UPDATE ON public.group_type FOR EACH ROW EXECUTE FUNCTION public.append_change('group_type');
 
+CREATE TRIGGER host_bandwidth_room BEFORE UPDATE ON public.host_bandwidth FOR EACH ROW WHEN ((((new.used_egress_kbps > old.used_egress_kbps) AND (new.used_egress_kbps > new.egress_kbps)) OR ((new.used_ingress_kbps > old.used_ingress_kbps) AND (new.used_ingress_kbps > new.ingress_kbps)))) EXECUTE FUNCTION public.refuse_bandwidth();
+
 CREATE TRIGGER host_change AFTER INSERT OR DELETE ON public.host FOR EACH ROW EXECUTE FUNCTION public.append_change('host', 'id', 'changed_in');
 
 CREATE TRIGGER host_changed BEFORE UPDATE ON public.host FOR EACH ROW WHEN ((((((((((old.name IS DISTINCT FROM new.name) OR (old.availability_zone IS DISTINCT FROM new.availability_zone)) OR (old.enabled IS DISTINCT FROM new.enabled)) OR (old.connected IS DISTINCT FROM new.connected)) OR (old.forced_down IS DISTINCT FROM new.forced_down)) OR (old.vcpus IS DISTINCT FROM new.vcpus)) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.disk_gib IS DISTINCT FROM new.disk_gib)) OR ((NOT new.connected) AND (old.last_seen_at IS DISTINCT FROM new.last_seen_at)))) EXECUTE FUNCTION public.host_changed_in();
@@ -2924,6 +3051,20 @@ CREATE TRIGGER operation_change AFTER INSERT OR UPDATE ON public.operation FOR E
 CREATE TRIGGER own_limit_change AFTER INSERT OR DELETE OR UPDATE ON public.own_limit FOR EACH ROW EXECUTE FUNCTION public.append_change('own_limit');
 
 CREATE TRIGGER policy_change AFTER INSERT OR DELETE OR UPDATE ON public.policy FOR EACH ROW EXECUTE FUNCTION public.append_change('policy');
+
+CREATE TRIGGER port_bandwidth_changed AFTER UPDATE ON public.port_bandwidth REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.count_bandwidth();
+
+CREATE TRIGGER port_bandwidth_gone AFTER DELETE ON public.port_bandwidth REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION public.count_bandwidth();
+
+CREATE TRIGGER port_bandwidth_made AFTER INSERT ON public.port_bandwidth REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION public.count_bandwidth();
+
+CREATE TRIGGER port_bandwidth_moved AFTER UPDATE OF host_id, qos_policy_id, device_owner ON public.port FOR EACH ROW WHEN (((((old.host_id IS DISTINCT FROM new.host_id) OR (old.qos_policy_id IS DISTINCT FROM new.qos_policy_id)) OR ((old.device_owner ~~ 'network:%'::text) IS DISTINCT FROM (new.device_owner ~~ 'network:%'::text))) AND ((old.host_id IS NOT NULL) OR (new.host_id IS NOT NULL)))) EXECUTE FUNCTION public.promise_port_bandwidth();
+
+CREATE TRIGGER port_bandwidth_network AFTER UPDATE OF qos_policy_id ON public.network FOR EACH ROW WHEN ((old.qos_policy_id IS DISTINCT FROM new.qos_policy_id)) EXECUTE FUNCTION public.promise_network_bandwidth();
+
+CREATE TRIGGER port_bandwidth_placed AFTER INSERT ON public.port FOR EACH ROW WHEN ((new.host_id IS NOT NULL)) EXECUTE FUNCTION public.promise_port_bandwidth();
+
+CREATE TRIGGER port_bandwidth_rule AFTER INSERT OR DELETE OR UPDATE ON public.qos_rule FOR EACH ROW EXECUTE FUNCTION public.promise_policy_bandwidth();
 
 CREATE TRIGGER port_change AFTER INSERT OR DELETE OR UPDATE ON public.port FOR EACH ROW EXECUTE FUNCTION public.append_change('port', 'id', '=observed_up');
 
@@ -3183,6 +3324,9 @@ ALTER TABLE ONLY public.group_snapshot
 ALTER TABLE ONLY public.group_snapshot
     ADD CONSTRAINT group_snapshot_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
 
+ALTER TABLE ONLY public.host_bandwidth
+    ADD CONSTRAINT host_bandwidth_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.host_usage
     ADD CONSTRAINT host_usage_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
 
@@ -3269,6 +3413,12 @@ ALTER TABLE ONLY public.own_limit
 
 ALTER TABLE ONLY public.own_limit
     ADD CONSTRAINT own_limit_registered_limit_id_fkey FOREIGN KEY (registered_limit_id) REFERENCES public.registered_limit(id);
+
+ALTER TABLE ONLY public.port_bandwidth
+    ADD CONSTRAINT port_bandwidth_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.port_bandwidth
+    ADD CONSTRAINT port_bandwidth_port_id_fkey FOREIGN KEY (port_id) REFERENCES public.port(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.port_forwarding
     ADD CONSTRAINT port_forwarding_floating_ip_id_fkey FOREIGN KEY (floating_ip_id) REFERENCES public.floating_ip(id);

@@ -14,6 +14,7 @@ import { type Listing, type ListQuery, listMade, listRows, readRow } from '../..
 import { checkQuota } from '../../kit/quota/quota.ts';
 import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
 import { sees } from '../access.ts';
+import { refuseOverPromise } from '../bandwidth/bandwidth.ts';
 import type { NetworkFacts } from '../port/create.ts';
 import { createMetadataPorts, metadataOwner } from '../port/metadata-port.ts';
 import { checkQosChange, defaultQosPolicyOf, requireQosPolicies } from '../qos-policy/use.ts';
@@ -95,7 +96,8 @@ export class NetworkService {
         .updateTable('network')
         .set({ ...defined(columns), ...touched })
         .where('id', '=', id)
-        .execute();
+        .execute()
+        .catch(refuseOverPromise(id));
       return readRow(tx, caller, this.#listing, id);
     });
   }

@@ -7,6 +7,7 @@ import { canonicalIp } from '../../kit/address.ts';
 import { isAdmin } from '../../kit/caller.ts';
 import type { Column, Listing } from '../../kit/listing.ts';
 import { domainOf } from '../domain.ts';
+import type { QosDirection } from '../qos-policy/rule.ts';
 import type { PortTable } from './tables.ts';
 
 export interface TrunkDetails {
@@ -22,6 +23,10 @@ export interface PortRow extends Selectable<PortTable> {
   domain: string;
   /** Its network's, which holds where it has none. */
   qos_network_policy_id: string | null;
+  /** Of the policy that it keeps to; null: none. */
+  minimum_bandwidth: { id: string; direction: QosDirection; min_kbps: number }[] | null;
+  /** Its network's; null: tunnels. */
+  physical_network: string | null;
   /** Of one that carries others. */
   trunk_details: TrunkDetails | null;
 }
@@ -124,6 +129,10 @@ export const fixedIpsOf = (packed: string | null): PortRow['fixed_ips'] =>
 export const portListing: Listing<PortRow> = {
   noun: 'port',
   select: sql<PortRow>`t.*, h.name as host_name, ${domainOf(sql`coalesce(nullif(t.dns_domain, ''), w.dns_domain)`)} as domain, w.qos_policy_id as qos_network_policy_id,
+    w.provider_physical_network as physical_network,
+    case when coalesce(t.qos_policy_id, w.qos_policy_id) is not null then (
+      select jsonb_agg(jsonb_build_object('id', r.id, 'direction', r.direction, 'min_kbps', r.min_kbps) order by r.direction)
+      from qos_rule r where r.qos_policy_id = coalesce(t.qos_policy_id, w.qos_policy_id) and r.kind = 'minimum_bandwidth') end as minimum_bandwidth,
     (select string_agg(i.subnet_id || host(i.ip), ',' order by i.position)
       from port_ip i where i.port_id = t.id) as fixed_ips,
     array(select g.security_group_id from port_security_group g where g.port_id = t.id order by 1) as security_groups,

@@ -15,6 +15,7 @@ import { type ListQuery, listMade, listRows, readRow } from '../../kit/listing.t
 import { notFound } from '../../kit/refusal.ts';
 import { checkRevision, forbidden, lockOwn, projectFor, requireWriter, touched } from '../../kit/rows.ts';
 import { maySee, mayUse } from '../access.ts';
+import { refuseOverPromise } from '../bandwidth/bandwidth.ts';
 import { checkQosChange, requireQosPolicies } from '../qos-policy/use.ts';
 import { findGroupsById } from '../security-group/default-group.ts';
 import { requireUntrunked } from '../trunk/ports.ts';
@@ -139,7 +140,7 @@ export class PortService {
         .catch((error) => {
           // Another port took it after we looked.
           if (violatedConstraint(error) === 'port_network_id_mac_key') throw macInUse({ ...now, mac });
-          throw error;
+          return refuseOverPromise(id)(error);
         });
       if (security) await setGroups(tx, id, security).catch(refuseVanished);
       if (fixed_ips || mac !== now.mac) {

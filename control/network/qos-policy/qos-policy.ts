@@ -44,5 +44,6 @@ export const qosRuleListing: Listing<QosRuleRow> = {
     max_kbps: { kind: 'integer', sortable: true },
     max_burst_kbps: { kind: 'integer', sortable: true },
     dscp_mark: { kind: 'integer', sortable: true },
+    min_kbps: { kind: 'integer', sortable: true },
   },
 };

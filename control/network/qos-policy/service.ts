@@ -12,6 +12,7 @@ import { type ListQuery, listMade, listRows, readRow } from '../../kit/listing.t
 import { notFound } from '../../kit/refusal.ts';
 import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
 import { sees } from '../access.ts';
+import { refuseOverPromise } from '../bandwidth/bandwidth.ts';
 import { leftWithoutRight, share, unshare } from '../rbac-policy/share.ts';
 import { type QosPolicyRow, type QosRuleRow, qosPolicyListing, qosRuleListing } from './qos-policy.ts';
 import type { QosDirection, QosRuleKind } from './rule.ts';
@@ -31,6 +32,7 @@ export interface QosRuleWish {
   max_kbps?: number;
   max_burst_kbps?: number;
   dscp_mark?: number;
+  min_kbps?: number;
 }
 
 export class QosPolicyService {
@@ -135,7 +137,8 @@ export class QosPolicyService {
       const rows = wishes.map((wish) => ({ ...wish, id: newId(), qos_policy_id: policyId, kind }));
       for (const row of rows) {
         await refuseSecondRule(tx, row);
-        await tx.insertInto('qos_rule').values(row).execute();
+        await refuseContradiction(tx, row);
+        await tx.insertInto('qos_rule').values(row).execute().catch(refuseOverPromise(policyId));
       }
       await touchPolicy(tx, policyId);
       return listMade(
@@ -158,7 +161,13 @@ export class QosPolicyService {
       const now = await lockRule(tx, caller, policyId, kind, id, `update_policy_${kind}_rule`);
       if (Object.keys(patch).length === 0) return now;
       await refuseSecondRule(tx, { ...now, ...patch });
-      await tx.updateTable('qos_rule').set(defined(patch)).where('id', '=', id).execute();
+      await refuseContradiction(tx, { ...now, ...patch });
+      await tx
+        .updateTable('qos_rule')
+        .set(defined(patch))
+        .where('id', '=', id)
+        .execute()
+        .catch(refuseOverPromise(now.qos_policy_id));
       await touchPolicy(tx, now.qos_policy_id);
       return readRow(tx, caller, qosRuleListing, id);
     });
@@ -228,6 +237,26 @@ async function refuseSecondRule(
       rule: rows[0].id,
     });
   }
+}
+
+type RuleRates = {
+  qos_policy_id: string;
+  direction?: QosDirection;
+  max_kbps?: number | null;
+  min_kbps?: number | null;
+};
+
+/** What is promised may pass: of one direction no minimum is above the limit, as in Neutron. Under the policy's lock. */
+async function refuseContradiction(tx: Tx, rule: RuleRates): Promise<void> {
+  const { qos_policy_id: policy, direction = 'egress', max_kbps = null, min_kbps = null } = rule;
+  const { rows } = await sql<{ kind: QosRuleKind; value: number }>`
+    select kind, coalesce(min_kbps, max_kbps) as value from qos_rule where qos_policy_id = ${policy} and direction = ${direction}
+      and (kind = 'minimum_bandwidth' and min_kbps > ${max_kbps}::integer
+        or kind = 'bandwidth_limit' and max_kbps < ${min_kbps}::integer)`.execute(tx);
+  const [existing] = rows;
+  const value = max_kbps ?? min_kbps;
+  if (!existing || value === null) return;
+  throw new CloudError('conflict', 'qos_rule_parameter_conflict', { policy, value, existing });
 }
 
 const refuseSecondDefault = (project: string) => (error: unknown) => {

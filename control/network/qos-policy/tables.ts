@@ -25,6 +25,7 @@ export interface QosRuleTable {
   max_kbps: number | null;
   max_burst_kbps: number | null;
   dscp_mark: number | null;
+  min_kbps: number | null;
 }
 
 interface QosPolicyTables {

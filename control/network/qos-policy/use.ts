@@ -50,7 +50,7 @@ export async function checkQosChange(tx: Tx, caller: Caller, now: string | null,
 /** The rules of the policy whose id the expression is, as the projection reads them. */
 export const qosRulesOf = (policyId: RawBuilder<unknown>): RawBuilder<unknown> => sql`coalesce((
   select json_agg(json_build_object('kind', kind, 'direction', direction, 'max_kbps', max_kbps,
-    'max_burst_kbps', max_burst_kbps, 'dscp_mark', dscp_mark) order by kind, direction)
+    'max_burst_kbps', max_burst_kbps, 'dscp_mark', dscp_mark, 'min_kbps', min_kbps) order by kind, direction)
   from qos_rule where qos_policy_id = ${policyId}), '[]')`;
 
 /** The default policy of a project, which its new networks get, as an expression; null where there is none. */

@@ -8,6 +8,7 @@ import { defined } from '../../kit/database/schema.ts';
 import { type ListQuery, listMade, listRows, readRow } from '../../kit/listing.ts';
 import { checkQuota } from '../../kit/quota/quota.ts';
 import { lockOwn, projectFor, touched } from '../../kit/rows.ts';
+import { refuseOverPromise } from '../bandwidth/bandwidth.ts';
 import {
   checkDistinct,
   fitSubport,
@@ -182,7 +183,9 @@ async function insertSubports(tx: Tx, subports: readonly NewSubport[]): Promise<
   await sql`update port p set device_id = t.id::text, device_owner = ${subportOwner}, host_id = parent.host_id,
       binding_host = parent.binding_host, generation = p.generation + 1, updated_at = now()
     from subport s join trunk t on t.id = s.trunk_id join port parent on parent.id = t.port_id
-    where p.id = s.port_id and s.port_id = any(${rows.map(({ port_id }) => port_id)}::uuid[])`.execute(tx);
+    where p.id = s.port_id and s.port_id = any(${rows.map(({ port_id }) => port_id)}::uuid[])`
+    .execute(tx)
+    .catch(refuseOverPromise(rows[0]!.port_id));
 }
 
 async function loosen(tx: Tx, portIds: readonly string[]): Promise<void> {

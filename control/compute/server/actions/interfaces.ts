@@ -8,6 +8,7 @@ import { CloudError, type ErrorCode } from '../../../../contract/errors.ts';
 import { serverLimits } from '../../../../contract/host/limits.ts';
 import type { PortId, ProjectId, ServerId } from '../../../../contract/ids.ts';
 import type { Tx } from '../../../kit/database/database.ts';
+import { isOverPromise } from '../../../network/bandwidth/bandwidth.ts';
 import type { ServerPortRequest } from '../../../network/port/server-ports.ts';
 import { bindPorts } from '../binding.ts';
 import { insertServerPorts } from '../store.ts';
@@ -37,7 +38,7 @@ export const attachInterface: ServerAction<AttachWish> = {
       .catch(asAttachFault);
     const { portId } = made![0]!;
     await insertServerPorts(tx, [{ server_id: serverId, port_id: portId, position, tag }]);
-    await bindPorts(tx, ports, server);
+    await bindPorts(tx, ports, server).catch(asOverPromise(server.id));
     attached(portId);
     return {};
   },
@@ -95,6 +96,13 @@ function asAttachFault(error: unknown): never {
   const code = error instanceof CloudError && Object.hasOwn(codes, error.reason) ? codes[error.reason] : undefined;
   throw code ? (error as CloudError).as(code) : error;
 }
+
+/** Its host can't promise what the port is to be promised: for Nova the request's fault. */
+const asOverPromise =
+  (id: string) =>
+  (error: unknown): never => {
+    throw isOverPromise(error) ? new CloudError('invalid', 'attach_bandwidth_exceeded', { id }) : error;
+  };
 
 /** The lowest that nobody has; the server's row is locked. */
 async function freePosition(tx: Tx, serverId: string): Promise<number> {

@@ -4,10 +4,10 @@ import type { QosRule } from '../../qos-policy/rule.ts';
 import { shapingOf } from './shaping.ts';
 
 const limit = (direction: QosRule['direction'], max_kbps: number, max_burst_kbps = 0): QosRule => ({
-  ...{ kind: 'bandwidth_limit', direction, max_kbps, max_burst_kbps, dscp_mark: null },
+  ...{ kind: 'bandwidth_limit', direction, max_kbps, max_burst_kbps, dscp_mark: null, min_kbps: null },
 });
 const mark = (dscp_mark: number): QosRule => ({
-  ...{ kind: 'dscp_marking', direction: 'egress', max_kbps: null, max_burst_kbps: null, dscp_mark },
+  ...{ kind: 'dscp_marking', direction: 'egress', max_kbps: null, max_burst_kbps: null, dscp_mark, min_kbps: null },
 });
 
 test('a policy without rules does nothing', () => assert.deepEqual(shapingOf([]), {}));

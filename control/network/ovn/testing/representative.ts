@@ -65,10 +65,10 @@ const port = (
 });
 
 const upTo = (direction: 'ingress' | 'egress', max_kbps: number, max_burst_kbps = 0): QosRule => ({
-  ...{ kind: 'bandwidth_limit', direction, max_kbps, max_burst_kbps, dscp_mark: null },
+  ...{ kind: 'bandwidth_limit', direction, max_kbps, max_burst_kbps, dscp_mark: null, min_kbps: null },
 });
 const marked = (dscp_mark: number): QosRule => ({
-  ...{ kind: 'dscp_marking', direction: 'egress', max_kbps: null, max_burst_kbps: null, dscp_mark },
+  ...{ kind: 'dscp_marking', direction: 'egress', max_kbps: null, max_burst_kbps: null, dscp_mark, min_kbps: null },
 });
 
 const rule = (n: number, row: Partial<SecurityGroupRuleRow>): SecurityGroupRuleRow => ({
