@@ -7,6 +7,7 @@ import pino from 'pino';
 import {
   type DesiredNetwork,
   type DesiredServer,
+  type HostBandwidth,
   hostProtocol,
   type ObservedServer,
   type ProtocolRange,
@@ -238,6 +239,30 @@ test("control speaks first; after the host's hello comes a complete snapshot, an
   assert.deepEqual(row.facts, { ...testFacts, cpus: 7, name: 'nul  and half a pair \ufffd' });
   assert.equal(row.vcpus, 7 * 16);
   assert.deepEqual(control.hosts.connectedHosts, [hostId]);
+});
+
+test('what a host says that its cards give is on record, and of a network that it names no more nothing is given', async () => {
+  await using control = await start();
+  const hostId = await register();
+  const said = async (bandwidths: HostBandwidth[]) => {
+    const host = await dial(control.port, hostId);
+    await host.next('hello');
+    host.hello({ bandwidths }, cloudId);
+    await host.next('snapshot');
+    const { rows } = await sql<{ of: string; egress: number; ingress: number }>`
+      select physical_network as of, egress_kbps as egress, ingress_kbps as ingress from host_bandwidth
+      where host_id = ${hostId} order by 1`.execute(db.database.query);
+    return rows;
+  };
+  const tunnels = { physicalNetwork: null, egressKbps: 1000, ingressKbps: 2000 };
+  assert.deepEqual(await said([tunnels, { ...tunnels, physicalNetwork: 'physnet1\0' }]), [
+    { of: '', egress: 1000, ingress: 2000 },
+    { of: 'physnet1', egress: 1000, ingress: 2000 },
+  ]);
+  assert.deepEqual(await said([{ ...tunnels, egressKbps: 5 }, tunnels]), [
+    { of: '', egress: 1000, ingress: 2000 },
+    { of: 'physnet1', egress: 0, ingress: 0 },
+  ]);
 });
 
 /** Its stamps, as a host says in its hello what it holds. */

@@ -6,6 +6,12 @@ import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
 import type { Database } from '../kit/database/database.ts';
 import { notFound } from '../kit/refusal.ts';
 import { forbidden } from '../kit/rows.ts';
+import type { Bandwidth } from './bandwidth/bandwidth.ts';
+
+export interface HostBandwidthUse extends Bandwidth {
+  used_egress_kbps: number;
+  used_ingress_kbps: number;
+}
 
 export interface NetworkHost {
   id: string;
@@ -14,6 +20,8 @@ export interface NetworkHost {
   agent_description: string;
   connected: boolean;
   physical_networks: string[];
+  /** What its cards give, and what of it is promised; null where it gives nothing. */
+  bandwidths: HostBandwidthUse[] | null;
   last_seen_at: Date | null;
   created_at: Date;
 }
@@ -46,6 +54,7 @@ export class NetworkInventory {
     if (!isAdmin(caller)) return [];
     const { rows } =
       await sql<NetworkHost>`select id, name, availability_zone, agent_description, connected, physical_networks,
+      (select json_agg(b order by b.physical_network) from host_bandwidth b where b.host_id = host.id) as bandwidths,
       last_seen_at, created_at from host order by name`.execute(this.#database.query);
     return rows;
   }

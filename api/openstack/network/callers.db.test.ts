@@ -179,6 +179,8 @@ test('a caller who may only read can write nothing', async () => {
     ['put', `/agents/${newId()}`, { agent: {} }],
     ['delete', `/agents/${newId()}`, undefined],
     ['post', '/qos/policies', { policy: {} }],
+    ['post', `/qos/policies/${qos.id}/packet_rate_limit_rules`, {}],
+    ['post', `/qos/policies/${qos.id}/minimum_packet_rate_rules`, {}],
     ['put', `/qos/policies/${qos.id}`, { policy: {} }],
     ['delete', `/qos/policies/${qos.id}`, undefined],
     ['post', '/networks', { network: {} }],

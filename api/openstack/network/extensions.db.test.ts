@@ -109,6 +109,11 @@ const proofs: Record<string, Proof> = {
   agent: async () => {
     const [agent] = await list(admin, `agents?host=${encodeURIComponent(host.name)}`);
     assert.deepEqual([agent.id, agent.alive, agent.availability_zone], [host.id, true, 'two']);
+    await sql`insert into host_bandwidth (host_id, physical_network, egress_kbps) values (${host.id}, '', 7)`.execute(
+      api.database.query,
+    );
+    const { configurations } = ok(await admin.get(`/agents/${host.id}`));
+    assert.deepEqual(configurations.resource_provider_bandwidths, { rp_tunnelled: { egress: 7, ingress: 0 } });
     const noted = await put(admin, 'agents', 'agent', host.id, { description: '小屋', admin_state_up: true });
     assert.deepEqual([noted.description, noted.admin_state_up], ['小屋', true]);
     refused(

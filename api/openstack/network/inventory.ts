@@ -4,7 +4,12 @@ import { Type } from 'typebox';
 import { CloudError } from '../../../contract/errors.ts';
 import { parseId } from '../../../contract/ids.ts';
 import { notFound } from '../../../control/kit/refusal.ts';
-import type { NetworkHost, NetworkInventory, NetworkUse } from '../../../control/network/inventory.ts';
+import type {
+  HostBandwidthUse,
+  NetworkHost,
+  NetworkInventory,
+  NetworkUse,
+} from '../../../control/network/inventory.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
@@ -28,11 +33,22 @@ function agentView(host: NetworkHost) {
     // As with OVN in Neutron: it cannot be switched off.
     admin_state_up: true,
     description: host.agent_description,
-    configurations: { 'bridge-mappings': host.physical_networks },
+    configurations: { 'bridge-mappings': host.physical_networks, ...bandwidthsOf(host) },
     resources_synced: null,
     created_at: agentTime(host.created_at),
     started_at: agentTime(host.created_at),
     heartbeat_timestamp: agentTime(seen),
+  };
+}
+
+/** In the words of Neutron's other agents; what is promised of it, Placement would tell. */
+function bandwidthsOf({ bandwidths }: NetworkHost) {
+  if (!bandwidths) return {};
+  const by = (of: (one: HostBandwidthUse) => object) =>
+    Object.fromEntries(bandwidths.map((one) => [one.physical_network || 'rp_tunnelled', of(one)]));
+  return {
+    resource_provider_bandwidths: by(({ egress_kbps: egress, ingress_kbps: ingress }) => ({ egress, ingress })),
+    promised_bandwidths: by(({ used_egress_kbps: egress, used_ingress_kbps: ingress }) => ({ egress, ingress })),
   };
 }
 
@@ -66,6 +82,8 @@ const useView = (use: NetworkUse) => ({
   })),
 });
 
+const bandwidthShown = Type.Record(Type.String(), a.record({ egress: a.integer, ingress: a.integer }));
+
 const agentAnswer = a.record({
   id: a.id,
   ...Object.fromEntries(
@@ -75,7 +93,11 @@ const agentAnswer = a.record({
   ),
   alive: a.boolean,
   admin_state_up: a.boolean,
-  configurations: Type.Record(Type.String(), a.texts),
+  configurations: a.record({
+    'bridge-mappings': a.texts,
+    resource_provider_bandwidths: Type.Optional(bandwidthShown),
+    promised_bandwidths: Type.Optional(bandwidthShown),
+  }),
   resources_synced: a.nothing,
 });
 /** May be greater than JavaScript's integers. */

@@ -7,6 +7,7 @@ import { Type } from 'typebox';
 import { parseId } from '../../../contract/ids.ts';
 import { isAdmin } from '../../../control/kit/caller.ts';
 import { notFound } from '../../../control/kit/refusal.ts';
+import { forbidden } from '../../../control/kit/rows.ts';
 import { type QosRuleRow, qosPolicyListing, qosRuleListing } from '../../../control/network/qos-policy/qos-policy.ts';
 import { qosRuleKinds } from '../../../control/network/qos-policy/rule.ts';
 import type { QosPolicyService, QosRuleWish } from '../../../control/network/qos-policy/service.ts';
@@ -31,6 +32,7 @@ export function addQosRules(app: Boundary, baseUrl: BaseUrl, service: QosPolicyS
       addSingle(app, service, one, { path: `qos/${alias}`, single: `alias_${one.single}`, policyOf: () => undefined });
     }
   }
+  addRefused(app);
   addRuleTypes(app);
 }
 
@@ -127,6 +129,24 @@ function addSingle(app: Boundary, service: QosPolicyService, one: RuleKind, at: 
 const chosen = (row: QosRuleRow, fields: readonly string[] | undefined) =>
   Object.fromEntries(Object.entries(ruleView(row)).filter(([name]) => !fields || fields.includes(name)));
 
+const noRuleType = (type: string) =>
+  neutronRefusal('not_found', 'QosRuleTypeNotFound', `QoS rule type ${type.slice(0, 80)} could not be found.`);
+
+/** Types of Neutron's that nothing here could keep (docs/mapping-ovn.md): refused by name, where others are told that there is no such page. */
+function addRefused(app: Boundary): void {
+  for (const type of ['packet_rate_limit', 'minimum_packet_rate']) {
+    const create = {
+      summary: `Refused: ${type} rules`,
+      rights: 'admin',
+      body: Type.Unknown(),
+      answers: { 404: null },
+    } as const;
+    app.post(`/v2.0/qos/policies/:policy/${type}_rules`, create, async (request) => {
+      throw isAdmin(callerOf(request)) ? noRuleType(type) : forbidden(`create_policy_${type}_rule`);
+    });
+  }
+}
+
 const parameter = a.record({
   parameter_name: a.text,
   parameter_type: a.text,
@@ -163,13 +183,7 @@ function addRuleTypes(app: Boundary): void {
   app.get('/v2.0/qos/rule-types/:type', show, async (request) => {
     const { type } = request.params as { type: string };
     const kind = qosRuleKinds.find((one) => one === type);
-    if (kind === undefined) {
-      throw neutronRefusal(
-        'not_found',
-        'QosRuleTypeNotFound',
-        `QoS rule type ${type.slice(0, 80)} could not be found.`,
-      );
-    }
+    if (kind === undefined) throw noRuleType(type);
     return { rule_type: { type: kind, drivers: [{ name: 'ovn', supported_parameters: ruleTypes[kind] }] } };
   });
 }

@@ -138,6 +138,14 @@ test('the types of rules that work are told, with what each may say', async () =
   const { rule_type } = (await me.get('/qos/rule-types/bandwidth_limit')).body;
   assert.equal(rule_type.drivers[0].supported_parameters[0].parameter_name, 'max_kbps');
   refused(await me.get('/qos/rule-types/packet_rate_limit'), 404, 'QosRuleTypeNotFound');
+  const { id } = await newPolicy();
+  for (const [type, body] of [
+    ['packet_rate_limit', { max_kpps: 1 }],
+    ['minimum_packet_rate', { min_kpps: 1 }],
+  ] as const) {
+    const made = await addRule(id, `${type}_rule`, body);
+    refused(made, 404, 'QosRuleTypeNotFound', new RegExp(`QoS rule type ${type} could not be found`));
+  }
 });
 
 test('ports, networks, floating IPs and gateways keep to a policy, which stays as long', async () => {
