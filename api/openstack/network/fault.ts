@@ -42,7 +42,7 @@ const irregular: Partial<Record<keyof NeutronReasons, string>> = {
   auto_topology_without_subnet_pools: 'AutoAllocationFailure',
   network_mtu_subnet_conflict: 'NetworkMTUSubnetConflict',
   qos_policy_default_already_exists: 'QoSPolicyDefaultAlreadyExists',
-  // With Neutron these two are 500, since it forgot what Invalid is.
+  // With Neutron the first two are 500, since it forgot what Invalid is.
   metering_label_rule_prefixes_ambiguous: 'Invalid',
   metering_label_rule_without_prefix: 'Invalid',
   metering_label_rule_of_two_ip_versions: 'Invalid',

@@ -152,4 +152,8 @@ test('as many rules count on the routers of a project as may, and not one more',
   refused(await admin.post(rules, { metering_label_rules: wishes(free + 1) }), 400, 'InvalidInput', /at most 100/);
   assert.equal((await admin.post(rules, { metering_label_rules: wishes(free) })).status, 201);
   refused(await addRule(id, { source_ip_prefix: '10.10.0.0/24' }), 400, 'InvalidInput');
+  const everywhere = await newLabel({ shared: true });
+  refused(await addRule(everywhere.id, { source_ip_prefix: '10.10.0.0/24' }), 400, 'InvalidInput');
+  const elsewhere = await newLabel({ project_id: (await someone()).project });
+  assert.equal((await addRule(elsewhere.id, { source_ip_prefix: '10.10.0.0/24' })).status, 201);
 });

@@ -105,7 +105,7 @@ export class MeteringLabelService {
         await refuseOverlap(tx, row);
         await tx.insertInto('metering_label_rule').values(row).execute();
       }
-      await refuseTooMany(tx);
+      await refuseTooMany(tx, labels);
       await touchLabels(tx, labels);
       return listMade(
         tx,
@@ -163,11 +163,15 @@ async function refuseOverlap(tx: Tx, wish: MeteringLabelRuleWish): Promise<void>
   }
 }
 
-async function refuseTooMany(tx: Tx): Promise<void> {
-  const { rows } = await sql<{ most: number }>`select coalesce(sum(count) filter (where shared), 0)
-      + coalesce(max(count) filter (where not shared), 0) as most
-    from (select l.shared, count(*) from metering_label_rule r join metering_label l on l.id = r.metering_label_id
-      group by l.shared, case when l.shared then null else l.project_id end) counted`.execute(tx);
+/** What a shared label counts comes on top in every project, so that of all projects the one with the most is asked for where one of these labels is shared. */
+async function refuseTooMany(tx: Tx, labels: readonly string[]): Promise<void> {
+  const touched = sql`metering_label where id = any(${[...labels]}::uuid[])`;
+  const { rows } = await sql<{ most: number }>`select
+      (select count(*) from metering_label_rule r join metering_label l on l.id = r.metering_label_id where l.shared)
+      + coalesce((select max(count) from (
+        select count(*) from metering_label_rule r join metering_label l on l.id = r.metering_label_id
+        where not l.shared and (exists (select from ${touched} and shared) or l.project_id in (select project_id from ${touched}))
+        group by l.project_id) counted), 0) as most`.execute(tx);
   if (Number(rows[0]!.most) > maximumRules) {
     throw new CloudError('invalid', 'too_many_metering_label_rules', { maximum: maximumRules });
   }
