@@ -12,7 +12,7 @@ import { environmentOf, type LiveCloud, repository } from '../support/live-cloud
 import { isOfClient, openstackClient } from './clients.ts';
 import { type Prepared, prepare } from './prepare.ts';
 import { idsOf, type Stestr, type Verdict } from './stestr.ts';
-import { keepResult, page, readReasons, readResult } from './table.ts';
+import { keepResult, page, readReasons, readResult, runAgain } from './table.ts';
 import { poolNames, tempest } from './tempest.ts';
 
 interface Suite {
@@ -37,9 +37,10 @@ const suites: Record<string, Suite> = {
   },
 };
 
-const usage = `npm run conformance -- [bar] [open] [client] [--only PATTERN] [--data DIRECTORY]
+const usage = `npm run conformance -- [bar] [open] [client] [--only PATTERN [--keep]] [--data DIRECTORY]
 
   --only PATTERN    only ids that the regular expression fits; nothing is written down then
+  --keep            but with this what they found, in the place of what the last whole run did
   --page            only makes the page anew, of the results and reasons that there are
   --data DIRECTORY  against the cloud that runs there, which is left alone
 `;
@@ -49,6 +50,7 @@ async function main(): Promise<void> {
     allowPositionals: true,
     options: {
       only: { type: 'string' },
+      keep: { type: 'boolean' },
       page: { type: 'boolean' },
       data: { type: 'string' },
       help: { type: 'boolean' },
@@ -72,7 +74,7 @@ async function main(): Promise<void> {
     for (const { outcome, id, reason } of verdicts) if (outcome !== 'pass') console.log(`${outcome} ${id}: ${reason}`);
     const count = (outcome: string) => verdicts.filter((one) => one.outcome === outcome).length;
     console.log(`${name}: passed ${count('pass')}, failed ${count('fail')}, skipped ${count('skip')}; in ${folder}`);
-    if (values.only === undefined) writeDown(name, verdicts);
+    if (values.only === undefined || values.keep) writeDown(name, verdicts, { whole: values.only === undefined });
   }
 }
 
@@ -115,17 +117,19 @@ async function runSuite(
   return stestr.run(ids);
 }
 
-function writeDown(name: string, verdicts: Verdict[]): void {
+function writeDown(name: string, verdicts: Verdict[], { whole }: { whole: boolean }): void {
   const said = (command: string, ...args: string[]) =>
     execFileSync(command, args, { cwd: repository, encoding: 'utf8' });
   const suite = suites[name]!;
   const version = said('dpkg-query', '--show', suite.package).trim().split('\t')[1];
-  keepResult(name, {
+  const result = {
     title: `${suite.title} (${suite.package} ${version})`,
     date: new Date().toISOString().slice(0, 10),
     commit: said('git', 'rev-parse', '--short', 'HEAD').trim(),
     verdicts,
-  });
+  };
+  const known = whole ? undefined : readResult(name);
+  keepResult(name, known ? runAgain(known, result) : result);
   writePage();
 }
 

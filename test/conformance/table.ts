@@ -11,7 +11,20 @@ export interface SuiteResult {
   /** Of its last whole run. */
   date: string;
   commit: string;
-  verdicts: Verdict[];
+  verdicts: KeptVerdict[];
+}
+
+export interface KeptVerdict extends Verdict {
+  /** Date and commit, where the id was run again after the whole. */
+  since?: string;
+}
+
+/** What a run of some ids found takes the place of what was known of them. */
+export function runAgain(known: SuiteResult, again: SuiteResult): SuiteResult {
+  const since = `${again.date} ${again.commit}`;
+  const verdicts = new Map<string, KeptVerdict>(known.verdicts.map((one) => [one.id, one]));
+  for (const one of again.verdicts) verdicts.set(one.id, { ...one, since });
+  return { ...known, verdicts: [...verdicts.values()] };
 }
 
 export function keepResult(name: string, result: SuiteResult): void {
@@ -19,7 +32,9 @@ export function keepResult(name: string, result: SuiteResult): void {
   const { title, date, commit, verdicts } = result;
   const lines = verdicts
     .toSorted((a, b) => (a.id < b.id ? -1 : 1))
-    .map(({ id, outcome, reason }) => [id, outcome, reason.replace(/[\t\r\n]+/g, ' ')].join('\t').trimEnd());
+    .map(({ id, outcome, reason, since = '' }) =>
+      [id, outcome, reason.replace(/[\t\r\n]+/g, ' '), since].join('\t').trimEnd(),
+    );
   writeFileSync(join(resultsFolder, `${name}.tsv`), `${[`# ${title}`, `# ${date} ${commit}`, ...lines].join('\n')}\n`);
 }
 
@@ -29,8 +44,8 @@ export function readResult(name: string): SuiteResult | undefined {
   const [title, origin, ...lines] = readFileSync(file, 'utf8').trimEnd().split('\n');
   const [, date = '', commit = ''] = origin!.split(' ');
   const verdicts = lines.map((line) => {
-    const [id, outcome, reason = ''] = line.split('\t');
-    return { id, outcome, reason, seconds: 0 } as Verdict;
+    const [id, outcome, reason = '', since] = line.split('\t');
+    return { id, outcome, reason, seconds: 0, ...(since && { since }) } as KeptVerdict;
   });
   return { title: title!.slice(2), date, commit, verdicts };
 }
@@ -80,7 +95,7 @@ function rows({ title, date, commit, verdicts }: SuiteResult): string[] {
   const row = (label: string, area: string, of: readonly Verdict[]) =>
     `| ${label} | ${area} | ${of.length} | ${count(of, 'pass')} | ${count(of, 'fail')} | ${count(of, 'skip')} |`;
   return [
-    row(`${title}, ${date}, \`${commit}\``, '**all**', verdicts),
+    row([`${title}, ${date}, \`${commit}\``, ...later(verdicts)].join('; '), '**all**', verdicts),
     ...areas.map((area) =>
       row(
         '',
@@ -89,6 +104,15 @@ function rows({ title, date, commit, verdicts }: SuiteResult): string[] {
       ),
     ),
   ];
+}
+
+/** How many ids were run again, and when. */
+function later(verdicts: readonly KeptVerdict[]): string[] {
+  const runs = Map.groupBy(
+    verdicts.filter(({ since }) => since !== undefined),
+    ({ since }) => since!,
+  );
+  return [...runs].sort().map(([since, { length }]) => `${length} of them ${since.replace(/ (.*)/, ', `$1`')}`);
 }
 
 /** What did not pass, together by reason. */

@@ -113,6 +113,10 @@ const networkExtensions = [
   'fip-port-details',
   'floating-ip-port-forwarding',
   'port-resource-request',
+  'dvr',
+  'l3-ha',
+  'metering',
+  'metering_source_and_destination_fields',
 ];
 
 function services({ externalNetwork }: Prepared): Sections {
@@ -143,10 +147,17 @@ function services({ externalNetwork }: Prepared): Sections {
       ...{ catalog_type: 'volumev3', max_microversion: 'latest', volume_size: 1, build_timeout: 300 },
       // What pools say of themselves (control/storage/pool/capabilities.ts): types of the tests ask for it.
       ...{ vendor_name: 'Bothy', storage_protocol: 'file', backend_names: poolNames.join() },
+      // The file that an unmanaged volume leaves.
+      manage_volume_ref: 'source-name,%s.qcow2',
     },
     'volume-feature-enabled': {
       ...{ backup: true, snapshot: true, clone: true },
-      ...{ extend_attached_volume: true, extend_attached_encrypted_volume: true, multi_backend: true },
+      ...{
+        extend_attached_volume: true,
+        extend_attached_encrypted_volume: true,
+        multi_backend: true,
+        manage_volume: true,
+      },
     },
   };
 }

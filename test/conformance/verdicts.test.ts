@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Verdict, verdictsOf } from './stestr.ts';
-import { page } from './table.ts';
+import { page, runAgain } from './table.ts';
 
 const verdict = (id: string, outcome: Verdict['outcome'], reason = ''): Verdict => ({
   ...{ id, outcome, seconds: 1, reason },
@@ -41,4 +41,12 @@ test('the page counts by area and tells of each that does not pass why, or that 
   assert.match(text, /\| image \| 2 \| 1 \| 1 \| 0 \|/);
   assert.match(text, /needs volumes \(1\):\n\n- `a\.api\.image\.X\.test_volume`/);
   assert.match(text, /not looked into: an \\<odd\\> one \(1\):\n\n- `a\.api\.compute\.Y\.test_1` \(skipped\)/);
+});
+
+test('what some ids found when they were run again is on the page, with when that was', () => {
+  const whole = { title: 'T', date: 'd', commit: 'c', verdicts: [verdict('a.api.x.X.1', 'skip', 'not there')] };
+  const known = { ...whole, verdicts: [...whole.verdicts, verdict('a.api.x.X.2', 'fail', 'broken')] };
+  const again = [verdict('a.api.x.X.1', 'pass'), verdict('a.api.x.X.3', 'pass')];
+  const text = page([runAgain(known, { ...whole, date: 'e', commit: 'f', verdicts: again })], []);
+  assert.match(text, /^\| T, d, `c`; 2 of them e, `f` \| \*\*all\*\* \| 3 \| 2 \| 1 \| 0 \|$/m);
 });
