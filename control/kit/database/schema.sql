@@ -356,8 +356,18 @@ $$;
 CREATE FUNCTION public.promise_port_bandwidth() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
+declare
+  policy uuid;
 begin
-  perform promise_bandwidth(array[new.id]);
+  if new.host_id is not null then
+    -- Held as in promise_bandwidth: who changes the network's policy meanwhile waits, and finds the port where it is.
+    select coalesce(new.qos_policy_id, qos_policy_id) into policy from network where id = new.network_id for key share;
+  end if;
+  if policy is not null then
+    perform promise_bandwidth(array[new.id]);
+  elsif tg_op = 'UPDATE' and old.host_id is not null then
+    delete from port_bandwidth where port_id = new.id;
+  end if;
   return null;
 end
 $$;
