@@ -134,3 +134,21 @@ test('a host that is away for the moment is worth a wait; one that has been away
   assert.equal(soon(host('a', { connected: false, memory_mib: 1 })), false);
   assert.equal(soon(host('a', { connected: false }), host('b')), false, 'another takes it at once');
 });
+
+test('a host whose cards have not so much left to promise takes no server that asks for it, each network and way for itself', () => {
+  const give = (physical_network: string, egress_kbps: number, ingress_kbps: number) => ({
+    ...{ physical_network, egress_kbps, ingress_kbps },
+  });
+  const wish = { ...request, bandwidth: [give('', 5, 0), give('physnet1', 0, 7)] };
+  const enough = host('b', { bandwidth: [give('physnet1', -3, 7), give('', 5, -1)], used_vcpus: 8 });
+  const short = [
+    host('a', { bandwidth: [give('', 12, 12)] }),
+    host('c', { bandwidth: [give('', 4, 9), give('physnet1', 9, 9)] }),
+    host('d'),
+  ];
+  assert.equal(place(wish, [...short, enough]).host?.id, 'b');
+  const none = place(wish, short);
+  assert.deepEqual([none.host, none.soon, none.refusals], [null, false, { too_little_bandwidth: 3 }]);
+  assert.match(none.message, /^every host has too little bandwidth left to promise$/);
+  assert.equal(place(request, short).host?.id, 'a', 'who asks for none is not refused');
+});
