@@ -2,12 +2,15 @@
 import type { FastifyInstance } from 'fastify';
 import { Refusal } from './refusal.ts';
 
-/** @param options.also further media types that are JSON (patches) */
-export function readJson(app: FastifyInstance, options: { also?: readonly string[] } = {}): void {
+/**
+ * @param options.also further media types that are JSON (patches)
+ * @param options.whatever a body is JSON whatever its type says, or where it says none (Neutron's own reading)
+ */
+export function readJson(app: FastifyInstance, options: { also?: readonly string[]; whatever?: boolean } = {}): void {
   const parse = app.getDefaultJsonParser('error', 'error');
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(
-    ['application/json', ...(options.also ?? [])],
+    ['application/json', ...(options.also ?? []), ...(options.whatever ? ['*'] : [])],
     { parseAs: 'string' },
     (request, text, done) => {
       if (text.length === 0) return done(null, undefined);

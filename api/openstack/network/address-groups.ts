@@ -4,25 +4,12 @@ import type { AddressGroupService, AddressGroupWish } from '../../../control/net
 import type { Boundary } from '../../boundary/boundary.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
-import {
-  type Attributes,
-  badRequest,
-  listOf,
-  type Reader,
-  readAttributes,
-  reader,
-  standard,
-  text,
-} from './attributes.ts';
+import { type Attributes, badRequest, listOf, readAttributes, standard, text } from './attributes.ts';
 import { answers } from './contracts.ts';
 import { idOf, type Resource, standardView, type View } from './resource.ts';
 import { cidr } from './subnets.ts';
 
-/** As Neutron reads them: one address alone is a prefix too. */
-const address: Reader = reader(cidr.schema, (value) =>
-  cidr(typeof value === 'string' && !value.includes('/') ? `${value}/${value.includes(':') ? 128 : 32}` : value),
-);
-const addresses = listOf(address);
+const addresses = listOf(cidr);
 
 const attributes: Attributes = {
   ...standard,

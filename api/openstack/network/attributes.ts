@@ -254,11 +254,20 @@ export function readPost(
   const { [names.single]: one, [names.plural]: many } = body as Record<string, unknown>;
   if (Array.isArray(many)) {
     if (many.length === 0 || many.length > 1000) throw badRequest('Resources required: between 1 and 1000');
-    return { bulk: true, wishes: many.map((item) => readAttributes(attributes, item, 'post')) };
+    return {
+      bulk: true,
+      wishes: many.map((item) => readAttributes(attributes, unwrapped(names.single, item), 'post')),
+    };
   }
   if (one === undefined) throw badRequest(`Unable to find '${names.single}' in request body`);
   return { bulk: false, wishes: [readAttributes(attributes, one, 'post')] };
 }
+
+/** Each of many may stand under its singular once more, as in Neutron. */
+const unwrapped = (single: string, item: unknown): unknown =>
+  typeof item === 'object' && item !== null && Object.hasOwn(item, single)
+    ? (item as Record<string, unknown>)[single]
+    : item;
 
 export function readPut(single: string, attributes: Attributes, body: unknown): Record<string, unknown> {
   const one = typeof body === 'object' && body !== null ? (body as Record<string, unknown>)[single] : undefined;

@@ -236,6 +236,7 @@ test('a caller who may only read can write nothing', async () => {
       subnetpools: pool.id,
       'address-groups': addresses.id,
       'qos/policies': qos.id,
+      policies: qos.id,
       trunks: trunk.id,
     }).flatMap(([path, id]): [string, string, object | undefined][] => [
       ['put', `/${path}/${id}/tags`, { tags: ['x'] }],

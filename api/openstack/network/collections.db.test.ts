@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { newId } from '../../../contract/ids.ts';
-import { testAdmin } from '../../../control/network/testing.ts';
+import { oddName, testAdmin } from '../../../control/network/testing.ts';
 import { addressGroups } from './address-groups.ts';
 import { addressScopes } from './address-scopes.ts';
 import { defaultSecurityGroupRules } from './default-security-group-rules.ts';
@@ -223,6 +223,51 @@ test('pages follow each other by their links, forwards to the end and back to th
     const backwards = await follow(forwards.last, 'previous');
     assert.deepEqual(backwards.ids, whole.toReversed(), plural);
   }
+});
+
+test('before a page there is always a link to another, which from an empty page leads to the last', async () => {
+  for (const one of made) {
+    const { plural, path } = one.resource;
+    const whole = idsOf(await listed(one, `${one.mine}&sort_key=id`));
+    const asked = `/${path}?${one.mine}&sort_key=id&limit=2`;
+    const linked = async (url: string) => {
+      const { body } = await one.me.get(url);
+      const links = Object.fromEntries(
+        (body[`${plural}_links`] ?? []).map(({ rel, href }: { rel: string; href: string }) => [
+          rel,
+          href.slice('https://cloud.test'.length),
+        ]),
+      );
+      return { ids: idsOf(body[plural]), links };
+    };
+    const first = await linked(asked);
+    assert.deepEqual(Object.keys(first.links), ['next', 'previous'], plural);
+    assert.deepEqual((await linked(first.links.previous)).ids, []);
+    const empty = await linked(`${asked}&marker=${whole.at(-1)}`);
+    assert.deepEqual([empty.ids, Object.keys(empty.links)], [[], ['previous']], plural);
+    assert.deepEqual((await linked(empty.links.previous)).ids, whole.slice(-2), plural);
+  }
+});
+
+test('a body is read whatever its type says, and each of many may stand under its singular', async () => {
+  const { me } = made[0]!;
+  for (const type of [undefined, 'text/plain', 'application/x-www-form-urlencoded']) {
+    const answer = await api.app.inject({
+      method: 'POST',
+      url: '/network/v2.0/networks',
+      headers: { 'x-auth-token': me.token, ...(type ? { 'content-type': type } : {}) },
+      payload: JSON.stringify({ networks: [{ network: { name: oddName } }, { name: oddName }] }),
+    });
+    assert.equal(answer.statusCode, 201, answer.body);
+    const { networks: both } = answer.json();
+    assert.deepEqual(
+      both.map(({ name }: { name: string }) => name),
+      [oddName, oddName],
+    );
+    for (const { id } of both) assert.equal((await me.delete(`/networks/${id}`)).status, 204);
+  }
+  const wrong = await me.post('/networks', { networks: [{ network: 7 }] });
+  assert.equal(wrong.status, 400);
 });
 
 test('an answer is cut down to the fields that are asked for, in a list and alone', async () => {

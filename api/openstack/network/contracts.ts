@@ -22,12 +22,13 @@ export function bodySchema(attributes: Attributes, method: 'post' | 'put', title
   return Type.Object(Object.fromEntries(members), { additionalProperties: false, ...(title ? { title } : {}) });
 }
 
-/** One under its singular, or many under their plural. */
+/** One under its singular, or many under their plural; each of these may stand under its singular, too. */
 export function postBody({ single, plural, attributes }: Named): TSchema {
   const one = bodySchema(attributes, 'post', `New ${pascal(single)}`);
+  const wrapped = Type.Object({ [single]: one });
   return Type.Union([
-    Type.Object({ [single]: one }),
-    Type.Object({ [plural]: Type.Array(one, { minItems: 1, maxItems: 1000 }) }),
+    wrapped,
+    Type.Object({ [plural]: Type.Array(Type.Union([one, wrapped]), { minItems: 1, maxItems: 1000 }) }),
   ]);
 }
 

@@ -85,8 +85,8 @@ export function qosProofs(admin: Me, outside: () => string): Record<string, (me:
       const port = await made(me, 'ports', 'port', { network_id: await newNetwork(me, { qos_policy_id }) });
       assert.deepEqual([port.qos_policy_id, port.qos_network_policy_id], [null, qos_policy_id]);
     },
-    'qos-rule-type-details': async (me) => {
-      const { rule_type } = (await me.get('/qos/rule-types/dscp_marking')).body;
+    'qos-rule-type-details': async () => {
+      const { rule_type } = (await admin.get('/qos/rule-types/dscp_marking')).body;
       assert.equal(rule_type.drivers[0].supported_parameters[0].parameter_name, 'dscp_mark');
     },
     'qos-rule-type-filter': async (me) => {

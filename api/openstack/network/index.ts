@@ -133,11 +133,13 @@ export function networkDialect(deps: {
     plugin: async (fastify) => {
       speakFaults(fastify, neutronFaults);
       authenticateAll(fastify, authenticator);
-      readJson(fastify);
+      // Neutron never looks at the type of a body, and clients that send none rely on it (neutron-tempest-plugin's updates).
+      readJson(fastify, { whatever: true });
       const app = new Boundary(fastify, { sentences });
       addVersions(app, baseUrl, resources);
       for (const resource of resources) addResource(app, baseUrl, resource);
       for (const resource of tagged) addTags(app, services.tags, resource);
+      addTags(app, services.tags, qosPolicies(services.qosPolicies), 'policies');
       addTrunkVerbs(app, services.trunks);
       addPortForwardings(app, baseUrl, services.portForwardings);
       addRouterVerbs(app, services.routers);

@@ -94,7 +94,10 @@ function readSort(
 const notSortable = (key: string): CloudError =>
   badRequest(`['${key.slice(0, 80)}'] is invalid attribute for sort_keys`);
 
-/** Links to the neighbouring pages, where there may be any. */
+/**
+ * Links to the neighbouring pages, as Neutron has them: before a page that was read forwards there is always one, also before the first
+ * and beside an empty one, which leads to the last page; after one that was read backwards likewise.
+ */
 export function pageLinks(
   base: string,
   raw: RawQuery,
@@ -102,19 +105,19 @@ export function pageLinks(
   ids: readonly string[],
 ): { rel: 'next' | 'previous'; href: string }[] {
   if (query.limit === undefined) return [];
-  const link = (rel: 'next' | 'previous', marker: string) => {
+  const link = (rel: 'next' | 'previous', marker: string | undefined) => {
     const search = new URLSearchParams();
     for (const [name, value] of Object.entries(raw)) {
       if (name === 'marker' || name === 'page_reverse') continue;
       for (const one of listOf(value)) search.append(name, one);
     }
-    search.append('marker', marker);
+    if (marker !== undefined) search.append('marker', marker);
     if (rel === 'previous') search.append('page_reverse', 'True');
     return { rel, href: `${base}?${search}` };
   };
   const full = ids.length >= query.limit;
   const links: { rel: 'next' | 'previous'; href: string }[] = [];
-  if (ids.length > 0 && (full || query.reverse)) links.push(link('next', ids.at(-1)!));
-  if (ids.length > 0 && query.marker !== undefined && (full || !query.reverse)) links.push(link('previous', ids[0]!));
+  if (full || query.reverse) links.push(link('next', ids.at(-1)));
+  if (full || !query.reverse) links.push(link('previous', ids[0]));
   return links;
 }

@@ -46,7 +46,7 @@ test('subnets that cannot be are refused', async () => {
   await newSubnet(me, network_id, '10.0.0.0/24');
   const table: [object, number, string][] = [
     [{ cidr: '10.0.0.128/25' }, 400, 'InvalidInput'],
-    [{ cidr: '10.1.0.1/24' }, 400, 'HTTPBadRequest'],
+    [{ cidr: '10.1.0.0' }, 400, 'HTTPBadRequest'],
     [{ cidr: 'x' }, 400, 'HTTPBadRequest'],
     [{ cidr: undefined }, 400, 'BadRequest'],
     [{ cidr: '0.0.0.0/0' }, 400, 'InvalidInput'],
@@ -89,7 +89,8 @@ test('subnets that cannot be are refused', async () => {
       type,
     );
   }
-  const subnet = await newSubnet(me, network_id, '10.2.0.0/24');
+  const subnet = await newSubnet(me, network_id, '10.2.0.7/24');
+  assert.equal(subnet.cidr, '10.2.0.0/24', 'host bits are taken off');
   refused(
     await me.put(`/subnets/${subnet.id}`, { subnet: { cidr: '10.3.0.0/24' } }),
     400,

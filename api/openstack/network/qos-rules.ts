@@ -74,6 +74,8 @@ function addOfPolicy(app: Boundary, baseUrl: BaseUrl, service: QosPolicyService,
     explain: { body: (body: unknown) => readPost(one, attributes, body) },
   } as const;
   app.post(`/v2.0/qos/policies/:policy/${plural}`, create, async (request, reply) => {
+    // Neutron's right to make rules is asked for before the policy is looked for.
+    if (!isAdmin(callerOf(request))) throw forbidden(`create_policy_${kind}_rule`);
     const { bulk, wishes } = readPost(one, attributes, request.body);
     const complete = wishes.map((wish) => ({ ...ruleDefaults[kind], ...wish }) as QosRuleWish);
     const rows = await service.createRules(callerOf(request), policyOf(request), kind, complete);
@@ -177,11 +179,12 @@ function addRuleTypes(app: Boundary): void {
   });
   const show = {
     summary: 'Show a type of QoS rules',
-    rights: 'reader',
+    rights: 'admin',
     answers: { 200: a.record({ rule_type: a.record({ type: a.text, drivers }) }) },
   } as const;
   app.get('/v2.0/qos/rule-types/:type', show, async (request) => {
     const { type } = request.params as { type: string };
+    if (!isAdmin(callerOf(request))) throw forbidden('get_rule_type');
     const kind = qosRuleKinds.find((one) => one === type);
     if (kind === undefined) throw noRuleType(type);
     return { rule_type: { type: kind, drivers: [{ name: 'ovn', supported_parameters: ruleTypes[kind] }] } };

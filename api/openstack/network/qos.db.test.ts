@@ -135,9 +135,12 @@ test('the types of rules that work are told, with what each may say', async () =
   const types = [{ type: 'bandwidth_limit' }, { type: 'dscp_marking' }, { type: 'minimum_bandwidth' }];
   assert.deepEqual((await me.get('/qos/rule-types')).body, { rule_types: types });
   assert.deepEqual((await me.get('/qos/rule-types?all_supported=true')).body, { rule_types: types });
-  const { rule_type } = (await me.get('/qos/rule-types/bandwidth_limit')).body;
+  const { rule_type } = (await admin.get('/qos/rule-types/bandwidth_limit')).body;
   assert.equal(rule_type.drivers[0].supported_parameters[0].parameter_name, 'max_kbps');
-  refused(await me.get('/qos/rule-types/packet_rate_limit'), 404, 'QosRuleTypeNotFound');
+  refused(await me.get('/qos/rule-types/bandwidth_limit'), 403, 'PolicyNotAuthorized');
+  const limit = { bandwidth_limit_rule: { max_kbps: 1 } };
+  refused(await me.post('/qos/policies/policy/bandwidth_limit_rules', limit), 403, 'PolicyNotAuthorized');
+  refused(await admin.get('/qos/rule-types/packet_rate_limit'), 404, 'QosRuleTypeNotFound');
   const { id } = await newPolicy();
   for (const [type, body] of [
     ['packet_rate_limit', { max_kpps: 1 }],

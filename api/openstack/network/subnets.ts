@@ -23,15 +23,10 @@ import {
 } from './attributes.ts';
 import { type Resource, standardView } from './resource.ts';
 
-/** A network without host bits: 10.0.0.1/24 is a mistake that somebody should hear of. */
+/** A prefix; its host bits are taken off, as Neutron does (192.168.0.10/24 is 192.168.0.0/24), and an address alone is none. */
 export const cidr: Reader = reader(Type.String({ examples: ['10.77.0.0/24'] }), (value) => {
-  const read = typeof value === 'string' ? parseCidr(value) : undefined;
-  if (read === undefined || typeof value !== 'string')
-    throw new Unreadable(`'${String(value).slice(0, 80)}' is not a valid IP subnet.`);
-  const base = value.includes('/') ? parseCidr(value.slice(0, value.indexOf('/'))) : undefined;
-  if (base?.base !== read.base) {
-    throw new Unreadable(`'${value}' isn't a recognized IP subnet cidr, '${formatCidr(read)}' is recommended.`);
-  }
+  const read = typeof value === 'string' && value.includes('/') ? parseCidr(value) : undefined;
+  if (read === undefined) throw new Unreadable(`'${String(value).slice(0, 80)}' is not a valid IP subnet.`);
   return formatCidr(read);
 });
 

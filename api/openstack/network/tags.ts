@@ -33,8 +33,9 @@ const contracts = {
   remove: { summary: 'Remove a tag', rights: 'member', answers: { 204: null } },
 } as const;
 
-export function addTags(app: Boundary, service: TagService, resource: Resource): void {
-  const { listing, path } = resource;
+/** @param path of the resource's tags where it is not below the resource (Neutron's of policies: /policies/…/tags) */
+export function addTags(app: Boundary, service: TagService, resource: Resource, path = resource.path): void {
+  const { listing } = resource;
   const changed = (request: FastifyRequest) => {
     const id = idOf(request, resource);
     return [callerFor(request, listing.noun, id), listing, id] as const;
