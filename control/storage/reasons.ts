@@ -24,6 +24,8 @@ export interface StorageReasons {
   volume_type_access_missing: { id: string; project: string };
   volume_type_encryption_exists: { id: string };
   volume_type_encryption_not_found: { id: string };
+  /** Of an extra spec that is Bothy's own: there is none of this name, or it says what no pool is. */
+  volume_type_word_unfit: { key: string; value: string; wanted: string };
   /** Of an extra spec about a cache: it is none, says what none can be, or is missing (then `value` is empty). */
   volume_type_cache_unfit: { key: string; value: string; wanted: string };
   /** No host does it so. */

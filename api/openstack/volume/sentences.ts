@@ -40,6 +40,7 @@ const volumeTypes = {
   volume_type_access_missing: ({ id, project }) => `Volume type access not found for ${id} / ${project} combination.`,
   volume_type_encryption_exists: ({ id }) => `Volume type encryption for type ${id} already exists.`,
   volume_type_encryption_not_found: ({ id }) => `Volume type encryption for type ${id} does not exist.`,
+  volume_type_word_unfit: ({ key, value, wanted }) => `Invalid extra spec: ${key} can't be '${value}': ${wanted}.`,
   volume_type_cache_unfit: ({ key, value, wanted }) =>
     value === ''
       ? `Invalid volume type: of its cache ${key} is missing: ${wanted}.`

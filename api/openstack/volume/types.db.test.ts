@@ -46,6 +46,24 @@ test('a type is made, changed and deleted by administrators; its name may be of 
   assert.equal((await call(admin, 'GET', '/types/none')).status, 404);
 });
 
+test('an extra spec of ours that is misspelt is refused with the type, and what is asked for is said', async () => {
+  const base = `/types/${(await makeType({})).id}/extra_specs`;
+  for (const specs of [{ 'bothy:tier': 'gold' }, { 'bothy:cache': 'yes' }]) {
+    const wish = { volume_type: { name: 'misspelt', extra_specs: specs } };
+    for (const refused of [
+      await call(admin, 'POST', '/types', wish),
+      await call(admin, 'POST', base, { extra_specs: specs }),
+    ]) {
+      assert.equal(refused.status, 400);
+      assert.match(
+        refused.body.badRequest.message,
+        /^Invalid extra spec: bothy:\S+ can't be '\w+': .*(flash|bothy:tier)/,
+      );
+    }
+  }
+  assert.equal((await names(admin)).includes('misspelt'), false);
+});
+
 test('members see of extra specs what is meant for them, and no QoS', async () => {
   const { id } = await makeType({ extra_specs: { multiattach: '<is> True', volume_backend_name: 'secret' } });
   const { volume_type: seen } = (await call(member, 'GET', `/types/${id}`)).body;

@@ -32,6 +32,8 @@ const checks: Readonly<Record<string, { is: (value: string) => boolean; wanted: 
   },
 };
 
+export const cacheKeys = Object.keys(checks);
+
 function isSize(value: string): boolean {
   return /^\d{1,6}(\.\d{1,6})?$/.test(value) && Number(value) >= leastGib;
 }
@@ -41,7 +43,7 @@ export function requireCacheWords(specs: Specs): void {
   for (const [key, value] of Object.entries(specs)) {
     if (!key.startsWith(prefix)) continue;
     const check = Object.hasOwn(checks, key) ? checks[key] : undefined;
-    const wanted = check ? check.wanted : `one of ${Object.keys(checks).join(', ')}`;
+    const wanted = check ? check.wanted : `one of ${cacheKeys.join(', ')}`;
     if (!check?.is(value)) throw new CloudError('invalid', 'volume_type_cache_unfit', { key, value, wanted });
   }
 }

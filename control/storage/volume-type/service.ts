@@ -9,10 +9,10 @@ import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
 import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
 import { type ListQuery, listRows, readRow } from '../../kit/listing.ts';
 import { notFound } from '../../kit/refusal.ts';
-import { requireCacheWords } from './cache-words.ts';
 import { isUsed, lockType } from './change.ts';
 import { defaultTypeName, typeOf } from './default.ts';
 import { type VolumeTypeRow, volumeTypeListing } from './listing.ts';
+import { requireOwnWords } from './own-words.ts';
 import { dropTypeQuota, renameTypeQuota } from './quota.ts';
 
 export interface VolumeTypeWish {
@@ -47,7 +47,7 @@ export class VolumeTypeService {
   /** @throws CloudError `forbidden`, `conflict` */
   async create(caller: Caller, wish: VolumeTypeWish): Promise<VolumeTypeRow> {
     requireAdmin(caller, 'create a volume type');
-    requireCacheWords(wish.extraSpecs);
+    requireOwnWords(wish.extraSpecs);
     return this.#database.transaction(actorOf(caller), async (tx) => {
       const { rows } = await sql<VolumeTypeRow>`insert into volume_type (id, name, description, public, extra_specs)
         values (${newId()}, ${wish.name}, ${wish.description}, ${wish.public}, ${JSON.stringify(wish.extraSpecs)}::jsonb)
@@ -113,7 +113,7 @@ export class VolumeTypeService {
     return this.#change(caller, id, async (tx, type) => {
       if (await isUsed(tx, type.id)) throw new CloudError('conflict', 'volume_type_has_volumes', { id: type.id });
       const specs = edit({ ...type.extra_specs });
-      requireCacheWords(specs);
+      requireOwnWords(specs, type.extra_specs);
       await sql`update volume_type set extra_specs = ${JSON.stringify(specs)}::jsonb, generation = generation + 1,
         updated_at = now() where id = ${type.id}`.execute(tx);
       return specs;
