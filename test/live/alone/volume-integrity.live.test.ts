@@ -66,6 +66,10 @@ describe('volumes through deaths', { skip, concurrency: 1 }, () => {
     });
   };
 
+  const toldWith = async (error: Error) => {
+    throw new Error(`${error.message}\n${JSON.stringify(await cloud.whatIs(), null, 1)}`, { cause: error });
+  };
+
   for (const dies of (['host', 'control', 'QEMU'] as const).filter((each) => each === (only ?? each))) {
     test(`${dies} dies while a guest stands still, for its pool is full, and when there is room again`, {
       timeout: 300_000,
@@ -87,7 +91,7 @@ describe('volumes through deaths', { skip, concurrency: 1 }, () => {
       await kill(dies);
       await asked;
       if (dies === 'QEMU' || dies === 'machine') await revive();
-      await round.settled();
+      await round.settled().catch(toldWith);
       t.diagnostic(`settled after ${Math.round(performance.now() - began)} ms`);
       await round.end({ died: dies === 'QEMU' || dies === 'machine' });
       await round.release();
@@ -96,7 +100,7 @@ describe('volumes through deaths', { skip, concurrency: 1 }, () => {
       await kill(dies === 'QEMU' ? 'postgres' : dies);
       await back;
       if (dies === 'machine') await revive();
-      await round.isBack();
+      await round.isBack().catch(toldWith);
       await round.remove();
     });
   }
