@@ -151,8 +151,10 @@ class Round {
   /** What the guest was told of each; the least. */
   async #look(): Promise<number> {
     const files = live.map((act) => `/tmp/at-${this.#devices.get(act)}`).join(' ');
-    const lines = await this.#shell().run(`for f in ${files}; do cat $f 2>/dev/null || echo 0; done`);
+    // A file that is just being written is empty, and is said as that: else each number would be the next one's.
+    const lines = await this.#shell().run(`for f in ${files}; do n=$(cat $f 2>/dev/null); echo \${n:-0}; done`);
     const numbers = lines.split('\n').map(Number);
+    assert.equal(numbers.length, live.length, lines);
     this.#told = new Map(live.map((act, at) => [act, numbers[at]!]));
     return Math.min(...numbers);
   }
