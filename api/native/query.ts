@@ -1,7 +1,7 @@
-/** Queries of the native dialect: known parameters only, each once, and numbers and ids that are some. */
+/** Queries and bodies of the native dialect: known names only, in a query each once, and numbers and ids that are some. What is not known is told what is. */
 import { Type } from 'typebox';
 import { parseId } from '../../contract/ids.ts';
-import type { SchemaFault, Sentences } from '../boundary/contract.ts';
+import type { Part, SchemaFault, Sentences } from '../boundary/contract.ts';
 import { Refusal } from '../boundary/refusal.ts';
 import { namesOf, pathOf, plainSentence } from '../boundary/sentences.ts';
 
@@ -30,8 +30,24 @@ export const parameters = <T extends Parameters<typeof Type.Object>[0]>(known: T
   Type.Object(known, { additionalProperties: false });
 
 export const nativeSentences: Sentences = {
-  refuse: (part, fault) => new Refusal('invalid', part === 'query' ? querySentence(fault) : plainSentence(part, fault)),
+  refuse: (part, fault) => new Refusal('invalid', sentenceOf(part, fault)),
 };
+
+function sentenceOf(part: Part, fault: SchemaFault): string {
+  if (part === 'query') return querySentence(fault);
+  const unknown = fault.errors.find(({ keyword }) => keyword === 'additionalProperties');
+  const known = part === 'body' && unknown ? knownAt(fault.contract.body, pathOf(unknown.instancePath)) : [];
+  const sentence = plainSentence(part, fault);
+  return known.length === 0 ? sentence : `${sentence}; there are ${known.join(', ')}`;
+}
+
+/** The names that the schema has at that place; none where it is no plain object. */
+function knownAt(schema: unknown, path: readonly string[]): string[] {
+  const [name, ...rest] = path;
+  const properties = (schema as { properties?: Record<string, unknown> } | undefined)?.properties ?? {};
+  if (name === undefined) return Object.keys(properties);
+  return Object.hasOwn(properties, name) ? knownAt(properties[name], rest) : [];
+}
 
 function querySentence(fault: SchemaFault): string {
   const { errors, value, contract } = fault;

@@ -88,6 +88,18 @@ test('what can be no pool is refused by name, and nothing is made', async () => 
   assert.equal((await call('GET', `?host_id=${hostId}`)).body.storage_pools.length, 2);
 });
 
+test('a name that a body has not is answered with those it has', async () => {
+  const said = (body: object) => call('POST', '', body).then((answer) => [answer.status, answer.body.error.message]);
+  const known = 'host_id, name, tier, kind, source';
+  const [status, message] = await said(wish(newId(), { colour: 'red' }));
+  assert.equal(status, 400);
+  assert.ok(message.startsWith(`storage_pool has no colour; there are ${known}`), message);
+  assert.deepEqual(await said({ pool: {}, storage_pool: wish(newId()).storage_pool }), [
+    400,
+    'the body has no pool; there are storage_pool',
+  ]);
+});
+
 test('of one pool asked for many times at once one is made', async () => {
   const { host_id: hostId } = await testPool(api.cloud.db.database);
   const answers = await Promise.all(Array.from({ length: 8 }, () => call('POST', '', wish(hostId))));
