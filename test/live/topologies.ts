@@ -6,6 +6,7 @@ import { newId } from '../../contract/ids.ts';
 import { eui64 } from '../../control/network/ovn/address.ts';
 import type { Question } from '../../control/network/reachability/question.ts';
 import type { TestCloud } from '../simulated/ovn-cloud.ts';
+import { dice } from '../support/dice.ts';
 
 export interface External {
   network: string;
@@ -35,22 +36,6 @@ export interface Topology {
 export const outside = '203.0.113.254';
 const tcp = 6;
 const udp = 17;
-
-/** Mulberry32: the same numbers for the same seed. */
-export function dice(seed: number) {
-  let state = seed >>> 0;
-  const next = () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-  return {
-    chance: (share: number) => next() < share,
-    below: (limit: number) => Math.floor(next() * limit),
-    of: <T>(list: readonly T[]): T => list[Math.floor(next() * list.length)]!,
-  };
-}
 
 type Dice = ReturnType<typeof dice>;
 

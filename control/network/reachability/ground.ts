@@ -1,10 +1,18 @@
 /**
  * The rows that a question is decided on, found by what a packet knows: an address on a network, a router's routes. The rows are those that
- * OVN's are made of (../ovn/model.ts), so that the answer is about the same cloud; it owns nothing and never changes.
+ * OVN's are made of (../ovn/model.ts), so that the answer is about the same cloud; they never change.
  */
 import { type Cidr, type Ip, inCidr, parseCidr, parseIp } from '../../kit/address.ts';
 import { gatewaysOf } from '../ovn/intent/router.ts';
-import type { AddressGroupRow, NetworkRow, PortRow, RouterRow, SecurityGroupRow, SubnetRow } from '../ovn/model.ts';
+import type {
+  AddressGroupRow,
+  NetworkRow,
+  PortRow,
+  RouterRow,
+  SecurityGroupRow,
+  SecurityGroupRuleRow,
+  SubnetRow,
+} from '../ovn/model.ts';
 
 /** Also one that is no port's. */
 export interface FloatingIpGround {
@@ -56,6 +64,14 @@ export interface Route {
   several?: boolean;
 }
 
+/** A rule that lets a packet through if its port is one of these. */
+export interface PortRule {
+  rule: SecurityGroupRuleRow;
+  tracked: boolean;
+  first: number;
+  last: number;
+}
+
 const protocols = { tcp: 6, udp: 17 } as const;
 
 const byId = <Row extends { id: string }>(rows: readonly Row[] = []) => new Map(rows.map((row) => [row.id, row]));
@@ -75,6 +91,8 @@ export class Ground {
   readonly routers: ReadonlyMap<string, RouterRow>;
   readonly securityGroups: ReadonlyMap<string, SecurityGroupRow>;
   readonly floatingIps: readonly FloatingIpGround[];
+  /** What passage.ts has found among these rows, by what it was found for. */
+  readonly portRules = new Map<string, readonly PortRule[]>();
   readonly #addressGroups: ReadonlyMap<string, AddressGroupRow>;
   readonly #physicalNetworks: ReadonlySet<string>;
   readonly #byAddress: ReadonlyMap<string, PortRow[]>;
@@ -158,6 +176,13 @@ export class Ground {
   /** A floating IP that a network's neighbours see. */
   floatingIpAt(networkId: string, address: string): FloatingIpGround | undefined {
     return this.floatingIps.find((one) => one.floating_network_id === networkId && one.floating_ip === address);
+  }
+
+  /** Whether the port decides where this router sends what is for the address. */
+  forwards(routerId: string, address: string): boolean {
+    return this.floatingIps.some(
+      (one) => one.router_id === routerId && one.floating_ip === address && Boolean(one.forwardings),
+    );
   }
 
   /** The floating IP of this router's that forwards such packets, and whereto; @param port of TCP or UDP */

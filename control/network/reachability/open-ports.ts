@@ -1,12 +1,12 @@
 /**
  * Which ports of a protocol get there. Rules and port forwardings name ranges of ports, so an answer changes only where some range begins or has ended: asked
- * at each of these the answers are all that there are. Pure.
+ * at each of these the answers are all that there are. Most say that they hold for the next ones too. Pure.
  */
 import { CloudError } from '../../../contract/errors.ts';
 import { protocolNumber } from '../security-group/rules.ts';
 import type { Ground } from './ground.ts';
 import type { Answer, Question } from './question.ts';
-import { reach } from './reach.ts';
+import { reachFrom } from './reach.ts';
 
 /** From one to the other, both among them. */
 export type PortRange = readonly [first: number, last: number];
@@ -21,14 +21,16 @@ export function openPorts(ground: Ground, question: Question): { open: PortRange
   const starts = startsOf(ground, question.protocol);
   let answer: Answer | undefined;
   let closed: Answer | undefined;
-  for (const [n, first] of starts.entries()) {
-    const found = reach(ground, { ...question, port: first });
+  for (let n = 0; n < starts.length; ) {
+    const first = starts[n++]!;
+    const { answer: found, until } = reachFrom(ground, { ...question, port: first });
+    while (n < starts.length && starts[n]! <= until) n++;
     if (!found.reachable) {
       closed ??= found;
       continue;
     }
     answer ??= found;
-    const end = (starts[n + 1] ?? last + 1) - 1;
+    const end = (starts[n] ?? last + 1) - 1;
     const before = open.at(-1);
     if (before?.[1] === first - 1) before[1] = end;
     else open.push([first, end]);

@@ -11,15 +11,25 @@ import { type Arrival, Walk } from './walk.ts';
 const [icmp, icmpv6] = [1, 58];
 const echo = { request: { 4: 8, 6: 128 }, reply: { 4: 0, 6: 129 } } as const;
 
+export interface Reached {
+  answer: Answer;
+  /** The last port, from the question's own, to which it is reachable, or not, as it is here. Less than that one: nobody knows. */
+  until: number;
+}
+
 /** @throws where the question names a port that is not among the rows: a defect of the caller */
-export function reach(ground: Ground, question: Question): Answer {
+export const reach = (ground: Ground, question: Question): Answer => reachFrom(ground, question).answer;
+
+/** The same, with what it says of the ports that follow. */
+export function reachFrom(ground: Ground, question: Question): Reached {
   const { version } = question;
   const [from, to] = [portOf(ground, question.from), portOf(ground, question.to)];
   const source = question.from.address ?? sourceOf(ground, from!, question);
   const destination = question.to.address ?? destinationOf(ground, to!, from, version);
   if (source === undefined || destination === undefined) {
     const port = source === undefined ? from! : to!;
-    return noWay({ way: 'there', kind: 'port', id: port.id, reason: 'no_address', opens: [] });
+    const stop: Stop = { way: 'there', kind: 'port', id: port.id, reason: 'no_address', opens: [] };
+    return { answer: { reachable: false, there: [], back: [], stops: [stop], assumptions: [] }, until: 65_535 };
   }
   const isIcmp = question.protocol === icmp || question.protocol === icmpv6;
   const packet: Packet = {
@@ -30,7 +40,7 @@ export function reach(ground: Ground, question: Question): Answer {
   };
   const there = new Walk(ground, packet);
   const arrival = from ? there.fromPort(from) : there.fromOutside();
-  if (!arrival) return answer(there);
+  if (!arrival) return reached(there);
   return comeBack(ground, { packet, from, there, arrival });
 }
 
@@ -41,9 +51,9 @@ interface Arrived {
   arrival: Arrival;
 }
 
-function comeBack(ground: Ground, { packet, from, there, arrival }: Arrived): Answer {
+function comeBack(ground: Ground, { packet, from, there, arrival }: Arrived): Reached {
   // A router's answer to a ping comes from where the packet went in; nothing on the way asks again.
-  if (arrival.at === 'router') return answer(there);
+  if (arrival.at === 'router') return reached(there);
   const seen = there.packet;
   const reply: Packet = {
     ...seen,
@@ -54,16 +64,23 @@ function comeBack(ground: Ground, { packet, from, there, arrival }: Arrived): An
   };
   const back = new Walk(ground, reply, there);
   if (arrival.at === 'outside') there.assumptions.add('outside_answers');
-  if (there.assumptions.has('guest_forwards')) return answer(there);
+  if (there.assumptions.has('guest_forwards')) return reached(there);
   const home = arrival.at === 'port' ? back.fromPort(arrival.port) : back.fromOutside(arrival.network);
-  if (!home) return answer(there, back);
+  if (!home) return reached(there, back);
   const { source, destination } = back.packet;
   if (source !== packet.destination || destination !== packet.source) {
     const stop: Stop = { way: 'back', kind: 'outside', id: null, reason: 'answer_from_another_address', opens: [] };
     if (from) [stop.kind, stop.id] = ['port', from.id];
     back.stops.push(stop);
   }
-  return answer(there, back);
+  return reached(there, back);
+}
+
+function reached(there: Walk, back?: Walk): Reached {
+  const all = answer(there, back);
+  const until = all.reachable ? there.samePorts : Math.max(there.stoppedPorts, back?.stoppedPorts ?? 0);
+  // A way that only this port goes tells nothing of others.
+  return { answer: all, until: there.samePorts === 0 ? 0 : until };
 }
 
 function answer(there: Walk, back?: Walk): Answer {
@@ -77,8 +94,6 @@ function answer(there: Walk, back?: Walk): Answer {
     assumptions: [...assumptions].sort(),
   };
 }
-
-const noWay = (stop: Stop): Answer => ({ reachable: false, there: [], back: [], stops: [stop], assumptions: [] });
 
 function portOf(ground: Ground, end: Question['from']): PortRow | undefined {
   if (end.port === undefined) return undefined;

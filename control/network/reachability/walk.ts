@@ -25,6 +25,7 @@ export type Arrival = { at: 'port'; port: PortRow } | { at: 'router' } | { at: '
 /** Routers on one way; OVN's own limit is the packet's time to live. */
 const mostRouters = 16;
 const tcp = 6;
+const lastPort = 65_535;
 
 export class Walk {
   readonly hops: Hop[] = [];
@@ -35,10 +36,14 @@ export class Walk {
   packet: Packet;
   /** What let the packet through ports that filter, and which way. */
   readonly passages = new Map<string, Passage & { direction: Direction }>();
+  /** The last port, from the packet's own, to which all that is asked of ports alone is answered alike. */
+  samePorts = lastPort;
+  /** The last one to which one of the stops stays, whatever becomes of the others. */
+  stoppedPorts = 0;
   readonly #ground: Ground;
   readonly #way: Stop['way'];
   /** Of the way there, on the way back. */
-  readonly #before: Walk['passages'];
+  readonly #before: Walk | undefined;
   #routers = 0;
 
   /** @param before the way there, when this is the answer's */
@@ -46,7 +51,7 @@ export class Walk {
     this.#ground = ground;
     this.packet = packet;
     this.#way = before ? 'back' : 'there';
-    this.#before = before?.passages ?? new Map();
+    this.#before = before;
     this.translations = before?.translations ?? [];
   }
 
@@ -209,6 +214,8 @@ export class Walk {
   #forwarded(router: RouterRow) {
     const { destination, version, protocol, destinationPort: port } = this.packet;
     if (version !== 4 || typeof port !== 'number') return undefined;
+    // Another port may go another way.
+    if (this.#ground.forwards(router.id, destination)) this.samePorts = 0;
     return this.#ground.forwardingOf(router.id, destination, protocol, port);
   }
 
@@ -329,16 +336,17 @@ export class Walk {
   }
 
   #filter(port: PortRow, direction: Direction): void {
-    const passed = passage(this.#ground, port, direction, this.packet);
-    const asked = this.#way === 'back' ? this.#before.get(port.id) : undefined;
+    const { passed, until } = passage(this.#ground, port, direction, this.packet);
+    const asked = this.#way === 'back' ? this.#before?.passages.get(port.id) : undefined;
     if (asked) {
       this.#filterAnswer(port, asked, passed);
       return;
     }
     // Were it open, it would be tracked, as groups are made.
     this.passages.set(port.id, { rule: null, tracked: true, ...passed, direction });
-    if (!passed) this.#missing(port, direction);
+    if (!passed) this.#missing(port, direction, until);
     else if (passed.rule) this.#hop('security_group_rule', passed.rule.id, 'allowed');
+    this.samePorts = Math.min(this.samePorts, until);
   }
 
   /**
@@ -351,19 +359,22 @@ export class Walk {
     if (asked.tracked) {
       if (isTcp && passed?.tracked === false) this.assumptions.add('answer_untracked');
     } else if (!passed) {
-      this.#missing(port, asked.direction === 'egress' ? 'ingress' : 'egress');
+      this.#missing(port, asked.direction === 'egress' ? 'ingress' : 'egress', this.#before!.samePorts);
     } else {
       if (passed.rule) this.#hop('security_group_rule', passed.rule.id, 'allowed');
-      if (isTcp && passed.tracked) this.#stop('port', port.id, 'tracked_one_way');
+      if (isTcp && passed.tracked) {
+        this.#stop('port', port.id, 'tracked_one_way', [], this.#before!.samePorts);
+      }
     }
   }
 
   /** The rule is only one way in; a stop of the port's where it has no group to put one in. */
-  #missing(port: PortRow, direction: Direction): void {
+  #missing(port: PortRow, direction: Direction, until: number): void {
     const values = missingRule(port, direction, this.packet);
     const reason = direction === 'egress' ? 'egress_rule_missing' : 'ingress_rule_missing';
     const opens: Opening[] = values ? [{ action: 'create', resource: 'security_group_rule', id: null, values }] : [];
-    this.#stop(values ? 'security_group' : 'port', values ? String(values.security_group_id) : port.id, reason, opens);
+    const id = values ? String(values.security_group_id) : port.id;
+    this.#stop(values ? 'security_group' : 'port', id, reason, opens, until);
   }
 
   #hop(kind: Hop['kind'], id: string | null, does: string, via?: string): void {
@@ -371,8 +382,10 @@ export class Walk {
     this.hops.push({ kind, id, does, source, destination, ...(via === undefined ? {} : { via }) });
   }
 
-  #stop(kind: StopKind, id: string | null, reason: StopReason, opens: Opening[] = []): undefined {
+  /** @param until the last port to which it stops this packet, which is taken the same way */
+  #stop(kind: StopKind, id: string | null, reason: StopReason, opens: Opening[] = [], until = lastPort): undefined {
     this.stops.push({ way: this.#way, kind, id, reason, opens });
+    this.stoppedPorts = Math.max(this.stoppedPorts, until);
     return undefined;
   }
 }
