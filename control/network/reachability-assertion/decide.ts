@@ -2,17 +2,20 @@
  * Whether an assertion is true of the rows that a transaction, or the database, has now. Power is left out of account: that a server is off
  * breaks no rule. Whatever hides an end from its project makes the assertion unknown, not violated: who deletes a server may do so.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { sql } from 'kysely';
 import { CloudError, hasReason } from '../../../contract/errors.ts';
 import { projectItself } from '../../kit/caller.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
+import { Turn } from '../../kit/projection/turn.ts';
 import {
   answerOf,
   asSeen,
   type End,
-  findEnds,
+  EndFinder,
   type Ground,
+  GroundReader,
   loadGround,
   type Told,
   versionsOf,
@@ -31,23 +34,59 @@ export interface Decision {
   ground: string[];
 }
 
+/** What several are decided by, read by all of them together. */
+interface Reading {
+  db: Queryable;
+  reader: GroundReader;
+  /** By project. */
+  finders: Map<string, EndFinder>;
+}
+
+/** What one is decided by; only what is missing where that is all that is known. */
+type Loaded = { from: End[]; to: End[]; ground: Ground } | { missing: 'from' | 'to' | 'answer' };
+
 export async function decide(db: Queryable, asserted: Asserted): Promise<Decision> {
-  const { project_id } = asserted;
-  const project = projectItself(project_id);
-  const ends: End[][] = [];
-  for (const [side, given] of [['from', asserted.source] as const, ['to', asserted.destination] as const]) {
-    const found = await endsNow(db, project, side, given);
-    if (!found) return { state: 'unknown', finding: { missing: side }, ground: [] };
-    ends.push(found);
+  const [decided] = await readTogether(db, [asserted]);
+  return decided!();
+}
+
+/**
+ * Each is decided as it is by itself, by rows of its own; the statements that find them are the same for all.
+ * @returns for each what decides it, and rejects where it can't be decided: one of them keeps no other from it
+ */
+export async function readTogether(db: Queryable, list: readonly Asserted[]): Promise<(() => Promise<Decision>)[]> {
+  const reading = { db, reader: new GroundReader(db), finders: new Map() };
+  const loaded = await Promise.allSettled(list.map((asserted) => load(reading, asserted)));
+  return loaded.map((one, n) => async () => {
+    if (one.status === 'rejected') throw one.reason;
+    return judge(db, list[n]!, one.value);
+  });
+}
+
+async function load({ db, reader, finders }: Reading, asserted: Asserted): Promise<Loaded> {
+  const { project_id, source, destination, ip_version } = asserted;
+  let finder = finders.get(project_id);
+  if (!finder) {
+    finder = new EndFinder(db, projectItself(project_id));
+    finders.set(project_id, finder);
   }
-  const [from, to] = ends as [End[], End[]];
-  const answer = await answerNow(db, [from, to], asserted);
-  if (!answer) return { state: 'unknown', finding: { missing: 'answer' }, ground: [] };
-  const { ground, told } = answer;
-  const ids = [...new Set([...ground.ids(), ...[...from, ...to].flatMap((end) => end.port ?? [])])];
-  if (isTrue(asserted, told)) return { state: 'holds', finding: null, ground: ids };
-  const { there, back, stops } = await asSeen(db, project, told);
-  return { state: 'violated', finding: { there, back, stops, open_ports: told.openPorts }, ground: ids };
+  const [from, to] = await Promise.all([endsNow(finder, 'from', source), endsNow(finder, 'to', destination)]);
+  if (!from || !to) return { missing: from ? 'to' : 'from' };
+  versionsOf([...from, ...to], ip_version ?? undefined);
+  const ground = await loadGround(db, [...from, ...to], { asIfUp: true, reader }).catch(orTooMuch);
+  return ground ? { from, to, ground } : { missing: 'answer' };
+}
+
+async function judge(db: Queryable, asserted: Asserted, loaded: Loaded): Promise<Decision> {
+  if ('missing' in loaded) return { state: 'unknown', finding: loaded, ground: [] };
+  const { from, to, ground } = loaded;
+  const told = answerNow(asserted, loaded);
+  if (!told) return { state: 'unknown', finding: { missing: 'answer' }, ground: [] };
+  const ids = new Set([...ground.ids(), ...[...from, ...to].flatMap((end) => end.port ?? [])]);
+  const decided = { ground: [...ids].sort() };
+  if (isTrue(asserted, told)) return { ...decided, state: 'holds', finding: null };
+  const { there, back, stops } = await asSeen(db, projectItself(asserted.project_id), told);
+  return { ...decided, state: 'violated', finding: { there, back, stops, open_ports: told.openPorts } };
 }
 
 /** Without a port all of them must get there, or none may. */
@@ -58,25 +97,27 @@ const isTrue = ({ kind }: Asserted, { reachable, openPorts }: Told): boolean => 
   return all?.[0] === 1 && all[1] === 65_535;
 };
 
-/** Undefined where so much hangs together that a question is refused: a change is not, for it did not ask. */
-async function answerNow(
-  db: Queryable,
-  [from, to]: readonly [End[], End[]],
+function answerNow(
   { ip_version, protocol, port }: Asserted,
-): Promise<{ ground: Ground; told: Told } | undefined> {
+  { from, to, ground }: Exclude<Loaded, { missing: string }>,
+) {
   const versions = versionsOf([...from, ...to], ip_version ?? undefined);
   try {
-    const ground = await loadGround(db, [...from, ...to], { asIfUp: true });
-    return { ground, told: answerOf(ground, { from, to, versions, shape: { protocol, port } }) };
+    return answerOf(ground, { from, to, versions, shape: { protocol, port } });
   } catch (error) {
-    if (hasReason(error, 'reachability_too_wide') || hasReason(error, 'reachability_too_many_ranges')) return undefined;
-    throw error;
+    return orTooMuch(error);
   }
 }
 
+/** Undefined where so much hangs together that a question is refused: a change is not, for it did not ask. */
+function orTooMuch(error: unknown): undefined {
+  if (hasReason(error, 'reachability_too_wide') || hasReason(error, 'reachability_too_many_ranges')) return undefined;
+  throw error;
+}
+
 /** Undefined where nothing of that name is there any more, or its address is that of several. */
-const endsNow = (db: Queryable, project: ReturnType<typeof projectItself>, side: 'from' | 'to', given: string) =>
-  findEnds(db, project, side, given).catch((error: unknown) => {
+const endsNow = (finder: EndFinder, side: 'from' | 'to', given: string) =>
+  finder.find(side, given).catch((error: unknown) => {
     const gone = hasReason(error, 'reachability_end_not_found') || hasReason(error, 'reachability_end_ambiguous');
     if (gone) return undefined;
     throw error;
@@ -89,11 +130,16 @@ const endsNow = (db: Queryable, project: ReturnType<typeof projectItself>, side:
 export async function decideUndecided(tx: Tx): Promise<void> {
   const { rows } = await sql<ReachabilityAssertionRow>`
     select * from reachability_assertion where undecided order by id`.execute(tx);
-  for (const row of rows) {
-    const { state, finding, ground } = await decide(tx, row);
-    if (state === 'violated') throw violated(row, finding);
-    await record(tx, row, { state, finding, ground });
+  const unsaid: [ReachabilityAssertionRow, Decision][] = [];
+  const turn = new Turn();
+  for (const [n, decided] of (await readTogether(tx, rows)).entries()) {
+    const [row, decision] = [rows[n]!, await decided()];
+    if (decision.state === 'violated') throw violated(row, decision.finding);
+    if (saysMore(row, decision)) await record(tx, row, decision);
+    else unsaid.push([row, decision]);
+    if (turn.over) await turn.rest();
   }
+  await recordUnsaid(tx, unsaid);
 }
 
 const violated = (row: ReachabilityAssertionRow, finding: Finding | null) =>
@@ -104,17 +150,23 @@ const violated = (row: ReachabilityAssertionRow, finding: Finding | null) =>
     })),
   });
 
+/** Of a finding its text: PostgreSQL keeps the names in it in an order of its own. */
+const saysMore = (before: ReachabilityAssertionRow, { state, finding }: Decision): boolean =>
+  state !== before.state || !isDeepStrictEqual(JSON.parse(JSON.stringify(finding)), before.finding);
+
+/** Whether there is anything to record. */
+export const isNews = (before: ReachabilityAssertionRow, decision: Decision): boolean =>
+  saysMore(before, decision) || !isDeepStrictEqual(decision.ground, before.ground);
+
 /** A new state is a new generation, which whoever watches is told of. The row is held by the caller. */
 export async function record(tx: Tx, before: ReachabilityAssertionRow, decision: Decision): Promise<void> {
   const { state, finding, ground } = decision;
-  const isNew = state !== before.state;
-  const says = isNew || JSON.stringify(finding) !== JSON.stringify(before.finding);
   await tx
     .updateTable('reachability_assertion')
     .set({
       ...{ undecided: false, ground },
-      ...(isNew && { state, state_since: sql<Date>`now()` }),
-      ...(says && {
+      ...(state !== before.state && { state, state_since: sql<Date>`now()` }),
+      ...(saysMore(before, decision) && {
         finding: finding && json(finding),
         generation: sql<number>`generation + 1`,
         updated_at: sql<Date>`now()`,
@@ -122,4 +174,13 @@ export async function record(tx: Tx, before: ReachabilityAssertionRow, decision:
     })
     .where('id', '=', before.id)
     .execute();
+}
+
+/** Of those that are as they were: by what they are decided now. */
+async function recordUnsaid(tx: Tx, all: readonly (readonly [ReachabilityAssertionRow, Decision])[]): Promise<void> {
+  if (all.length === 0) return;
+  const ids = all.map(([{ id }]) => id);
+  const grounds = all.map(([, { ground }]) => `{${ground.join(',')}}`);
+  await sql`update reachability_assertion t set undecided = false, ground = now.ground::uuid[]
+    from unnest(${ids}::uuid[], ${grounds}::text[]) now(id, ground) where t.id = now.id`.execute(tx);
 }

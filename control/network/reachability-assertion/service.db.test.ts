@@ -132,8 +132,12 @@ test('an alarm refuses nothing: the change is made, and the state that follows i
   const { id } = await make(at, { kind: 'never', from: a.id, to: b.id, on_violation: 'alarm' });
   await using watched = watch();
   const rule = await at.letIn('tcp', 22, 22);
-  watched.tell([{ resource_type: 'security_group_rule', resource_id: rule, project_id: at.caller.projectId }]);
+  const changed = { resource_type: 'security_group_rule', resource_id: rule, project_id: at.caller.projectId };
+  watched.tell([changed]);
   await until('the alarm', async () => (await read(at, id)).state === 'violated');
+  // What is found once more is no news.
+  watched.tell([changed]);
+  await watched[Symbol.asyncDispose]();
   assert.equal((await read(at, id)).generation, 2);
 });
 

@@ -7,8 +7,9 @@ import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import type { Change, ChangeFeed } from '../../kit/change-log/changes.ts';
 import { cloudActor, type Database } from '../../kit/database/database.ts';
+import { Turn } from '../../kit/projection/turn.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
-import { decide, record } from './decide.ts';
+import { decide, isNews, readTogether, record } from './decide.ts';
 import type { ReachabilityAssertionRow } from './reachability-assertion.ts';
 
 const nouns: ReadonlySet<string> = new Set([
@@ -18,6 +19,8 @@ const nouns: ReadonlySet<string> = new Set([
 /** Columns by which such a row is of a network, a router or a group. */
 const belongings = ['network_id', 'floating_network_id', 'router_id', 'security_group_id', 'port_id', 'device_id'];
 const everyMs = 10 * 60_000;
+/** Of a whole cloud's, read at once. */
+const together = 100;
 
 export class AssertionWatch {
   readonly #database: Database;
@@ -83,18 +86,41 @@ export class AssertionWatch {
   }
 
   async #decideWhere(condition: ReturnType<typeof sql>): Promise<void> {
-    const { rows } = await sql<{ id: string }>`
-      select id from reachability_assertion where ${condition} order by id`.execute(this.#database.query);
-    for (const { id } of rows) {
-      if (!this.#running) return;
-      // One that can't be decided keeps no other one from it.
-      await this.#decide(id).catch((error: unknown) => {
-        this.#log.warn(
-          { err: error, assertionId: id },
-          'reachability assertion: could not be decided; the next look will',
-        );
-      });
+    const { rows } = await sql<ReachabilityAssertionRow>`
+      select * from reachability_assertion where ${condition} order by id`.execute(this.#database.query);
+    for (let n = 0; n < rows.length; n += together) {
+      for (const id of await this.#newsOf(rows.slice(n, n + together))) {
+        if (!this.#running) return;
+        // One that can't be decided keeps no other one from it.
+        await this.#decide(id).catch((error: unknown) => {
+          this.#log.warn(
+            { err: error, assertionId: id },
+            'reachability assertion: could not be decided; the next look will',
+          );
+        });
+      }
     }
+  }
+
+  /**
+   * Of most a change makes nothing new, and it is not for them to wait for whoever holds them: a change that comes meanwhile is noticed by itself.
+   * @returns those that are to be decided with nobody else at them
+   */
+  #newsOf(rows: readonly ReachabilityAssertionRow[]): Promise<string[]> {
+    return this.#database.together(async (db) => {
+      const news: string[] = [];
+      const turn = new Turn();
+      for (const [n, decided] of (await readTogether(db, rows)).entries()) {
+        if (!this.#running) return [];
+        const isNew = await decided().then(
+          (decision) => isNews(rows[n]!, decision),
+          () => true,
+        );
+        if (isNew) news.push(rows[n]!.id);
+        if (turn.over) await turn.rest();
+      }
+      return news;
+    });
   }
 
   #decide(id: string): Promise<void> {

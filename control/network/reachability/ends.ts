@@ -8,8 +8,10 @@ import { parseId } from '../../../contract/ids.ts';
 import { canonicalIp } from '../../kit/address.ts';
 import { type Caller, isAdmin } from '../../kit/caller.ts';
 import type { Queryable } from '../../kit/database/database.ts';
+import { rowsOf } from '../../kit/database/one-of.ts';
 import { floatingIpListing } from '../floating-ip/floating-ip.ts';
 import { portListing } from '../port/port.ts';
+import { Joined } from './joined.ts';
 import type { End } from './question.ts';
 
 export type Side = 'from' | 'to';
@@ -17,22 +19,48 @@ export type Side = 'from' | 'to';
 /** A server has a port for each card; any of them is it. */
 const mostPorts = 16;
 
-/**
- * @returns at least one; more than one for a server with several cards
- * @throws CloudError `not_found` where the caller sees no such port or server; `conflict` where several of its ports have the address
- */
-export async function findEnds(db: Queryable, caller: Caller, side: Side, given: string): Promise<End[]> {
-  const address = canonicalIp(given);
-  if (address !== undefined) return [side === 'to' ? { address } : await sourceAt(db, caller, address)];
-  const id = parseId(given);
-  const { rows } =
-    id === undefined
-      ? { rows: [] }
-      : await sql<{ id: string }>`select t.id from ${portListing.from}
-          where (t.id = ${id} or (t.device_id = ${id} and t.device_owner not like 'network:%')) and ${portListing.visible(caller)}
-          order by t.id limit ${mostPorts}`.execute(db);
-  if (rows.length === 0) throw new CloudError('not_found', 'reachability_end_not_found', { side, given });
-  return rows.map((row) => ({ port: row.id }));
+/** Finds ends for one caller; those that are asked for in one turn of the event loop share a statement. */
+export class EndFinder {
+  readonly #db: Queryable;
+  readonly #caller: Caller;
+  readonly #ports: Joined<'ids', { given: string; id: string }>;
+
+  constructor(db: Queryable, caller: Caller) {
+    this.#db = db;
+    this.#caller = caller;
+    this.#ports = new Joined(
+      ({ ids }) => portsOf(db, caller, ids),
+      ({ given }, { ids }) => ids.has(given),
+    );
+  }
+
+  /**
+   * @returns at least one; more than one for a server with several cards
+   * @throws CloudError `not_found` where the caller sees no such port or server; `conflict` where several of its ports have the address
+   */
+  async find(side: Side, given: string): Promise<End[]> {
+    const address = canonicalIp(given);
+    if (address !== undefined) return [side === 'to' ? { address } : await sourceAt(this.#db, this.#caller, address)];
+    const id = parseId(given);
+    const ports = id === undefined ? [] : await this.#ports.ask({ ids: [id] });
+    if (ports.length === 0) throw new CloudError('not_found', 'reachability_end_not_found', { side, given });
+    return ports.map((port) => ({ port: port.id }));
+  }
+}
+
+/** As {@link EndFinder.find}. */
+export const findEnds = (db: Queryable, caller: Caller, side: Side, given: string): Promise<End[]> =>
+  new EndFinder(db, caller).find(side, given);
+
+/** In order, for each of the ids, which may be a port's or a device's. */
+async function portsOf(db: Queryable, caller: Caller, ids: readonly string[]) {
+  const { rows } = await sql<{ given: string; id: string }>`
+    select given.id as given, found.id from ${rowsOf({ values: ids, type: 'uuid' })} given(id) cross join lateral (
+      select t.id from ${portListing.from}
+      where (t.id = given.id or (t.device_id = given.id::text and t.device_owner not like 'network:%')) and ${portListing.visible(caller)}
+      order by t.id limit ${mostPorts}) found
+    order by given.id, found.id`.execute(db);
+  return rows;
 }
 
 /**
