@@ -116,13 +116,30 @@ export async function createNetworks(tx: Tx, caller: Caller, wishes: readonly Ne
     return { wish, provider, id: newId(), project: projectFor(caller, wish.project_id, 'create_network') };
   });
   const byProject = Map.groupBy(plans, ({ project }) => project);
-  for (const project of [...byProject.keys()].sort()) {
-    await checkQuota(tx, project, descriptor.usage, { networks: byProject.get(project)!.length });
-  }
+  const quotas = [...byProject.keys()]
+    .sort()
+    .map((project) => checkQuota(tx, project, descriptor.usage, { networks: byProject.get(project)!.length }));
+  // What is asked first is answered first: a quota refuses in the round trip of the inserts, and undoes them.
+  const made = insertNetworks(tx, caller, plans);
+  made.catch(() => {});
+  await Promise.all(quotas);
+  await made;
+  return plans.map(({ id }) => id);
+}
+
+interface NetworkPlan {
+  wish: NetworkWish;
+  provider: Provider;
+  id: string;
+  project: string;
+}
+
+/** With what each has from the beginning. */
+async function insertNetworks(tx: Tx, caller: Caller, plans: readonly NetworkPlan[]): Promise<void> {
   await requireQosPolicies(
     tx,
     caller,
-    wishes.map((wish) => wish.qos_policy_id),
+    plans.map(({ wish }) => wish.qos_policy_id),
   );
   for (const { wish, provider } of plans) {
     await checkProvider(tx, provider);
@@ -133,23 +150,20 @@ export async function createNetworks(tx: Tx, caller: Caller, wishes: readonly Ne
     ...newRow(wish, provider),
     qos_policy_id: wish.qos_policy_id ?? defaultQosPolicyOf(project),
   }));
-  await Promise.all([
-    tx.insertInto('network').values(rows).execute(),
-    createMetadataPorts(
-      tx,
-      plans.map(
-        ({ id, project, wish }): NetworkFacts => ({
-          id,
-          project_id: project,
-          name: wish.name ?? '',
-          external: false,
-          grants: [],
-          port_security_enabled: true,
-          subnets: [],
-        }),
-      ),
-    ),
-  ]);
+  const facts = plans.map(
+    ({ id, project: project_id, wish }): NetworkFacts => ({
+      ...{
+        id,
+        project_id,
+        name: wish.name ?? '',
+        external: false,
+        grants: [],
+        port_security_enabled: true,
+        subnets: [],
+      },
+    }),
+  );
+  await Promise.all([tx.insertInto('network').values(rows).execute(), createMetadataPorts(tx, facts)]);
   for (const [attribute, action] of sharing) {
     await share(
       tx,
@@ -158,7 +172,6 @@ export async function createNetworks(tx: Tx, caller: Caller, wishes: readonly Ne
       action,
     );
   }
-  return plans.map(({ id }) => id);
 }
 
 /** In the caller's transaction; see the service's. */
