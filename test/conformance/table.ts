@@ -61,14 +61,15 @@ export interface Reason {
   text: string;
 }
 
-export const readReasons = (): Reason[] =>
-  readFileSync(reasonsFile, 'utf8')
-    .split('\n')
+export function readReasons(): Reason[] {
+  const lines = readFileSync(reasonsFile, 'utf8').split('\n');
+  return lines
     .filter((line) => line !== '' && !line.startsWith('#'))
     .map((line) => {
       const [pattern, text] = line.split('\t');
       return { pattern: new RegExp(pattern!), text: text! };
     });
+}
 
 /** The area of the id: `tempest.api.compute.…` and `openstackclient.tests.functional.compute.…` are compute's. */
 const areaOf = (id: string): string => /\.(?:api|functional)\.(\w+)\./.exec(id)?.[1] ?? 'other';
