@@ -20,8 +20,11 @@ test('an address group holds prefixes of both versions, each once, and gains and
   refused(await verb('add_addresses', '10.3.0.0/16', '10.2.0.0/16'), 400, 'AddressesAlreadyExist');
   refused(await verb('remove_addresses', '10.3.0.0/16'), 404, 'AddressesNotFound');
   refused(await verb('add_addresses', '10.2.0.1/16'), 400, 'AddressesAlreadyExist');
-  refused(await verb('add_addresses', '10.3.0.1'), 400, 'HTTPBadRequest', /not a valid IP subnet/);
-  assert.equal((await verb('remove_addresses', '10.2.0.0/16', '192.0.2.7/32')).body.address_group.addresses.length, 2);
+  refused(await verb('add_addresses', '10.3.0.1/33'), 400, 'HTTPBadRequest', /not a valid IP subnet/);
+  refused(await verb('remove_addresses', '10.3.0.1'), 404, 'AddressesNotFound', /10.3.0.1\/32/);
+  const alone = await me.post('/address-groups', { address_group: { addresses: ['10.3.0.1'] } });
+  refused(alone, 400, 'HTTPBadRequest', /not a valid IP subnet/);
+  assert.equal((await verb('remove_addresses', '10.2.0.0/16', '192.0.2.7')).body.address_group.addresses.length, 2);
   const changed = await me.put(`/address-groups/${group.id}`, { address_group: { name: 'n', description: 'd' } });
   assert.deepEqual([changed.body.address_group.name, changed.body.address_group.description], ['n', 'd']);
   assert.deepEqual((await me.get('/address-groups?name=n&fields=id')).body, { address_groups: [{ id: group.id }] });

@@ -4,12 +4,27 @@ import type { AddressGroupService, AddressGroupWish } from '../../../control/net
 import type { Boundary } from '../../boundary/boundary.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
-import { type Attributes, badRequest, listOf, readAttributes, standard, text } from './attributes.ts';
+import {
+  type Attributes,
+  badRequest,
+  listOf,
+  type Reader,
+  readAttributes,
+  reader,
+  standard,
+  text,
+} from './attributes.ts';
 import { answers } from './contracts.ts';
 import { idOf, type Resource, standardView, type View } from './resource.ts';
 import { cidr } from './subnets.ts';
 
 const addresses = listOf(cidr);
+
+/** What is added or removed may be an address alone, as in Neutron, which checks only those of a new group. */
+const address: Reader = reader(cidr.schema, (value) =>
+  cidr(typeof value === 'string' && !value.includes('/') ? `${value}/${value.includes(':') ? 128 : 32}` : value),
+);
+const someAddresses = listOf(address);
 
 const attributes: Attributes = {
   ...standard,
@@ -40,7 +55,7 @@ export const addressGroups = (service: AddressGroupService): Resource<AddressGro
   view: viewOf,
 });
 
-const verbAttributes: Attributes = { addresses: { put: true, read: addresses } };
+const verbAttributes: Attributes = { addresses: { put: true, read: someAddresses } };
 const readAddresses = (body: unknown): string[] => {
   const { addresses: read } = readAttributes(verbAttributes, body, 'put') as { addresses?: string[] };
   if (read === undefined) throw badRequest("Request body must contain only a list of addresses under 'addresses'");
@@ -51,7 +66,7 @@ export function addAddressGroupVerbs(app: Boundary, service: AddressGroupService
   const target = { listing: addressGroupListing };
   const contract = {
     rights: 'member',
-    body: Type.Object({ addresses: addresses.schema }, { additionalProperties: false }),
+    body: Type.Object({ addresses: someAddresses.schema }, { additionalProperties: false }),
     answers: { 200: answers({ single: 'address_group', plural: 'address_groups', attributes }).one },
     explain: { body: readAddresses },
   } as const;

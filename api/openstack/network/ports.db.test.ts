@@ -182,6 +182,7 @@ test('a port changes: addresses, groups, pairs, security, owner', async () => {
   const { port } = (await me.post('/ports', { port: { network_id, fixed_ips: [{ ip_address: '10.0.0.9' }] } })).body;
   const put = async (change: object) => me.put(`/ports/${port.id}`, { port: change });
   const ip = (address: string) => ({ subnet_id: subnet.id, ip_address: address });
+  refused(await put({ security_groups: [group.id, group.id] }), 400, 'HTTPBadRequest', /Duplicate/);
   assert.deepEqual(
     (await put({ fixed_ips: [ip('10.0.0.8'), ip('10.0.0.9')] })).body.port.fixed_ips.map(
       (one: { ip_address: string }) => one.ip_address,

@@ -89,7 +89,7 @@ const attributes: Attributes = {
   device_id: { post: true, put: true, read: text(255), show: a.text },
   device_owner: { post: true, put: true, read: text(255), show: a.text },
   fixed_ips: { post: true, put: true, read: fixedIps, show: a.list({ subnet_id: a.id, ip_address: a.text }) },
-  security_groups: { post: true, put: true, read: listOf(uuid), show: Type.Array(a.id) },
+  security_groups: { post: true, put: true, read: unique(listOf(uuid)), show: Type.Array(a.id) },
   port_security_enabled: { post: true, put: true, read: boolean, show: a.boolean },
   allowed_address_pairs: {
     post: true,

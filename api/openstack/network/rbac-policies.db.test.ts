@@ -142,6 +142,21 @@ test('subnet pools, address scopes and security groups are given as networks are
   assert.equal(rules.body.security_group_rules.length, 2);
 });
 
+test('the default external network stays everybody’s; who may not say what is shared may not say that it is not', async () => {
+  const network_id = await newNetwork(admin, { 'router:external': true, is_default: true });
+  const query = `/rbac-policies?object_id=${network_id}&action=access_as_external`;
+  const [policy] = (await admin.get(query)).body.rbac_policies;
+  const [me, , ids] = await two();
+  refused(await admin.delete(`/rbac-policies/${policy.id}`), 409, 'RbacPolicyInUse');
+  const narrower = { rbac_policy: { target_tenant: ids.mine } };
+  refused(await admin.put(`/rbac-policies/${policy.id}`, narrower), 409, 'RbacPolicyInUse');
+  await admin.put(`/networks/${network_id}`, { network: { is_default: false } });
+  assert.equal((await admin.delete(`/rbac-policies/${policy.id}`)).status, 204);
+  const { address_scope: scope } = (await me.post('/address-scopes', { address_scope: { ip_version: 4 } })).body;
+  const same = { address_scope: { shared: false } };
+  refused(await me.put(`/address-scopes/${scope.id}`, same), 403, 'PolicyNotAuthorized');
+});
+
 test('what no policy may be is refused, and a policy goes with what it gives', async () => {
   const [me, other, ids] = await two();
   const network_id = await newNetwork(me);

@@ -58,6 +58,8 @@ test('a port is in one trunk, once, and a tag too', async () => {
   const [parent, one, two] = [await newPort(me), await newPort(me), await newPort(me)];
   const trunk = await newTrunk(me, parent.id, vlan(one, 100));
   const add = (...sub_ports: object[]) => me.put(`/trunks/${trunk.id}/add_subports`, { sub_ports });
+  refused(await add({ port_id: newId(), segmentation_type: 'vlan' }), 400, 'InvalidInput');
+  refused(await add({ port_id: newId(), segmentation_id: 5 }), 400, 'InvalidInput');
   refused(await me.post('/trunks', { trunk: { port_id: parent.id } }), 409, 'ParentPortInUse');
   refused(await me.post('/trunks', { trunk: { port_id: one.id } }), 409, 'TrunkPortInUse');
   refused(await add(vlan(one, 101)), 409, 'TrunkPortInUse');

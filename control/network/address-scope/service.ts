@@ -64,8 +64,9 @@ export class AddressScopeService {
       const now = await lockOwn<AddressScopeRow>(tx, caller, 'address_scope', id, 'update_address_scope', {
         maySee: () => sees(tx, caller, addressScopeListing, id),
       });
+      // As Neutron has it: who may not say it may not say what is so already, either.
+      if (patch.shared !== undefined && !isAdmin(caller)) throw forbidden('update_address_scope', 'shared');
       if (patch.shared !== undefined && patch.shared !== now.shared) {
-        if (!isAdmin(caller)) throw forbidden('update_address_scope', 'shared');
         if (now.shared) throw new CloudError('invalid', 'address_scope_stays_shared', { id });
         await share(tx, 'address_scope', [now]);
       }

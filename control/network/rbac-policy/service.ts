@@ -109,7 +109,14 @@ export class RbacPolicyService {
 async function settle(tx: Tx, before: RbacPolicyRow): Promise<void> {
   const { object_type: type, object_id: id, action, target_project_id: target } = before;
   if (await leftWithoutRight(tx, type, id, action, target)) throw inUse(id);
+  if (target === null && action === 'access_as_external' && (await isDefault(tx, id))) throw inUse(id);
   await repeatInResource(tx, type, id);
+}
+
+/** The default external network is everybody's: topologies that are made by themselves lead there. */
+async function isDefault(tx: Tx, network: string): Promise<boolean> {
+  const { rows } = await sql`select from network where id = ${network} and is_default`.execute(tx);
+  return rows.length > 0;
 }
 
 /** The resource first, as its own changes do, and then its policy. */

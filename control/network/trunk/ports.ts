@@ -60,12 +60,15 @@ export interface SubportWish {
   segmentation_id?: number;
 }
 
-/** Within one request, as Neutron looks at it before all else. @throws CloudError `invalid` */
-export function checkDistinct(wishes: readonly SubportWish[]): void {
+/** What a request says by itself, as Neutron looks at it before it looks for ports. @throws CloudError `invalid` */
+export function checkWishes(wishes: readonly SubportWish[]): void {
   const [ports, tags] = [new Set<string>(), new Set<number>()];
   for (const { port_id: port, segmentation_id: tag, segmentation_type: type } of wishes) {
     if (ports.has(port)) throw new CloudError('invalid', 'subport_twice', { port });
     ports.add(port);
+    if (type !== 'inherit' && (type === undefined || (type === 'vlan' && tag === undefined))) {
+      throw new CloudError('invalid', 'subport_without_segmentation', { port });
+    }
     if (type === 'inherit' || tag === undefined) continue;
     if (tags.has(tag)) throw new CloudError('invalid', 'subport_tag_twice', { port, segmentation_id: tag });
     tags.add(tag);
@@ -93,11 +96,8 @@ export function fitSubport(
     });
   }
   const inherits = wish.segmentation_type === 'inherit';
-  const type = inherits ? port.network_type : wish.segmentation_type;
+  const type = inherits ? port.network_type : wish.segmentation_type!;
   const tag = inherits ? (port.segment ?? undefined) : wish.segmentation_id;
-  if (type === undefined || (type === 'vlan' && tag === undefined)) {
-    throw new CloudError('invalid', 'subport_without_segmentation', { port: id });
-  }
   if (type !== 'vlan' || tag === undefined) throw new CloudError('invalid', 'segmentation_type_unknown', { type });
   if (tag < 1 || tag > lastTag)
     throw new CloudError('invalid', 'segmentation_id_not_in_range', { segmentation_id: tag });

@@ -9,14 +9,7 @@ import { type ListQuery, listMade, listRows, readRow } from '../../kit/listing.t
 import { checkQuota } from '../../kit/quota/quota.ts';
 import { lockOwn, projectFor, touched } from '../../kit/rows.ts';
 import { refuseOverPromise } from '../bandwidth/bandwidth.ts';
-import {
-  checkDistinct,
-  fitSubport,
-  lockTrunkPorts,
-  requireParent,
-  type SubportWish,
-  type TrunkPorts,
-} from './ports.ts';
+import { checkWishes, fitSubport, lockTrunkPorts, requireParent, type SubportWish, type TrunkPorts } from './ports.ts';
 import { trunk as descriptor } from './resource.ts';
 import { type TrunkRow, trunkListing } from './trunk.ts';
 
@@ -55,7 +48,7 @@ export class TrunkService {
       wish,
       project: projectFor(caller, wish.project_id, 'create_trunk'),
     }));
-    for (const { wish } of drafts) checkDistinct(wish.sub_ports ?? []);
+    for (const { wish } of drafts) checkWishes(wish.sub_ports ?? []);
     return this.#database.transaction(actorOf(caller), async (tx) => {
       for (const [project, own] of Map.groupBy(drafts, (draft) => draft.project)) {
         await checkQuota(tx, project, descriptor.usage, { trunks: own.length });
@@ -109,7 +102,7 @@ export class TrunkService {
 
   /** All or none. */
   addSubports(caller: Caller, id: string, wishes: readonly SubportWish[]): Promise<TrunkRow> {
-    checkDistinct(wishes);
+    checkWishes(wishes);
     return this.#change(caller, id, { operation: 'add_subports' }, async (tx, now) => {
       const ports = await lockTrunkPorts(tx, [now.port_id, ...wishes.map(({ port_id }) => port_id)]);
       const parent = ports.get(now.port_id)!;
