@@ -239,11 +239,12 @@ export class LayerTask {
     }
   }
 
-  /** A new generation starts with a clean slate. */
+  /** A new generation starts with a clean slate: that the file is as the one before said is no word on this one. */
   #take(desired: DesiredLayer): void {
     const before = this.#seen;
     this.#seen = desired;
     if (before?.generation === desired.generation && before.epoch === desired.epoch) return;
+    this.#ready = false;
     this.#failures = 0;
     this.#retryAtMs = 0;
     this.#gaveUp = false;

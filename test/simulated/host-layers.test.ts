@@ -310,6 +310,28 @@ test('what a cache holds and can not go down now is said in words, tried again, 
   assert.equal(sunk.error, null);
 });
 
+test('what a layer was before is no word on what is asked of it now, where nobody can look at it', async (t) => {
+  const { world, control, pool } = await started(t);
+  const volumeId = newId<VolumeId>();
+  const base = await made(world, { volumeId, cache: { role: 'base', fullBytes: null } });
+  const generation = await made(world, {
+    ...{ volumeId, parentId: base.id, readOnly: true },
+    cache: { role: 'writes', fullBytes: 2 ** 20 },
+  });
+  const above = await made(world, {
+    ...{ volumeId, parentId: generation.id },
+    cache: { role: 'base', fullBytes: null },
+  });
+  renameSync(pool, `${pool}-away`);
+  await control.untilLayer(above.id, 'away', ({ error }) => error?.code === 'pool_unavailable');
+  control.wantLayer({ ...above, generation: 2, parentId: base.id, sinks: true });
+  const failing = await control.untilLayer(above.id, 'refused', (seen) => seen.generation === 2);
+  // Said to be ready, what has not gone down would be erased.
+  assert.deepEqual([failing.state, failing.error?.code], ['building', 'pool_unavailable']);
+  renameSync(`${pool}-away`, pool);
+  await control.untilLayer(above.id, 'sunk', isReady);
+});
+
 test('files that an administrator lays into a pool are listed as what they are, and taken over or left where they are', async (t) => {
   const { world, control, pool, file } = await started(t);
   const place = join(pool, 'manage');
