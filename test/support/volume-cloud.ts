@@ -346,24 +346,6 @@ export class VolumeCloud implements AsyncDisposable {
     return { driver: 'qcow2', file, backing: below === undefined ? null : this.#chain(below) };
   }
 
-  /** All that is known of volumes, for the words of a test that fails. */
-  async whatIs(): Promise<object> {
-    const queries = {
-      volumes: 'select * from volume',
-      layers: 'select * from volume_layer',
-      attachments: 'select * from volume_attachment',
-      operations: `select * from operation where state = 'running'`,
-      jobs: 'select key, attempts, last_error, run_at, locked_at from graphile_worker._private_jobs',
-    };
-    const rows = Object.entries(queries).map(async ([name, query]) => [name, await this.rows(query)]);
-    const log = ['host', 'control'].flatMap((name) =>
-      readFileSync(join(cloudPaths(this.data).log, `${name}.log`), 'utf8')
-        .split('\n')
-        .slice(-100),
-    );
-    return { now: new Date(), files: this.files(), log, ...Object.fromEntries(await Promise.all(rows)) };
-  }
-
   async #makeTypes(): Promise<void> {
     const types: Record<string, Record<string, string>> = {
       cached: { volume_backend_name: 'local', 'bothy:cache_pool': 'fast', 'bothy:cache_gib': '0.125' },

@@ -11,6 +11,7 @@ import type { GuestShell } from '../../support/guest-shell.ts';
 import { notLive, until } from '../../support/live-cloud.ts';
 import { begin, deviceOf, end } from '../../support/numbered-sequence.ts';
 import { VolumeCloud } from '../../support/volume-cloud.ts';
+import { volumeFacts } from '../../support/volume-facts.ts';
 
 const skip = notLive ?? (process.env.BOTHY_TEST_DATA ? 'a cloud is given, and this would hurt it' : undefined);
 
@@ -67,7 +68,7 @@ describe('volumes through deaths', { skip, concurrency: 1 }, () => {
   };
 
   const toldWith = async (error: Error) => {
-    throw new Error(`${error.message}\n${JSON.stringify(await cloud.whatIs(), null, 1)}`, { cause: error });
+    throw new Error(`${error.message}\n${JSON.stringify(await volumeFacts(cloud), null, 1)}`, { cause: error });
   };
 
   for (const dies of (['host', 'control', 'QEMU'] as const).filter((each) => each === (only ?? each))) {
