@@ -136,6 +136,8 @@ export interface NetworkReasons {
 export interface NetworkReasons {
   rbac_policy_not_found: Id;
   rbac_policy_in_use: { object: string };
+  /** The target does not see the address scope that the subnet pool is in. */
+  rbac_policy_init_error: { object: string };
   duplicate_rbac_policy: NoFields;
   rbac_action_of_another_type: { type: string };
   rbac_object_of_another_project: Id;

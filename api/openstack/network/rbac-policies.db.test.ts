@@ -157,6 +157,17 @@ test('the default external network stays everybody’s; who may not say what is 
   refused(await me.put(`/address-scopes/${scope.id}`, same), 403, 'PolicyNotAuthorized');
 });
 
+test('a subnet pool in an address scope is given only to who may use the scope', async () => {
+  const [me, , ids] = await two();
+  const { address_scope: scope } = (await me.post('/address-scopes', { address_scope: { ip_version: 4 } })).body;
+  const wish = { name: 'p', prefixes: ['10.0.0.0/8'], address_scope_id: scope.id };
+  const { subnetpool: pool } = (await me.post('/subnetpools', { subnetpool: wish })).body;
+  refused(await share(me, 'subnetpool', pool.id, ids.other), 400, 'RbacPolicyInitError', /address scope/);
+  refused(await share(admin, 'subnetpool', pool.id, '*'), 400, 'RbacPolicyInitError');
+  assert.equal((await share(me, 'address_scope', scope.id, ids.other)).status, 201);
+  assert.equal((await share(me, 'subnetpool', pool.id, ids.other)).status, 201);
+});
+
 test('what no policy may be is refused, and a policy goes with what it gives', async () => {
   const [me, other, ids] = await two();
   const network_id = await newNetwork(me);

@@ -233,6 +233,8 @@ const subnetPools = {
   rbac_policy_not_found: ({ id }) => `RBAC policy with ID ${id} not found`,
   rbac_policy_in_use: ({ object }) =>
     `RBAC policy on object ${object} cannot be removed because other objects depend on it.`,
+  rbac_policy_init_error: ({ object }) =>
+    `Failed to create RBAC policy on object ${object} because target project doesn't have access to associated address scope.`,
   duplicate_rbac_policy: 'An RBAC policy already exists with those values.',
   address_group_not_found: ({ id }) => `Address group ${id} could not be found.`,
   address_group_in_use: ({ id }) => `Address group ${id} is in use on one or more security group rules.`,

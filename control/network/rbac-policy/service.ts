@@ -61,6 +61,7 @@ export class RbacPolicyService {
       }
       for (const { type, object, row } of rows.toSorted((a, b) => (a.object < b.object ? -1 : 1))) {
         await lockObject(tx, caller, type, object);
+        if (type === 'subnet_pool') await checkScope(tx, object, row.target_project_id);
         await tx.insertInto('rbac_policy').values(row).execute().catch(refuseSecond);
         await repeatInResource(tx, type, object);
       }
@@ -111,6 +112,15 @@ async function settle(tx: Tx, before: RbacPolicyRow): Promise<void> {
   if (await leftWithoutRight(tx, type, id, action, target)) throw inUse(id);
   if (target === null && action === 'access_as_external' && (await isDefault(tx, id))) throw inUse(id);
   await repeatInResource(tx, type, id);
+}
+
+/** Who gets a subnet pool must have a right to the address scope that it is in. */
+async function checkScope(tx: Tx, pool: string, target: string | null): Promise<void> {
+  const { rows } = await sql`select from subnet_pool p join address_scope s on s.id = p.address_scope_id
+    where p.id = ${pool} and s.project_id is distinct from ${target}::uuid
+      and not exists (select from rbac_policy g where g.address_scope_id = s.id
+        and (g.target_project_id is null or g.target_project_id = ${target}::uuid))`.execute(tx);
+  if (rows.length > 0) throw new CloudError('invalid', 'rbac_policy_init_error', { object: pool });
 }
 
 /** The default external network is everybody's: topologies that are made by themselves lead there. */
