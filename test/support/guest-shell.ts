@@ -25,14 +25,21 @@ export class GuestShell {
     });
   }
 
-  /** At its shell, after a boot if it has to be. */
+  /** At its shell, after a boot if it has to be. One that is started just now has its serial port a moment after its QEMU is there. */
   static async open(path: string): Promise<GuestShell> {
-    const shell = new GuestShell(connect(path));
-    await shell.#until('login', () => {
+    const deadline = Date.now() + bootMs;
+    let shell = new GuestShell(connect(path));
+    const isAsked = () => {
+      if (shell.#ended && Date.now() < deadline) shell = new GuestShell(connect(path));
       // A getty that began before somebody listened says its words again.
       shell.#socket.write('\n');
       return /login: $|\$ $/.test(shell.#text);
-    });
+    };
+    while (!isAsked()) {
+      const said = () => shell.#why ?? shell.#text.slice(-500);
+      if (Date.now() > deadline) throw new Error(`waited in vain for login: ${said()}`);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
     if (prompt.test(shell.#text)) return shell;
     await shell.#answer('cirros', /assword: $/);
     await shell.#answer('gocubsgo', prompt);
@@ -67,14 +74,5 @@ export class GuestShell {
     this.#text = '';
     this.#socket.write(`${text}\n`);
     await until(`an answer to ${text}`, () => next.test(this.#text), { timeoutMs: 30_000 });
-  }
-
-  async #until(what: string, holds: () => boolean): Promise<void> {
-    const deadline = Date.now() + bootMs;
-    while (!holds()) {
-      if (this.#ended) throw new Error(`nobody has the guest’s serial port: ${this.#why ?? 'it was closed'}`);
-      if (Date.now() > deadline) throw new Error(`waited in vain for ${what}: ${this.#text.slice(-500)}`);
-      await new Promise((resolve) => setTimeout(resolve, 500));
-    }
   }
 }
