@@ -4,6 +4,7 @@
  * carries neither tag nor stamp. If the process dies on any line, forwarding goes on, and the same calls made again
  * complete what was begun; leftovers are found by `listPorts` and by `ensureNetworks`.
  */
+import { join } from 'node:path';
 import type { DesiredNetwork, DesiredPort } from '../../contract/host/index.ts';
 import type { PortId } from '../../contract/ids.ts';
 import { hostSockets } from '../../engine/open-vswitch.ts';
@@ -14,6 +15,7 @@ import { readPortCounters } from './counters.ts';
 import { chooseDatapath } from './datapath.ts';
 import { silent } from './log.ts';
 import { type MachineContext, prepareMachine } from './machine-network.ts';
+import { Megaflows } from './megaflows.ts';
 import { ensureNamespace, findNamespaces, fingerprint, removeNamespace } from './metadata-namespace.ts';
 import { ensureProxy } from './metadata-proxy.ts';
 import { type Names, names } from './names.ts';
@@ -32,6 +34,7 @@ export class HostNetwork {
   readonly #unplugging: ((last: PortCounter) => Promise<void>)[] = [];
   /** Absent in a simulated machine, whose switch has no flows. */
   readonly #routers: RouterCounters | undefined;
+  readonly #megaflows: Megaflows | undefined;
   #datapath: Datapath | undefined;
   /** Interface indexes of the bridges when the machine was last prepared: a new one means a new, bare device. */
   #preparedFor = '';
@@ -49,7 +52,10 @@ export class HostNetwork {
     const { ovsDirectory } = hostSockets(options.runDirectory);
     const { southbound, runDirectory } = options;
     const counted = { southbound, runDirectory, ovsDirectory, bridge: this.names.integrationBridge };
-    if (!options.machine) this.#routers = new RouterCounters(counted);
+    if (!options.machine) {
+      this.#routers = new RouterCounters(counted);
+      this.#megaflows = new Megaflows({ socket: join(ovsDirectory, 'ovs-vswitchd.ctl') });
+    }
     this.#client = new OvsdbClient({
       target: `unix:${hostSockets(options.runDirectory).ovsdb}`,
       database: 'Open_vSwitch',
@@ -79,6 +85,7 @@ export class HostNetwork {
     this.#listeners.clear();
     await Promise.all([this.#client.stop(), this.#routers?.stop()]);
     await this.#turn.catch(() => {});
+    await this.#megaflows?.stop();
   }
 
   /** The datapath and why it was chosen. */
@@ -99,6 +106,8 @@ export class HostNetwork {
       this.#datapath = await this.#chooseDatapath();
       await prepareMachine(this.#context);
       this.#preparedFor = this.#bridgeDevices();
+      if (this.#datapath.type === 'netdev') this.#megaflows?.start();
+      else await this.#megaflows?.stop();
     });
   }
 

@@ -7,8 +7,8 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { callControl } from '../../engine/ovs-daemon.ts';
 import { refuseForbidden } from '../../host/network/firewall.ts';
+import { Megaflows } from '../../host/network/megaflows.ts';
 import { names } from '../../host/network/names.ts';
 
 /** Why the lab can't run here; undefined when it can. */
@@ -55,6 +55,7 @@ export class OvnLab {
   readonly hostNamespace = `b${this.tag}-host`;
   readonly #children: ChildProcess[] = [];
   readonly #namespaces: string[] = [];
+  readonly #megaflows = new Megaflows({ socket: this.#path('host', 'vswitchd.ctl') });
   #veths = 0;
   readonly #onExit = () => this.#closeNow();
 
@@ -170,6 +171,7 @@ export class OvnLab {
   }
 
   async close(): Promise<void> {
+    await this.#megaflows.stop();
     for (const child of this.#children.reverse()) {
       if (child.exitCode !== null || child.signalCode !== null) continue;
       const ended = new Promise((resolve) => child.once('exit', resolve));
@@ -251,6 +253,7 @@ export class OvnLab {
     const set = Object.entries(ids).map(([key, value]) => `external_ids:${key}=${JSON.stringify(value)}`);
     this.vsctl('--no-wait', 'set', 'Open_vSwitch', '.', ...set);
     this.#daemon('host', 'ovs-vswitchd', [db, `--unixctl=${this.#path('host', 'vswitchd.ctl')}`, '--no-chdir'], ns);
+    this.#megaflows.start();
     for (const bridge of ['br-int', 'br-ex', 'br-other']) {
       const mode = bridge === 'br-int' ? ['fail_mode=secure'] : [];
       this.vsctl('add-br', bridge, '--', 'set', 'Bridge', bridge, 'datapath_type=netdev', ...mode);
@@ -261,14 +264,6 @@ export class OvnLab {
         systemId,
       ),
     );
-  }
-
-  /**
-   * The datapath's cache of decisions begins anew. Open vSwitch 3.1.0 in userspace may go on with an old one for as long as packets ask for it
-   * (findings/ovs-userspace-datapath-changes-another-megaflow-than-it-means.sh), and a test that asks again and again never stops asking.
-   */
-  forgetMegaflows(): Promise<string> {
-    return callControl(this.#path('host', 'vswitchd.ctl'), 'revalidator/purge', []);
   }
 
   async until(what: string, condition: () => boolean | Promise<boolean>, timeoutMs = 15_000): Promise<number> {

@@ -22,10 +22,7 @@ const ids: Record<string, string> = {};
 const at: Record<string, Endpoint> = {};
 const macs: Record<string, string> = {};
 
-const settled = async (...units: Parameters<Projector['reached']>[0]) => {
-  await world.projector.reached(units, { timeoutMs });
-  await lab.forgetMegaflows();
-};
+const settled = (...units: Parameters<Projector['reached']>[0]) => world.projector.reached(units, { timeoutMs });
 const node = (from: Endpoint, script: string, ...args: string[]) =>
   lab.inside(from.namespace, process.execPath, file(script), ...args).trim();
 const knock = (from: Endpoint, address: string, port: number, ms = 4000) =>
