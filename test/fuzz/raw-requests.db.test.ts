@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { Random } from '../support/random.ts';
 import { exchange, type RawAnswer } from '../support/raw-http.ts';
 import { SimulatedCloud } from '../support/simulated-cloud.ts';
-import { effort, Random } from './random.ts';
+import { effort } from './effort.ts';
 import { rawKinds, rawRequest } from './raw-requests.ts';
 
 const { seed, full } = effort();

@@ -1,6 +1,7 @@
 /** Requests as no library would send them: one kind a function, all its choices from the seed. */
+
+import type { Random } from '../support/random.ts';
 import type { RawOptions } from '../support/raw-http.ts';
-import type { Random } from './random.ts';
 
 export interface RawRequest {
   kind: string;

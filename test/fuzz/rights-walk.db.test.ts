@@ -7,8 +7,9 @@ import { after, before, test } from 'node:test';
 import type { RouteOptions } from 'fastify';
 import type { Answer, OpenStack } from '../support/openstack.ts';
 import { partOf } from '../support/part-of.ts';
+import { Random } from '../support/random.ts';
 import { SimulatedCloud } from '../support/simulated-cloud.ts';
-import { effort, Random } from './random.ts';
+import { effort } from './effort.ts';
 import { give, makePerson, makeVictim, type Person, type Victim } from './victim.ts';
 
 const { seed, full } = effort();

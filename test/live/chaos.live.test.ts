@@ -12,19 +12,10 @@ import { after, before, describe, test } from 'node:test';
 import { childrenByParent, withDescendants } from '../../cli/supervisor/process-table.ts';
 import { ensurePublicGuest } from '../support/guest-image.ts';
 import { bothy, type LiveCloud, liveCloud, mustRun, notLive, run, until } from '../support/live-cloud.ts';
+import { Random } from '../support/random.ts';
 import { type Guest, Tenant } from '../support/tenant.ts';
 
 const seed = Number(process.env.BOTHY_CHAOS_SEED ?? Date.now() % 1_000_000);
-
-/** Mulberry32: small, even, and the same on every machine. */
-function random(state: number): () => number {
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 interface ProcessStatus {
   name: string;
@@ -36,7 +27,7 @@ describe(`chaos, seed ${seed}`, { skip: notLive, concurrency: 1 }, () => {
   let cloud: LiveCloud;
   let tenant: Tenant;
   let witness: Guest;
-  const next = random(seed);
+  const random = new Random(seed);
 
   before(
     async () => {
@@ -130,10 +121,10 @@ describe(`chaos, seed ${seed}`, { skip: notLive, concurrency: 1 }, () => {
       while (!over || toFreeze.length > 0) {
         // Early, for while something stands still the load waits, and is under way when the kills go on.
         if (killed.length > 0 && toFreeze.length > 0) await freeze(toFreeze.shift()!).catch(() => {});
-        const name = victims[Math.floor(next() * victims.length)]!;
+        const name = random.pick(victims);
         await kill(name).catch(() => {});
         killed.push(name);
-        await new Promise((resume) => setTimeout(resume, 1000 + next() * 2000));
+        await new Promise((resume) => setTimeout(resume, 1000 + random.below(2000)));
       }
     })();
 
@@ -145,7 +136,7 @@ describe(`chaos, seed ${seed}`, { skip: notLive, concurrency: 1 }, () => {
         const { servers } = await tenant.client.must('GET', 'compute', `/servers?name=^${name}$`);
         return servers[0]?.id ?? (await tenant.create(name));
       });
-      if (next() < 0.5) await persist(`${name} ACTIVE`, () => tenant.active(id, 60_000));
+      if (random.chance(0.5)) await persist(`${name} ACTIVE`, () => tenant.active(id, 60_000));
       if (index % 5 === 0) kept.push(id);
       else await persist(`${name} gone`, () => tenant.remove(id, 60_000));
     };

@@ -6,7 +6,7 @@ import { newId } from '../../contract/ids.ts';
 import { eui64 } from '../../control/network/ovn/address.ts';
 import type { Question } from '../../control/network/reachability/question.ts';
 import type { TestCloud } from '../simulated/ovn-cloud.ts';
-import { dice } from '../support/dice.ts';
+import { Random } from '../support/random.ts';
 
 export interface External {
   network: string;
@@ -37,8 +37,6 @@ export const outside = '203.0.113.254';
 const tcp = 6;
 const udp = 17;
 
-type Dice = ReturnType<typeof dice>;
-
 interface Net {
   id: string;
   v4: string;
@@ -52,7 +50,7 @@ interface Net {
 }
 
 export async function makeTopology(cloud: TestCloud, external: External, seed: number): Promise<Topology> {
-  const at = dice(seed);
+  const at = new Random(seed);
   const routers: { id: string; snat: boolean; gateway: string | null }[] = [];
   for (let n = 0; n < 1 + at.below(2); n++) routers.push(await makeRouter(cloud, external, at));
   const nets: Net[] = [];
@@ -60,7 +58,7 @@ export async function makeTopology(cloud: TestCloud, external: External, seed: n
   await connectRouters(cloud, at, nets, routers);
   const groups = await makeGroups(cloud, at, nets);
   const guests: (Guest & { net: Net; v4: string; v6: string })[] = [];
-  for (let n = 0; n < 5; n++) guests.push(await makeGuest(cloud, at, at.of(nets), groups, n));
+  for (let n = 0; n < 5; n++) guests.push(await makeGuest(cloud, at, at.pick(nets), groups, n));
   const floating: { id: string; ip: string; port: string }[] = [];
   for (const guest of guests) {
     const router = routers.find(({ id, gateway }) => gateway !== null && guest.net.routers.includes(id));
@@ -80,7 +78,7 @@ export async function makeTopology(cloud: TestCloud, external: External, seed: n
   return { ...topology, questions: questionsOf(at, guests, floating) };
 }
 
-async function makeRouter(cloud: TestCloud, external: External, at: Dice) {
+async function makeRouter(cloud: TestCloud, external: External, at: Random) {
   const snat = at.chance(0.8);
   const id = await cloud.router({ name: 'r', enable_snat: snat, admin_state_up: at.chance(0.93) });
   let gateway: string | null = null;
@@ -92,7 +90,7 @@ async function makeRouter(cloud: TestCloud, external: External, at: Dice) {
   return { id, snat, gateway };
 }
 
-async function makeNet(cloud: TestCloud, at: Dice, n: number, routers: readonly { id: string }[]): Promise<Net> {
+async function makeNet(cloud: TestCloud, at: Random, n: number, routers: readonly { id: string }[]): Promise<Net> {
   const id = await cloud.network({ name: `net ${n}` });
   const [v4, v6] = [`10.${n + 1}.0.0/24`, `fd00:${n + 1}::/64`];
   const gateway4 = at.chance(0.9) ? v4.replace('0/24', '1') : null;
@@ -101,7 +99,7 @@ async function makeNet(cloud: TestCloud, at: Dice, n: number, routers: readonly 
   const s6 = await cloud.subnet(id, v6, { gateway_ip: gateway6, ipv6_address_mode: 'slaac', ipv6_ra_mode: 'slaac' });
   const net: Net = { id, v4, v6, s4, s6, gateway4, gateway6, hostRoutes: [], routers: [] };
   if (at.chance(0.88)) {
-    const router = at.of(routers);
+    const router = at.pick(routers);
     const own = [{ subnet: s6, ip: gateway6 }];
     if (gateway4) own.unshift({ subnet: s4, ip: gateway4 });
     await cloud.interface(router.id, id, own);
@@ -113,7 +111,7 @@ async function makeNet(cloud: TestCloud, at: Dice, n: number, routers: readonly 
 /** The second router on a network of the first, with routes at both; now and then at one alone. */
 async function connectRouters(
   cloud: TestCloud,
-  at: Dice,
+  at: Random,
   nets: readonly Net[],
   routers: readonly { id: string }[],
 ): Promise<void> {
@@ -138,21 +136,21 @@ async function connectRouters(
   }
 }
 
-async function makeGroups(cloud: TestCloud, at: Dice, nets: readonly Net[]): Promise<string[]> {
+async function makeGroups(cloud: TestCloud, at: Random, nets: readonly Net[]): Promise<string[]> {
   const groups: string[] = [];
   for (let n = 0; n < 3; n++) {
     const id = await cloud.securityGroup({ name: `group ${n}`, stateful: at.chance(0.8) });
     groups.push(id);
     for (let rules = 2 + at.below(4); rules > 0; rules--) {
       const version = at.chance(0.6) ? 4 : 6;
-      const remote = at.of([
+      const remote = at.pick([
         {},
         {},
         {},
-        { remote_group_id: at.of(groups) },
-        { remote_ip_prefix: at.of(nets)[version === 4 ? 'v4' : 'v6'] },
+        { remote_group_id: at.pick(groups) },
+        { remote_ip_prefix: at.pick(nets)[version === 4 ? 'v4' : 'v6'] },
       ]);
-      const traffic = at.of([
+      const traffic = at.pick([
         {},
         { protocol: 'tcp' },
         { protocol: 'tcp', port_range_min: 80, port_range_max: 80 },
@@ -165,7 +163,7 @@ async function makeGroups(cloud: TestCloud, at: Dice, nets: readonly Net[]): Pro
   return groups;
 }
 
-async function makeGuest(cloud: TestCloud, at: Dice, net: Net, groups: readonly string[], n: number) {
+async function makeGuest(cloud: TestCloud, at: Random, net: Net, groups: readonly string[], n: number) {
   const mac = `fa:16:3e:${[at.below(256), at.below(256), n + 16].map((byte) => byte.toString(16).padStart(2, '0')).join(':')}`;
   const [v4, v6] = [net.v4.replace('0/24', String(10 + n)), eui64(net.v6, mac)];
   const secured = at.chance(0.9);
@@ -181,16 +179,16 @@ async function makeGuest(cloud: TestCloud, at: Dice, net: Net, groups: readonly 
 }
 
 function questionsOf(
-  at: Dice,
+  at: Random,
   guests: readonly (Guest & { v4: string; v6: string })[],
   floating: readonly { ip: string; port: string }[],
 ): Topology['questions'] {
   const all: Topology['questions'] = [];
   const ask = (from: number, to: string, toPort: string | null) => {
     const version = to.includes(':') ? 6 : 4;
-    const protocol = at.of([tcp, udp]);
+    const protocol = at.pick([tcp, udp]);
     const source = from < 0 ? { address: outside } : { port: guests[from]!.port };
-    const question: Question = { from: source, to: { address: to }, version, protocol, port: at.of([80, 80, 81]) };
+    const question: Question = { from: source, to: { address: to }, version, protocol, port: at.pick([80, 80, 81]) };
     all.push({ from, to, toPort, question });
   };
   for (const [n, guest] of guests.entries()) {

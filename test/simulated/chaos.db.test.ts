@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ServerId } from '../../contract/ids.ts';
+import { Random } from '../support/random.ts';
 import { SimulatedCloud } from '../support/simulated-cloud.ts';
 import {
   assertInOrder,
@@ -22,7 +23,7 @@ const mayTakeMs = 60_000;
 test('twenty creates and deletes survive random kills of control and hosts', async (t) => {
   const seed = Number(process.env.BOTHY_TEST_SEED ?? Date.now() % 1_000_000);
   t.diagnostic(`BOTHY_TEST_SEED=${seed}`);
-  const random = randomFrom(seed);
+  const random = new Random(seed);
   await using cloud = await SimulatedCloud.start({ hosts: 3 });
   const tenancy = await makeTenancy(cloud);
   let working = true;
@@ -30,7 +31,9 @@ test('twenty creates and deletes survive random kills of control and hosts', asy
   try {
     const started = performance.now();
     const lives = await Promise.all(
-      Array.from({ length: servers }, (_, index) => live(cloud, tenancy, index, random() < 0.5, random() * 1500)),
+      Array.from({ length: servers }, (_, index) =>
+        live(cloud, tenancy, index, random.chance(0.5), random.below(1500)),
+      ),
     );
     working = false;
     const { controls, hosts } = await kills;
@@ -77,20 +80,20 @@ async function live(
   return undefined;
 }
 
-async function killing(cloud: SimulatedCloud, random: () => number, working: () => boolean) {
+async function killing(cloud: SimulatedCloud, random: Random, working: () => boolean) {
   const killed = { controls: 0, hosts: 0 };
   while (working() && killed.controls + killed.hosts < 12) {
-    await sleep(random() * 400);
-    if (random() < 0.5) {
+    await sleep(random.below(400));
+    if (random.chance(0.5)) {
       cloud.control.kill();
       killed.controls++;
-      await sleep(random() * 100);
+      await sleep(random.below(100));
       await cloud.startControl();
     } else {
-      const host = cloud.hosts[Math.floor(random() * cloud.hosts.length)]!;
+      const host = random.pick(cloud.hosts);
       host.kill();
       killed.hosts++;
-      await sleep(random() * 200);
+      await sleep(random.below(200));
       await host.start();
     }
   }
@@ -98,14 +101,3 @@ async function killing(cloud: SimulatedCloud, random: () => number, working: () 
 }
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** mulberry32: small, and the same everywhere. */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}

@@ -7,8 +7,9 @@ import { bringPage } from '../../control/kit/projection/index.ts';
 import { NorthboundTarget } from '../../control/network/ovn/target.ts';
 import { AloneLease, alone, dump, MemoryNorthbound } from '../../control/network/ovn/testing/memory-northbound.ts';
 import { whole } from '../support/part-of.ts';
+import { Random } from '../support/random.ts';
 import { ovnBench, settled, smallCloud, until } from './ovn-bench.ts';
-import { RandomCloud, randomSource } from './ovn-random-cloud.ts';
+import { RandomCloud } from './ovn-random-cloud.ts';
 
 /** The whole northbound database as a projection from nothing makes it. */
 async function fromEmpty(db: Queryable): Promise<string[]> {
@@ -31,7 +32,7 @@ const seeds = process.env.BOTHY_PROPERTY_SEED ? [Number(process.env.BOTHY_PROPER
 for (const seed of seeds) {
   test(`random changes, re-parenting among them, end in the rows that a projection from empty gives (seed ${seed})`, async () => {
     await using b = await ovnBench();
-    const cloud = new RandomCloud(b.cloud, randomSource(seed));
+    const cloud = new RandomCloud(b.cloud, new Random(seed));
     await cloud.begin();
     await until('it leads', () => b.projector.status().lastFullPass !== null);
     const changes: string[] = [];

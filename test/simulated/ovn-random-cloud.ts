@@ -2,18 +2,8 @@
 import { sql } from 'kysely';
 import { newId } from '../../contract/ids.ts';
 import { cloudActor, type Tx } from '../../control/kit/database/database.ts';
+import type { Random } from '../support/random.ts';
 import type { TestCloud } from './ovn-cloud.ts';
-
-/** Small, fast and the same for the same seed (mulberry32). */
-export function randomSource(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 interface Subnet {
   id: string;
@@ -23,12 +13,12 @@ interface Subnet {
 
 export class RandomCloud {
   readonly #cloud: TestCloud;
-  readonly #random: () => number;
+  readonly #random: Random;
   readonly #subnets: Subnet[] = [];
   readonly #outside: Subnet[] = [];
   #addresses = 10;
 
-  constructor(cloud: TestCloud, random: () => number) {
+  constructor(cloud: TestCloud, random: Random) {
     this.#cloud = cloud;
     this.#random = random;
   }
@@ -59,7 +49,7 @@ export class RandomCloud {
   /** One transaction with one to three changes; answers their names. */
   async change(): Promise<string> {
     const kinds = Object.entries(this.#changes);
-    const chosen = Array.from({ length: 1 + Math.floor(this.#random() * 3) }, () => this.#pick(kinds));
+    const chosen = Array.from({ length: 1 + this.#random.below(3) }, () => this.#pick(kinds));
     for (const [name, run] of chosen) if (name.startsWith('new')) await run(undefined as never);
     await this.#cloud.database.transaction(cloudActor, async (tx) => {
       for (const [name, run] of chosen) if (!name.startsWith('new')) await run(tx);
@@ -68,7 +58,7 @@ export class RandomCloud {
   }
 
   #pick<T>(list: readonly T[]): T {
-    return list[Math.floor(this.#random() * list.length)]!;
+    return this.#random.pick(list);
   }
 
   #address(subnet: Subnet): string {
@@ -109,7 +99,7 @@ export class RandomCloud {
     'new network': () => this.#cloud.network(),
     'new rule': async () => {
       const group = await this.#cloud.database.transaction(cloudActor, (tx) => this.#row(tx, 'security_group'));
-      const port = 1 + Math.floor(this.#random() * 1000);
+      const port = 1 + this.#random.below(1000);
       if (group) await this.#cloud.rule(group.id!, { protocol: 'tcp', port_range_min: port, port_range_max: port });
     },
     'network changes': (tx) =>
@@ -147,10 +137,10 @@ export class RandomCloud {
       this.#set(tx, 'floating_ip', 'true', () => sql`port_id = null, fixed_ip = null, router_id = null`),
     'metering label comes or goes': async (tx) => {
       const label = await this.#row(tx, 'metering_label');
-      if (label && this.#random() < 0.4) await sql`delete from metering_label where id = ${label.id}`.execute(tx);
+      if (label && this.#random.chance(0.4)) await sql`delete from metering_label where id = ${label.id}`.execute(tx);
       else {
         await sql`insert into metering_label (id, project_id, shared)
-          values (${newId()}, ${this.#cloud.project}, ${this.#random() < 0.5})`.execute(tx);
+          values (${newId()}, ${this.#cloud.project}, ${this.#random.chance(0.5)})`.execute(tx);
       }
     },
     'rule of a metering label comes or goes': (tx) => this.#meteringRule(tx),
@@ -194,7 +184,7 @@ export class RandomCloud {
 
   async #meteringRule(tx: Tx): Promise<void> {
     const [label, rule] = [await this.#row(tx, 'metering_label'), await this.#row(tx, 'metering_label_rule')];
-    const changed = rule && this.#random() < 0.4 ? rule.metering_label_id : label?.id;
+    const changed = rule && this.#random.chance(0.4) ? rule.metering_label_id : label?.id;
     if (rule && changed === rule.metering_label_id)
       await sql`delete from metering_label_rule where id = ${rule.id}`.execute(tx);
     else if (label) {
@@ -232,7 +222,7 @@ export class RandomCloud {
       tx,
     );
     const [old, outside] = [await this.#row(tx, 'floating_ip'), this.#pick(this.#outside)];
-    if (old && this.#random() < 0.7) {
+    if (old && this.#random.chance(0.7)) {
       await sql`update floating_ip set port_id = ${port.id}, fixed_ip = ${rows[0]!.ip}, router_id = ${router.id}
         where id = ${old.id}`.execute(tx);
       return;

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import type { ServerId } from '../../contract/ids.ts';
-import { effort, Random } from '../fuzz/random.ts';
+import { effort } from '../fuzz/effort.ts';
+import { Random } from '../support/random.ts';
 import { SimulatedCloud } from '../support/simulated-cloud.ts';
 import { createServer, deleteServer, makeTenancy, reaches, type Tenancy } from '../support/tenancy.ts';
 

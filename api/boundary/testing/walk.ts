@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import type { TSchema } from 'typebox';
+import { Random } from '../../../test/support/random.ts';
 import { oneEach } from '../actions.ts';
 import { fits } from '../check.ts';
 import { type Rights, type RouteEntry, Versions } from '../contract.ts';
@@ -43,22 +44,11 @@ export interface Walk<R extends AnyRank = Rank> {
 const full = process.env.BOTHY_FUZZ === 'full';
 const seed = Number(process.env.BOTHY_FUZZ_SEED ?? 20260131);
 
-/** Mulberry32: small, and the same everywhere. */
-function randomFrom(start: number): () => number {
-  let state = start;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** All of the items in the full walk, else some, chosen by the seed. */
-function some<T>(items: Iterable<T>, count: number, random: () => number): T[] {
+function some<T>(items: Iterable<T>, count: number, random: Random): T[] {
   const all = [...items];
   if (full) return all;
-  return Array.from({ length: Math.min(count, all.length) }, () => all[Math.floor(random() * all.length)]!);
+  return Array.from({ length: Math.min(count, all.length) }, () => random.pick(all));
 }
 
 const at = (schema: TSchema | Versions, version: number): TSchema =>
@@ -74,7 +64,7 @@ const escaped = (text: string): string => (text.isWellFormed() ? encodeURICompon
 export async function walkWrongTypes<R extends AnyRank = Rank>(walk: Walk<R>): Promise<number> {
   holdRoutesToTime(walk.entries);
   const found: string[] = [];
-  const random = randomFrom(seed);
+  const random = new Random(seed);
   // A route's tries are shared among its versions.
   const tries = Math.max(2, Math.ceil((walk.tries ?? 6) / (walk.versions?.length ?? 1)));
   let calls = 0;
@@ -109,7 +99,7 @@ interface Try {
   wrong: boolean;
 }
 
-function pathTries(walk: Pick<Walk, 'path' | 'body'>, entry: RouteEntry, tries: number, random: () => number): Try[] {
+function pathTries(walk: Pick<Walk, 'path' | 'body'>, entry: RouteEntry, tries: number, random: Random): Try[] {
   const names = [...entry.url.matchAll(/:(\w+)/g)].map(([, name]) => name!);
   const values = ['x', 'x\0', '🏔', '%', '..', "'", '-1', '99999999999999999999', 'x'.repeat(280), '\ud83c', '{}'];
   return names.flatMap((name) =>
@@ -132,7 +122,7 @@ function queryTries(
   entry: RouteEntry,
   version: number,
   tries: number,
-  random: () => number,
+  random: Random,
 ): Try[] {
   const schema = entry.contract.query && at(entry.contract.query, version);
   const names = ['surprise', ...Object.keys((schema as { properties?: object } | undefined)?.properties ?? {})];
@@ -154,7 +144,7 @@ function bodyTries(
   entry: RouteEntry,
   version: number,
   tries: number,
-  random: () => number,
+  random: Random,
 ): Try[] {
   const { body } = entry.contract;
   if (!body) return [];

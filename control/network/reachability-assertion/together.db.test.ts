@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { hasReason } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
-import { dice } from '../../../test/support/dice.ts';
+import { Random } from '../../../test/support/random.ts';
 import { type Site, somebodyOutside, TestSites } from '../reachability/testing.ts';
 import { decide, decideUndecided, readTogether } from './decide.ts';
 import type { ReachabilityAssertionRow } from './reachability-assertion.ts';
@@ -54,11 +54,11 @@ test('a router’s route that leads away what must get there is refused', async 
 });
 
 /** Somebody's changes of these sites, by chance: rules, groups, addresses, routers, forwardings, floating IPs. */
-async function change(at: ReturnType<typeof dice>, site: Site, guests: { id: string; address: string }[]) {
+async function change(at: Random, site: Site, guests: { id: string; address: string }[]) {
   const { ports, portForwardings, floatingIps, routers, securityGroups } = sites.network;
-  const guest = at.of(guests);
+  const guest = at.pick(guests);
   const changes = [
-    () => site.letIn('tcp', at.of([1, 22, 80]), at.of([80, 90, 65_535])),
+    () => site.letIn('tcp', at.pick([1, 22, 80]), at.pick([80, 90, 65_535])),
     () =>
       securityGroups.createRules(site.caller, [{ ...ssh, security_group_id: site.group, remote_group_id: site.group }]),
     () => ports.update(site.caller, guest.id, { security_groups: at.chance(0.5) ? [] : [site.group] }),
@@ -77,12 +77,12 @@ async function change(at: ReturnType<typeof dice>, site: Site, guests: { id: str
     },
   ];
   await at
-    .of(changes)()
+    .pick(changes)()
     .catch(() => {});
 }
 
 test('several of several projects, with the same addresses, are decided as each is alone', async () => {
-  const at = dice(20_261_129);
+  const at = new Random(20_261_129);
   const db = sites.db.database.query;
   const all = [];
   for (const cidr of ['10.22.0.0/24', '10.22.0.0/24', '10.23.0.0/24']) {
@@ -94,10 +94,13 @@ test('several of several projects, with the same addresses, are decided as each 
   const states = new Set<string>();
   for (const [n, { site, guests }] of all.entries()) {
     for (let of = 0; of < 7; of++) {
-      const [from, to] = [at.of([...guests.flatMap((one) => [one.id, one.address]), somebodyOutside]), at.of(guests)];
+      const [from, to] = [
+        at.pick([...guests.flatMap((one) => [one.id, one.address]), somebodyOutside]),
+        at.pick(guests),
+      ];
       const foreign = all[(n + of) % all.length]!.floating;
-      const kind = at.of(['must', 'never'] as const);
-      const ends = { from, to: at.of([to.id, to.address, foreign, '10.22.0.255']), on_violation: 'alarm' as const };
+      const kind = at.pick(['must', 'never'] as const);
+      const ends = { from, to: at.pick([to.id, to.address, foreign, '10.22.0.255']), on_violation: 'alarm' as const };
       await make(site, { kind, ...ends, port: at.chance(0.5) ? 22 : undefined }).catch((error) => {
         assert.ok(hasReason(error, 'reachability_ends_foreign'));
       });

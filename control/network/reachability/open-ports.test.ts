@@ -1,37 +1,35 @@
 /** Which ports are open, of clouds made by a seed: what is said of all at once is what each port is answered by itself. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { dice } from '../../../test/support/dice.ts';
+import { Random } from '../../../test/support/random.ts';
 import type { NetworkRow, PortRow, RouterRow, SecurityGroupRow, SubnetRow } from '../ovn/model.ts';
 import { type ForwardingGround, Ground } from './ground.ts';
 import { openPorts } from './open-ports.ts';
 import type { End, Question } from './question.ts';
 import { reach } from './reach.ts';
 
-type Dice = ReturnType<typeof dice>;
-
 const last = 65_535;
 const outside = '203.0.113.200';
 const floating = '203.0.113.10';
 
 /** Around these, where ranges of rules and of forwardings meet, or nearly. */
-const somePort = (at: Dice) => at.of([1, 22, 80, 100, 1000, 30_000, 60_999, last]) + at.of([0, 0, 1, 2]);
+const somePort = (at: Random) => at.pick([1, 22, 80, 100, 1000, 30_000, 60_999, last]) + at.pick([0, 0, 1, 2]);
 
-function range(at: Dice): [number, number] {
+function range(at: Random): [number, number] {
   const [one, other] = [somePort(at), somePort(at)].map((port) => Math.min(port, last)) as [number, number];
   return one < other ? [one, other] : [other, one];
 }
 
-function group(at: Dice, id: string): SecurityGroupRow {
+function group(at: Random, id: string): SecurityGroupRow {
   const rules = Array.from({ length: at.below(9) }, (_, n) => {
     const [port_range_min, port_range_max] = at.chance(0.15) ? [null, null] : range(at);
     const remote = at.below(6);
     return {
-      ...{ id: `${id}.${n}`, direction: at.of(['ingress', 'egress'] as const), ethertype: 'IPv4' as const },
-      ...{ protocol: at.of(['tcp', 'tcp', '6', 'udp']), port_range_min, port_range_max },
-      remote_group_id: remote === 0 ? at.of(['g0', 'g1']) : null,
+      ...{ id: `${id}.${n}`, direction: at.pick(['ingress', 'egress'] as const), ethertype: 'IPv4' as const },
+      ...{ protocol: at.pick(['tcp', 'tcp', '6', 'udp']), port_range_min, port_range_max },
+      remote_group_id: remote === 0 ? at.pick(['g0', 'g1']) : null,
       remote_address_group_id: remote === 1 ? 'known' : null,
-      remote_ip_prefix: remote === 2 ? at.of(['10.0.0.0/24', '10.0.1.0/24', `${outside}/32`]) : null,
+      remote_ip_prefix: remote === 2 ? at.pick(['10.0.0.0/24', '10.0.1.0/24', `${outside}/32`]) : null,
     };
   });
   if (at.chance(0.6)) {
@@ -49,7 +47,7 @@ const port = (id: string, network_id: string, ip: string, over: Partial<PortRow>
     ...{ security_group_ids: [], ...over },
   }) as unknown as PortRow;
 
-function cloud(at: Dice): Ground {
+function cloud(at: Random): Ground {
   const subnet = (network_id: string, cidr: string, gateway_ip: string) =>
     ({
       id: `${network_id}4`,
@@ -75,11 +73,11 @@ function cloud(at: Dice): Ground {
     const length = external_last - external_first;
     const inside = Math.min(somePort(at), last - length);
     const [internal_first, internal_last] = [inside, at.chance(0.3) ? inside : inside + length];
-    const to = at.of(guests);
+    const to = at.pick(guests);
     const ranges = { external_first, external_last, internal_first, internal_last };
     return { protocol: n === 3 ? 'udp' : 'tcp', ...ranges, port_id: to.id, fixed_ip: to.ips[0]!.ip };
   });
-  const stands = at.chance(0.4) ? at.of(guests) : undefined;
+  const stands = at.chance(0.4) ? at.pick(guests) : undefined;
   const own = { device_id: 'r', device_owner: 'network:router_interface' };
   return new Ground({
     networks: [network('n0', false), network('n1', false), network('x', true)],
@@ -107,10 +105,16 @@ function cloud(at: Dice): Ground {
 test('what is said of all ports at once is what each is answered by itself', () => {
   const known = new Set<string>();
   for (let seed = 0; seed < 200; seed++) {
-    const at = dice(seed);
+    const at = new Random(seed);
     const ground = cloud(at);
-    const from = at.of<End>([{ port: 'a' }, { port: 'b' }, { port: 'c' }, { address: outside }]);
-    const to = at.of<End>([{ port: 'a' }, { port: 'b' }, { port: 'c' }, { address: floating }, { address: floating }]);
+    const from = at.pick<End>([{ port: 'a' }, { port: 'b' }, { port: 'c' }, { address: outside }]);
+    const to = at.pick<End>([
+      { port: 'a' },
+      { port: 'b' },
+      { port: 'c' },
+      { address: floating },
+      { address: floating },
+    ]);
     const question: Question = { from, to, version: 4, protocol: 6, port: null };
     const { open } = openPorts(ground, question);
     known.add(open.length === 0 ? 'none' : open.length === 1 ? 'one range' : 'several');
