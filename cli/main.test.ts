@@ -1,10 +1,13 @@
 /** The command line from outside: exit codes and what is said. None of these needs root or a cloud. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { until } from '../test/support/until.ts';
 import { commandNames } from './command.ts';
 import { prettyLine } from './logs.ts';
 import { tryRun } from './run.ts';
@@ -78,6 +81,30 @@ test('a data directory that cannot be one is named with the right cure', async (
   assert.match(none.stderr, /--data names no directory/);
   assert.match(file.stderr, /cannot read .*: ENOTDIR: not a directory\n {2}→ name a directory/);
   assert.match(before.stderr, /'--data' before the command; options follow it/);
+});
+
+test('a test run that is signalled alone ends its suite first and then by the signal', async () => {
+  const child = spawn(process.execPath, [main, 'test', 'fast', '--no-install'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const ended = once(child, 'exit');
+  let said = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  let suite: number | undefined;
+  try {
+    await until('the suite', () => {
+      suite = Number(readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')) || undefined;
+      return suite !== undefined && said.includes('== fast ==');
+    });
+    child.kill('SIGTERM');
+    assert.deepEqual(await ended, [null, 'SIGTERM']);
+    await until('its end', () => !existsSync(`/proc/${suite}`), { timeoutMs: 2000 });
+    assert.match(said, /FAILED/);
+  } finally {
+    if (suite && existsSync(`/proc/${suite}`)) process.kill(suite, 'SIGKILL');
+  }
 });
 
 test('a log line of a tenant’s text steers no terminal', () => {

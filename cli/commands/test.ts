@@ -32,9 +32,57 @@ A machine carries one cloud in a network namespace: stop yours first, or run thi
       const { ensureInstalled } = await import('../install/index.ts');
       await ensureInstalled('test');
     }
-    return summarize(await runSuites(chosen));
+    const stop = new StopSignal();
+    const code = summarize(await runSuites(chosen, stop));
+    stop.passOn();
+    return code;
   },
 };
+
+/**
+ * The first signal that asks this process to end. It ends the suite that runs, no further one begins, what was started is removed, and then the process
+ * ends by it; a second one ends it at once. A suite is a process group of its own, so that it gets each signal once, whether a terminal sends it to all or somebody
+ * to this process alone.
+ */
+class StopSignal {
+  #signal: NodeJS.Signals | undefined;
+  #group: number | undefined;
+
+  constructor() {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.once(signal, () => {
+        this.#signal ??= signal;
+        this.#tell();
+      });
+    }
+  }
+
+  get given(): boolean {
+    return this.#signal !== undefined;
+  }
+
+  /** @param group undefined: nothing runs now */
+  runs(group: number | undefined): void {
+    this.#group = group;
+    if (this.given) this.#tell();
+  }
+
+  /** To this process, where it was given: its parent shall see what ended it. */
+  passOn(): void {
+    if (this.#signal === undefined) return;
+    process.removeAllListeners(this.#signal);
+    process.kill(process.pid, this.#signal);
+  }
+
+  #tell(): void {
+    if (this.#group === undefined) return;
+    try {
+      process.kill(-this.#group, this.#signal);
+    } catch {
+      // It has ended by itself.
+    }
+  }
+}
 
 /** Command lines of the suites; undefined where the repository has no test of that kind. */
 const suites: Record<string, () => string[] | undefined> = {
@@ -51,21 +99,19 @@ function testFiles(pattern: string): string[] | undefined {
 }
 
 /** Live and conformance tests share one cloud beside whatever runs on this machine; it is gone at the end, come what may. */
-async function runSuites(chosen: readonly string[]): Promise<Result[]> {
-  // Ctrl-C reaches the tests as well; this process goes on to clean up.
-  process.on('SIGINT', () => {});
+async function runSuites(chosen: readonly string[], stop: StopSignal): Promise<Result[]> {
   const results: Result[] = [];
   for (const name of chosen.filter((suite) => suite === 'fast'))
-    results.push(await runSuite(name, { BOTHY_LISTS: 'whole' }));
+    results.push(await runSuite(name, { BOTHY_LISTS: 'whole' }, stop));
   const onCloud = chosen.filter((suite) => ['live', 'conformance'].includes(suite) && suites[suite]?.() !== undefined);
-  if (onCloud.length > 0) results.push(...(await runOnCloud(onCloud)));
+  if (onCloud.length > 0 && !stop.given) results.push(...(await runOnCloud(onCloud, stop)));
   // These start, break and purge clouds of their own, and a machine carries one at a time.
-  if (chosen.includes('alone')) results.push(await runSuite('alone', {}));
+  if (chosen.includes('alone') && !stop.given) results.push(await runSuite('alone', {}, stop));
   return results;
 }
 
 /** One cloud for several suites. */
-async function runOnCloud(names: readonly string[]): Promise<Result[]> {
+async function runOnCloud(names: readonly string[], stop: StopSignal): Promise<Result[]> {
   const { startThrowAwayCloud } = await import('../cloud/throw-away.ts');
   const cloud = await step(
     'a cloud for the tests',
@@ -74,7 +120,9 @@ async function runOnCloud(names: readonly string[]): Promise<Result[]> {
   );
   const results: Result[] = [];
   try {
-    for (const name of names) results.push(await runSuite(name, { BOTHY_TEST_DATA: cloud.data }));
+    for (const name of names) {
+      if (!stop.given) results.push(await runSuite(name, { BOTHY_TEST_DATA: cloud.data }, stop));
+    }
   } finally {
     await step('removing that cloud', async () => cloud[Symbol.asyncDispose]());
   }
@@ -90,16 +138,18 @@ interface Result {
   ms: number;
 }
 
-async function runSuite(name: string, environment: Record<string, string>): Promise<Result> {
+async function runSuite(name: string, environment: Record<string, string>, stop: StopSignal): Promise<Result> {
   const args = suites[name]?.();
   if (args === undefined) return { name, ok: true, passed: 0, failed: 0, skipped: 0, ms: 0 };
   say(bold(`\n== ${name} ==`));
   const started = performance.now();
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...args], {
     cwd: sourceRoot,
+    detached: true,
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, ...environment, PATH: `${join(process.execPath, '..')}:${process.env.PATH}` },
   });
+  stop.runs(child.pid);
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text;
@@ -108,6 +158,7 @@ async function runSuite(name: string, environment: Record<string, string>): Prom
   const code = await new Promise<number | null>((resolve, reject) =>
     child.once('error', reject).once('close', resolve),
   );
+  stop.runs(undefined);
   // node:test's own summary lines, e.g. "ℹ pass 12".
   const count = (word: string) =>
     [...output.matchAll(new RegExp(`^\\S+ ${word} (\\d+)$`, 'gm'))].reduce((sum, match) => sum + Number(match[1]), 0);
