@@ -1,6 +1,7 @@
 /** What administrators see of the network as a whole: hosts as its agents, zones, and addresses used and free. */
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
+import { parseId } from '../../contract/ids.ts';
 import { parseIp } from '../kit/address.ts';
 import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
 import type { Database } from '../kit/database/database.ts';
@@ -51,16 +52,21 @@ export class NetworkInventory {
 
   /** Others see none, as Neutron's policy filters them out. */
   async hosts(caller: Caller): Promise<NetworkHost[]> {
-    if (!isAdmin(caller)) return [];
-    const { rows } =
-      await sql<NetworkHost>`select id, name, availability_zone, agent_description, connected, physical_networks,
-      (select json_agg(b order by b.physical_network) from host_bandwidth b where b.host_id = host.id) as bandwidths,
-      last_seen_at, created_at from host order by name`.execute(this.#database.query);
-    return rows;
+    return isAdmin(caller) ? this.#hosts(sql`true`) : [];
   }
 
   async host(caller: Caller, id: string): Promise<NetworkHost | undefined> {
-    return (await this.hosts(caller)).find((host) => host.id === id);
+    const parsed = parseId(id);
+    if (parsed === undefined || !isAdmin(caller)) return undefined;
+    return (await this.#hosts(sql`id = ${parsed}`))[0];
+  }
+
+  async #hosts(where: RawBuilder<unknown>): Promise<NetworkHost[]> {
+    const { rows } =
+      await sql<NetworkHost>`select id, name, availability_zone, agent_description, connected, physical_networks,
+      (select json_agg(b order by b.physical_network) from host_bandwidth b where b.host_id = host.id) as bandwidths,
+      last_seen_at, created_at from host where ${where} order by name`.execute(this.#database.query);
+    return rows;
   }
 
   /** What of a host's part in the network is anybody's to change: a note. @throws CloudError */
