@@ -1,7 +1,16 @@
 /** Bad days of the command line: each ends with a message that says what to do, an exit code, and nothing half-made. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -168,13 +177,19 @@ describe('bad days of the command line', { skip, concurrency: 1 }, () => {
   });
 
   // In a copy of the machine: the root as an overlay whose changes lie in memory, with process ids and a network of its own.
-  // The mirror is a web server there, with a package that takes the place of HAProxy's (whose files are on the disk).
+  // The mirror is a web server there, with a package that takes the place of HAProxy's (whose files are on the disk). An overlay shows
+  // nothing of other file systems that are mounted below the root: what of us lies on one is bound into the copy.
   test('a package mirror that cannot be reached is named and the machine is as before; when it is back, the same command succeeds', async (t) => {
+    const quoted = [repository, realpathSync(join(repository, 'node_modules'))].map((path) => `'${path}'`).join(' ');
     const script = `set -e
       mount -t tmpfs tmpfs "$1"; mkdir "$1/up" "$1/work" "$1/root"
       mount -t overlay overlay -o lowerdir=/,upperdir="$1/up",workdir="$1/work" "$1/root"
       mount -t proc proc "$1/root/proc"
       for part in dev sys; do mount --rbind /$part "$1/root/$part"; done
+      for part in ${quoted}; do
+        test -e "$1/root$part" || { mkdir -p "$1/root$part"; mount --rbind "$part" "$1/root$part"; }
+      done
+      mkdir -p "$1/root\${3%/*}"
       ip link set lo up
       exec chroot "$1/root" /bin/sh -c '${insideCopy}' "$2" "$3"`;
     const overlay = mkdtempSync(join(folder, 'overlay-'));
