@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { HostMessage } from '../../contract/host/index.ts';
+import { type HostMessage, messageLimits } from '../../contract/host/index.ts';
 import { newId } from '../../contract/ids.ts';
 import { MemoryNetwork } from '../../simulator/fleet/network.ts';
 import { silent } from '../logger.ts';
@@ -109,4 +109,27 @@ test('after another start of the machine a counter has another name', async () =
   await world.told(await world.meters('two'));
   const [one, two] = world.said.map(({ readings }) => readings[0]!.source);
   assert.notEqual(one, two);
+});
+
+test('what goes into no one message is told after its answer, or first at the next beat, though all else has grown meanwhile', async () => {
+  await using world = new World();
+  const meters = await world.meters();
+  const all = Array.from({ length: messageLimits.meters + 5 }, (_, n) => `counter ${n}`);
+  const grow = (bytes: number) => {
+    const statistics = { rx: { bytes, packets: 1 }, tx: { bytes: 0, packets: 0 } };
+    world.network.routers = all.map((counter) => ({ routerId: newId(), counter, statistics }));
+  };
+  const sources = () => world.said.at(-1)!.readings.map(({ source }) => source);
+  grow(1);
+  await meters.beat();
+  assert.equal(sources().length, messageLimits.meters);
+  grow(2);
+  await meters.recorded(world.sequence);
+  assert.deepEqual(sources(), all.slice(-5));
+  await meters.recorded(world.sequence);
+  await meters.beat();
+  grow(3);
+  await meters.beat();
+  assert.deepEqual(sources().slice(0, 5), all.slice(-5), 'there was no answer');
+  assert.equal(world.said.length, 4);
 });

@@ -31,6 +31,8 @@ export class Meters {
   readonly #last = new Map<string, MeterReading>();
   #sequence = 0;
   #told: readonly MeterReading[] = [];
+  /** What the last beat found beyond one message. */
+  #untold: MeterReading[] = [];
   #timer: NodeJS.Timeout | undefined;
   #writing: Promise<void> = Promise.resolve();
   #beating = false;
@@ -72,14 +74,22 @@ export class Meters {
       const grown = now.filter(
         (reading) => !this.#last.has(reading.source) && this.#recorded.get(reading.source) !== JSON.stringify(reading),
       );
-      const readings = [...this.#last.values(), ...grown].slice(0, messageLimits.meters);
-      this.#told = readings;
-      if (readings.length > 0) this.#options.send({ type: 'meters', sequence: ++this.#sequence, readings });
+      // What the last beat did not come to goes first: else those that are told first, which always grow, were all that is ever told.
+      const waiting = new Set(this.#untold.map(({ source }) => source));
+      const readings = Map.groupBy([...this.#last.values(), ...grown], ({ source }) => waiting.has(source));
+      this.#untold = [...(readings.get(true) ?? []), ...(readings.get(false) ?? [])];
+      this.#tell();
     } catch (err) {
       this.#options.log.warn({ err }, 'meters could not be read');
     } finally {
       this.#beating = false;
     }
+  }
+
+  #tell(): void {
+    const readings = this.#untold.splice(0, messageLimits.meters);
+    this.#told = readings;
+    if (readings.length > 0) this.#options.send({ type: 'meters', sequence: ++this.#sequence, readings });
   }
 
   /** Control's answer. One to a message before the last says nothing of what was told since. */
@@ -95,7 +105,7 @@ export class Meters {
       } else this.#recorded.set(reading.source, JSON.stringify(reading));
     }
     if (fewer) await this.#write();
-    if (told.length === messageLimits.meters) await this.beat();
+    if (sequence === this.#sequence && this.#untold.length > 0) this.#tell();
   }
 
   async #keepLast(reading: MeterReading): Promise<void> {

@@ -51,7 +51,7 @@ export class HostNetwork {
     this.#options = options;
     const { ovsDirectory } = hostSockets(options.runDirectory);
     const { southbound, runDirectory } = options;
-    const counted = { southbound, runDirectory, ovsDirectory, bridge: this.names.integrationBridge };
+    const counted = { southbound, runDirectory, ovsDirectory, bridge: this.names.integrationBridge, log: this.#log };
     if (!options.machine) {
       this.#routers = new RouterCounters(counted);
       this.#megaflows = new Megaflows({ socket: join(ovsDirectory, 'ovs-vswitchd.ctl') });

@@ -30,20 +30,30 @@ test('it goes on after the death of the process, and a damaged file begins anoth
   await first.save(0);
   const second = await FlowLedger.open(file);
   assert.equal(second.name, first.name);
-  assert.deepEqual(second.count('a', [flow(1, 0, 12)], 0), { bytes: 1200, packets: 12 });
+  assert.deepEqual(second.count('a', [flow(1, 0, 12)], 0), { bytes: 1200, packets: 12, sinceMs: 0 });
   writeFileSync(file, '{');
   const third = await FlowLedger.open(file);
   assert.notEqual(third.name, first.name);
   assert.equal(third.count('a', [flow(1, 0, 12)], 0).packets, 12);
 });
 
-test('what is not seen for an hour is forgotten', async () => {
+test('what an older Bothy began to count goes on under its name', async () => {
+  const file = path();
+  const entry = { bytes: 100, packets: 1, flows: [flow(1, 0, 1)], lookedMs: 0 };
+  writeFileSync(file, JSON.stringify({ name: 'n', entries: [['a', entry]] }));
+  const ledger = await FlowLedger.open(file);
+  assert.deepEqual(ledger.count('a', [flow(1, 0, 2)], 5), { bytes: 200, packets: 2 });
+});
+
+test('what is not asked for an hour is forgotten, and counts since another time when it is back', async () => {
   const file = path();
   const ledger = await FlowLedger.open(file);
   ledger.count('old', [flow(1, 0, 10)], 0);
   ledger.count('new', [flow(2, 0, 10)], 3_600_001);
   await ledger.save(3_600_001);
   const next = await FlowLedger.open(file);
-  assert.equal(next.count('old', [], 0).packets, 0);
-  assert.equal(next.count('new', [], 0).packets, 10);
+  assert.deepEqual(next.count('old', [flow(1, 3_600_005, 3)], 3_600_010), {
+    ...{ bytes: 300, packets: 3, sinceMs: 3_600_010 },
+  });
+  assert.deepEqual(next.count('new', [], 3_600_010), { bytes: 1000, packets: 10, sinceMs: 3_600_001 });
 });

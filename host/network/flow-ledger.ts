@@ -21,13 +21,15 @@ export interface SeenFlow extends Counted {
 interface Entry extends Counted {
   flows: SeenFlow[];
   lookedMs: number;
+  /** When its count began, by the same clock; absent: an older Bothy's. */
+  sinceMs?: number;
 }
 
 /** How exactly the age of a flow and two looks at one clock agree. */
 const toleranceMs = 1000;
 /** Flows of one thing and way; there are three at most at a time. */
 const remembered = 8;
-/** What was not seen for so long is forgotten. */
+/** What was not asked for so long is forgotten. */
 const forgottenMs = 3600_000;
 
 export class FlowLedger {
@@ -53,10 +55,10 @@ export class FlowLedger {
 
   /**
    * What all flows that have been of this have counted, with those of now. One that is younger than it was is another one, which has counted from
-   * zero.
+   * zero. What was forgotten counts from zero again too: since another time.
    */
-  count(key: string, now: readonly SeenFlow[], lookedMs: number): Counted {
-    const entry = this.#entries.get(key) ?? { bytes: 0, packets: 0, flows: [], lookedMs };
+  count(key: string, now: readonly SeenFlow[], lookedMs: number): Counted & { sinceMs?: number } {
+    const entry = this.#entries.get(key) ?? { bytes: 0, packets: 0, flows: [], lookedMs, sinceMs: lookedMs };
     for (const flow of now) {
       const before = entry.flows.find(({ cookie }) => cookie === flow.cookie);
       const same = before !== undefined && Math.abs(before.bornMs - flow.bornMs) <= toleranceMs;
@@ -68,7 +70,8 @@ export class FlowLedger {
     entry.flows = [...now, ...entry.flows.filter(({ cookie }) => !cookies.has(cookie))].slice(0, remembered);
     entry.lookedMs = lookedMs;
     this.#entries.set(key, entry);
-    return { bytes: entry.bytes, packets: entry.packets };
+    const { bytes, packets, sinceMs } = entry;
+    return { bytes, packets, ...(sinceMs !== undefined && { sinceMs }) };
   }
 
   /** Before anything of it is told. */

@@ -28,7 +28,7 @@ export interface HostNetworkOptions {
   /** Short run directory of the cloud on this machine, e.g. /run/bothy/<tag>. */
   runDirectory: string;
   logDirectory: string;
-  /** Southbound database, e.g. unix:/run/bothy/<tag>/ovn/sb.sock or ssl:10.0.0.1:6642. */
+  /** Southbound database, e.g. unix:/run/bothy/<tag>/ovn/sb.sock or tcp:10.0.0.1:6642; not ssl, for which there is no certificate here. */
   southbound: string;
   /** Name of the user of guests that have none of their own (started by an older Bothy; tests): owner of their taps. */
   guestUser: string;

@@ -7,6 +7,7 @@ import { type FlowCounter, readFlowCounters } from '../../protocols/openflow/ind
 import { OvsdbClient } from '../../protocols/ovsdb/index.ts';
 import type { RouterCounter } from '../host-network.ts';
 import { FlowLedger, type SeenFlow } from './flow-ledger.ts';
+import type { NetworkLogger } from './log.ts';
 import { type RouterFlows, routerFlows, southboundConditions, southboundTables } from './router-flows.ts';
 
 const timeoutMs = 5000;
@@ -18,11 +19,24 @@ export class RouterCounters {
   #ledger: FlowLedger | undefined;
 
   /** @param options ovsDirectory: where ovs-vswitchd has its sockets; bridge: the integration bridge */
-  constructor(options: { southbound: string; runDirectory: string; ovsDirectory: string; bridge: string }) {
+  constructor(options: {
+    southbound: string;
+    runDirectory: string;
+    ovsDirectory: string;
+    bridge: string;
+    log: NetworkLogger;
+  }) {
     this.#southbound = new OvsdbClient({
       target: options.southbound,
       database: 'OVN_Southbound',
       ...{ monitor: southboundTables, conditions: southboundConditions },
+      onState: (state) => {
+        if (!state.connected)
+          options.log.warn(
+            { err: state.error, retryMs: state.retryMs },
+            'routers are not metered: no southbound database',
+          );
+      },
     });
     this.#management = join(options.ovsDirectory, `${options.bridge}.mgmt`);
     this.#file = join(options.runDirectory, 'flow-counters.json');
@@ -48,8 +62,10 @@ export class RouterCounters {
       list.flatMap((cookie) => seenFlow(cookie, counters.get(cookie) ?? [], nowMs) ?? []);
     const read = flows.map(({ key, rx, tx, ...of }: RouterFlows): RouterCounter => {
       const count = (way: string, list: readonly number[]) => this.#ledger!.count(`${key}/${way}`, seen(list), nowMs);
-      const statistics = { rx: count('rx', rx), tx: count('tx', tx) };
-      return { ...of, counter: `${this.#ledger!.name}/${key}`, statistics };
+      // Both have been asked for at the same times, so they began at the same.
+      const [{ sinceMs, ...received }, { sinceMs: _, ...sent }] = [count('rx', rx), count('tx', tx)];
+      const counter = [this.#ledger!.name, key, ...(sinceMs === undefined ? [] : [sinceMs])].join('/');
+      return { ...of, counter, statistics: { rx: received, tx: sent } };
     });
     await this.#ledger.save(nowMs);
     return read.filter(({ statistics: { rx, tx } }) => rx.packets + tx.packets > 0);
