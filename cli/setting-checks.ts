@@ -66,5 +66,10 @@ export function isPage(value: string): boolean {
 
 export const address = (value: string) =>
   isIP(value) === 0 ? 'an IP address; ::, 0.0.0.0 or one of this machine' : undefined;
+/** Also part of OVN's list of bridges, and of network_bandwidth. */
+export const physicalNetwork = (value: string) =>
+  value !== 'tunnels' && /^[^\s:,]{0,64}$/.test(value)
+    ? undefined
+    : 'up to 64 characters without blanks, colons and commas, but not tunnels';
 export const card = (value: string) =>
   value === '' || /^[^\s/:]{1,15}$/.test(value) ? undefined : 'the name of a network card, as ip link shows it';

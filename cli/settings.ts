@@ -22,6 +22,7 @@ import {
   isServer,
   number,
   oneOf,
+  physicalNetwork,
   port,
   regularExpression,
   uidRange,
@@ -74,6 +75,11 @@ export const definitions = {
     fallback: 'fd0b:0724::/64',
     check: cidr(6, 120, 'fd0b:724::/64'),
     help: 'The same for IPv6 (not translated); empty: none.',
+  },
+  physical_network: {
+    fallback: 'physnet1',
+    check: physicalNetwork,
+    help: "What the external network is called as a physical network, which provider networks name (Neutron's bridge_mappings); hosts that say the same reach the same. Empty: this machine carries none.",
   },
   external_interface: {
     fallback: '',

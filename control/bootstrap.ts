@@ -14,12 +14,9 @@ import { share } from './network/rbac-policy/share.ts';
 export interface FirstStart {
   cloudId: string;
   region: string;
-  /** Ranges in CIDR form; an empty one is left out. The gateway is the machine's own address in the range. */
-  external: { cidr: string; gateway: string; cidr6: string; gateway6: string };
+  /** The name by which hosts map it to a bridge (ovn-bridge-mappings), and its ranges in CIDR form; what is empty is left out. The gateway is the machine's own address in the range. */
+  external: { physicalNetwork: string; cidr: string; gateway: string; cidr6: string; gateway6: string };
 }
-
-/** The name by which hosts map the external network to a bridge (ovn-bridge-mappings). */
-const physicalNetwork = 'physnet1';
 
 const flavors = [
   { name: 'm1.tiny', vcpus: 1, memory_mib: 192, disk_gib: 1 },
@@ -52,7 +49,7 @@ async function createExternalNetwork(tx: Tx, { external }: FirstStart): Promise<
     { ip_version: 4 as const, cidr: external.cidr, gateway_ip: external.gateway },
     { ip_version: 6 as const, cidr: external.cidr6, gateway_ip: external.gateway6 },
   ].filter(({ cidr }) => cidr !== '');
-  if (ranges.length === 0) return;
+  if (ranges.length === 0 || external.physicalNetwork === '') return;
   const { id: projectId } = await tx
     .selectFrom('project')
     .innerJoin('domain', 'domain.id', 'project.domain_id')
@@ -73,7 +70,7 @@ async function createExternalNetwork(tx: Tx, { external }: FirstStart): Promise<
       is_default: true,
       mtu: 1500,
       provider_network_type: 'flat',
-      provider_physical_network: physicalNetwork,
+      provider_physical_network: external.physicalNetwork,
     })
     .execute();
   await share(tx, 'network', [{ id: networkId, project_id: projectId }], 'access_as_external');

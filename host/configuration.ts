@@ -37,6 +37,8 @@ export interface HostConfiguration {
   quarantinedGuests?: 'run' | 'stop' | undefined;
   /** Absent: one pool and the backups in the data directory. */
   storage?: StorageSetting;
+  /** Physical networks that its bridges carry. */
+  physicalNetworks?: readonly string[];
   /** What its cards give to be promised to guests' ports. */
   bandwidths?: readonly HostBandwidth[];
   /** False: nothing is synced to the disk (simulated fleets). */

@@ -41,6 +41,7 @@ export function hostFactsOf(parts: HostParts): HostFacts {
     cpuLimits: dependencies.cpuGroups !== undefined,
     pools: storage.pools,
     bandwidths: [...(configuration.bandwidths ?? [])],
+    ...(configuration.physicalNetworks && { physicalNetworks: [...configuration.physicalNetworks] }),
     ...storage.exports,
     url: url.replace('{port}', String(parts.servicePort)),
   };

@@ -265,6 +265,25 @@ test('what a host says that its cards give is on record, and of a network that i
   ]);
 });
 
+test('which physical networks a host reaches is what it says, and one that says nothing of them keeps what was known', async () => {
+  await using control = await start();
+  const hostId = await register();
+  const said = async (over: { physicalNetworks?: string[] }) => {
+    const host = await dial(control.port, hostId);
+    await host.next('hello');
+    host.hello(over, cloudId);
+    await host.next('snapshot');
+    const { rows } = await sql<{
+      names: string[];
+    }>`select physical_networks as names from host where id = ${hostId}`.execute(db.database.query);
+    return rows[0]!.names;
+  };
+  assert.deepEqual(await said({}), ['physnet1']);
+  assert.deepEqual(await said({ physicalNetworks: ['rack 小', 'physnet\0', 'physnet'] }), ['rack 小', 'physnet']);
+  assert.deepEqual(await said({}), ['rack 小', 'physnet']);
+  assert.deepEqual(await said({ physicalNetworks: [] }), []);
+});
+
 /** Its stamps, as a host says in its hello what it holds. */
 const stamps = (servers: readonly DesiredServer[]) => Object.fromEntries(servers.map(({ id, stamp }) => [id, stamp!]));
 

@@ -90,6 +90,7 @@ function protectionsOf({ values: { property_protections: file } }: Settings): Pr
 }
 
 const externalOf = ({ values }: Settings) => ({
+  physicalNetwork: values.physical_network,
   cidr: values.external_cidr,
   gateway: addressIn(values.external_cidr, 1),
   cidr6: values.external_cidr6,

@@ -56,8 +56,17 @@ export interface ControlConfiguration {
   /** What the cloud's first start creates in the database: the administrator and the external network. */
   bootstrap: {
     adminPassword: string;
-    external: { cidr: string; gateway: string; cidr6: string; gateway6: string };
+    external: ExternalNetwork;
   };
+}
+
+/** What the external bridge carries, and this machine's ranges and addresses on it; what is empty is not there. */
+interface ExternalNetwork {
+  physicalNetwork: string;
+  cidr: string;
+  gateway: string;
+  cidr6: string;
+  gateway6: string;
 }
 
 export interface HostConfiguration {
@@ -98,5 +107,5 @@ export interface HostConfiguration {
   dnsServers: string[];
   /** What its cards give to be promised. */
   bandwidths: HostBandwidth[];
-  external: { interface: string; cidr: string; gateway: string; cidr6: string; gateway6: string };
+  external: ExternalNetwork & { interface: string };
 }

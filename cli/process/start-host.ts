@@ -20,12 +20,9 @@ export interface RunningHost {
 }
 
 export async function startHost(configuration: HostConfiguration, log: Logger): Promise<RunningHost> {
-  const { runDirectory, vendorData, bandwidths } = configuration;
-  const vendorServices = new VendorServices({
-    targets: configuration.vendorServices.targets,
-    ...(configuration.vendorServices.ca && { ca: configuration.vendorServices.ca }),
-    ...{ tls: configuration.tls, log },
-  });
+  const { runDirectory, vendorData, quarantinedGuests, storage, bandwidths } = configuration;
+  const physicalNetworks = [configuration.external.physicalNetwork].filter((name) => name !== '');
+  const vendorServices = vendorServicesOf(configuration, log);
   const guests = { ...userIds(configuration.guestUser), uids: configuration.guestUids };
   const directory = join(runDirectory, 'host');
   const machine = await qemuMachine({
@@ -58,7 +55,7 @@ export async function startHost(configuration: HostConfiguration, log: Logger): 
       socket: { path: configuration.socket, owner: userIds(configuration.controlUser) },
       guests,
       accelerator: configuration.accelerator,
-      ...{ quarantinedGuests: configuration.quarantinedGuests, storage: configuration.storage, bandwidths },
+      ...{ quarantinedGuests, storage, bandwidths, physicalNetworks },
     },
     {
       network,
@@ -80,6 +77,10 @@ export async function startHost(configuration: HostConfiguration, log: Logger): 
   };
 }
 
+function vendorServicesOf({ vendorServices: { targets, ca }, tls }: HostConfiguration, log: Logger): VendorServices {
+  return new VendorServices({ targets, ...(ca && { ca }), ...{ tls, log } });
+}
+
 /** The driver of this machine's network, not started yet. */
 async function networkOf(configuration: HostConfiguration, log: Logger): Promise<HostNetwork> {
   const { runDirectory, external } = configuration;
@@ -96,17 +97,19 @@ async function networkOf(configuration: HostConfiguration, log: Logger): Promise
     datapath: configuration.datapath,
     uplink: configuration.uplink,
     dnsServers: configuration.dnsServers,
-    external: {
-      physicalNetwork: 'physnet1',
-      addresses: [
-        ...(external.cidr ? [`${external.gateway}/${prefixOf(external.cidr)}`] : []),
-        ...(external.cidr6 ? [`${external.gateway6}/${prefixOf(external.cidr6)}`] : []),
-      ],
-      ...(external.interface && { device: external.interface }),
-    },
+    ...(external.physicalNetwork && { external: bridgeOf(external) }),
     log,
   });
 }
+
+const bridgeOf = ({ interface: device, ...external }: HostConfiguration['external']) => ({
+  physicalNetwork: external.physicalNetwork,
+  addresses: [
+    ...(external.cidr ? [`${external.gateway}/${prefixOf(external.cidr)}`] : []),
+    ...(external.cidr6 ? [`${external.gateway6}/${prefixOf(external.cidr6)}`] : []),
+  ],
+  ...(device && { device }),
+});
 
 const prefixOf = (cidr: string): string => cidr.slice(cidr.indexOf('/') + 1);
 

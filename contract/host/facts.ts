@@ -65,6 +65,8 @@ export const hostFacts = object({
   pools: optional(hostPools),
   /** Thousands of bits a second that may be promised to guests' ports. Absent: none. */
   bandwidths: optional(hostBandwidths),
+  /** Physical networks that its bridges carry, by OVN's names. Absent (an older host): what was known of it before. */
+  physicalNetworks: optional(list(text(limits.nameLength), limits.physicalNetworks)),
   /** Where machines outside reach its volumes by iSCSI, `address:port` or `address:first-last`. Absent: nowhere. */
   iscsiPortal: optional(text(limits.reasonLength)),
   /** Where other machines reach this host's HTTPS service, e.g. https://10.0.0.5:8444 */

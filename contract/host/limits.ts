@@ -107,6 +107,7 @@ export const imageLimits = {
 export const hostLimits = {
   /** Networks that it says the bandwidth of. */
   bandwidths: 100,
+  physicalNetworks: 100,
   machineTypes: 200,
   nameLength: 255,
   urlLength: 2000,

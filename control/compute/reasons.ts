@@ -59,6 +59,7 @@ export interface ComputeReasons {
   /** Its host has no room, and no other takes over its disk. */
   resize_does_not_fit: { id: string };
   attach_bandwidth_exceeded: { id: string };
+  attach_network_not_reached: { id: string; port: string };
   /** Or its resize is being confirmed. */
   not_resized: NoFields;
   /** A place may be chosen for a server that has none. */

@@ -107,6 +107,7 @@ const rebuildFacts = (given: HostFacts): HostFacts => ({
   url: usableUrl(given.url),
   ...(given.pools && { pools: given.pools.map(rebuildLevel) }),
   ...(given.bandwidths && { bandwidths: given.bandwidths.map(rebuildBandwidth) }),
+  ...(given.physicalNetworks && { physicalNetworks: [...new Set(given.physicalNetworks.map(storable))] }),
 });
 
 const rebuildBandwidth = (given: HostBandwidth): HostBandwidth => ({

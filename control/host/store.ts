@@ -19,6 +19,7 @@ export async function connectHost(
   const { rows } =
     await sql`update host set connected = true, connection_id = ${connectionId}, facts = ${JSON.stringify(facts)},
       vcpus = ${capacity.vcpus}, memory_mib = ${capacity.memoryMiB}, disk_gib = ${capacity.diskGiB},
+      physical_networks = coalesce(${facts.physicalNetworks ?? null}::text[], physical_networks),
       last_seen_at = now(), updated_at = now()
     where id = ${hostId} returning id`.execute(db);
   return rows.length === 1;

@@ -70,7 +70,13 @@ export function controlConfiguration(
     },
     bootstrap: {
       adminPassword: identity.adminPassword,
-      external: { cidr: '172.24.4.0/24', gateway: '172.24.4.1', cidr6: 'fd0b:724::/64', gateway6: 'fd0b:724::1' },
+      external: {
+        physicalNetwork: 'physnet1',
+        cidr: '172.24.4.0/24',
+        gateway: '172.24.4.1',
+        cidr6: 'fd0b:724::/64',
+        gateway6: 'fd0b:724::1',
+      },
     },
   };
 }

@@ -97,6 +97,8 @@ const servers = {
   swap_beyond_flavor: 'Swap drive requested is larger than instance type allows.',
   resize_of_disk_down: ({ disk_gib }) =>
     `Server disk was unable to be resized because: it has ${disk_gib} GiB and can not become smaller.`,
+  attach_network_not_reached: ({ port }) =>
+    `Binding failed for port ${port}: the host of the server does not reach the physical network of the port.`,
   attach_bandwidth_exceeded: ({ id }) => `Failed to allocate additional resources to ${id} during interface attach`,
   resize_does_not_fit: ({ id }) =>
     `No valid host was found. The host of instance ${id} has no room for the flavor, and no other can take it over yet.`,

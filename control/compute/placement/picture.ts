@@ -68,7 +68,7 @@ async function readSince(tx: Tx, horizon: string): Promise<Reading> {
       pg_snapshot_xmin(pg_current_snapshot())::text as horizon, extract(epoch from clock_timestamp())::float8 * 1000 as now,
       (select count(*)::integer from host) as hosts,
       coalesce((select json_agg(each) from (
-        select h.id, h.name, h.availability_zone, h.enabled, h.connected, h.forced_down, h.vcpus, h.memory_mib, h.disk_gib,
+        select h.id, h.name, h.availability_zone, h.enabled, h.connected, h.forced_down, h.vcpus, h.memory_mib, h.disk_gib, h.physical_networks,
           extract(epoch from h.last_seen_at)::float8 * 1000 as last_seen, coalesce(u.vcpus, 0) as used_vcpus,
           coalesce(u.memory_mib, 0) as used_memory_mib, coalesce(u.disk_gib, 0) as used_disk_gib
         from host h left join host_usage u on u.host_id = h.id

@@ -7,6 +7,7 @@
  * `copyWeight` more servers of this size: so the one that holds it leads by that many, however large hosts and servers are.
  */
 import { type Bandwidth, hasRoom } from '../../network/bandwidth/bandwidth.ts';
+import { isReached, type Reach } from '../../network/segment/reach.ts';
 import type { PlacementGroup } from './groups.ts';
 
 export interface HostCapacity {
@@ -26,6 +27,8 @@ export interface HostCapacity {
   used_memory_mib: number;
   used_disk_gib: number;
   holds_image: boolean;
+  /** That its bridges carry. */
+  physical_networks?: readonly string[];
   /** Of a server whose volumes are made with it: no pool there takes them all. */
   volumes_refused?: boolean;
   /** What its cards have left to promise; absent where nobody asks for any. */
@@ -44,6 +47,8 @@ export interface PlacementRequest {
   volume_host_id?: string | null;
   /** What its ports are to be promised; absent: nothing. */
   bandwidth?: readonly Bandwidth[] | null;
+  /** Physical networks that its ports need; absent: none. */
+  reach?: Reach | null;
 }
 
 export type Refusal =
@@ -58,6 +63,7 @@ export type Refusal =
   | 'too_little_memory'
   | 'too_little_disk'
   | 'too_little_bandwidth'
+  | 'network_not_reached'
   | 'apart_from_group'
   | 'too_many_of_group';
 
@@ -154,6 +160,7 @@ export function judge(request: PlacementRequest, host: HostCapacity, group?: Pla
   if (free.memory_mib < request.memory_mib) refusals.push('too_little_memory');
   if (free.disk_gib < request.disk_gib) refusals.push('too_little_disk');
   if (request.bandwidth && !hasRoom(host.bandwidth ?? [], request.bandwidth)) refusals.push('too_little_bandwidth');
+  if (request.reach && !isReached(host.physical_networks ?? [], request.reach)) refusals.push('network_not_reached');
   const { refusal, preference } = sayOfGroup(host, group);
   if (refusal) refusals.push(refusal);
   const fits = refusals.length === 0;
@@ -211,6 +218,7 @@ const words: Readonly<Record<Refusal, string>> = {
   too_little_memory: 'has too little memory free',
   too_little_disk: 'has too little disk free',
   too_little_bandwidth: 'has too little bandwidth left to promise',
+  network_not_reached: 'reaches too few of the physical networks of the ports',
   apart_from_group: 'has none of the server group’s servers',
   too_many_of_group: 'has as many of the server group’s servers as may be on one',
 };
@@ -228,6 +236,7 @@ const cures: Readonly<Record<Refusal, string>> = {
   too_little_memory: 'use a flavor with less memory or delete a server',
   too_little_disk: 'use a flavor with a smaller disk or delete a server',
   too_little_bandwidth: 'use ports with a lower minimum bandwidth or delete a server that has one',
+  network_not_reached: 'use networks that more hosts reach',
   apart_from_group: 'use a server group with the policy soft-affinity',
   too_many_of_group: 'use a server group with the policy soft-anti-affinity or delete one of its servers',
 };

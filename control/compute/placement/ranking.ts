@@ -72,7 +72,13 @@ export class PlacementRound {
 
   #ranking(request: PlacementRequest, imageId: string | null): Ranking {
     const { vcpus, memory_mib, disk_gib, availability_zone, requested_host_id, volume_host_id = null } = request;
-    const place = [availability_zone, requested_host_id, volume_host_id, request.bandwidth ?? null];
+    const place = [
+      availability_zone,
+      requested_host_id,
+      volume_host_id,
+      request.bandwidth ?? null,
+      request.reach ?? null,
+    ];
     const kind = JSON.stringify([vcpus, memory_mib, disk_gib, ...place, imageId]);
     const known = this.#rankings.get(kind);
     if (known) return known;

@@ -250,6 +250,7 @@ const requestOf = (server: Unplaced): PlacementRequest => ({
   server_group_id: server.server_group_id ?? null,
   volume_host_id: server.volume_host_id ?? null,
   ...(server.bandwidth && { bandwidth: server.bandwidth }),
+  ...(server.reach && { reach: server.reach }),
 });
 
 const refusalOf = (found: Placement) => ({

@@ -69,6 +69,7 @@ const requestOf = (server: PlacementRequest): PlacementRequest => ({
   ...{ availability_zone: server.availability_zone, requested_host_id: server.requested_host_id },
   server_group_id: server.server_group_id ?? null,
   ...(server.bandwidth && { bandwidth: server.bandwidth }),
+  ...(server.reach && { reach: server.reach }),
 });
 
 interface HostsWish {

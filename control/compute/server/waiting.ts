@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { Tx } from '../../kit/database/database.ts';
 import { bandwidthOfServer } from '../../network/bandwidth/bandwidth.ts';
 import type { CardLimits } from '../../network/port/tables.ts';
+import { reachOfServer } from '../../network/segment/reach.ts';
 import type { PlacementRequest } from '../placement/index.ts';
 import { cardLimits } from './binding.ts';
 
@@ -50,16 +51,17 @@ export const failedVolume = sql<FailedVolume | null>`(select json_build_object('
 
 /**
  * Of these, those of which nothing has moved since the look: no other placement, no word of the host, no wish to delete; with what their
- * ports are to be promised now.
+ * ports are to be promised, and what they must reach, now.
  */
 export async function stillToPlace(tx: Tx, servers: readonly Unplaced[]): Promise<Unplaced[]> {
   const [ids, epochs] = [servers.map(({ id }) => id), servers.map(({ epoch }) => epoch)];
-  const { rows } = await sql<Pick<Unplaced, 'id' | 'bandwidth'>>`
-    select s.id, ${bandwidthOfServer(sql`s.id`)} as bandwidth from server s join unnest(${ids}::uuid[], ${epochs}::bigint[]) as w (id, epoch) on w.id = s.id and w.epoch = s.epoch
+  const { rows } = await sql<Pick<Unplaced, 'id' | 'bandwidth' | 'reach'>>`
+    select s.id, ${bandwidthOfServer(sql`s.id`)} as bandwidth, ${reachOfServer(sql`s.id`)} as reach
+    from server s join unnest(${ids}::uuid[], ${epochs}::bigint[]) as w (id, epoch) on w.id = s.id and w.epoch = s.epoch
     where s.observed_state = 'none' and s.fault is null and s.desired_presence = 'present' and ${isAwaited}
     order by s.id for update of s`.execute(tx);
-  const found = new Map(rows.map(({ id, bandwidth }) => [id, bandwidth]));
-  return servers.filter(({ id }) => found.has(id)).map((server) => ({ ...server, bandwidth: found.get(server.id)! }));
+  const found = new Map(rows.map((row) => [row.id, row]));
+  return servers.filter(({ id }) => found.has(id)).map((server) => ({ ...server, ...found.get(server.id)! }));
 }
 
 /**
@@ -70,7 +72,7 @@ export async function othersWaiting(tx: Tx, asked: readonly Unplaced[], limit: n
   const { rows } = await sql<Unplaced>`
     select s.id, s.project_id, ${diskImage} as image_id, s.host_id, s.epoch, s.generation, s.vcpus, s.memory_mib, s.disk_gib, s.local_gib, ${cardLimits} as card_limits,
       s.availability_zone, s.requested_host_id, s.server_group_id, ${volumeHost} as volume_host_id,
-      ${bandwidthOfServer(sql`s.id`)} as bandwidth, now() as now,
+      ${bandwidthOfServer(sql`s.id`)} as bandwidth, ${reachOfServer(sql`s.id`)} as reach, now() as now,
       (select deadline from operation where resource_id = s.id and state = 'running' order by created_at desc limit 1) as deadline
     from server s
     where s.host_id is null and s.fault is null and s.desired_presence = 'present' and s.observed_state = 'none'

@@ -4,6 +4,7 @@ import { actorOf, type Caller } from '../../kit/caller.ts';
 import type { Database, Tx } from '../../kit/database/database.ts';
 import { bandwidthOfPorts } from '../../network/bandwidth/bandwidth.ts';
 import type { ServerPort, ServerPortsPlan } from '../../network/port/server-ports.ts';
+import { reachOfPorts } from '../../network/segment/reach.ts';
 import { giveVolumes, hostsForVolumes, type VolumePlan } from './create-volumes.ts';
 import type { ServerImages, ServerPorts } from './dependencies.ts';
 import { refuseServer } from './refuse.ts';
@@ -63,8 +64,9 @@ export async function writeServers(
   const failed = new Set<string>();
   let hosts: readonly ChosenHost[] = [];
   if (plans.volumes.wishes.length > 0) {
-    const bandwidth = await bandwidthOfPorts(tx, ports[0]?.map(({ portId }) => portId) ?? []);
-    const request = { ...first!, disk_gib: first!.disk_gib + first!.local_gib, bandwidth };
+    const portIds = ports[0]?.map(({ portId }) => portId) ?? [];
+    const [bandwidth, reach] = await Promise.all([bandwidthOfPorts(tx, portIds), reachOfPorts(tx, portIds)]);
+    const request = { ...first!, disk_gib: first!.disk_gib + first!.local_gib, bandwidth, reach };
     hosts = await hostsForVolumes(tx, { request, plan: plans.volumes, servers });
     const given = await giveVolumes(tx, { images: deps.images, caller }, { plan: plans.volumes, servers, hosts });
     for (const [id, why] of given) {

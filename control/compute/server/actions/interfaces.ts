@@ -10,6 +10,7 @@ import type { PortId, ProjectId, ServerId } from '../../../../contract/ids.ts';
 import type { Tx } from '../../../kit/database/database.ts';
 import { isOverPromise } from '../../../network/bandwidth/bandwidth.ts';
 import type { ServerPortRequest } from '../../../network/port/server-ports.ts';
+import { isReached, reachOfPorts } from '../../../network/segment/reach.ts';
 import { bindPorts } from '../binding.ts';
 import { insertServerPorts } from '../store.ts';
 import { type ServerAction, shortlyMs } from './action.ts';
@@ -38,6 +39,7 @@ export const attachInterface: ServerAction<AttachWish> = {
       .catch(asAttachFault);
     const { portId } = made![0]!;
     await insertServerPorts(tx, [{ server_id: serverId, port_id: portId, position, tag }]);
+    await requireReached(tx, server, portId);
     await bindPorts(tx, ports, server).catch(asOverPromise(server.id));
     attached(portId);
     return {};
@@ -103,6 +105,18 @@ const asOverPromise =
   (error: unknown): never => {
     throw isOverPromise(error) ? new CloudError('invalid', 'attach_bandwidth_exceeded', { id }) : error;
   };
+
+/** A card on a network that its host does not reach would hear nobody. @throws CloudError `invalid` */
+async function requireReached(tx: Tx, { id, host_id }: { id: string; host_id: string | null }, port: PortId) {
+  if (host_id === null) return;
+  const reach = await reachOfPorts(tx, [port]);
+  if (!reach) return;
+  const { rows } = await sql<{
+    names: string[];
+  }>`select physical_networks as names from host where id = ${host_id}`.execute(tx);
+  if (!isReached(rows[0]?.names ?? [], reach))
+    throw new CloudError('invalid', 'attach_network_not_reached', { id, port });
+}
 
 /** The lowest that nobody has; the server's row is locked. */
 async function freePosition(tx: Tx, serverId: string): Promise<number> {
