@@ -9,6 +9,8 @@ export interface KitReasons {
   project_scope_required: { operation: string };
   /** Whoever acts in no project must name the one that the new resource shall belong to. */
   project_required: { operation: string };
+  /** Only an administrator makes things for a project that the call does not act in. */
+  project_of_another: NoFields;
   /** With `attribute`: the operation would be allowed without it. */
   policy_not_authorized: { operation: string; attribute?: string };
   actor_malformed: NoFields;

@@ -8,14 +8,14 @@ import { type Noun, notFound } from './refusal.ts';
 
 /**
  * The project that a new resource shall belong to: the caller's, or another one that an administrator names.
- * @throws CloudError `forbidden`
+ * @throws CloudError `forbidden` to who may only read; `invalid` to who names a project that it does not act in, as Neutron has it
  */
 export function projectFor(caller: Caller, wanted: string | undefined, operation: string): string {
   const own = caller.projectId;
   const writes = ['member', 'manager', 'admin'].some((role) => caller.roles.has(role));
   if (!writes) throw forbidden(operation);
   if (wanted !== undefined && wanted !== own) {
-    if (!isAdmin(caller)) throw forbidden(operation);
+    if (!isAdmin(caller)) throw new CloudError('invalid', 'project_of_another', {});
     return wanted;
   }
   if (own === null) {

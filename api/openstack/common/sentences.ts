@@ -9,6 +9,8 @@ export const kitSentences: SentenceTable<KitReasons> = {
     `${operation} needs the role ${needs}${needs === 'member' ? ' in the project' : ''}`,
   project_scope_required: ({ operation }) => `${operation} needs a token that is scoped to a project`,
   project_required: ({ operation }) => `${operation} needs a token that is scoped to a project, or a project_id`,
+  project_of_another:
+    "Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires admin privileges",
   policy_not_authorized: ({ operation, attribute }) =>
     `rule:${operation}${attribute === undefined ? '' : ` and rule:${operation}:${attribute}`} is disallowed by policy`,
   actor_malformed: 'the request id or actor id has characters that it may not have',

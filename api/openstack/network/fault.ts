@@ -54,6 +54,7 @@ const irregular: Partial<Record<keyof NeutronReasons, string>> = {
   ...everyOf(invalidInputs, 'InvalidInput'),
   ...everyOf(badRequests, 'BadRequest'),
   project_required: 'HTTPBadRequest',
+  project_of_another: 'HTTPBadRequest',
   tag_not_found: 'TagNotFound',
 };
 

@@ -86,10 +86,11 @@ test('what needs an administrator is refused to others, and said so', async () =
     { 'router:external': true },
     { is_default: true },
     { 'provider:network_type': 'flat', 'provider:physical_network': 'physnet1' },
-    { tenant_id: newId() },
   ]) {
     refused(await me.post('/networks', { network }), 403, 'PolicyNotAuthorized', /disallowed by policy/);
   }
+  for (const network of [{ tenant_id: newId() }, { project_id: newId() }])
+    refused(await me.post('/networks', { network }), 400, 'HTTPBadRequest', /requires admin privileges/);
   assert.equal((await me.post('/networks', { network: { shared: false, 'router:external': false } })).status, 201);
   refused(await api.as(testCaller(['reader'])).post('/networks', { network: {} }), 403, 'PolicyNotAuthorized');
 });

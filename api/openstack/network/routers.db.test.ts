@@ -230,7 +230,11 @@ test('a floating IP that leads nowhere is refused', async () => {
   refused(await make({ floating_network_id: subnet.network_id, port_id: port.id }), 400, 'BadRequest');
   refused(await make({ floating_network_id: newId() }), 404, 'NetworkNotFound');
   refused(await make({ port_id: newId() }), 404, 'PortNotFound');
-  refused(await make({ port_id: port.id }, api.as(testCaller())), 404, 'PortNotFound');
+  const tenant = testCaller();
+  refused(await make({ port_id: port.id }, api.as(tenant)), 404, 'PortNotFound');
+  const guest = { network_id: subnet.network_id, project_id: tenant.projectId };
+  const seen = (await admin.post('/ports', { port: guest })).body.port;
+  refused(await make({ port_id: seen.id }), 400, 'BadRequest', /owned by a different project/);
   refused(await make({ fixed_ip_address: '10.0.0.9' }), 400, 'BadRequest');
   refused(await make({ floating_ip_address: '203.0.113.9' }), 403, 'PolicyNotAuthorized');
   refused(await make({ subnet_id: outside.six }), 400, 'ExternalIpAddressExhausted');

@@ -204,6 +204,8 @@ interface Inside {
 
 interface InsidePort {
   project_id: string;
+  /** The network's, who sees its ports too. */
+  network_project_id: string;
   network_id: string;
   device_owner: string;
   forwarded: boolean;
@@ -219,14 +221,15 @@ async function findInside(tx: Tx, caller: Caller, wish: InsideWish): Promise<Ins
   // One round trip, but two statements: forwardings and addresses must be read as they are once the port is held.
   const [, { rows }] = await Promise.all([
     sql`select from port where id = ${wish.port_id} for share`.execute(tx),
-    sql<InsidePort>`select p.project_id, p.network_id, p.device_owner,
+    sql<InsidePort>`select p.project_id, p.network_id, p.device_owner, n.project_id as network_project_id,
       exists (select from port_forwarding f where f.port_id = p.id) as forwarded,
       coalesce((select jsonb_agg(jsonb_build_object('ip', host(i.ip), 'subnet_id', i.subnet_id) order by i.position)
         from port_ip i where i.port_id = p.id and family(i.ip) = 4), '[]') as ips
-    from port p where p.id = ${wish.port_id}`.execute(tx),
+    from port p join network n on n.id = p.network_id where p.id = ${wish.port_id}`.execute(tx),
   ]);
   const port = rows[0];
-  if (!port || (!isAdmin(caller) && port.project_id !== caller.projectId)) throw notFound('port', wish.port_id);
+  const seers = [port?.project_id, port?.network_project_id];
+  if (!port || (!isAdmin(caller) && !seers.includes(caller.projectId!))) throw notFound('port', wish.port_id);
   if (!isAdmin(caller) && port.project_id !== wish.project_id) {
     throw new CloudError('invalid', 'floating_ip_port_of_another_project', { port: String(wish.port_id) });
   }
