@@ -12,7 +12,9 @@ export interface Prepared {
   guestFile: string;
   images: [string, string];
   flavors: [string, string];
-  externalNetwork: { id: string; name: string };
+  externalNetwork: { id: string; name: string; physicalNetwork: string };
+  /** The names of all that the cloud has. */
+  networkExtensions: string[];
   defaultDomain: string;
 }
 
@@ -28,6 +30,7 @@ export async function prepare(cloud: LiveCloud): Promise<Prepared> {
     const { domains } = await admin.must('GET', 'identity', '/v3/domains?name=Default');
     const { networks } = await admin.must('GET', 'network', '/v2.0/networks?router:external=true');
     await admin.must('PUT', 'network', `/v2.0/networks/${networks[0].id}`, { network: { name: 'public' } });
+    const { extensions } = await admin.must('GET', 'network', '/v2.0/extensions');
     await privateNetwork(admin, networks[0].id);
     await admin.must('POST', 'identity', '/v3/projects', { project: { name: 'demo' } });
     await defaultVolumeType(admin, 'lvmdriver-1');
@@ -35,7 +38,12 @@ export async function prepare(cloud: LiveCloud): Promise<Prepared> {
       guestFile,
       images: [await uploadGuest(admin, 'cirros-1-disk', ofGuest), await uploadGuest(admin, 'cirros-2-disk', ofGuest)],
       flavors: [await flavor(admin, 'conformance-1', 192, 1), await flavor(admin, 'conformance-2', 256, 2)],
-      externalNetwork: { id: networks[0].id, name: 'public' },
+      externalNetwork: {
+        id: networks[0].id,
+        name: 'public',
+        physicalNetwork: networks[0]['provider:physical_network'],
+      },
+      networkExtensions: extensions.map(({ alias }: { alias: string }) => alias),
       defaultDomain: domains[0].id,
     };
   } finally {

@@ -13,7 +13,7 @@ import { isOfClient, openstackClient } from './clients.ts';
 import { type Prepared, prepare } from './prepare.ts';
 import { idsOf, type Stestr, type Verdict } from './stestr.ts';
 import { keepResult, page, readReasons, readResult, runAgain } from './table.ts';
-import { poolNames, tempest } from './tempest.ts';
+import { neutronPlugin, poolNames, tempest } from './tempest.ts';
 
 interface Suite {
   /** Debian's packages whose versions tell what was run. */
@@ -29,6 +29,12 @@ const list = (name: string) => async () => idsOf(join(import.meta.dirname, `list
 const suites: Record<string, Suite> = {
   bar: { package: 'tempest', title: 'Tempest, the bar', open: tempest, ids: list('bar') },
   open: { package: 'tempest', title: 'Tempest, beyond the bar', open: tempest, ids: list('open') },
+  neutron: {
+    package: 'neutron-tempest-plugin',
+    title: "Neutron's plugin for Tempest",
+    open: neutronPlugin,
+    ids: list('neutron'),
+  },
   client: {
     package: 'python3-openstackclient',
     title: "The client's functional tests",
@@ -37,7 +43,7 @@ const suites: Record<string, Suite> = {
   },
 };
 
-const usage = `npm run conformance -- [bar] [open] [client] [--only PATTERN [--keep]] [--data DIRECTORY]
+const usage = `npm run conformance -- [bar] [open] [neutron] [client] [--only PATTERN [--keep]] [--data DIRECTORY]
 
   --only PATTERN    only ids that the regular expression fits; nothing is written down then
   --keep            but with this what they found, in the place of what the last whole run did

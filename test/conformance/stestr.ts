@@ -90,7 +90,8 @@ export class Stestr {
 }
 
 const verdictsPath = join(import.meta.dirname, 'verdicts.py');
-const nameOf = (id: string): string => id.replace(/\[.*/, '');
+/** Without its attributes; what stands behind them tells apart the runs of one test with several givens. */
+const nameOf = (id: string): string => id.replace(/\[[^\]]*\]/, '');
 
 /** A class whose preparation failed or was skipped is reported once; that is the verdict of all of its tests. */
 export function verdictsOf(ids: readonly string[], reports: readonly Verdict[]): Verdict[] {
@@ -102,7 +103,7 @@ export function verdictsOf(ids: readonly string[], reports: readonly Verdict[]):
     else if (report.outcome !== 'pass') ofClass.set(name, report);
   }
   return ids.map((id) => {
-    const found = own.get(id) ?? ofClass.get(id.replace(/\.\w+$/, ''));
+    const found = own.get(id) ?? ofClass.get(id.replace(/\.\w+(\(.*\))?$/, ''));
     return found ? { ...found, id } : { id, outcome: 'fail', seconds: 0, reason: 'never reported' };
   });
 }

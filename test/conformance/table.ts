@@ -71,8 +71,12 @@ export function readReasons(): Reason[] {
     });
 }
 
-/** The area of the id: `tempest.api.compute.…` and `openstackclient.tests.functional.compute.…` are compute's. */
-const areaOf = (id: string): string => /\.(?:api|functional)\.(\w+)\./.exec(id)?.[1] ?? 'other';
+/**
+ * The area of the id: `tempest.api.compute.…` and `openstackclient.tests.functional.compute.…` are compute's, and all that the plugin of
+ * Neutron asks is networking's.
+ */
+const areaOf = (id: string): string =>
+  id.startsWith('neutron_tempest_plugin.') ? 'network' : (/\.(?:api|functional)\.(\w+)\./.exec(id)?.[1] ?? 'other');
 
 export function page(suites: readonly SuiteResult[], reasons: readonly Reason[]): string {
   const lines = [

@@ -13,12 +13,17 @@ test('every id that was asked for has one verdict: its own, that of its class, o
     'a.api.image.Skipped.test_1',
     'a.api.image.Lost.test_1',
     'a.api.image.Own.test_2',
+    'a.api.image.Own.test_3(in)',
+    'a.api.image.Own.test_3(out)',
+    'a.api.image.Skipped.test_2(in)',
   ];
   const found = verdictsOf(ids, [
     verdict('a.api.image.Own.test_1[id-1,smoke]', 'pass'),
     verdict('setUpClass (a.api.image.Own)', 'pass'),
     verdict('setUpClass (a.api.image.Skipped)', 'skip', 'no volumes'),
     verdict('a.api.image.Other.test_1', 'pass'),
+    verdict('a.api.image.Own.test_3[id-2](in)', 'pass'),
+    verdict('a.api.image.Own.test_3[id-2](out)', 'fail', 'odd'),
   ]);
   assert.deepEqual(
     found.map(({ id, outcome, reason }) => [id, outcome, reason]),
@@ -27,6 +32,9 @@ test('every id that was asked for has one verdict: its own, that of its class, o
       [ids[1], 'skip', 'no volumes'],
       [ids[2], 'fail', 'never reported'],
       [ids[3], 'fail', 'never reported'],
+      [ids[4], 'pass', ''],
+      [ids[5], 'fail', 'odd'],
+      [ids[6], 'skip', 'no volumes'],
     ],
   );
 });
