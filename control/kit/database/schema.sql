@@ -54,16 +54,19 @@ CREATE FUNCTION public.count_bandwidth() RETURNS trigger
     AS $$
 begin
   if tg_op = 'INSERT' then
+    perform hold_host_bandwidth(array(select host_id from new_rows));
     insert into host_bandwidth (host_id, physical_network)
       select distinct host_id, physical_network from new_rows on conflict do nothing;
     update host_bandwidth u set used_egress_kbps = used_egress_kbps + d.egress, used_ingress_kbps = used_ingress_kbps + d.ingress
       from (select host_id, physical_network, sum(egress_kbps) as egress, sum(ingress_kbps) as ingress from new_rows group by 1, 2) d
       where u.host_id = d.host_id and u.physical_network = d.physical_network;
   elsif tg_op = 'DELETE' then
+    perform hold_host_bandwidth(array(select host_id from old_rows));
     update host_bandwidth u set used_egress_kbps = used_egress_kbps - d.egress, used_ingress_kbps = used_ingress_kbps - d.ingress
       from (select host_id, physical_network, sum(egress_kbps) as egress, sum(ingress_kbps) as ingress from old_rows group by 1, 2) d
       where u.host_id = d.host_id and u.physical_network = d.physical_network;
   else
+    perform hold_host_bandwidth(array(select host_id from new_rows union select host_id from old_rows));
     insert into host_bandwidth (host_id, physical_network)
       select distinct host_id, physical_network from new_rows on conflict do nothing;
     update host_bandwidth u set used_egress_kbps = used_egress_kbps + d.egress, used_ingress_kbps = used_ingress_kbps + d.ingress
@@ -205,6 +208,13 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.hold_host_bandwidth(ids uuid[]) RETURNS void
+    LANGUAGE sql
+    AS $$
+  select pg_advisory_xact_lock(hashtextextended('host_bandwidth ' || id::text, 0))
+  from (select distinct id from unnest(ids) as id where id is not null order by id) ordered
+$$;
+
 CREATE FUNCTION public.host_changed_in() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -306,10 +316,8 @@ CREATE FUNCTION public.promise_bandwidth(ids uuid[]) RETURNS void
     LANGUAGE plpgsql
     AS $$
 begin
-  perform from network where id in (select network_id from port where id = any(ids)) order by id for key share;
-  perform from qos_policy where id in (
-      select coalesce(p.qos_policy_id, n.qos_policy_id) from port p join network n on n.id = p.network_id where p.id = any(ids))
-    order by id for key share;
+  perform hold_host_bandwidth(array(select host_id from port where id = any(ids)
+    union select host_id from port_bandwidth where port_id = any(ids)));
   delete from port_bandwidth b where b.port_id = any(ids) and not exists (
     select from port p join network n on n.id = p.network_id
       join qos_rule r on r.qos_policy_id = coalesce(p.qos_policy_id, n.qos_policy_id) and r.kind = 'minimum_bandwidth'
@@ -332,6 +340,7 @@ CREATE FUNCTION public.promise_network_bandwidth() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
+  perform from qos_policy where id in (old.qos_policy_id, new.qos_policy_id) order by id for key share;
   perform promise_bandwidth(array(select id from port where network_id = new.id and qos_policy_id is null and host_id is not null));
   return null;
 end
@@ -357,15 +366,19 @@ CREATE FUNCTION public.promise_port_bandwidth() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 declare
-  policy uuid;
+  wanted uuid;
+  had uuid;
 begin
-  if new.host_id is not null then
-    -- Held as in promise_bandwidth: who changes the network's policy meanwhile waits, and finds the port where it is.
-    select coalesce(new.qos_policy_id, qos_policy_id) into policy from network where id = new.network_id for key share;
+  -- Held, so that who changes the network's policy meanwhile waits, and finds the port where it is.
+  select coalesce(new.qos_policy_id, qos_policy_id), coalesce(old.qos_policy_id, qos_policy_id) into wanted, had
+    from network where id = new.network_id for key share;
+  if wanted is null and had is null then
+    return null;
   end if;
-  if policy is not null then
+  perform from qos_policy where id in (wanted, had) order by id for key share;
+  if wanted is not null and new.host_id is not null then
     perform promise_bandwidth(array[new.id]);
-  elsif tg_op = 'UPDATE' and old.host_id is not null then
+  else
     delete from port_bandwidth where port_id = new.id;
   end if;
   return null;
@@ -400,6 +413,17 @@ begin
     update reachability_assertion set undecided = true
       where project_id = coalesce(new.project_id, old.project_id) and on_violation = 'refuse' and state = 'holds' and not undecided;
   end if;
+  return null;
+end
+$$;
+
+CREATE FUNCTION public.withdraw_port_bandwidth() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform from qos_policy where id = coalesce(old.qos_policy_id, (select qos_policy_id from network where id = old.network_id for key share))
+    for key share;
+  delete from port_bandwidth where port_id = old.id;
   return null;
 end
 $$;
@@ -3076,6 +3100,8 @@ CREATE TRIGGER port_bandwidth_placed AFTER INSERT ON public.port FOR EACH ROW WH
 
 CREATE TRIGGER port_bandwidth_rule AFTER INSERT OR DELETE OR UPDATE ON public.qos_rule FOR EACH ROW EXECUTE FUNCTION public.promise_policy_bandwidth();
 
+CREATE TRIGGER port_bandwidth_withdrawn AFTER DELETE ON public.port FOR EACH ROW WHEN ((old.host_id IS NOT NULL)) EXECUTE FUNCTION public.withdraw_port_bandwidth();
+
 CREATE TRIGGER port_change AFTER INSERT OR DELETE OR UPDATE ON public.port FOR EACH ROW EXECUTE FUNCTION public.append_change('port', 'id', '=observed_up');
 
 CREATE TRIGGER port_forwarding_change AFTER INSERT OR DELETE OR UPDATE ON public.port_forwarding FOR EACH ROW EXECUTE FUNCTION public.append_change('port_forwarding');
@@ -3426,9 +3452,6 @@ ALTER TABLE ONLY public.own_limit
 
 ALTER TABLE ONLY public.port_bandwidth
     ADD CONSTRAINT port_bandwidth_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
-
-ALTER TABLE ONLY public.port_bandwidth
-    ADD CONSTRAINT port_bandwidth_port_id_fkey FOREIGN KEY (port_id) REFERENCES public.port(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.port_forwarding
     ADD CONSTRAINT port_forwarding_floating_ip_id_fkey FOREIGN KEY (floating_ip_id) REFERENCES public.floating_ip(id);
