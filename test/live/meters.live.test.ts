@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { DesiredPort } from '../../contract/host/index.ts';
@@ -156,6 +157,35 @@ describe('meters', { skip: skip ?? false, timeout: 240_000 }, () => {
     await agrees('b');
   });
 
+  test('a switch, a southbound database or a host process that is frozen holds up no other meter, and all is counted when it goes on', async () => {
+    await waitUntil('the floating IP', () => talk(1, 100, floating, machine.netns), { timeoutMs: 30_000 });
+    const first = await standing();
+    const sockets = readdirSync(`/proc/${host.pid}/fd`).length;
+    const before = await metered('a');
+    await frozen(findEngine(machine.engine('ovs-vswitchd'))!, async () => {
+      await talk(10, 1000);
+      const told = async () => (await metered('a')).tx[1] >= before.tx[1] + 10;
+      await waitUntil('what the guest sends', told, { timeoutMs: 30_000 });
+    });
+    await waitUntil('the two to talk', () => talk(1, 100), { timeoutMs: 30_000 });
+    await waitUntil('the floating IP', () => talk(1, 100, floating, machine.netns), { timeoutMs: 30_000 });
+    let last = await standing();
+    assert.ok(last.rx[1] >= first.rx[1] && last.tx[1] >= first.tx[1]);
+    await frozen(findEngine(machine.engine('ovn-southbound'))!, async () => {
+      await talk(20, 1000, floating, machine.netns);
+      // Longer than the silence that ends the host's connection.
+      await new Promise((resolve) => setTimeout(resolve, 12_000));
+      await talk(20, 1000, floating, machine.netns);
+    });
+    last = await reached(last, 40);
+    await frozen(host.pid!, () => talk(20, 1000, floating, machine.netns));
+    await reached(last, 20);
+    await agrees('a');
+    await agrees('b');
+    const now = readdirSync(`/proc/${host.pid}/fd`).length;
+    assert.ok(now <= sockets + 3, `${now} files are open, before ${sockets}`);
+  });
+
   test('a port that is unplugged and plugged again goes on where it was, also when the host is killed right after', async () => {
     await agrees('a');
     const before = await metered('a');
@@ -180,6 +210,15 @@ describe('meters', { skip: skip ?? false, timeout: 240_000 }, () => {
       assert.ok(now[way][0] - card[way][0] - fresh[way][0] < 1000, `${way}: ${now[way][0]} bytes`);
     }
   });
+
+  async function frozen(pid: number, meanwhile: () => Promise<unknown>): Promise<void> {
+    process.kill(pid, 'SIGSTOP');
+    try {
+      await meanwhile();
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+  }
 
   async function restartSwitch(): Promise<void> {
     for (const name of ['ovs-vswitchd', 'ovn-controller']) {
