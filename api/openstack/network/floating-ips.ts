@@ -62,7 +62,11 @@ export const floatingIps = (service: FloatingIpService): Resource<FloatingIpRow>
   list: (caller, query) => service.list(caller, query),
   read: (caller, id) => service.read(caller, id),
   create: (caller, wishes) => service.createAll(caller, wishes as unknown as FloatingIpWish[]),
-  update: (caller, id, wish) => service.update(caller, id, wish as FloatingIpPatch),
+  // Once the port was all that could be changed, so that nothing at all took it away. Neutron has kept that.
+  update: (caller, id, wish) => {
+    const nothing = Object.keys(wish).length === 0;
+    return service.update(caller, id, nothing ? { port_id: null } : (wish as FloatingIpPatch));
+  },
   delete: (caller, id) => service.delete(caller, id),
   view: (row) => ({
     id: row.id,

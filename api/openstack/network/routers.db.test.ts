@@ -212,6 +212,8 @@ test('a floating IP is taken, associated, moved, loosened and given back', async
   assert.equal((await put({ description: '' })).body.floatingip.port_id, port.id);
   assert.equal((await put({ port_id: null })).body.floatingip.status, 'DOWN');
   await put({ port_id: port.id });
+  assert.equal((await put({})).body.floatingip.port_id, null, 'nothing at all looses it, as with Neutron');
+  await put({ port_id: port.id });
   await me.delete(`/ports/${port.id}`);
   const loose = (await me.get(path)).body.floatingip;
   assert.deepEqual([loose.port_id, loose.fixed_ip_address, loose.router_id, loose.status], [null, null, null, 'DOWN']);
@@ -249,6 +251,27 @@ test('a floating IP that leads nowhere is refused', async () => {
   refused(await make({ port_id: two.id }), 400, 'BadRequest', /multiple fixed IPv4/);
   const ip = two.fixed_ips[1].ip_address;
   assert.equal((await make({ port_id: two.id, fixed_ip_address: ip })).body.floatingip.fixed_ip_address, ip);
+});
+
+test('floating IPs that lead nowhere go with their network, others keep it', async () => {
+  const { id } = (await admin.post('/networks', { network: { 'router:external': true } })).body.network;
+  await admin.post('/subnets', { subnet: { network_id: id, cidr: '198.51.100.0/24', ip_version: 4 } });
+  const me = api.as(testCaller());
+  const make = async (over = {}) =>
+    `/floatingips/${(await me.post('/floatingips', { floatingip: { floating_network_id: id, ...over } })).body.floatingip.id}`;
+  const loose = await make();
+  const subnet = await ownSubnet(me, '10.0.0.0/24');
+  const router = await newRouter(me, { external_gateway_info: { network_id: id } });
+  await me.put(`/routers/${router.id}/add_router_interface`, { subnet_id: subnet.id });
+  const { port } = (await me.post('/ports', { port: { network_id: subnet.network_id } })).body;
+  const kept = await make({ port_id: port.id });
+  refused(await admin.delete(`/networks/${id}`), 409, 'NetworkInUse');
+  assert.equal((await me.get(loose)).status, 200, 'what is refused undoes nothing');
+  await me.put(kept, { floatingip: { port_id: null } });
+  refused(await admin.delete(`/networks/${id}`), 409, 'NetworkInUse', /ports still in use/);
+  await me.put(`/routers/${router.id}`, { router: { external_gateway_info: null } });
+  assert.equal((await admin.delete(`/networks/${id}`)).status, 204);
+  for (const path of [loose, kept]) refused(await me.get(path), 404, 'FloatingIPNotFound');
 });
 
 test('a floating IP leads to a router behind another router, and comes loose with what it leads to', async () => {

@@ -57,6 +57,15 @@ test('the default group is one, and stays', async () => {
   assert.equal((await api.as(testAdmin()).delete(`/security-groups/${id}`)).status, 204);
 });
 
+test('an administrator who asks for the groups of a project finds its default group, before anybody has looked', async () => {
+  const [admin, tenant] = [api.as(testAdmin()), testCaller()];
+  await api.as(tenant).get('/networks');
+  const names = async (query: string) =>
+    (await admin.get(`/security-groups?${query}`)).body.security_groups.map((group: { name: string }) => group.name);
+  assert.deepEqual(await names(`tenant_id=${tenant.projectId}`), ['default']);
+  assert.deepEqual(await names(`project_id=${newId()}`), [], 'where there is no project there is none');
+});
+
 test('rules are read by meaning: names or numbers, any case, prefixes with host bits', async () => {
   const me = api.as(testCaller());
   const { id } = (await me.post('/security-groups', { security_group: { name: 'g' } })).body.security_group;

@@ -15,6 +15,7 @@ import { checkQuota } from '../../kit/quota/quota.ts';
 import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
 import { sees } from '../access.ts';
 import { refuseOverPromise } from '../bandwidth/bandwidth.ts';
+import { deleteLooseFloatingIps } from '../floating-ip/loose.ts';
 import type { NetworkFacts } from '../port/create.ts';
 import { createMetadataPorts, metadataOwner } from '../port/metadata-port.ts';
 import { checkQosChange, defaultQosPolicyOf, requireQosPolicies } from '../qos-policy/use.ts';
@@ -174,11 +175,12 @@ async function insertNetworks(tx: Tx, caller: Caller, plans: readonly NetworkPla
   }
 }
 
-/** In the caller's transaction; see the service's. */
+/** In the caller's transaction; see the service's. Of an external network the floating IPs that lead nowhere go with it. */
 export async function deleteNetwork(tx: Tx, caller: Caller, id: string): Promise<void> {
-  await lockOwn<NetworkRow>(tx, caller, 'network', id, 'delete_network', {
+  const now = await lockOwn<NetworkRow>(tx, caller, 'network', id, 'delete_network', {
     maySee: () => sees(tx, caller, networkListing, id),
   });
+  if (now.external) await deleteLooseFloatingIps(tx, caller, id);
   const { rows } = await sql<{ id: string }>`select id from port
     where network_id = ${id} and device_owner <> ${metadataOwner} limit 20`.execute(tx);
   if (rows.length > 0)

@@ -2,9 +2,9 @@
 
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
-import { newId, newOrderedId } from '../../../contract/ids.ts';
+import { newId, newOrderedId, parseId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
-import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
+import { type Database, type Queryable, type Tx, violatedConstraint } from '../../kit/database/database.ts';
 import { defined } from '../../kit/database/schema.ts';
 import { type ListQuery, listMade, listRows, readRow } from '../../kit/listing.ts';
 import { checkQuota } from '../../kit/quota/quota.ts';
@@ -31,6 +31,16 @@ export interface SecurityGroupWish {
 
 const inUse = (id: string) => new CloudError('conflict', 'security_group_in_use', { id });
 
+/** The one project that the query asks about. */
+function onlyProject({ filters = [] }: ListQuery): string | undefined {
+  const asked = filters.filter(({ column }) => column === 'project_id').flatMap(({ values }) => values);
+  return asked.length === 1 ? parseId(asked[0]!) : undefined;
+}
+
+async function isProject(db: Queryable, id: string): Promise<boolean> {
+  return (await sql`select from project where id = ${id}`.execute(db)).rows.length > 0;
+}
+
 const defaultExists = () => new CloudError('conflict', 'security_group_default_already_exists', {});
 
 const isDefaultName = (name: string | undefined): boolean => name?.toLowerCase() === 'default';
@@ -42,9 +52,10 @@ export class SecurityGroupService {
     this.#database = options.database;
   }
 
-  /** A project that looks at its groups has a default group. */
+  /** A project that looks at its groups has a default group, and so has the one project whose groups an administrator asks for. */
   async list(caller: Caller, query: ListQuery): Promise<SecurityGroupRow[]> {
-    await this.#ensureDefault(caller);
+    const asked = isAdmin(caller) ? onlyProject(query) : undefined;
+    await this.#ensureDefault(caller, asked);
     return listRows(this.#database.query, caller, securityGroupListing, query);
   }
 
@@ -52,9 +63,10 @@ export class SecurityGroupService {
     return readRow(this.#database.query, caller, securityGroupListing, id);
   }
 
-  async #ensureDefault(caller: Caller): Promise<void> {
-    const { projectId } = caller;
+  async #ensureDefault(caller: Caller, asked: string | undefined): Promise<void> {
+    const projectId = asked ?? caller.projectId;
     if (projectId === null || (await findDefaultGroup(this.#database.query, projectId))) return;
+    if (asked !== undefined && !(await isProject(this.#database.query, asked))) return;
     await this.#database.transaction(actorOf(caller), (tx) => ensureDefaultGroup(tx, projectId));
   }
 
