@@ -32,6 +32,7 @@ export async function prepare(cloud: LiveCloud): Promise<Prepared> {
     await admin.must('PUT', 'network', `/v2.0/networks/${networks[0].id}`, { network: { name: 'public' } });
     const { extensions } = await admin.must('GET', 'network', '/v2.0/extensions');
     await privateNetwork(admin, networks[0].id);
+    await defaultSubnetPools(admin);
     await admin.must('POST', 'identity', '/v3/projects', { project: { name: 'demo' } });
     await defaultVolumeType(admin, 'lvmdriver-1');
     return {
@@ -64,6 +65,17 @@ async function privateNetwork(admin: OpenStack, externalNetwork: string): Promis
     router: { external_gateway_info: { network_id: externalNetwork } },
   });
   await admin.must('PUT', 'network', `/v2.0/routers/${router.id}/add_router_interface`, { subnet_id: subnet.id });
+}
+
+/** What networks that make themselves take their addresses from. */
+async function defaultSubnetPools(admin: OpenStack): Promise<void> {
+  for (const [name, prefix, default_prefixlen] of [
+    ['default-v4', '10.96.0.0/15', 26],
+    ['default-v6', 'fd00:96::/48', 64],
+  ] as const) {
+    const subnetpool = { name, prefixes: [prefix], default_prefixlen, is_default: true, shared: true };
+    await admin.must('POST', 'network', '/v2.0/subnetpools', { subnetpool });
+  }
 }
 
 /** Of the administrator's project alone. */
