@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { hostLimits } from '../../contract/host/index.ts';
 import { networkBandwidths } from './network-bandwidth.ts';
 
 test('what cards give is said for each network and direction', () => {
@@ -23,4 +24,10 @@ test('a setting that says a network twice, or no number, is wrong', () => {
   ]) {
     assert.equal(networkBandwidths(wrong), null, wrong);
   }
+});
+
+test('more networks than a host may tell control of are refused where they are said, not by control', () => {
+  const say = (count: number) => networkBandwidths(Array.from({ length: count }, (_, n) => `net${n}:1:1`).join(','));
+  assert.equal(say(hostLimits.bandwidths)!.length, hostLimits.bandwidths);
+  assert.equal(say(hostLimits.bandwidths + 1), null);
 });
