@@ -157,6 +157,8 @@ function disk({ name, path, base }: GuestDisk, index: number, model: string): st
     driver: 'qcow2',
     'node-name': name,
     discard: 'unmap',
+    // As of volumes, and for the same reason: ../volume/nodes.ts.
+    'overlap-check': 'constant',
     file: { driver: 'file', filename: path, discard: 'unmap' },
     backing: below,
   };

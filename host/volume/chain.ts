@@ -12,6 +12,7 @@ import { HostFault } from '../host-error.ts';
 import type { BaseFile } from '../image/store.ts';
 import { type LayerHeader, readHeader } from './header.ts';
 import { type BuildsOn, baseNode, keyObject, layerFileNode, layerNode, throttleGroup, throttleNode } from './names.ts';
+import { writeChecks } from './nodes.ts';
 
 /** How an image of a cluster is opened. */
 export interface RemoteNode {
@@ -243,6 +244,7 @@ export function chainNodes(chain: LayerChain, spelling: Spelling & { readOnly: b
     driver: 'qcow2',
     ...(volumeId !== undefined && { 'node-name': layerNode(volumeId, layerId) }),
     'read-only': readOnly,
+    ...(!readOnly && writeChecks),
     discard: 'unmap',
     ...encryption(chain.top),
     file: { driver: 'file', ...name, filename: placeOf(path), 'read-only': readOnly, discard: 'unmap' },

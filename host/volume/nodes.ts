@@ -14,6 +14,13 @@ export interface NodeInfo {
 
 export const nodesOf = (execute: Execute) => execute<NodeInfo[]>('query-named-block-nodes', { flat: true });
 
+/**
+ * Of what is written to: before each write QEMU (7.2, qcow2_check_metadata_overlap()) compares its place with every table of the file, one by one, unless it is told to
+ * leave out those that grow with the file. With them a 4k write of a full volume of 2 TiB takes three times the processor time and half the rate of a small one's
+ * (findings/qemu-compares-each-write-with-all-tables-of-the-file.sh). What is left finds a file whose counts are wrong less often; it prevents nothing in one that is right.
+ */
+export const writeChecks = { 'overlap-check': 'constant' } as const;
+
 export interface Rebuilt {
   node: string;
   /** The node of its file. */
@@ -34,7 +41,7 @@ export async function buildOn(execute: Execute, { node, file, base, keyId, readO
   const options = { driver: 'qcow2', 'node-name': node, 'read-only': ro, cache: { direct: cache.direct }, file };
   const encrypt = keyId && { encrypt: { format: 'luks', 'key-secret': keyObject(keyId) } };
   await execute('blockdev-reopen', {
-    options: [{ ...options, ...(!ro && { discard: 'unmap' }), ...encrypt, backing: base }],
+    options: [{ ...options, ...(!ro && { discard: 'unmap', ...writeChecks }), ...encrypt, backing: base }],
   });
 }
 

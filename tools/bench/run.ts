@@ -8,7 +8,7 @@
  * Works: single keystone neutron nova glance by default. single is what one machine does, beside another commit, the last landed
  * where none is given (single.ts); nova1000 grows to 1,000 servers; bytes moves images of 64 MiB, with --beside COMMIT in turns with
  * that commit's cloud (bytes.ts); scale, alone, shows what growth costs, with --quick in a minute, at one --size HOSTSxSERVERS or more, with --beside COMMIT under it (scale.ts);
- * lists, alone, is a page of a project with 10,000 servers, with --beside COMMIT in turns with that commit's (lists.ts); cache, alone, is how fast a volume's cache answers to heat (cache.ts); volumes, alone and as root, is how fast volumes come about and what they cost their guests (volumes.ts); capture, alone and as root, is how fast a server's disk becomes an image (capture.ts). data-plane, alone and as root,
+ * lists, alone, is a page of a project with 10,000 servers, with --beside COMMIT in turns with that commit's (lists.ts); cache, alone, is how fast a volume's cache answers to heat (cache.ts); volumes, alone and as root, is how fast volumes come about, with --beside COMMIT in turns with that commit's, and what they cost their guests, which --quick leaves out (volumes.ts); capture, alone and as root, is how fast a server's disk becomes an image (capture.ts). data-plane, alone and as root,
  * is how soon what is asked for is so for packets, with --beside COMMIT in turns with that commit's control (data-plane.ts). --strict: exit code 1 where a target is missed. --profile: CPU profiles of control
  * and fleet. --keep leaves logs and data behind.
  */
@@ -70,13 +70,15 @@ async function main(): Promise<number> {
     console.log(`\n${await benchCapture({ rounds: Number(values.rounds) })}`);
     return 0;
   }
-  if (wanted.includes('volumes'))
-    return tell(await benchVolumes({ rounds: Number(values.rounds), flags: profileFlags() }));
   if (wanted.includes('cache')) return tell(await benchCache());
   if (wanted.includes('lists'))
     return tell(await benchLists({ count: 100 * Number(values.rounds), beside: values.beside }));
   const scratch = mkdtempSync(join(tmpdir(), 'bothy-bench-'));
   try {
+    if (wanted.includes('volumes')) {
+      const { quick, beside } = values;
+      return tell(await benchVolumes({ rounds: Number(values.rounds), flags: profileFlags(), quick, beside, scratch }));
+    }
     if (wanted.includes('data-plane'))
       return tell(await benchDataPlane({ rounds: Number(values.rounds), beside: values.beside, scratch }));
     const result = process.env.OS_AUTH_URL ? await drive({}, scratch) : await benchSimulated(scratch);

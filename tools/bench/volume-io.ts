@@ -1,9 +1,10 @@
 /**
  * What a volume costs its guest: reads and writes of a volume and of a plain file in one QEMU, on devices of the same words, in turns; and how long
- * the guest's writes stand still for a snapshot. The plain disk is put in behind the host's back. As root on a machine with QEMU and gcc.
+ * the guest's writes stand still for a snapshot. A second plain file says how far two that are the same lie apart, and QEMU's processor time outside of the guest's
+ * own processors what a volume costs where those are faster than here. The plain disks are put in behind the host's back. As root on a machine with QEMU and gcc.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, closeSync, openSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, openSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { volumeDevice } from '../../host/guest/volumes.ts';
 import { probeIoUring } from '../../host/machine-facts.ts';
@@ -22,12 +23,17 @@ const kinds = [
   { name: '1 MiB read, one after another, depth 4', words: 'R 4' },
   { name: '1 MiB write, one after another, depth 4', words: 'W 4' },
 ] as const;
-const [turnMs, gapMs] = [2000, 1500];
+const disks = { vdb: 'volume', vdc: 'plain', vdd: 'other' } as const;
+/** Short turns, so that what else is at work meets all of them. */
+const [turnsInRound, turnMs, gapMs] = [3, 600, 1500];
 
 /** Medians of the rounds. */
 export interface VolumeIo {
-  /** Operations a second, and the ratio of two that were measured one after the other. */
-  kinds: { name: string; volume: number; plain: number; ratio: number }[];
+  /**
+   * Operations a second; of a volume to a plain file, and of one plain file to another, each pair measured one after the other; microseconds of QEMU's processor time for each
+   * operation, without those of the guest's processors.
+   */
+  kinds: { name: string; volume: number; plain: number; ratio: number; noise: number; costs: [number, number] }[];
   /** The longest write of a window, in milliseconds: of those with a snapshot, of those without. */
   pauses: number;
   others: number;
@@ -45,29 +51,57 @@ export async function benchVolumeIo(rounds: number): Promise<VolumeIo> {
   await machine.want({ volumes: [volume] });
   // QEMU speaks with one at a time.
   await host.stop();
-  await plugBeside(machine, [plainFile(world.directory), toolFile(world.directory)]);
+  const files = ['plain', 'other'].map((name) => plainFile(world.directory, name));
+  await plugBeside(machine, [...files, toolFile(world.directory)]);
   await machine.host();
-  await shell.run('until [ -e /sys/block/vdd ]; do sleep 0.1; done; cat /dev/vdd >/tmp/io; chmod +x /tmp/io');
-  for (const disk of ['vdb', 'vdc'])
+  await shell.run('until [ -e /sys/block/vde ]; do sleep 0.1; done; cat /dev/vde >/tmp/io; chmod +x /tmp/io');
+  for (const disk of Object.keys(disks))
     await shell.run(`dd if=/dev/urandom of=/dev/${disk} bs=1M count=1024 oflag=direct`, 300_000);
-  const found = await inTurns(shell, rounds);
+  const found = await inTurns(shell, { turns: rounds * turnsInRound, pid: qemuOf(machine) });
   const { pauses, others } = await snapshots(machine, { shell, volume, rounds });
   return { kinds: found, pauses, others };
 }
 
-async function inTurns(shell: GuestShell, rounds: number): Promise<VolumeIo['kinds']> {
-  const all = kinds.map(({ name, words }) => ({ name, words, vdb: [] as number[], vdc: [] as number[] }));
-  for (let round = 0; round < rounds; round++) {
+interface Turn {
+  rate: number;
+  /** Microseconds of one operation. */
+  cost: number;
+}
+
+async function inTurns(shell: GuestShell, { turns, pid }: { turns: number; pid: string }): Promise<VolumeIo['kinds']> {
+  const all = kinds.map((kind) => ({ ...kind, volume: [] as Turn[], plain: [] as Turn[], other: [] as Turn[] }));
+  const names = Object.keys(disks) as (keyof typeof disks)[];
+  for (let turn = 0; turn < turns; turn++) {
     for (const kind of all) {
-      for (const disk of round % 2 === 0 ? (['vdb', 'vdc'] as const) : (['vdc', 'vdb'] as const)) {
-        kind[disk].push(figureIn(await shell.run(`/tmp/io rate /dev/${disk} ${sizeBytes} ${kind.words} ${turnMs}`)));
+      // Each comes first, second and third as often as the others.
+      for (const disk of names.map((_, at) => names[(at + turn) % names.length]!)) {
+        const before = ownTimeOf(pid);
+        const rate = figureIn(await shell.run(`/tmp/io rate /dev/${disk} ${sizeBytes} ${kind.words} ${turnMs}`));
+        kind[disks[disk]].push({ rate, cost: (ownTimeOf(pid) - before) / ((rate * turnMs) / 1000) });
       }
     }
   }
-  return all.map(({ name, vdb, vdc }) => {
-    const ratio = median(vdb.map((volume, round) => volume / vdc[round]!));
-    return { name, volume: median(vdb), plain: median(vdc), ratio };
+  return all.map(({ name, volume, plain, other }) => {
+    const rateOf = (all: Turn[]) => median(all.map(({ rate }) => rate));
+    const costOf = (all: Turn[]) => median(all.map(({ cost }) => cost));
+    const toPlain = (all: Turn[]) => median(all.map(({ rate }, at) => rate / plain[at]!.rate));
+    const costs: [number, number] = [costOf(volume), costOf([...plain, ...other])];
+    return { name, volume: rateOf(volume), plain: rateOf(plain), ratio: toPlain(volume), noise: toPlain(other), costs };
   });
+}
+
+/** The guest's QEMU. */
+function qemuOf({ world, server }: VolumeMachine): string {
+  return readFileSync(join(world.directory, 'run/guests', server.id, 'pid'), 'utf8').trim();
+}
+
+/** Microseconds that its threads have run, those of the guest's processors not counted. */
+function ownTimeOf(pid: string): number {
+  const tasks = join('/proc', pid, 'task');
+  const own = readdirSync(tasks).filter((id) => !readFileSync(join(tasks, id, 'comm'), 'utf8').startsWith('CPU '));
+  return (
+    own.reduce((sum, id) => sum + Number(readFileSync(join(tasks, id, 'schedstat'), 'utf8').split(' ')[0]), 0) / 1000
+  );
 }
 
 async function snapshots(
@@ -95,8 +129,8 @@ function figureIn(output: string): number {
   return Number(line);
 }
 
-function plainFile(directory: string): string {
-  const path = join(directory, 'plain.raw');
+function plainFile(directory: string, name: string): string {
+  const path = join(directory, `${name}.raw`);
   closeSync(openSync(path, 'w'));
   truncateSync(path, sizeBytes);
   return path;

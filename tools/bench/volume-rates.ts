@@ -7,45 +7,69 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
+import { childrenByParent, withDescendants } from '../../cli/supervisor/process-table.ts';
 import { type CloudProcesses, startCloudProcesses } from '../../test/support/cloud-processes.ts';
 import { OpenStack } from '../../test/support/openstack.ts';
 import { until } from '../../test/support/until.ts';
 import { ChangeWatch } from './change-watch.ts';
-import { cloudPids, cpuMs } from './processor.ts';
+import { cpuMs } from './processor.ts';
 import type { VolumeHost } from './volume-host.ts';
 
 /** Milliseconds, but for `aSecond`; medians of the rounds. */
 export interface VolumeRates {
   alone: number;
   aSecond: number;
-  /** Processor time of one of many, all processes. */
+  /** Processor time of one of many, all processes; and of it each one's. */
   cpu: number;
+  control: number;
+  postgres: number;
+  host: number;
   ofImage: number;
   ofVolume: number;
 }
 
 const [few, many, atOnce, imageGib] = [40, 400, 8, 10];
 
-export async function benchVolumeRates(flags: (name: string) => string[], rounds: number): Promise<VolumeRates> {
-  await using cloud = await startCloudProcesses({ hosts: 1, fleetHosts: 0, controlFlags: flags('control') });
-  const host = fork(join(import.meta.dirname, 'volume-host.ts'), [], {
+export interface RateOptions {
+  rounds: number;
+  flags: (name: string) => string[];
+  /** Of another commit, to be measured in turns with this one's. */
+  beside?: { root: string; startCloudProcesses: typeof startCloudProcesses } | undefined;
+}
+
+/** This code's figures, and the other's where one is beside. */
+export async function benchVolumeRates({ rounds, flags, beside }: RateOptions): Promise<VolumeRates[]> {
+  await using stack = new AsyncDisposableStack();
+  const here = { root: join(import.meta.dirname, '../..'), startCloudProcesses };
+  const clients: RateClient[] = [];
+  for (const each of beside ? [here, beside] : [here]) clients.push(await openClient(stack, each, flags));
+  const all = clients.map(() => [] as VolumeRates[]);
+  // The first is to warm up: code compiled, plans made.
+  for (let round = 0; round <= rounds; round++)
+    for (const [at, client] of clients.entries()) all[at]!.push(await client.round());
+  return all.map((each) => medians(each.slice(1)));
+}
+
+async function openClient(
+  stack: AsyncDisposableStack,
+  { root, startCloudProcesses: start }: NonNullable<RateOptions['beside']>,
+  flags: RateOptions['flags'],
+): Promise<RateClient> {
+  const cloud = stack.use(await start({ hosts: 1, fleetHosts: 0, controlFlags: flags('control') }));
+  const host = fork(join(root, 'tools/bench/volume-host.ts'), [], {
     execArgv: [...process.execArgv, ...flags('host')],
   });
-  try {
-    const { directory, controlUrl } = cloud;
-    host.send({ directory, controlUrl, host: cloud.hosts[0]! } satisfies VolumeHost);
-    await once(host, 'message');
-    const client = await RateClient.open(cloud, host.pid!);
-    const all: VolumeRates[] = [];
-    // The first is to warm up: code compiled, plans made.
-    for (let round = 0; round <= rounds; round++) all.push(await client.round());
-    client.close();
-    return medians(all.slice(1));
-  } finally {
+  stack.defer(async () => {
     const gone = once(host, 'exit');
     host.disconnect();
     await gone;
-  }
+  });
+  const { directory, controlUrl } = cloud;
+  host.send({ directory, controlUrl, host: cloud.hosts[0]! } satisfies VolumeHost);
+  await once(host, 'message');
+  const client = await RateClient.open(cloud, host.pid!);
+  stack.defer(() => client.close());
+  return client;
 }
 
 export const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
@@ -102,7 +126,7 @@ class RateClient {
       return median(times);
     };
     const alone = await one();
-    const { aSecond, cpu } = await this.#many(make);
+    const together = await this.#many(make);
     const ofImage = await one({ size: imageGib, imageRef: this.#imageId });
     const source = made.at(-1);
     const ofVolume = await one({ size: imageGib, source_volid: source });
@@ -112,19 +136,22 @@ class RateClient {
       return volumes.length === 0;
     };
     await until('the volumes to be gone', gone, { timeoutMs: 60_000 });
-    return { alone, aSecond, cpu, ofImage, ofVolume };
+    return { alone, ...together, ofImage, ofVolume };
   }
 
-  async #many(make: () => Promise<number>): Promise<{ aSecond: number; cpu: number }> {
-    const pids = [...cloudPids(this.#cloud.pidDirectory), String(this.#hostPid)];
-    const [cpu, begun] = [cpuMs(pids), performance.now()];
+  async #many(make: () => Promise<number>): Promise<Omit<VolumeRates, 'alone' | 'ofImage' | 'ofVolume'>> {
+    const treeOf = (name: string) => withDescendants(this.#cloud.pid(name), childrenByParent()).map(String);
+    const parts = { control: treeOf('control'), postgres: treeOf('postgres'), host: [String(this.#hostPid)] };
+    const times = () => Object.values(parts).map(cpuMs);
+    const [before, begun] = [times(), performance.now()];
     let left = many;
     const worker = async () => {
       while (left-- > 0) await make();
     };
     await Promise.all(Array.from({ length: atOnce }, worker));
     const seconds = (performance.now() - begun) / 1000;
-    return { aSecond: many / seconds, cpu: (cpuMs(pids) - cpu) / many };
+    const [control, postgres, host] = times().map((ms, at) => (ms - before[at]!) / many) as [number, number, number];
+    return { aSecond: many / seconds, cpu: control + postgres + host, control, postgres, host };
   }
 
   /** An empty disk of ten gibibytes: what an image holds is no part of a clone of it. */
