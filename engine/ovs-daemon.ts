@@ -28,6 +28,8 @@ export interface OvsDaemonOptions {
   after?: string[];
   restartAlso?: string[];
   outlives: Engine['outlives'];
+  /** Beside its directories. */
+  env?: Record<string, string>;
   /** Where the daemon takes no --unixctl, the name of its socket is made of its pid. */
   controlSocket?: 'option' | 'by-pid';
   prepare?: () => Promise<void>;
@@ -63,7 +65,7 @@ export function ovsDaemon(options: OvsDaemonOptions): Engine {
     name,
     command: options.netns === undefined ? options.command : 'ip',
     args: options.netns === undefined ? args : ['netns', 'exec', options.netns, options.command, ...args],
-    env: directories(runDirectory, options.logDirectory),
+    env: { ...directories(runDirectory, options.logDirectory), ...options.env },
     ...(options.user === undefined ? {} : { user: options.user }),
     // Debian's variant for DPDK has a name of its own; ip is what enters a namespace.
     programs: [options.command, `${options.command}-dpdk`, 'ip'],
