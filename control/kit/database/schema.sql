@@ -1021,7 +1021,7 @@ END) STORED NOT NULL,
 CREATE TABLE public.meter_reading (
     host_id uuid NOT NULL,
     source text NOT NULL,
-    meter_id uuid NOT NULL,
+    meter_id uuid,
     rx_bytes bigint NOT NULL,
     rx_packets bigint NOT NULL,
     tx_bytes bigint NOT NULL,
@@ -2744,6 +2744,8 @@ CREATE INDEX meter_project ON public.meter USING btree (project_id, id);
 
 CREATE INDEX meter_reading_meter ON public.meter_reading USING btree (meter_id);
 
+CREATE INDEX meter_reading_of_nothing ON public.meter_reading USING btree (host_id, updated_at) WHERE (meter_id IS NULL);
+
 CREATE INDEX metering_label_project ON public.metering_label USING btree (project_id, id);
 
 CREATE INDEX metering_label_rule_label ON public.metering_label_rule USING btree (metering_label_id);
@@ -3418,7 +3420,7 @@ ALTER TABLE ONLY public.meter
     ADD CONSTRAINT meter_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.meter_reading
-    ADD CONSTRAINT meter_reading_meter_id_fkey FOREIGN KEY (meter_id) REFERENCES public.meter(id) ON DELETE CASCADE;
+    ADD CONSTRAINT meter_reading_meter_id_fkey FOREIGN KEY (meter_id) REFERENCES public.meter(id) ON DELETE SET NULL;
 
 ALTER TABLE ONLY public.meter
     ADD CONSTRAINT meter_router_id_fkey FOREIGN KEY (router_id) REFERENCES public.router(id) ON DELETE CASCADE;

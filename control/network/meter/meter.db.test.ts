@@ -69,6 +69,27 @@ test('a floating IP is found by its router and address, and a router by itself',
   await assert.rejects(meters.read(at.caller, floating!.id), (error) => hasReason(error, 'meter_not_found'));
 });
 
+test('what counted for a floating IP counts for no other one that gets its address, and for it behind no router too', async () => {
+  const guest = await at.guest();
+  const { floatingIps } = sites.network;
+  const byAddress = async (address: string) =>
+    (await floatingIps.list(at.caller, {})).find(({ floating_ip }) => floating_ip === address)!.id;
+  const floatingIp = await at.floating(guest.id);
+  const counted = (source: string, rxBytes: number): MeterReading => ({
+    ...{ source, routerId: at.router, floatingIp, rxBytes, rxPackets: 1, txBytes: 0, txPackets: 0 },
+  });
+  await record(counted('first nat', 1000));
+  await floatingIps.delete(at.caller, await byAddress(floatingIp));
+  const wish = { floating_network_id: sites.external, floating_ip: floatingIp, port_id: guest.id };
+  const { id } = await floatingIps.create({ ...testAdmin(), projectId: at.caller.projectId }, wish);
+  await record(counted('first nat', 1500));
+  await assert.rejects(meters.read(at.caller, id), (error) => hasReason(error, 'meter_not_found'));
+  await record(counted('second nat', 7));
+  await floatingIps.update(at.caller, id, { port_id: null });
+  await record(counted('first nat', 1501), counted('second nat', 9));
+  assert.deepEqual(await read(id), [9, 0]);
+});
+
 test('what a policy counted belongs to each label that names it, from when the label is there', async () => {
   const admin = testAdmin();
   const { meteringLabels } = sites.network;
@@ -141,6 +162,49 @@ test('what a policy counted belongs to each label that names it, from when the l
       [101, 0],
     ],
   );
+});
+
+test('what a label counts is exact while others come and go, with rules that overlap its own, and hosts tell at once', async () => {
+  const admin = testAdmin();
+  const { meteringLabels, meters } = sites.network;
+  const there = await sites.site('10.4.0.0/24');
+  const label = async () => {
+    const { id } = (await meteringLabels.create(admin, [{ project_id: there.caller.projectId! }]))[0]!;
+    const prefix = (bits: number) => ({ destination_ip_prefix: `10.4.0.0/${bits}` });
+    const wishes = [16, 24, 26].map((bits) => ({
+      metering_label_id: id,
+      direction: 'ingress' as const,
+      ...prefix(bits),
+    }));
+    return { id, rules: await meteringLabels.createRules(admin, wishes) };
+  };
+  const stays = await label();
+  const comeAndGo = async () => {
+    for (let times = 0; times < 4; times++) {
+      const { id, rules } = await label();
+      await meteringLabels.deleteRule(admin, rules[1]!.id);
+      await meteringLabels.delete(admin, id);
+    }
+  };
+  let total = 0;
+  const tell = async (hostId: HostId) => {
+    for (let bytes = 100; bytes <= 1500; bytes += 100) {
+      const readings = [16, 24, 26].map((bits) => ({
+        ...{ source: `label ${bits}`, rxBytes: bytes, rxPackets: 1, txBytes: 0, txPackets: 0 },
+        counted: {
+          ...{ routerId: there.router, direction: 'ingress' as const },
+          ...{ source: '0.0.0.0/0', destination: `10.4.0.0/${bits}` },
+        },
+      }));
+      await meters.recordReadings(hostId, readings);
+    }
+    total += 3 * 1500;
+  };
+  const told = Array.from({ length: 6 }, () => newId<HostId>());
+  await Promise.all([...told.map(tell), ...Array.from({ length: 6 }, comeAndGo)]);
+  assert.equal((await meters.read(admin, stays.id)).rx_bytes, total);
+  await Promise.all(told.map(tell));
+  assert.equal((await meters.read(admin, stays.id)).rx_bytes, total / 2, 'told again');
 });
 
 test('one host told by two streams at once counts once', async () => {

@@ -12,6 +12,8 @@ import type { Passed } from './meter.ts';
 
 interface Known extends Passed {
   source: string;
+  /** Null: what it counted for is gone. */
+  meter_id: string | null;
 }
 
 /** One host's readings are recorded one after the other, whichever control process its stream was at before. */
@@ -29,11 +31,11 @@ export async function addReadings(tx: Tx, hostId: HostId, readings: readonly Met
   const [meterOf, labelsOf] = [await meteredBy(tx, readings), await labelledBy(tx, readings)];
   const grown = readings
     .flatMap((reading) => {
-      const meter_id = meterOf(reading);
-      const { last, more } = advance(before.get(reading.source), passedOf(reading));
-      return meter_id === undefined
-        ? []
-        : [{ source: reading.source, meter_id, counted: labelsOf(reading), last, more }];
+      const known = before.get(reading.source);
+      // A counter is of what it was when it was told first: by its address another may have come, or it is behind another router since.
+      const meter_id = known ? known.meter_id : meterOf(reading);
+      const { last, more } = advance(known, passedOf(reading));
+      return meter_id == null ? [] : [{ source: reading.source, meter_id, counted: labelsOf(reading), last, more }];
     })
     .filter(({ more, source }) => !before.has(source) || Object.values(more).some((count) => count > 0));
   if (grown.length === 0) return;
@@ -44,23 +46,57 @@ export async function addReadings(tx: Tx, hostId: HostId, readings: readonly Met
     for (const id of counted ?? [meter_id]) sums.set(id, plus(sums.get(id) ?? nothing, more));
   }
   const meters = [...sums].map(([id, more]) => ({ id, ...more }));
-  // In one order, since two hosts may have readings of one meter.
-  await sql`insert into meter as m (id, port_id, floating_ip_id, router_id, metering_label_id, project_id, rx_bytes, rx_packets, tx_bytes, tx_packets)
-    select s.id, p.id, f.id, r.id, l.id, coalesce(p.project_id, f.project_id, r.project_id, l.project_id),
-      s.rx_bytes, s.rx_packets, s.tx_bytes, s.tx_packets
-      from jsonb_to_recordset(${json(meters)}::jsonb) as s (${columns('id uuid')})
-        left join port p on p.id = s.id left join floating_ip f on f.id = s.id left join router r on r.id = s.id
-        left join metering_label l on l.id = s.id
-      where coalesce(p.id, f.id, r.id, l.id) is not null order by s.id
-    on conflict (id) do update set rx_bytes = ${sum('rx_bytes')}, rx_packets = ${sum('rx_packets')},
-      tx_bytes = ${sum('tx_bytes')}, tx_packets = ${sum('tx_packets')}, updated_at = now()`.execute(tx);
+  const there = await holdMeters(
+    tx,
+    meters.map(({ id }) => id),
+  );
+  const known = Map.groupBy(meters, ({ id }) => there.has(id));
+  if (known.has(true)) await addTo(tx, known.get(true)!);
+  if (known.has(false)) await begin(tx, known.get(false)!);
   const lasts = grown.map(({ source, meter_id, last }) => ({ source, meter_id, ...last }));
+  await sql`delete from meter_reading where host_id = ${hostId} and meter_id is null
+    and updated_at < now() - interval '1 hour'`.execute(tx);
   await sql`insert into meter_reading as r (host_id, source, meter_id, rx_bytes, rx_packets, tx_bytes, tx_packets)
     select ${hostId}::uuid, s.source, m.id, s.rx_bytes, s.rx_packets, s.tx_bytes, s.tx_packets
       from jsonb_to_recordset(${json(lasts)}::jsonb) as s (${columns('source text, meter_id uuid')}) join meter m on m.id = s.meter_id
     on conflict (host_id, source) do update set rx_bytes = excluded.rx_bytes, rx_packets = excluded.rx_packets,
       tx_bytes = excluded.tx_bytes, tx_packets = excluded.tx_packets, updated_at = now()`.execute(tx);
 }
+
+interface Sum extends Passed {
+  id: string;
+}
+
+/** Which of these meters are there; held, in one order, since two hosts may have readings of one. */
+async function holdMeters(tx: Tx, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  const { rows } = await sql<{ id: string }>`select id from meter where id = any(${[...ids]}::uuid[])
+    order by id for update`.execute(tx);
+  return new Set(rows.map(({ id }) => id));
+}
+
+const addTo = (tx: Tx, held: readonly Sum[]) =>
+  sql`update meter m set rx_bytes = ${sum('rx_bytes', 's')}, rx_packets = ${sum('rx_packets', 's')},
+      tx_bytes = ${sum('tx_bytes', 's')}, tx_packets = ${sum('tx_packets', 's')}, updated_at = now()
+    from jsonb_to_recordset(${json(held)}::jsonb) as s (${columns('id uuid')}) where m.id = s.id`.execute(tx);
+
+/**
+ * What they are of is held too: who is deleting one of them is waited for, and that one has no meter. A reference alone would refuse all of
+ * the host's readings for it.
+ */
+const begin = (tx: Tx, missing: readonly Sum[]) =>
+  sql`with s as materialized (select * from jsonb_to_recordset(${json(missing)}::jsonb) as s (${columns('id uuid')})),
+      p as materialized (${held('port')}), f as materialized (${held('floating_ip')}), r as materialized (${held('router')}),
+      l as materialized (${held('metering_label')})
+    insert into meter as m (id, port_id, floating_ip_id, router_id, metering_label_id, project_id, rx_bytes, rx_packets, tx_bytes, tx_packets)
+    select s.id, p.id, f.id, r.id, l.id, coalesce(p.project_id, f.project_id, r.project_id, l.project_id),
+      s.rx_bytes, s.rx_packets, s.tx_bytes, s.tx_packets
+      from s left join p on p.id = s.id left join f on f.id = s.id left join r on r.id = s.id left join l on l.id = s.id
+      where coalesce(p.id, f.id, r.id, l.id) is not null order by s.id
+    on conflict (id) do update set rx_bytes = ${sum('rx_bytes')}, rx_packets = ${sum('rx_packets')},
+      tx_bytes = ${sum('tx_bytes')}, tx_packets = ${sum('tx_packets')}, updated_at = now()`.execute(tx);
+
+const held = (table: string) =>
+  sql`select id, project_id from ${sql.table(table)} where id in (select id from s) order by id for key share`;
 
 const nothing: Passed = { rx_bytes: 0, rx_packets: 0, tx_bytes: 0, tx_packets: 0 };
 
@@ -72,11 +108,12 @@ const columns = (first: string) =>
   sql.raw(`${first}, rx_bytes bigint, rx_packets bigint, tx_bytes bigint, tx_packets bigint`);
 
 /** Bounded by what JavaScript counts exactly. */
-const sum = (column: string) =>
-  sql`least(${sql.lit(Number.MAX_SAFE_INTEGER)}, ${sql.ref(`m.${column}`)} + ${sql.ref(`excluded.${column}`)})`;
+const sum = (column: string, more = 'excluded') =>
+  sql`least(${sql.lit(Number.MAX_SAFE_INTEGER)}, ${sql.ref(`m.${column}`)} + ${sql.ref(`${more}.${column}`)})`;
 
 async function knownReadings(db: Queryable, hostId: HostId, sources: readonly string[]): Promise<Map<string, Known>> {
-  const { rows } = await sql<Known>`select source, rx_bytes, rx_packets, tx_bytes, tx_packets from meter_reading
+  const { rows } =
+    await sql<Known>`select source, meter_id, rx_bytes, rx_packets, tx_bytes, tx_packets from meter_reading
     where host_id = ${hostId} and source = any(${sources}::text[])`.execute(db);
   return new Map(rows.map((row) => [row.source, row]));
 }

@@ -26,7 +26,8 @@ export interface MeterTable {
 interface MeterReadingTable {
   host_id: string;
   source: string;
-  meter_id: string;
+  /** Null: it is gone. */
+  meter_id: string | null;
   rx_bytes: number;
   rx_packets: number;
   tx_bytes: number;
