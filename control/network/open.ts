@@ -24,6 +24,7 @@ import { decideUndecided, ReachabilityAssertionService } from './reachability-as
 import { RouterService } from './router/service.ts';
 import { DefaultSecurityGroupRuleService } from './security-group/default-rule-service.ts';
 import { SecurityGroupService } from './security-group/service.ts';
+import { SegmentService } from './segment/service.ts';
 import { SubnetService } from './subnet/service.ts';
 import { SubnetPoolService } from './subnet-pool/service.ts';
 import { TrunkService } from './trunk/service.ts';
@@ -32,6 +33,7 @@ export function openNetwork(options: { database: Database }) {
   options.database.decideBeforeCommit(decideUndecided);
   return {
     networks: new NetworkService(options),
+    segments: new SegmentService(options),
     subnets: new SubnetService(options),
     subnetPools: new SubnetPoolService(options),
     addressGroups: new AddressGroupService(options),

@@ -17,6 +17,16 @@ export interface NetworkReasons {
   segmentation_id_out_of_range: { maximum: number };
   physical_network_required: { type: string };
   physical_network_unknown: { physical_network: string; type: string };
+  segments_with_provider_attributes: NoFields;
+  segments_contain_duplicate_entry: NoFields;
+  segments_not_carried: NoFields;
+  segments_of_external_network: NoFields;
+  segments_of_network_with_router: Id;
+  segment_not_found: Id;
+  segment_in_use: Id;
+  segment_with_ports: { id: string; ports: readonly string[] };
+  last_segment_of_network: Id;
+  router_on_segments: { network: string };
   flat_network_in_use: Segment;
   vlan_id_in_use: Segment;
   tunnel_id_in_use: Segment;

@@ -13,6 +13,7 @@ import { rbacPolicy } from './rbac-policy/resource.ts';
 import { reachabilityAssertion } from './reachability-assertion/resource.ts';
 import { router } from './router/resource.ts';
 import { defaultSecurityGroupRule, securityGroup, securityGroupRule } from './security-group/resource.ts';
+import { segment } from './segment/resource.ts';
 import { subnet } from './subnet/resource.ts';
 import { subnetPool } from './subnet-pool/resource.ts';
 import { subport, trunk } from './trunk/resource.ts';
@@ -31,6 +32,7 @@ export const networkResources: readonly ResourceDescriptor[] = [
   ],
   ...[
     network,
+    segment,
     subnet,
     securityGroup,
     securityGroupRule,

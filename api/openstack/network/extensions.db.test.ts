@@ -297,6 +297,14 @@ const proofs: Record<string, Proof> = {
     const next = (await me.get(links[0].href.slice('https://cloud.test'.length))).body.networks;
     assert.equal(next[0].name, 'b');
   },
+  'multi-provider': async () => {
+    const segments = [
+      { 'provider:network_type': 'geneve', 'provider:physical_network': null, 'provider:segmentation_id': 5_000_001 },
+      { 'provider:network_type': 'geneve', 'provider:physical_network': null, 'provider:segmentation_id': 5_000_002 },
+    ];
+    const { id } = await post(admin, 'networks', 'network', { segments });
+    assert.deepEqual(ok(await admin.get(`/networks/${id}`)).segments, segments);
+  },
   'port-security': async (me) => {
     const network_id = await newNetwork(me, { port_security_enabled: false });
     const port = await newPort(me, network_id);
@@ -315,6 +323,20 @@ const proofs: Record<string, Proof> = {
     };
     const made = await post(admin, 'networks', 'network', vlan);
     assert.deepEqual(Object.fromEntries(Object.keys(vlan).map((name) => [name, made[name]])), vlan);
+  },
+  segment: async (me) => {
+    const network_id = await newNetwork(me);
+    const made = await post(admin, 'segments', 'segment', { network_id, network_type: 'geneve', name: 's' });
+    assert.deepEqual(
+      new Set((await list(admin, `segments?network_id=${network_id}`)).map(({ name }) => name)),
+      new Set([null, 's']),
+    );
+    assert.equal((await admin.delete(`/segments/${made.id}`)).status, 204);
+  },
+  'standard-attr-segment': async (me) => {
+    const [segment] = await list(admin, `segments?network_id=${await newNetwork(me)}`);
+    const changed = await put(admin, 'segments', 'segment', segment.id, { description: 'd' });
+    assert.deepEqual([changed.description, changed.revision_number], ['d', segment.revision_number + 1]);
   },
   'quota-check-limit': async (me) => {
     const { project_id } = await post(me, 'networks', 'network');

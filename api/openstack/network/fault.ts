@@ -48,6 +48,9 @@ const irregular: Partial<Record<keyof NeutronReasons, string>> = {
   metering_label_rule_of_two_ip_versions: 'Invalid',
   qos_rules_conflict: 'QoSRulesConflict',
   qos_rule_parameter_conflict: 'QoSRuleParameterConflict',
+  segments_with_provider_attributes: 'SegmentsSetInConjunctionWithProviders',
+  segment_with_ports: 'SegmentInUse',
+  last_segment_of_network: 'SegmentInUse',
   bandwidth_exceeded: 'QosPlacementAllocationUpdateConflict',
   // So Neutron spells it.
   security_group_several_remotes: 'SecurityGroupMultipleRemoteEntites',

@@ -18,6 +18,7 @@ import type { RbacPolicyService } from '../../../control/network/rbac-policy/ser
 import type { RouterService } from '../../../control/network/router/service.ts';
 import type { DefaultSecurityGroupRuleService } from '../../../control/network/security-group/default-rule-service.ts';
 import type { SecurityGroupService } from '../../../control/network/security-group/service.ts';
+import type { SegmentService } from '../../../control/network/segment/service.ts';
 import type { SubnetService } from '../../../control/network/subnet/service.ts';
 import type { SubnetPoolService } from '../../../control/network/subnet-pool/service.ts';
 import type { TrunkService } from '../../../control/network/trunk/service.ts';
@@ -50,6 +51,7 @@ import { rbacPolicies } from './rbac-policies.ts';
 import { addResource, type Resource } from './resource.ts';
 import { addRouterVerbs, routers } from './routers.ts';
 import { securityGroupRules, securityGroups } from './security-groups.ts';
+import { segments } from './segments.ts';
 import { addSubnetPoolVerbs, subnetPools } from './subnet-pools.ts';
 import { subnets } from './subnets.ts';
 import { addTags } from './tags.ts';
@@ -58,6 +60,7 @@ import { addVersions } from './versions.ts';
 
 export interface NetworkServices {
   networks: NetworkService;
+  segments: SegmentService;
   subnets: SubnetService;
   subnetPools: SubnetPoolService;
   addressGroups: AddressGroupService;
@@ -121,6 +124,7 @@ export function networkDialect(deps: {
     ...tagged,
     securityGroupRules(services.securityGroups),
     defaultSecurityGroupRules(services.defaultSecurityGroupRules),
+    segments(services.segments),
     addressScopes(services.addressScopes),
     rbacPolicies(services.rbacPolicies),
     flavors(services.flavors),

@@ -1,12 +1,48 @@
 import { Type } from 'typebox';
 import { isAdmin } from '../../../control/kit/caller.ts';
 import { isShared } from '../../../control/network/access.ts';
-import { type NetworkRow, networkListing } from '../../../control/network/network/network.ts';
+import { type NetworkRow, type NetworkSegment, networkListing } from '../../../control/network/network/network.ts';
 import type { NetworkService, NetworkWish } from '../../../control/network/network/service.ts';
 import * as a from './answers.ts';
-import { type Attributes, boolean, integer, listOf, nothing, nullable, standard, text, uuid } from './attributes.ts';
+import {
+  type Attributes,
+  boolean,
+  integer,
+  listOf,
+  nothing,
+  nullable,
+  object,
+  standard,
+  text,
+  uuid,
+} from './attributes.ts';
 import { dnsDomain } from './dns-names.ts';
 import { type Resource, standardView } from './resource.ts';
+
+const segment = object(
+  {
+    'provider:network_type?': text(32),
+    'provider:physical_network?': nullable(text(64)),
+    'provider:segmentation_id?': nullable(integer),
+  },
+  {
+    'provider:network_type': 'provider_network_type',
+    'provider:physical_network': 'provider_physical_network',
+    'provider:segmentation_id': 'provider_segmentation_id',
+  },
+);
+
+const segmentView = (one: NetworkSegment) => ({
+  'provider:network_type': one.network_type,
+  'provider:physical_network': one.physical_network,
+  'provider:segmentation_id': one.segmentation_id,
+});
+
+const segmentShown = {
+  'provider:network_type': a.text,
+  'provider:physical_network': a.orNull(a.text),
+  'provider:segmentation_id': a.orNull(a.integer),
+};
 
 const attributes: Attributes = {
   ...standard,
@@ -43,6 +79,11 @@ const attributes: Attributes = {
     read: nullable(integer),
     admin: true,
     show: a.orNull(a.integer),
+  },
+  segments: {
+    ...{ post: true, put: true, noFilter: true },
+    read: listOf(segment, 100),
+    show: Type.Optional(a.list(segmentShown)),
   },
   availability_zone_hints: { post: true, read: listOf(nothing), noFilter: true, show: a.none },
   availability_zones: { noFilter: true, show: a.none },
@@ -82,15 +123,19 @@ export const networks = (service: NetworkService): Resource<NetworkRow> => ({
     qos_policy_id: row.qos_policy_id,
     ipv4_address_scope: row.ipv4_address_scope,
     ipv6_address_scope: row.ipv6_address_scope,
-    ...(isAdmin(caller)
-      ? {
-          'provider:network_type': row.provider_network_type,
-          'provider:physical_network': row.provider_physical_network,
-          'provider:segmentation_id': row.provider_segmentation_id,
-        }
-      : {}),
+    ...(isAdmin(caller) && carriedBy(row)),
   }),
 });
+
+/** One segment is said by the network's own attributes, several in a list instead. */
+const carriedBy = (row: NetworkRow) =>
+  row.segments
+    ? { segments: row.segments.map(segmentView) }
+    : segmentView({
+        network_type: row.provider_network_type,
+        physical_network: row.provider_physical_network,
+        segmentation_id: row.provider_segmentation_id,
+      });
 
 function wishOf({ availability_zone_hints: _, ...wish }: Record<string, unknown>): NetworkWish {
   return wish as NetworkWish;

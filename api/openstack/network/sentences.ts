@@ -10,6 +10,7 @@ import { hostSentences, kitSentences } from '../common/sentences.ts';
 import { badPortForwardings, badSubports, portForwardings, trunks } from './sentences-ports.ts';
 import { meteringLabels, qosPolicies } from './sentences-qos.ts';
 import { securityGroups } from './sentences-security.ts';
+import { badSegments, segments } from './sentences-segments.ts';
 
 /** All that a call of this dialect may be refused for. */
 export type NeutronReasons = KitReasons & HostReasons & NetworkReasons;
@@ -18,6 +19,7 @@ type Some = Partial<SentenceTable<NeutronReasons>>;
 /** InvalidInput: 'Invalid input for operation: ….' */
 export const invalidInputs = {
   ...badSubports,
+  ...badSegments,
   marker_not_found: ({ marker }) => `marker ${marker} could not be found`,
   tag_invalid: ({ tag, maximum }) => `'${tag}' is not a valid tag: 1 to ${maximum} characters and no comma`,
   too_many_tags: ({ maximum }) => `a resource can have at most ${maximum} tags`,
@@ -149,6 +151,7 @@ const noPortSecurity =
   'Port security must be enabled and port must have an IP address in order to use security groups.';
 
 const networks = {
+  ...segments,
   network_not_found: ({ id }) => `Network ${id} could not be found.`,
   network_in_use: ({ id, ports }) =>
     `Unable to complete operation on network ${id}. There are one or more ports still in use on the network, id for these ports is: ${ports.join(',')}.`,

@@ -224,6 +224,16 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.make_first_segment() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  insert into segment (id, network_id, position, network_type, physical_network, segmentation_id)
+  values (gen_random_uuid(), new.id, 0, new.provider_network_type, new.provider_physical_network, new.provider_segmentation_id);
+  return null;
+end
+$$;
+
 CREATE FUNCTION public.move_subports() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1503,6 +1513,20 @@ CREATE TABLE public.security_group_rule (
     CONSTRAINT security_group_rule_ethertype_check CHECK ((ethertype = ANY (ARRAY['IPv4'::text, 'IPv6'::text])))
 );
 
+CREATE TABLE public.segment (
+    id uuid NOT NULL,
+    network_id uuid NOT NULL,
+    "position" integer NOT NULL,
+    name text,
+    description text DEFAULT ''::text NOT NULL,
+    network_type text NOT NULL,
+    physical_network text,
+    segmentation_id integer,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE public.server (
     id uuid NOT NULL,
     project_id uuid NOT NULL,
@@ -2453,6 +2477,12 @@ ALTER TABLE ONLY public.security_group
 ALTER TABLE ONLY public.security_group_rule
     ADD CONSTRAINT security_group_rule_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.segment
+    ADD CONSTRAINT segment_network_id_position_key UNIQUE (network_id, "position");
+
+ALTER TABLE ONLY public.segment
+    ADD CONSTRAINT segment_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.server_absence
     ADD CONSTRAINT server_absence_pkey PRIMARY KEY (host_id, server_id);
 
@@ -2864,6 +2894,8 @@ CREATE INDEX security_group_rule_group ON public.security_group_rule USING btree
 
 CREATE INDEX security_group_rule_remote ON public.security_group_rule USING btree (remote_group_id);
 
+CREATE INDEX segment_carried ON public.segment USING btree (segmentation_id, physical_network);
+
 CREATE INDEX server_absence_server ON public.server_absence USING btree (server_id);
 
 CREATE INDEX server_absent ON public.server USING btree (id) WHERE (desired_presence = 'absent'::text);
@@ -3076,6 +3108,8 @@ CREATE TRIGGER metering_label_rule_change AFTER INSERT OR DELETE OR UPDATE ON pu
 
 CREATE TRIGGER network_change AFTER INSERT OR DELETE OR UPDATE ON public.network FOR EACH ROW EXECUTE FUNCTION public.append_change('network');
 
+CREATE TRIGGER network_first_segment AFTER INSERT ON public.network FOR EACH ROW EXECUTE FUNCTION public.make_first_segment();
+
 CREATE TRIGGER network_flavor_change AFTER INSERT OR DELETE OR UPDATE ON public.network_flavor FOR EACH ROW EXECUTE FUNCTION public.append_change('network_flavor');
 
 CREATE TRIGGER network_undecides AFTER INSERT OR DELETE ON public.network FOR EACH ROW EXECUTE FUNCTION public.undecide_reachability();
@@ -3165,6 +3199,8 @@ CREATE TRIGGER security_group_rule_undecides AFTER INSERT OR DELETE ON public.se
 CREATE TRIGGER security_group_undecides AFTER INSERT OR DELETE ON public.security_group FOR EACH ROW EXECUTE FUNCTION public.undecide_reachability();
 
 CREATE TRIGGER security_group_update_undecides AFTER UPDATE ON public.security_group FOR EACH ROW WHEN ((old.generation IS DISTINCT FROM new.generation)) EXECUTE FUNCTION public.undecide_reachability();
+
+CREATE TRIGGER segment_change AFTER INSERT OR DELETE OR UPDATE ON public.segment FOR EACH ROW EXECUTE FUNCTION public.append_change('segment');
 
 CREATE TRIGGER server_absence_change AFTER INSERT OR UPDATE ON public.server_absence FOR EACH ROW EXECUTE FUNCTION public.append_change('server_absence', 'server_id');
 
@@ -3604,6 +3640,9 @@ ALTER TABLE ONLY public.security_group_rule
 
 ALTER TABLE ONLY public.security_group_rule
     ADD CONSTRAINT security_group_rule_security_group_id_fkey FOREIGN KEY (security_group_id) REFERENCES public.security_group(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.segment
+    ADD CONSTRAINT segment_network_id_fkey FOREIGN KEY (network_id) REFERENCES public.network(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.server_absence
     ADD CONSTRAINT server_absence_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;

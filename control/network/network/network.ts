@@ -2,6 +2,7 @@
 import { type Selectable, sql } from 'kysely';
 import type { Listing } from '../../kit/listing.ts';
 import { type Grant, grantsOf, sharedCondition } from '../access.ts';
+import type { NetworkType } from '../segment/provider.ts';
 import type { NetworkTable } from './tables.ts';
 
 export interface NetworkRow extends Selectable<NetworkTable> {
@@ -10,6 +11,14 @@ export interface NetworkRow extends Selectable<NetworkTable> {
   /** Of the pools that its subnets come from. */
   ipv4_address_scope: string | null;
   ipv6_address_scope: string | null;
+  /** Where it has several; else its own provider attributes say it. */
+  segments: NetworkSegment[] | null;
+}
+
+export interface NetworkSegment {
+  network_type: NetworkType;
+  physical_network: string | null;
+  segmentation_id: number | null;
 }
 
 const scopeOf = (
@@ -20,7 +29,9 @@ const scopeOf = (
 export const networkListing: Listing<NetworkRow> = {
   noun: 'network',
   select: sql<NetworkRow>`t.*, array(select s.id from subnet s where s.network_id = t.id order by s.created_at, s.id) as subnets,
-    ${grantsOf('network', 't')} as grants, ${scopeOf(4)} as ipv4_address_scope, ${scopeOf(6)} as ipv6_address_scope`,
+    ${grantsOf('network', 't')} as grants, ${scopeOf(4)} as ipv4_address_scope, ${scopeOf(6)} as ipv6_address_scope,
+    (select json_agg(json_build_object('network_type', network_type, 'physical_network', physical_network,
+      'segmentation_id', segmentation_id) order by position) from segment where network_id = t.id having count(*) > 1) as segments`,
   from: sql`network t`,
   visible: (caller) => sharedCondition(caller, 't', 'network'),
   columns: {

@@ -20,8 +20,10 @@ import type { NetworkFacts } from '../port/create.ts';
 import { createMetadataPorts, metadataOwner } from '../port/metadata-port.ts';
 import { checkQosChange, defaultQosPolicyOf, requireQosPolicies } from '../qos-policy/use.ts';
 import { leftWithoutRight, share, unshare } from '../rbac-policy/share.ts';
+import { numberOf, requireCarriedTogether, requireFree } from '../segment/carry.ts';
+import { chooseProvider, type Provider, type ProviderWish } from '../segment/provider.ts';
+import { insertSegments } from '../segment/service.ts';
 import { type NetworkRow, networkListing } from './network.ts';
-import { chooseProvider, type Provider, type ProviderWish } from './provider.ts';
 import { network as descriptor } from './resource.ts';
 
 export interface NetworkWish extends ProviderWish {
@@ -36,6 +38,8 @@ export interface NetworkWish extends ProviderWish {
   mtu?: number;
   dns_domain?: string;
   qos_policy_id?: string | null;
+  /** In their order; beside the provider attributes there are none. */
+  segments?: ProviderWish[];
 }
 
 /** What only administrators may set; Neutron's rule for each is create_network:<name>. */
@@ -46,6 +50,7 @@ const forAdministrators = [
   ['provider_network_type', 'provider:network_type'],
   ['provider_physical_network', 'provider:physical_network'],
   ['provider_segmentation_id', 'provider:segmentation_id'],
+  ['segments', 'segments'],
 ] as const;
 
 const sharing = [
@@ -86,11 +91,17 @@ export class NetworkService {
       });
       refuseForOthers(caller, wish, 'update_network', now);
       await changeSharing(tx, now, wish);
+      if (wish.external && !now.external) await requireOneSegment(tx, id);
       if (wish.is_default === true && !now.is_default) await checkOnlyDefault(tx, id);
       if (wish.mtu !== undefined) await checkMtu(tx, now, wish.mtu);
       await checkQosChange(tx, caller, now.qos_policy_id, wish.qos_policy_id);
-      const { project_id: _, provider_network_type: type, ...columns } = wish;
-      if (type !== undefined || wish.provider_physical_network !== undefined || wish.provider_segmentation_id != null) {
+      const { project_id: _, provider_network_type: type, segments, ...columns } = wish;
+      if (
+        type !== undefined ||
+        segments !== undefined ||
+        wish.provider_physical_network !== undefined ||
+        wish.provider_segmentation_id != null
+      ) {
         throw new CloudError('invalid', 'provider_attributes_fixed', {});
       }
       await tx
@@ -113,8 +124,9 @@ export class NetworkService {
 export async function createNetworks(tx: Tx, caller: Caller, wishes: readonly NetworkWish[]): Promise<string[]> {
   for (const wish of wishes) refuseForOthers(caller, wish, 'create_network', undefined);
   const plans = wishes.map((wish) => {
-    const provider = chooseProvider(wish);
-    return { wish, provider, id: newId(), project: projectFor(caller, wish.project_id, 'create_network') };
+    const [provider, ...further] = providersOf(wish);
+    const project = projectFor(caller, wish.project_id, 'create_network');
+    return { wish, provider, further, id: newId(), project };
   });
   const byProject = Map.groupBy(plans, ({ project }) => project);
   const quotas = [...byProject.keys()]
@@ -131,8 +143,30 @@ export async function createNetworks(tx: Tx, caller: Caller, wishes: readonly Ne
 interface NetworkPlan {
   wish: NetworkWish;
   provider: Provider;
+  /** Of its segments beside the first. */
+  further: Provider[];
   id: string;
   project: string;
+}
+
+/** Of its segments, the first one first. @throws CloudError `invalid` */
+function providersOf(wish: NetworkWish): [Provider, ...Provider[]] {
+  const { segments = [] } = wish;
+  if (segments.length === 0) return [chooseProvider(wish)];
+  if (wish.provider_network_type ?? wish.provider_physical_network ?? wish.provider_segmentation_id ?? false) {
+    throw new CloudError('invalid', 'segments_with_provider_attributes', {});
+  }
+  const providers = segments.map((segment) => {
+    if (segment.provider_network_type === undefined) throw new CloudError('invalid', 'network_type_required', {});
+    return chooseProvider(segment);
+  });
+  const known = providers.filter(({ type, segmentationId }) => type !== 'geneve' || segmentationId !== null);
+  if (new Set(known.map((one) => JSON.stringify(one))).size < known.length) {
+    throw new CloudError('invalid', 'segments_contain_duplicate_entry', {});
+  }
+  requireCarriedTogether(providers);
+  if (wish.external && providers.length > 1) throw new CloudError('invalid', 'segments_of_external_network', {});
+  return providers as [Provider, ...Provider[]];
 }
 
 /** With what each has from the beginning. */
@@ -142,8 +176,8 @@ async function insertNetworks(tx: Tx, caller: Caller, plans: readonly NetworkPla
     caller,
     plans.map(({ wish }) => wish.qos_policy_id),
   );
-  for (const { wish, provider } of plans) {
-    await checkProvider(tx, provider);
+  for (const { wish, provider, further } of plans) {
+    for (const one of [provider, ...further]) await requireFree(tx, one);
     if (wish.is_default) await checkOnlyDefault(tx, undefined);
   }
   const rows = plans.map(({ id, project, wish, provider }) => ({
@@ -165,6 +199,12 @@ async function insertNetworks(tx: Tx, caller: Caller, plans: readonly NetworkPla
     }),
   );
   await Promise.all([tx.insertInto('network').values(rows).execute(), createMetadataPorts(tx, facts)]);
+  await insertSegments(
+    tx,
+    plans.flatMap(({ id, further }) =>
+      further.map((provider, index) => ({ id: newId(), network_id: id, position: index + 1, provider })),
+    ),
+  );
   for (const [attribute, action] of sharing) {
     await share(
       tx,
@@ -224,42 +264,12 @@ function newRow(wish: NetworkWish, provider: Provider) {
     mtu,
     provider_network_type: provider.type,
     provider_physical_network: provider.physicalNetwork,
-    provider_segmentation_id:
-      provider.type === 'geneve' && provider.segmentationId === null
-        ? sql<number>`nextval('network_segment')`
-        : provider.segmentationId,
+    provider_segmentation_id: numberOf(provider),
   };
 }
 
 const mtuInvalid = (mtu: number, maximum: number) =>
   new CloudError('invalid', 'mtu_out_of_range', { mtu, minimum: minimumMtu, maximum });
-
-const segmentInUse = {
-  flat: 'flat_network_in_use',
-  vlan: 'vlan_id_in_use',
-  geneve: 'tunnel_id_in_use',
-} as const;
-
-async function checkProvider(tx: Tx, provider: Provider): Promise<void> {
-  const { type, physicalNetwork, segmentationId } = provider;
-  if (physicalNetwork === null && segmentationId === null) return;
-  // Two requests for one segment: the second waits and then sees the first.
-  await sql`select pg_advisory_xact_lock(hashtextextended('network segments', 0))`.execute(tx);
-  const { rows } = await sql<{ used: boolean; known: boolean }>`select
-    exists (select from network where provider_network_type = ${type}
-      and provider_physical_network is not distinct from ${physicalNetwork}
-      and provider_segmentation_id is not distinct from ${segmentationId}) as used,
-    ${physicalNetwork}::text is null or not exists (select from host)
-      or exists (select from host where ${physicalNetwork} = any(physical_networks)) as known`.execute(tx);
-  if (!rows[0]!.known) {
-    throw new CloudError('invalid', 'physical_network_unknown', { physical_network: physicalNetwork!, type });
-  }
-  if (!rows[0]!.used || type === 'local') return;
-  throw new CloudError('conflict', segmentInUse[type], {
-    physical_network: physicalNetwork,
-    segmentation_id: segmentationId,
-  });
-}
 
 async function checkOnlyDefault(tx: Tx, id: string | undefined): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtextextended('default network', 0))`.execute(tx);
@@ -268,6 +278,11 @@ async function checkOnlyDefault(tx: Tx, id: string | undefined): Promise<void> {
   if (rows[0]) {
     throw new CloudError('conflict', 'default_external_network_exists', { id: rows[0].id });
   }
+}
+
+async function requireOneSegment(tx: Tx, id: string): Promise<void> {
+  const { rows } = await sql`select from segment where network_id = ${id} limit 2`.execute(tx);
+  if (rows.length > 1) throw new CloudError('invalid', 'segments_of_external_network', {});
 }
 
 async function checkNotInUseAsExternal(tx: Tx, id: string): Promise<void> {

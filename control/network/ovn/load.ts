@@ -49,7 +49,11 @@ export async function loadModel(db: Queryable, units: readonly Unit[], hosts: Ho
 export async function loadNetworks(db: Queryable, ids: readonly string[]): Promise<NetworkRow[]> {
   if (ids.length === 0) return [];
   const { rows } = await sql<NetworkRow>`
-    select id, project_id, name, admin_state_up, external, mtu, ${domainOf(sql`dns_domain`)} as domain, provider_network_type, provider_physical_network, provider_segmentation_id
+    select id, project_id, name, admin_state_up, external, mtu, ${domainOf(sql`dns_domain`)} as domain, provider_network_type, provider_physical_network, provider_segmentation_id,
+      coalesce((select json_agg(json_build_object('id', s.id, 'network_type', s.network_type, 'physical_network', s.physical_network,
+          'segmentation_id', s.segmentation_id) order by s.position)
+        from segment s where s.network_id = network.id and exists (
+          select from segment f where f.network_id = network.id and f.position < s.position)), '[]') as further_segments
     from network where ${isOneOf(sql`id`, ids)}`.execute(db);
   return rows;
 }

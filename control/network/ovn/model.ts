@@ -21,6 +21,15 @@ export interface NetworkRow {
   provider_network_type: 'geneve' | 'flat' | 'vlan' | 'local';
   provider_physical_network: string | null;
   provider_segmentation_id: number | null;
+  /** Beside its first, which the provider columns are; absent: none. */
+  further_segments?: readonly SegmentRow[];
+}
+
+export interface SegmentRow {
+  id: string;
+  network_type: NetworkRow['provider_network_type'];
+  physical_network: string | null;
+  segmentation_id: number | null;
 }
 
 export type Ipv6Mode = 'slaac' | 'dhcpv6-stateful' | 'dhcpv6-stateless';

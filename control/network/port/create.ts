@@ -17,6 +17,7 @@ import { type Grant, grantsOf } from '../access.ts';
 import { firstTries, type IpWant, lockSubnets, type TakenIp, takeRest } from '../address/allocate.ts';
 import { type FixedIpWish, interfaceOwners, planAddresses, type SubnetFacts } from '../address/plan.ts';
 import { ensureDefaultGroup, findDefaultGroup } from '../security-group/default-group.ts';
+import { requireOnePlace } from '../segment/carry.ts';
 import { changedOptions, type DhcpOptionWish } from './dhcp-options.ts';
 import { port as descriptor } from './resource.ts';
 import type { AddressPair } from './tables.ts';
@@ -137,6 +138,11 @@ export async function createPorts(
   const { networks: known, ...judged } = ground ?? (await loadGround(tx, ports));
   for (const port of ports) if (!known.has(port.network_id)) throw notFound('network', port.network_id);
   requirePortQuota(ports, judged.quotas);
+  const routed = ports.filter((port) => port.device_owner?.startsWith('network:router'));
+  await requireOnePlace(
+    tx,
+    routed.map((port) => port.network_id),
+  );
   const complete = await withSecurity(tx, ports, known, judged.defaultGroups);
   const made: MadePort[] = [];
   let rest = complete.map((port) => draft(port, known.get(port.network_id)!));

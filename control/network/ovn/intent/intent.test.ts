@@ -56,6 +56,29 @@ test('a resource that is gone has no rows', () => {
   for (const name of allUnits(representative)) if (name !== dropUnit) assert.deepEqual(desiredRows(empty, name), []);
 });
 
+test('each segment on a physical network has a localnet port of its own, and the first keeps the name of its network', () => {
+  const [found] = [...representative.networks.values()];
+  const first = {
+    provider_network_type: 'vlan',
+    provider_physical_network: 'red',
+    provider_segmentation_id: 7,
+  } as const;
+  const further_segments = [
+    { id: 's', network_type: 'flat', physical_network: 'blue', segmentation_id: null },
+    { id: 't', network_type: 'geneve', physical_network: null, segmentation_id: 9 },
+  ] as const;
+  const networks = [{ ...found!, id: 'n', ...first, further_segments }];
+  const rows = desiredRows(new IndexedModel({ networks }), unit('network', 'n'));
+  const localnets = rows.filter(({ table }) => table === 'Logical_Switch_Port');
+  assert.deepEqual(
+    localnets.map(({ key, columns: { name, tag, options } }) => [key, name, tag, Object(options).network_name]),
+    [
+      ['localnet', 'provider-n', 7, 'red'],
+      ['localnet-s', 'provider-s', null, 'blue'],
+    ],
+  );
+});
+
 const rule = (row: Partial<SecurityGroupRuleRow>): SecurityGroupRuleRow => ({
   id: 'r',
   direction: 'ingress',

@@ -1,6 +1,6 @@
 /** A network: its logical switch, the port to the physical network, and the DHCP options of its subnets. */
 import { type DesiredRow, names } from '../desired.ts';
-import type { IndexedModel, NetworkRow } from '../model.ts';
+import type { IndexedModel, NetworkRow, SegmentRow } from '../model.ts';
 import { unit } from '../units.ts';
 import { dhcpRows } from './dhcp.ts';
 
@@ -14,24 +14,31 @@ export function networkRows(model: IndexedModel, id: string): DesiredRow[] {
       columns: { name: names.switch(id), other_config: { mcast_snoop: 'false', 'vlan-passthru': 'false' } },
       labels: { 'bothy:name': network.name },
     },
-    ...localnet(network),
+    ...localnets(network),
     ...dhcpRows(model, network),
   ];
 }
 
-function localnet(network: NetworkRow): DesiredRow[] {
-  const { provider_network_type: type, provider_physical_network: physical } = network;
+/** One for each segment on a physical network. The first is named by the network: it may be another one tomorrow. */
+function localnets(network: NetworkRow): DesiredRow[] {
+  const { id, provider_network_type: network_type, provider_physical_network: physical_network } = network;
+  const first = { id, network_type, physical_network, segmentation_id: network.provider_segmentation_id };
+  return [first, ...(network.further_segments ?? [])].flatMap((segment) => localnet(network, segment));
+}
+
+function localnet(network: NetworkRow, segment: SegmentRow): DesiredRow[] {
+  const { network_type: type, physical_network: physical } = segment;
   if ((type !== 'flat' && type !== 'vlan') || !physical) return [];
   return [
     {
       table: 'Logical_Switch_Port',
-      key: 'localnet',
+      key: segment.id === network.id ? 'localnet' : `localnet-${segment.id}`,
       columns: {
-        name: names.localnet(network.id),
+        name: names.localnet(segment.id),
         type: 'localnet',
         addresses: ['unknown'],
         options: { network_name: physical, mcast_flood: 'false', mcast_flood_reports: 'true' },
-        tag: type === 'vlan' ? network.provider_segmentation_id : null,
+        tag: type === 'vlan' ? segment.segmentation_id : null,
       },
       parent: { table: 'Logical_Switch', owner: unit('network', network.id), key: 'switch', column: 'ports' },
     },
