@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { newId } from '../../../contract/ids.ts';
 import { oddName, testAdmin, testCaller } from '../../../control/network/testing.ts';
-import { refused, testApi } from './testing.ts';
+import { type Me, refused, testApi } from './testing.ts';
 
 const api = await testApi();
 
@@ -55,6 +55,15 @@ test('the default group is one, and stays', async () => {
     'SecurityGroupDefaultAlreadyExists',
   );
   assert.equal((await api.as(testAdmin()).delete(`/security-groups/${id}`)).status, 204);
+});
+
+test('who looks at rules first finds those of the default group, an administrator those of the project that it asks for', async () => {
+  const [admin, tenant, other] = [api.as(testAdmin()), testCaller(), testCaller()];
+  await api.as(other).get('/networks');
+  const rules = async (by: Me, query: string) =>
+    (await by.get(`/security-group-rules?direction=ingress${query}`)).body.security_group_rules.length;
+  assert.equal(await rules(api.as(tenant), ''), 2);
+  assert.equal(await rules(admin, `&project_id=${other.projectId}`), 2);
 });
 
 test('an administrator who asks for the groups of a project finds its default group, before anybody has looked', async () => {

@@ -54,8 +54,7 @@ export class SecurityGroupService {
 
   /** A project that looks at its groups has a default group, and so has the one project whose groups an administrator asks for. */
   async list(caller: Caller, query: ListQuery): Promise<SecurityGroupRow[]> {
-    const asked = isAdmin(caller) ? onlyProject(query) : undefined;
-    await this.#ensureDefault(caller, asked);
+    await this.#ensureDefault(caller, query);
     return listRows(this.#database.query, caller, securityGroupListing, query);
   }
 
@@ -63,7 +62,8 @@ export class SecurityGroupService {
     return readRow(this.#database.query, caller, securityGroupListing, id);
   }
 
-  async #ensureDefault(caller: Caller, asked: string | undefined): Promise<void> {
+  async #ensureDefault(caller: Caller, query: ListQuery): Promise<void> {
+    const asked = isAdmin(caller) ? onlyProject(query) : undefined;
     const projectId = asked ?? caller.projectId;
     if (projectId === null || (await findDefaultGroup(this.#database.query, projectId))) return;
     if (asked !== undefined && !(await isProject(this.#database.query, asked))) return;
@@ -140,7 +140,9 @@ export class SecurityGroupService {
     });
   }
 
-  listRules(caller: Caller, query: ListQuery): Promise<SecurityGroupRuleRow[]> {
+  /** With those of the default group, as of {@link list}. */
+  async listRules(caller: Caller, query: ListQuery): Promise<SecurityGroupRuleRow[]> {
+    await this.#ensureDefault(caller, query);
     return listRows(this.#database.query, caller, securityGroupRuleListing, query);
   }
 
