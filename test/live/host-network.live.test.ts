@@ -22,7 +22,7 @@ import { missing, TestMachine } from './live-machine.ts';
 const skip = await missing();
 const floatingIp = '172.24.4.11';
 
-describe('the network of a machine', { skip: skip ?? false, timeout: 120_000 }, () => {
+describe('the network of a machine', { skip: skip ?? false, timeout: 240_000 }, () => {
   const network: DesiredNetwork = {
     id: newId<NetworkId>(),
     mtu: 1442,
@@ -141,6 +141,35 @@ describe('the network of a machine', { skip: skip ?? false, timeout: 120_000 }, 
     console.log(`# floating IP answered ${Math.round(performance.now() - start)} ms after the restart`);
     assert.equal((await metadataOf('169.254.169.254')).uuid, server.id);
     assert.equal(await machine.connects('172.24.4.1', 8080, guest), false);
+  });
+
+  test('a port that is to be plugged while the switch or its database is frozen fails soon, and is plugged when that goes on', async () => {
+    const late = serverOn(network.id, '13').ports[0]!;
+    const plug = () =>
+      driver.ensurePort(late).then(
+        () => true,
+        () => false,
+      );
+    for (const name of ['ovs-database', 'ovs-vswitchd']) {
+      const pid = findEngine(machine.engine(name))!;
+      process.kill(pid, 'SIGSTOP');
+      try {
+        assert.equal(await plug(), false, name);
+        assert.ok(
+          (await driver.portCounters()).some(({ portId }) => portId === port.id),
+          'the kernel counts on',
+        );
+      } finally {
+        process.kill(pid, 'SIGCONT');
+      }
+      await waitUntil('the port to be plugged', plug, { timeoutMs: 30_000 });
+      await waitUntil('the floating IP', () => machine.connects(floatingIp, 8080), { timeoutMs: 15_000 });
+      await driver.removePort(late.id);
+    }
+    assert.deepEqual(
+      (await driver.listPorts()).map(({ id }) => id),
+      [port.id],
+    );
   });
 
   test('a host process that starts anew finds what is there', async () => {
