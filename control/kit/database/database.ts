@@ -42,6 +42,14 @@ const settingOf = (name: 'actor' | 'request', text: string | null): string => {
   return `; set local bothy.${name} = '${text}'`;
 };
 
+/** What belongs behind a transaction's beginning that decides about these projects: in one order. */
+function holding(projects: readonly string[]): string {
+  if (projects.length === 0) return '';
+  const sorted = projects.toSorted();
+  const locks = sorted.map((id) => `; select pg_advisory_xact_lock(hashtextextended('reachability ${id}', 0))`);
+  return `; set local bothy.deciding = '${sorted.join(' ')}'${locks.join('')}`;
+}
+
 /** What a transaction answers, see {@link withCommit}. */
 class Last<T> {
   readonly answer: Promise<T>;
@@ -61,8 +69,12 @@ export function withCommit<T>(answer: Promise<T>): Last<T> {
   return new Last(answer);
 }
 
-/** The SQLSTATE, one of our own, of a commit that something must be decided before; see {@link Database.decideBeforeCommit}. */
+/** The SQLSTATE, one of our own, where something must be decided before a commit; see {@link Database.decideBeforeCommit}. */
 const undecided = 'BY001';
+
+/** Of whose network it is to be decided, where an error says so. */
+const undecidedProject = (error: unknown): string | undefined =>
+  sqlState(error) === undecided ? (error as pg.DatabaseError).detail : undefined;
 
 /** Deadlock and serialization failure: the transaction did nothing and may be run again. */
 export const isRetriable = (error: unknown): boolean => ['40001', '40P01'].includes(sqlState(error) ?? '');
@@ -102,8 +114,9 @@ export class Database {
   }
 
   /**
-   * What must be decided in the very transaction that changes what it is about, and only by code: a deferred trigger refuses the commit with
-   * {@link undecided}, and the work is run again, whole, with `decide` behind it. So whoever changes nothing of the kind pays nothing.
+   * What must be decided in the very transaction that changes what it is about, and only by code: a trigger refuses the change with
+   * {@link undecided}, and the work is run again, whole, with `decide` behind it and the project that it is about held from the beginning, so that
+   * of many one goes after the other. Whoever changes nothing of the kind pays nothing.
    */
   decideBeforeCommit(decide: (tx: Tx) => Promise<void>): void {
     this.#decide = decide;
@@ -116,14 +129,16 @@ export class Database {
    */
   async transaction<T>(actor: Actor, work: (tx: Tx) => Promise<T | Last<T>>): Promise<T> {
     const begin = `begin${settingOf('actor', actor.actorId)}${settingOf('request', actor.requestId)}`;
-    let decide: ((tx: Tx) => Promise<void>) | undefined;
+    const deciding = new Set<string>();
     let again = false;
     for (let attempt = 1; ; attempt++) {
       try {
-        return await inTransaction(() => this.#transaction(begin, work, decide));
+        const decide = deciding.size > 0 ? this.#decide : undefined;
+        return await inTransaction(() => this.#transaction(begin + holding([...deciding]), work, decide));
       } catch (error) {
-        if (!decide && this.#decide && sqlState(error) === undecided) {
-          decide = this.#decide;
+        const project = undecidedProject(error);
+        if (this.#decide && project !== undefined && !deciding.has(project)) {
+          deciding.add(project);
           continue;
         }
         if (attempt < 5 && (isRetriable(error) || isStalePlan(error))) continue;
@@ -167,7 +182,8 @@ export class Database {
       await client.query('rollback').catch(() => {
         broken = true;
       });
-      throw error;
+      // Whatever the work made of it.
+      throw sqlState(connection.failure) === undecided ? connection.failure : error;
     } finally {
       client.release(broken);
     }

@@ -418,11 +418,18 @@ $$;
 CREATE FUNCTION public.undecide_reachability() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
+declare
+  project uuid := coalesce(new.project_id, old.project_id);
 begin
-  if coalesce(current_setting('bothy.actor', true), '') <> '' then
-    update reachability_assertion set undecided = true
-      where project_id = coalesce(new.project_id, old.project_id) and on_violation = 'refuse' and state = 'holds' and not undecided;
+  if coalesce(current_setting('bothy.actor', true), '') = '' or not exists (
+    select from reachability_assertion where project_id = project and on_violation = 'refuse' and state = 'holds') then
+    return null;
   end if;
+  if position(project::text in coalesce(current_setting('bothy.deciding', true), '')) = 0 then
+    raise exception 'reachability assertions of project % are to be decided', project using errcode = 'BY001', detail = project::text;
+  end if;
+  update reachability_assertion set undecided = true
+    where project_id = project and on_violation = 'refuse' and state = 'holds' and not undecided;
   return null;
 end
 $$;

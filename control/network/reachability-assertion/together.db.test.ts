@@ -147,3 +147,29 @@ test('what a change costs does not grow with how many it may break', async () =>
   }
   assert.equal(await asked(), one);
 });
+
+test('of many who change one project’s network at once each is decided in its turn, and none waits for another in a circle', async () => {
+  const { ports, floatingIps, securityGroups } = sites.network;
+  const at = await sites.site('10.25.0.0/24');
+  const guests = await Promise.all([1, 2, 3].map(() => at.guest()));
+  for (const { id: to } of guests.slice(1)) await make(at, { kind: 'never', from: guests[0]!.id, to });
+  const change = async (n: number) => {
+    const rule = await at.letIn('tcp', 1000 + n, 1000 + n);
+    const guest = await at.guest();
+    const address = await at.floating(guest.id);
+    const [mine] = (await floatingIps.list(at.caller, {})).filter(({ floating_ip }) => floating_ip === address);
+    await Promise.all([
+      ports.update(at.caller, guest.id, { security_groups: [] }),
+      ports.update(at.caller, guests[n % 3]!.id, { name: `n${n}` }),
+      securityGroups.deleteRule(at.caller, rule),
+      floatingIps.delete(at.caller, mine!.id),
+      assert.rejects(at.letIn('tcp', 22, 22 + n), isRefused),
+    ]);
+    await ports.delete(at.caller, guest.id);
+  };
+  await Promise.all(Array.from({ length: 10 }, (_, n) => change(n)));
+  const { rows } = await sql<{ deadlocks: number; undecided: number }>`select deadlocks,
+    (select count(*) from reachability_assertion where undecided) as undecided
+    from pg_stat_database where datname = current_database()`.execute(sites.db.database.query);
+  assert.deepEqual(rows, [{ deadlocks: 0, undecided: 0 }]);
+});
