@@ -68,6 +68,7 @@ const sentences: Readonly<Record<StopReason, (what: string) => string>> = {
   no_gateway: (what) => `${what} names no gateway`,
   gateway_unknown: (what) => `on ${what} nobody has the address of the gateway`,
   no_route: (what) => `${what} has no route to there`,
+  address_of_nat64: (what) => `${what} keeps that address for translating (NAT64), and tells nobody whose it is`,
   address_unknown: (what) => `nobody has that address on ${what}`,
   behind_nat: (what) => `${what} lets in nobody to addresses behind its translation; a floating IP would`,
   router_serves_nothing: (what) => `the address is that of ${what} itself, which answers to a ping alone`,

@@ -17,6 +17,7 @@ const cloud: NeededPackage[] = [
   { name: 'ovn-host', why: 'OVN: ovn-controller' },
   { name: 'haproxy', why: 'hands metadata to the guests' },
   { name: 'unbound', why: "answers the guests' questions for names" },
+  { name: 'tayga', why: 'translates for routers between IPv6 and IPv4 (NAT64)' },
   { name: 'nftables', why: "keeps guests away from the host's addresses" },
   { name: 'iproute2', why: 'network cards and namespaces' },
   { name: 'ethtool', why: 'checksum offload of virtual cables' },

@@ -21,6 +21,8 @@ export const networkNames = object({
   /** The domain of the network's guests. */
   domain: domainName,
   /** Whole names; two may have the same, and an address several, of which the first is told of it. */
+  /** Who has an IPv4 address alone has one below this prefix as well (DNS64, RFC 6147): its guests have no IPv4, and a router that translates. */
+  dns64: optional(cidr),
   hosts: list(
     object({ name: domainName, ips: list(address, portLimits.fixedIps + portLimits.slaacIps) }),
     portLimits.networkHosts,

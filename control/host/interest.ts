@@ -118,10 +118,11 @@ export class Marks implements HostInterest {
       const known = session.view.serverOfPort(id as PortId);
       if (known) this.#server(session, known, { networks: true });
     }
-    // A name on a network is told to all its hosts. One that is taken away they learn with what comes next, within a minute.
-    if (!row.dns_name && !mayBeMetadataPort(row.device_owner ?? this.owners.get(id))) return;
+    // A name on a network is told to all its hosts, as is what its routers do. One that is taken away they learn with what comes next, within a minute.
+    const toAll = Boolean(row.dns_name) || isRouters(row.device_owner);
+    if (!toAll && !mayBeMetadataPort(row.device_owner ?? this.owners.get(id))) return;
     for (const session of this.#sessions.told.of('network', row.network_id as string)) {
-      if (row.dns_name || !session.view.serverOfPort(id as PortId)) this.#networks(session);
+      if (toAll || !session.view.serverOfPort(id as PortId)) this.#networks(session);
     }
   }
 
@@ -163,5 +164,6 @@ export class Marks implements HostInterest {
   }
 }
 
+const isRouters = (owner: unknown): boolean => String(owner).startsWith('network:router_interface');
 /** Where the owner is not known, any address on a known network may be the metadata port's. */
 const mayBeMetadataPort = (owner: unknown): boolean => owner === undefined || owner === 'network:distributed';

@@ -98,6 +98,22 @@ test('of a named floating IP only the hosts with a network of its project hear, 
   assert.deepEqual(asked('door'), [false, false]);
 });
 
+test('of a router’s interface the hosts hear that have its network, for their resolvers: it may translate', () => {
+  const told = new Told<HostSession>();
+  const network = newId();
+  const [near, far] = [sessionTold(told), sessionTold(told)];
+  near.view.tellNetworks([{ id: network } as unknown as DesiredNetwork]);
+  far.view.tellNetworks([{ id: newId() } as unknown as DesiredNetwork]);
+  const asked = (device_owner: string) => {
+    for (const { session } of [near, far]) session.dirtyNetworks = false;
+    const changed = change('port', newId(), { network_id: network, device_owner });
+    markDirty(looksOf(resources), new Marks({ byHost: new Map(), told }, new Set()), [changed]);
+    return [near, far].map(({ session }) => session.dirtyNetworks);
+  };
+  assert.deepEqual(asked('network:router_interface'), [true, false]);
+  assert.deepEqual(asked('compute:nova'), [false, false]);
+});
+
 test('what is told again elsewhere, forgotten or ended is found nowhere else', () => {
   const told = new Told<HostSession>();
   const { view, session } = sessionTold(told);

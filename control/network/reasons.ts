@@ -221,6 +221,9 @@ export interface NetworkReasons {
   router_has_subnet: { subnet: string };
   router_subnets_overlap: { subnet: string; cidr: string; other: string; other_cidr: string };
   router_subnet_overlaps_external_network: { subnet: string; cidr: string; network: string };
+  /** With what a router with NAT64 keeps for itself. */
+  router_subnet_overlaps_nat64: { subnet: string; cidr: string; kept: string };
+  router_route_overlaps_nat64: { cidr: string; kept: string };
   router_subnet_without_gateway: NoFields;
   router_subnet_of_another_project: { subnet: string };
   router_subnet_has_external_ra: { subnet: string };

@@ -19,6 +19,7 @@ import { Megaflows } from './megaflows.ts';
 import { ensureNamespace, findNamespaces, fingerprint, removeNamespace } from './metadata-namespace.ts';
 import { ensureProxy } from './metadata-proxy.ts';
 import { type Names, names } from './names.ts';
+import { ensureNat64, Nat64Bindings } from './nat64.ts';
 import type { HostNetworkOptions, ServedNetwork } from './options.ts';
 import type { Datapath } from './plan.ts';
 import { ensurePort, listPorts, type ObservedPort, type PluggedPort, removeTap } from './ports.ts';
@@ -35,6 +36,8 @@ export class HostNetwork {
   /** Absent in a simulated machine, whose switch has no flows. */
   readonly #routers: RouterCounters | undefined;
   readonly #megaflows: Megaflows | undefined;
+  /** Absent in a simulated machine, which has no southbound database. */
+  readonly #nat64: Nat64Bindings | undefined;
   #datapath: Datapath | undefined;
   /** Interface indexes of the bridges when the machine was last prepared: a new one means a new, bare device. */
   #preparedFor = '';
@@ -55,6 +58,8 @@ export class HostNetwork {
     if (!options.machine) {
       this.#routers = new RouterCounters(counted);
       this.#megaflows = new Megaflows({ socket: join(ovsDirectory, 'ovs-vswitchd.ctl') });
+      const onChange = () => this.#tellChanged();
+      this.#nat64 = new Nat64Bindings({ southbound, hostId: options.hostId, onChange });
     }
     this.#client = new OvsdbClient({
       target: `unix:${hostSockets(options.runDirectory).ovsdb}`,
@@ -75,6 +80,7 @@ export class HostNetwork {
   async start(options: { timeoutMs?: number } = {}): Promise<void> {
     this.#client.start();
     this.#routers?.start();
+    this.#nat64?.start();
     await this.#client.ready({ timeoutMs: options.timeoutMs ?? 30_000 });
     await this.prepareMachine();
     this.#client.replica.listen({ complete: () => this.#changed(), changed: () => this.#changed() });
@@ -83,7 +89,7 @@ export class HostNetwork {
   /** Lets go of Open vSwitch; everything goes on forwarding. */
   async stop(): Promise<void> {
     this.#listeners.clear();
-    await Promise.all([this.#client.stop(), this.#routers?.stop()]);
+    await Promise.all([this.#client.stop(), this.#routers?.stop(), this.#nat64?.stop()]);
     await this.#turn.catch(() => {});
     await this.#megaflows?.stop();
   }
@@ -208,7 +214,10 @@ export class HostNetwork {
       this.#endpoints.delete(namespace);
       await removeNamespace(context, namespace).catch((error) => failures.push(error));
     }
-    if (failures.length > 0) throw new AggregateError(failures, 'metadata or names are not there on every network');
+    const routers = this.#nat64?.routers();
+    if (routers) await ensureNat64(context, routers).catch((error) => failures.push(error));
+    if (failures.length > 0)
+      throw new AggregateError(failures, 'metadata, names or NAT64 are not there on every network');
   }
 
   #serveMetadata(networks: ServedNetwork[]): Promise<void> {
@@ -245,6 +254,10 @@ export class HostNetwork {
       this.#preparedFor = this.#bridgeDevices();
       this.prepareMachine().catch((err) => this.#log.warn({ err }, 'machine could not be prepared'));
     }
+    this.#tellChanged();
+  }
+
+  #tellChanged(): void {
     for (const listener of [...this.#listeners]) listener();
   }
 

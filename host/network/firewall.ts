@@ -75,7 +75,13 @@ export function forwardingBefore(listing: string): '0' | '1' | undefined {
 }
 
 function guestDevices(names: Names): string[] {
-  return [`"${names.externalBridge}"`, `"${names.integrationBridge}"`, `"${names.tag}t*"`, `"${names.tag}v*"`];
+  return [
+    `"${names.externalBridge}"`,
+    `"${names.integrationBridge}"`,
+    `"${names.tag}t*"`,
+    `"${names.tag}v*"`,
+    `"${names.tag}w*"`,
+  ];
 }
 
 /** Chains of the guard are called after their device. */

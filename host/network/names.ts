@@ -19,6 +19,13 @@ export function names(tag: string) {
     namespace: (networkId: string) => `${tag}m${tail(networkId)}`,
     /** The end of its veth that is plugged into the integration bridge. */
     veth: (networkId: string) => `${tag}v${tail(networkId)}`,
+    /** Namespace of a router's NAT64 engine, and the end of its veth in the integration bridge; either names the other. */
+    nat64Namespace: (routerId: string) => `${tag}n${tail(routerId)}`,
+    nat64Veth: (routerId: string) => `${tag}w${tail(routerId)}`,
+    nat64NamespaceOf: (veth: string) => `${tag}n${veth.slice(tag.length + 1)}`,
+    nat64VethOf: (namespace: string) => `${tag}w${namespace.slice(tag.length + 1)}`,
+    nat64NamespacePattern: new RegExp(`^${tag}n[0-9a-f]{9}$`),
+    nat64VethPattern: new RegExp(`^${tag}w[0-9a-f]{9}$`),
     tapPattern: new RegExp(`^${tag}t[0-9a-f]{9}$`),
     namespacePattern: new RegExp(`^${tag}m[0-9a-f]{9}$`),
     vethPattern: new RegExp(`^${tag}v[0-9a-f]{9}$`),
@@ -34,5 +41,6 @@ export const ownerKey = 'bothy:owner';
 export const owner = {
   port: (id: string) => `port/${id}`,
   network: (id: string) => `network/${id}`,
+  router: (id: string) => `router/${id}`,
   machine: 'machine',
 };

@@ -12,6 +12,7 @@ import { setForwarding, stampedForwarding } from './machine-network.ts';
 import { deleteNamespace } from './metadata-namespace.ts';
 import { proxyEngine } from './metadata-proxy.ts';
 import { type Names, names } from './names.ts';
+import { stopNat64 } from './nat64.ts';
 import { stopResolvers } from './resolver.ts';
 import { addChanges, monitoredTables, readState } from './state.ts';
 
@@ -27,17 +28,20 @@ export async function purgeHostNetwork(options: PurgeOptions): Promise<void> {
   if (netns !== undefined && !(await listNamespaces()).includes(netns)) return;
   await stopEngine(proxyEngine(options));
   await stopResolvers(options.runDirectory);
+  await stopNat64(options.runDirectory);
   const directories = { dataDirectory: options.runDirectory, logDirectory: options.runDirectory };
   for (const engine of hostEngines({ ...options, ...directories, integrationBridge: ours.integrationBridge })) {
     if (engine.name === 'ovn-controller') await stopEngine(engine);
   }
   await purgeOpenVSwitch(ours, options);
-  for (const namespace of (await listNamespaces()).filter((name) => ours.namespacePattern.test(name))) {
+  const places = [ours.namespacePattern, ours.nat64NamespacePattern];
+  for (const namespace of (await listNamespaces()).filter((name) => places.some((place) => place.test(name)))) {
     await deleteNamespace(namespace);
   }
   const fixed = [ours.integrationBridge, ours.externalBridge, ours.underlayBridge, ours.probeBridge];
   for (const { ifname } of await listLinks({ netns })) {
-    if (!ours.tapPattern.test(ifname) && !ours.vethPattern.test(ifname) && !fixed.includes(ifname)) continue;
+    const patterns = [ours.tapPattern, ours.vethPattern, ours.nat64VethPattern];
+    if (!patterns.some((pattern) => pattern.test(ifname)) && !fixed.includes(ifname)) continue;
     // One end of a veth takes the other along, and a namespace its devices: the list may be outdated already.
     if (await findLink(ifname, { netns })) {
       await ipBatch([`link del dev ${ifname}`], { netns }).catch(async (error) => {

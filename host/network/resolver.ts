@@ -43,6 +43,7 @@ const dataBytes = 96 * 1024 * 1024;
 /**
  * What both have in common. Each wait is shorter than those of guests' resolvers (5 s), also one after the other: a forwarder that is silent is
  * asked once more, and known as silent for the next seconds. `discard-timeout` of Debian's 1.17.1 drops what took longer than 1.9 s without a word.
+ * Validation is the guest's or the forwarder's: a forwarder that strips signatures must not make a cloud nameless, so no `validator`.
  */
 const common = [
   '  do-daemonize: no',
@@ -52,8 +53,6 @@ const common = [
   '  use-syslog: no',
   '  log-time-ascii: yes',
   '  num-threads: 1',
-  // Validation is the guest's or the forwarder's: a forwarder that strips signatures must not make a cloud nameless.
-  '  module-config: "iterator"',
   '  msg-cache-size: 512k',
   '  rrset-cache-size: 1m',
   '  key-cache-size: 64k',
@@ -73,19 +72,24 @@ const common = [
 
 /** unbound.conf of a network's resolver; pure, and the same text for the same content. `inode` tells a namespace from a later one with its name. */
 export function resolverConfig({ names, namespace, inode }: ResolvedNetwork & { inode: number }): string {
-  const { domain, hosts } = names ?? { domain: '', hosts: [] };
+  const { domain, dns64, hosts } = names ?? { domain: '', hosts: [] };
   // Of an address with several names the first is what a reverse look-up tells.
   const firstNames = new Map(hosts.toReversed().flatMap(({ name, ips }) => ips.map((ip) => [ip, name] as const)));
+  const record = (name: string, ip: string) =>
+    `  local-data: "${name}. ${ttlSeconds} ${isIP(ip) === 6 ? 'AAAA' : 'A'} ${ip}"`;
+  // What it answers by itself it synthesizes nothing for. By the last name guests find out the prefix (RFC 7050).
+  const known =
+    dns64 === undefined ? hosts : [...hosts, { name: 'ipv4only.arpa', ips: ['192.0.0.170', '192.0.0.171'] }];
   const records = [
-    ...hosts.flatMap(({ name, ips }) =>
-      ips.map((ip) => `  local-data: "${name}. ${ttlSeconds} ${isIP(ip) === 6 ? 'AAAA' : 'A'} ${ip}"`),
-    ),
+    ...known.flatMap(({ name, ips }) => [...ips, ...synthesized(ips, dns64)].map((ip) => record(name, ip))),
     ...firstNames.entries().map(([ip, name]) => `  local-data-ptr: "${ip} ${ttlSeconds} ${name}."`),
   ];
   return `${[
     `# ${namespace} inode ${inode}`,
     'server:',
     ...common,
+    `  module-config: "${dns64 === undefined ? 'iterator' : 'dns64 iterator'}"`,
+    ...(dns64 === undefined ? [] : [`  dns64-prefix: ${dns64}`]),
     // Whatever addresses the network's subnets give it, also later; answers come from the address that was asked.
     '  interface: 0.0.0.0',
     '  interface: ::0',
@@ -106,6 +110,10 @@ export function resolverConfig({ names, namespace, inode }: ResolvedNetwork & { 
   ].join('\n')}\n`;
 }
 
+/** Of who has no IPv6 address: each of the others below the prefix (RFC 6052, of 96 bits). */
+const synthesized = (ips: readonly string[], prefix: string | undefined): string[] =>
+  prefix === undefined || ips.some((ip) => isIP(ip) === 6) ? [] : ips.map((ip) => prefix.replace(/\/96$/, ip));
+
 /** As unbound's own for local data, and short: a name may move to another address. */
 const ttlSeconds = 30;
 const cloudDomain = 'openstacklocal';
@@ -115,6 +123,7 @@ export function uplinkConfig(forwarders: readonly string[]): string {
   return `${[
     'server:',
     ...common,
+    '  module-config: "iterator"',
     `  interface: ${uplinkListens.address}@${uplinkListens.port}`,
     '  do-not-query-localhost: no',
     '  outbound-msg-retry: 1',

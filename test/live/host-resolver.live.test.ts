@@ -1,7 +1,7 @@
 /** The resolvers of a machine's networks, with real unbound and HAProxy and neither switch nor guests: a namespace stands for the network. Needs root. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { createSocket, type Socket } from 'node:dgram';
+import type { Socket } from 'node:dgram';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,7 @@ import { findEngine, stopEngine } from '../../engine/process.ts';
 import { waitUntil } from '../../engine/wait.ts';
 import { ensureProxy, proxyEngine } from '../../host/network/metadata-proxy.ts';
 import { ensureResolvers, resolverEngines, stopResolvers } from '../../host/network/resolver.ts';
+import { fakeForwarder } from './fake-forwarder.ts';
 
 const run = promisify(execFile);
 const skip = process.getuid?.() !== 0 || !['/usr/sbin/unbound', '/usr/sbin/haproxy'].every((file) => existsSync(file));
@@ -31,21 +32,6 @@ const hosts = [
 const network = { id: newId(), namespace: inside, names: { domain: 'openstacklocal', hosts } };
 let forwarder: Socket;
 
-/** The name server of the machine: any name has one address, and some are not spoken about. */
-async function fakeForwarder(address: string): Promise<Socket> {
-  const socket = createSocket('udp4');
-  socket.on('message', (query, from) => {
-    if (query.includes('silent')) return;
-    // The question without what stands behind it, as an answer with one record that points to the question's name.
-    const end = query.indexOf(0, 12) + 5;
-    const head = Buffer.from([...query.subarray(0, 2), 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
-    const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 80]);
-    socket.send(Buffer.concat([head, query.subarray(12, end), record]), from.port, from.address);
-  });
-  await new Promise<void>((resolve) => socket.bind(5353, address, resolve));
-  return socket;
-}
-
 const serve = (...networks: (typeof network)[]) =>
   ensureResolvers({ ...places, forwarders: [`${forwarderAddress}@5353`] }, networks);
 
@@ -63,7 +49,7 @@ before(async () => {
   await give(inside, '10.1.0.2/24', '169.254.169.254/32', 'fe80::a9fe:a9fe/64');
   await give(guest, '10.1.0.11/24', 'fe80::11/64');
   await run('ip', ['-n', guest, 'route', 'add', '169.254.169.254', 'via', '10.1.0.2']);
-  forwarder = await fakeForwarder(forwarderAddress);
+  forwarder = await fakeForwarder(forwarderAddress, '192.0.2.80');
   await ensureProxy({ ...places, user: 'nobody' }, [network]);
   await serve(network);
 });
@@ -143,6 +129,26 @@ test('a name that comes is answered by the same resolver; one that died is start
   assert.equal(await said('c.openstacklocal', 'A'), 'NXDOMAIN');
   const memory = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${findEngine(resolverOf(network.id))}/status`, 'utf8'));
   console.log(`# a resolver has ${memory?.[1]} KiB in memory`);
+});
+
+test('where a router translates, who has IPv4 alone has an address below the prefix, near and far', {
+  skip,
+}, async () => {
+  const before = findEngine(resolverOf(network.id));
+  await serve({ ...network, names: { ...network.names, dns64: 'fd64:ff9b:1::/96' } as typeof network.names });
+  const below = (address: string) => `NOERROR AAAA fd64ff9b0001${'0'.repeat(12)}${address}`;
+  const far = below('c0000250');
+  await waitUntil('the prefix', async () => (await said('one.example.org', 'AAAA')) === far, { timeoutMs: 10_000 });
+  assert.equal(findEngine(resolverOf(network.id)), before, 'by the same resolver');
+  assert.equal(await said('two.example.org', 'AAAA', { by: 'tcp' }), far);
+  assert.equal(await said('two.example.org', 'A'), 'NOERROR A 192.0.2.80');
+  assert.equal(await said('door.huts.example', 'AAAA'), below('cb007107'));
+  assert.equal(await said('a.openstacklocal', 'AAAA'), 'NOERROR AAAA fd000001000000000000000000000011');
+  const known = ['c00000aa', 'c00000ab'].map(below).join(' ').replace(' NOERROR', '');
+  assert.equal(await said('ipv4only.arpa', 'AAAA'), known, 'by which guests find the prefix out');
+  await serve(network);
+  const none = async () => (await said('three.example.org', 'AAAA')) === 'NOERROR';
+  await waitUntil('the end of it', none, { timeoutMs: 10_000 });
 });
 
 test('without networks there is no resolver, and its files are gone', { skip }, async () => {

@@ -1,6 +1,6 @@
 /**
  * Networks without IPv4, whole: real guests get address, default route, resolver and search domain by router advertisement and DHCPv6, find
- * metadata, names of their network and each other across a router. What each finds it says on its serial port, for nobody enters by IPv4.
+ * metadata, names of their network, each other across a router and, by its NAT64, who has IPv4 alone. What each finds it says on its serial port, for nobody enters by IPv4.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -31,6 +31,9 @@ describe('networks of IPv6 alone', { skip: notLive, concurrency: 1 }, () => {
   let cloud: LiveCloud;
   let tenant: Tenant;
   let routerId: string;
+  /** Who has IPv4 alone, with a name, behind another router: a third router, which answers to pings. */
+  const door = { name: 'door.huts.example', address: '' };
+  const undo: (() => Promise<unknown>)[] = [];
   const cards = {} as Record<Mode, Card>;
   const found = {} as Record<Mode, Promise<Map<string, string>>>;
 
@@ -41,6 +44,8 @@ describe('networks of IPv6 alone', { skip: notLive, concurrency: 1 }, () => {
       tenant = await Tenant.create(cloud, { cidr4: '10.66.0.0/24', cidr6: 'fd00:66::/64' });
       await tenant.allow({ protocol: 'ipv6-icmp', ethertype: 'IPv6' });
       routerId = (await tenant.client.must('GET', 'network', '/v2.0/routers')).routers[0].id;
+      await tenant.client.must('PUT', 'network', `/v2.0/routers/${routerId}`, { router: { nat64: true } });
+      await makeDoor();
       for (const mode of modes) cards[mode] = await network(mode);
       for (const mode of modes) cards[mode].server = await boot(mode);
       for (const mode of modes) {
@@ -61,6 +66,7 @@ describe('networks of IPv6 alone', { skip: notLive, concurrency: 1 }, () => {
         for (const port of ports) await tenant.client.call('DELETE', 'network', `/v2.0/ports/${port.id}`);
         await tenant.client.call('DELETE', 'network', `/v2.0/networks/${networkId}`);
       }
+      for (const step of undo.reverse()) await step();
       await tenant?.[Symbol.asyncDispose]();
       await cloud?.[Symbol.asyncDispose]();
     },
@@ -83,6 +89,33 @@ describe('networks of IPv6 alone', { skip: notLive, concurrency: 1 }, () => {
     return { networkId: network.id, subnetId: subnet.id, portId: id, mac, address: fixed[0].ip_address, server: '' };
   }
 
+  async function makeDoor(): Promise<void> {
+    const { client } = tenant;
+    const make = async (noun: string, body: object) => {
+      const made = (await client.must('POST', 'network', `/v2.0/${noun}s`, { [noun]: body }))[noun];
+      undo.push(() => client.call('DELETE', 'network', `/v2.0/${noun}s/${made.id}`));
+      return made;
+    };
+    const put = (path: string, body: object) => client.must('PUT', 'network', `/v2.0/routers/${path}`, body);
+    const join = async (router: string, how: object) => {
+      await put(`${router}/add_router_interface`, how);
+      undo.push(() => client.call('PUT', 'network', `/v2.0/routers/${router}/remove_router_interface`, how));
+    };
+    const network = await make('network', { name: 'four' });
+    const subnet = await make('subnet', { network_id: network.id, ip_version: 4, cidr: '10.67.0.0/24' });
+    const outer = await make('router', { external_gateway_info: { network_id: tenant.externalId } });
+    await join(outer.id, { subnet_id: subnet.id });
+    const inner = await make('router', {});
+    const port = await make('port', { network_id: network.id });
+    await join(inner.id, { port_id: port.id });
+    const routes = [{ destination: '0.0.0.0/0', nexthop: subnet.gateway_ip }];
+    await put(inner.id, { router: { routes } });
+    undo.push(() => put(inner.id, { router: { routes: [] } }));
+    const named = { dns_name: 'door', dns_domain: 'huts.example.' };
+    const floating = { floating_network_id: tenant.externalId, port_id: port.id, ...named };
+    door.address = (await make('floatingip', floating)).floating_ip_address;
+  }
+
   async function boot(mode: Mode): Promise<string> {
     const own = cards[mode].address;
     const others = modes.filter((each) => each !== mode).map((each) => cards[each].address);
@@ -98,6 +131,8 @@ tried 'grep nameserver /etc/resolv.conf'
   echo "== metadata"; tried "curl -gsf -m 10 http://[fe80::a9fe:a9fe%25eth0]/openstack/latest/meta_data.json"; echo
   echo "== short"; ping -6 -c 1 -W 1 neighbour 2>&1 | head -n 1
   echo "== whole"; ping -6 -c 1 -W 1 neighbour.openstacklocal 2>&1 | head -n 1
+  echo "== door"; tried "ping -6 -c 1 -W 2 ${door.name}"
+  echo "== door by address"; tried "ping -6 -c 1 -W 2 fd64:ff9b:1::${door.address}"
   for other in ${others.join(' ')}; do echo "== to $other"; tried "ping -6 -c 1 -W 2 $other"; done
 } >/run/said
 echo "<said $(gzip </run/said | base64 | tr -d '\\n')>" >/dev/console
@@ -143,6 +178,14 @@ echo "<said $(gzip </run/said | base64 | tr -d '\\n')>" >/dev/console
       assert.equal(metadata.uuid, cards[mode].server);
       for (const how of ['short', 'whole'])
         assert.match(said.get(how)!, new RegExp(`^PING neighbour.*\\(${prefix[mode]}`), how);
+    });
+
+    test(`${mode}: a guest reaches by name and by address who has IPv4 alone, where its router translates`, {
+      timeout: 330_000,
+    }, async () => {
+      const said = await found[mode];
+      assert.match(said.get('door')!, /^PING door\.huts\.example.*\(fd64:ff9b:1::/);
+      for (const how of ['door', 'door by address']) assert.match(said.get(how)!, / 0% packet loss/, how);
     });
 
     test(`${mode}: a guest reaches those of the other networks`, { timeout: 330_000 }, async () => {

@@ -126,7 +126,12 @@ export class RandomCloud {
     },
     'group changes': (tx) => this.#set(tx, 'security_group', 'true', () => sql`stateful = not stateful`),
     'router changes': (tx) =>
-      this.#set(tx, 'router', 'true', () => sql`enable_snat = not enable_snat, admin_state_up = not admin_state_up`),
+      this.#set(
+        tx,
+        'router',
+        'true',
+        () => sql`enable_snat = not enable_snat, nat64 = not nat64, admin_state_up = not admin_state_up`,
+      ),
     'gateway moves': (tx) => this.#moveGateway(tx),
     'interface moves to another router': async (tx) => {
       const router = await this.#row(tx, 'router');

@@ -143,6 +143,16 @@ const proofs: Record<string, Proof> = {
     const zones = await list(me, 'availability_zones');
     assert.ok(zones.some(({ name, resource }) => name === 'two' && resource === 'router'));
   },
+  'bothy-nat64': async (me) => {
+    const router = await newRouter(me, { nat64: true });
+    assert.deepEqual([router.nat64, router.nat64_prefix], [true, 'fd64:ff9b:1::/96']);
+    assert.deepEqual(
+      (await list(me, 'routers?nat64=True')).map(({ id }) => id),
+      [router.id],
+    );
+    const off = await put(me, 'routers', 'router', router.id, { nat64: false });
+    assert.deepEqual([off.nat64, off.nat64_prefix], [false, null]);
+  },
   binding: async (me) => {
     const { id } = await newPort(me, await newNetwork(me));
     const bound = await put(admin, 'ports', 'port', id, { 'binding:host_id': 'elsewhere' });

@@ -19,6 +19,7 @@ const known: readonly [alias: string, name: string, description: string][] = [
     'A network for the asking, with subnets and a way out',
   ],
   ['availability_zone', 'Availability Zone', 'Availability zones'],
+  ['bothy-nat64', 'NAT64 of routers', 'Routers by which guests without IPv4 reach who has nothing else'],
   ['binding', 'Port Binding', 'Where a port is bound, for administrators'],
   ['default-subnetpools', 'Default Subnetpools', 'Subnets out of the default pool'],
   ['dns-domain-ports', 'dns_domain for ports', 'Domains of ports, which stand before those of their networks'],

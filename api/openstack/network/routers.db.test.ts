@@ -131,6 +131,46 @@ test('a router takes no two subnets that overlap, and none without a gateway', a
   refused(await add(newId()), 404, 'SubnetNotFound');
 });
 
+test('a router with NAT64 takes nothing that overlaps with what it keeps for itself', async () => {
+  const me = api.as(testCaller());
+  const router = await newRouter(me, { ...withGateway(), nat64: true });
+  const add = async (to: string, subnet_id: string) => me.put(`/routers/${to}/add_router_interface`, { subnet_id });
+  for (const cidr of ['fd64:ff9b:1::/64', '100.127.8.0/24', '192.0.0.0/24']) {
+    const answer = await add(router.id, (await ownSubnet(me, cidr)).id);
+    refused(answer, 400, 'BadRequest');
+    assert.match(answer.body.NeutronError.message, /, which a router with nat64 keeps for itself/);
+  }
+  const plain = await newRouter(me);
+  assert.equal((await add(plain.id, (await ownSubnet(me, '100.127.0.0/16')).id)).status, 200);
+  const answer = await me.put(`/routers/${plain.id}`, { router: { nat64: true } });
+  refused(answer, 400, 'BadRequest');
+  assert.match(answer.body.NeutronError.message, /100\.127\.0\.0\/16 .* overlaps with 100\.127\.0\.0\/20/);
+  assert.equal((await me.get(`/routers/${plain.id}`)).body.router.nat64, false);
+
+  const far = (await admin.post('/networks', { network: { 'router:external': true } })).body.network.id;
+  await newSubnet(admin, far, '100.64.0.0/10', { enable_dhcp: false });
+  const gateway = { external_gateway_info: { network_id: far } };
+  refused(await me.put(`/routers/${router.id}`, { router: gateway }), 400, 'BadRequest');
+  refused(await me.post('/routers', { router: { ...gateway, nat64: true } }), 400, 'BadRequest');
+  const gateways = { router: { external_gateways: [{ network_id: far }] } };
+  refused(await me.put(`/routers/${router.id}/add_external_gateways`, gateways), 400, 'BadRequest');
+});
+
+test('routes of a router with NAT64 may be wider than what it keeps for itself, and not lead into it', async () => {
+  const me = api.as(testCaller());
+  const router = await newRouter(me, { nat64: true });
+  assert.equal(router.external_gateway_info, null);
+  const { id: subnet_id } = await ownSubnet(me, 'fd00:9::/64');
+  assert.equal((await me.put(`/routers/${router.id}/add_router_interface`, { subnet_id })).status, 200);
+  const routes = (destination: string) => ({ router: { routes: [{ destination, nexthop: 'fd00:9::9' }] } });
+  assert.equal((await me.put(`/routers/${router.id}`, routes('fd00::/8'))).status, 200);
+  refused(await me.put(`/routers/${router.id}`, routes('fd64:ff9b:1::/96')), 400, 'BadRequest');
+  refused(await me.put(`/routers/${router.id}/add_extraroutes`, routes('fd64:ff9b:1::7/128')), 400, 'BadRequest');
+  assert.equal((await me.put(`/routers/${router.id}`, { router: { nat64: false } })).status, 200);
+  assert.equal((await me.put(`/routers/${router.id}`, routes('fd64:ff9b:1::/96'))).status, 200);
+  refused(await me.put(`/routers/${router.id}`, { router: { nat64: true } }), 400, 'BadRequest');
+});
+
 test('IPv6 prefixes of one network share the router’s port there', async () => {
   const me = api.as(testCaller());
   const router = await newRouter(me);

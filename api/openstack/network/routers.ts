@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
+import { nat64 } from '../../../contract/host/index.ts';
 import { type Caller, isAdmin } from '../../../control/kit/caller.ts';
 import type { GatewayWish } from '../../../control/network/router/gateway.ts';
 import type { InterfaceResult } from '../../../control/network/router/interfaces.ts';
@@ -91,6 +92,8 @@ const attributes: Attributes = {
   enable_default_route_bfd: { post: true, put: true, read: noBfd, noFilter: true },
   distributed: { post: true, put: true, read: boolean, admin: true, show: a.boolean },
   ha: { post: true, put: true, read: boolean, admin: true, show: a.boolean },
+  nat64: { post: true, put: true, read: boolean, show: a.boolean },
+  nat64_prefix: { noFilter: true, show: a.orNull(a.text) },
   flavor_id: { post: true, read: nullable(uuid), show: a.orNull(a.id) },
   routes: { put: true, read: listOf(route), noFilter: true, show: a.list({ destination: a.text, nexthop: a.text }) },
   availability_zone_hints: { post: true, read: unique(listOf(text(255), 10)), noFilter: true, show: a.texts },
@@ -132,6 +135,8 @@ function viewOf(row: RouterRow, caller: Caller): View {
     external_gateways: row.gateways.map(({ network_id, ips }) => ({ network_id, external_fixed_ips: ips })),
     enable_default_route_ecmp: row.default_route_ecmp,
     ...(isAdmin(caller) ? { distributed: row.distributed, ha: row.ha } : {}),
+    nat64: row.nat64,
+    nat64_prefix: row.nat64 ? nat64.prefix : null,
     flavor_id: row.flavor_id,
     routes: row.routes,
     availability_zone_hints: row.availability_zone_hints,

@@ -93,6 +93,10 @@ const badRouters = {
     `Cidr ${cidr} of subnet ${subnet} overlaps with cidr ${other_cidr} of subnet ${other}`,
   router_subnet_overlaps_external_network: ({ subnet, cidr, network }) =>
     `Cidr ${cidr} of subnet ${subnet} overlaps with a subnet of external network ${network}`,
+  router_subnet_overlaps_nat64: ({ subnet, cidr, kept }) =>
+    `Cidr ${cidr} of subnet ${subnet} overlaps with ${kept}, which a router with nat64 keeps for itself`,
+  router_route_overlaps_nat64: ({ cidr, kept }) =>
+    `Destination ${cidr} of a route is in ${kept}, which a router with nat64 keeps for itself`,
   router_subnet_without_gateway: 'Subnet for router interface must have a gateway IP',
   router_subnet_of_another_project: ({ subnet }) =>
     `Cannot add interface to router because subnet ${subnet} is not owned by project making the request`,

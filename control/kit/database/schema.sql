@@ -1482,7 +1482,8 @@ CREATE TABLE public.router (
     gateway_qos_policy_id uuid,
     flavor_id uuid,
     availability_zone_hints text[] DEFAULT '{}'::text[] NOT NULL,
-    default_route_ecmp boolean DEFAULT false NOT NULL
+    default_route_ecmp boolean DEFAULT false NOT NULL,
+    nat64 boolean DEFAULT false NOT NULL
 );
 
 CREATE TABLE public.security_group (
@@ -2888,6 +2889,8 @@ CREATE INDEX router_flavor ON public.router USING btree (flavor_id) WHERE (flavo
 CREATE INDEX router_gateway_network ON public.router USING btree (gateway_network_id, id) WHERE (gateway_network_id IS NOT NULL);
 
 CREATE INDEX router_gateway_qos_policy ON public.router USING btree (gateway_qos_policy_id) WHERE (gateway_qos_policy_id IS NOT NULL);
+
+CREATE INDEX router_nat64 ON public.router USING btree (((id)::text)) WHERE nat64;
 
 CREATE INDEX router_project ON public.router USING btree (project_id, id);
 

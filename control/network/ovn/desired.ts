@@ -45,6 +45,12 @@ export const names = {
   localnet: (networkId: string) => `provider-${networkId}`,
   router: (routerId: string) => `router-${routerId}`,
   routerPort: (portId: string) => `router-port-${portId}`,
+  /** The link of a router with its NAT64 engine. */
+  nat64: (routerId: string) => ({
+    switch: `nat64-link-${routerId}`,
+    switchPort: `nat64-near-${routerId}`,
+    routerPort: `nat64-router-port-${routerId}`,
+  }),
   portForwarding: (part: string) => `port_forwarding-${part}`,
   gatewayChassis: (portId: string, hostId: string) => `${portId}_${hostId}`,
   /** Used in match expressions, where a name is [A-Za-z_.][A-Za-z0-9_.]*. */

@@ -117,7 +117,7 @@ export async function selectPorts(db: Queryable, condition: RawBuilder<unknown>)
 export async function loadRouters(db: Queryable, ids: readonly string[]): Promise<RouterRow[]> {
   if (ids.length === 0) return [];
   const { rows } = await sql<Omit<RouterRow, 'metered'> & { metered: MeteringMatch[] }>`
-    select id, name, admin_state_up, gateway_network_id, enable_snat, default_route_ecmp, distributed, ha, availability_zone_hints, routes,
+    select id, name, admin_state_up, gateway_network_id, enable_snat, default_route_ecmp, nat64, distributed, ha, availability_zone_hints, routes,
       ${meteredOf(sql`router.project_id`)} as metered,
       ${qosRulesOf(sql`coalesce(router.gateway_qos_policy_id, ${qosOfNetwork(sql`router.gateway_network_id`)})`)} as gateway_qos_rules
     from router where ${isOneOf(sql`id`, ids)}`.execute(db);

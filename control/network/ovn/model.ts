@@ -81,6 +81,7 @@ export interface RouterRow {
   gateway_network_id: string | null;
   enable_snat: boolean;
   default_route_ecmp: boolean;
+  nat64: boolean;
   distributed: boolean;
   ha: boolean;
   availability_zone_hints: string[];

@@ -7,6 +7,7 @@ import { actorOf, type Caller } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { type TestDatabase, testDatabase, testProject } from '../../kit/database/testing.ts';
 import { ensureTopology } from '../auto-topology/build.ts';
+import { RouterService } from '../router/service.ts';
 import { SubnetPoolService } from '../subnet-pool/service.ts';
 import { oddName, testAdmin, testCaller, testNetwork } from '../testing.ts';
 import type { ServerPortsWish } from './server-ports.ts';
@@ -140,6 +141,36 @@ test('a server without requests gets a dual-stack port on the only network, in t
     );
   assert.equal(rows.length, 0);
   assert.deepEqual(await ports.desiredNetworks(db.database.query, hostId), []);
+});
+
+test('names of IPv4 alone have an address below the prefix where guests have none, and a router translates', async () => {
+  const caller = testCaller();
+  const routers = new RouterService({ database: db.database });
+  const hostId = newId<HostId>();
+  await sql`insert into host (id, name) values (${hostId}, ${`host ${hostId}`})`.execute(db.database.query);
+  const network = await testNetwork(db.database, caller, ['fd00:64::/64 slaac']);
+  const serverId = newId<ServerId>();
+  await db.database.transaction(actorOf(caller), async (tx) => {
+    await joinServer(tx, serverId, await createPorts(tx, caller, { ...wish, serverId }));
+    await ports.bindServerPorts(tx, [{ serverId, hostId, limits: {} }]);
+  });
+  const prefix = async () => (await ports.desiredNetworks(db.database.query, hostId))[0]!.names!.dns64;
+  const router = await routers.create(caller, {});
+  await routers.addInterface(caller, router.id, { subnet_id: network.subnetIds[0]! });
+  assert.equal(await prefix(), undefined);
+  const generation = async () =>
+    (
+      await sql<{ n: number }>`select generation as n from port where device_id = ${router.id}`.execute(
+        db.database.query,
+      )
+    ).rows[0]!.n;
+  const before = await generation();
+  await routers.update(caller, router.id, { nat64: true });
+  assert.equal(await prefix(), 'fd64:ff9b:1::/96');
+  assert.ok((await generation()) > before, 'hosts with guests on its networks are told by its interfaces');
+  await sql`insert into subnet (id, network_id, project_id, ip_version, cidr)
+    values (${newId()}, ${network.id}, ${caller.projectId}, 4, '10.64.0.0/24')`.execute(db.database.query);
+  assert.equal(await prefix(), undefined, 'guests with IPv4 go straight');
 });
 
 test('two networks and no request is ambiguous; none gives no port, or a refusal when one was asked for', async () => {

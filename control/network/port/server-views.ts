@@ -1,7 +1,7 @@
 /** What others show or do with the ports of servers: read only, one query each. */
 import { hash } from 'node:crypto';
 import { type RawBuilder, sql } from 'kysely';
-import type { DesiredFixedIp, DesiredNetwork, DesiredPort } from '../../../contract/host/index.ts';
+import { type DesiredFixedIp, type DesiredNetwork, type DesiredPort, nat64 } from '../../../contract/host/index.ts';
 import { portLimits } from '../../../contract/host/limits.ts';
 import type { HostId, NetworkId, PortId, ServerId } from '../../../contract/ids.ts';
 import type { Queryable } from '../../kit/database/database.ts';
@@ -177,6 +177,14 @@ const hostsOf = sql`coalesce((
   where named.ips is not null), '[]')`;
 
 /**
+ * Where guests without IPv4 reach it through a router all the same: network `n` has no IPv4 subnet, and a router with NAT64. Null elsewhere: a
+ * guest that has IPv4 goes straight.
+ */
+const dns64Of = sql`(select ${nat64.prefix}::text where not exists (select from subnet s where s.network_id = n.id and s.ip_version = 4)
+  and exists (select from port p join router r on r.id::text = p.device_id
+    where p.network_id = n.id and p.device_owner like 'network:router_interface%' and r.nat64))`;
+
+/**
  * Networks that have a server's port bound to the host, each with its metadata port and the names on it. From the host's ports on: every
  * host asks this once a minute, and what it costs must be the host's, not the cloud's.
  */
@@ -185,7 +193,7 @@ export async function desiredNetworks(db: Queryable, hostId: HostId): Promise<De
     with here as materialized (select distinct p.network_id as id from port p
       cross join lateral (select from server_port sp where sp.port_id = p.id
         union all select from subport s where s.port_id = p.id limit 1) taken where p.host_id = ${hostId})
-    select n.id, own.project_id as "projectId", own.mtu, metadata.port as "metadataPort", jsonb_build_object('domain', own.domain, 'hosts', ${hostsOf}) as names
+    select n.id, own.project_id as "projectId", own.mtu, metadata.port as "metadataPort", jsonb_strip_nulls(jsonb_build_object('domain', own.domain, 'dns64', ${dns64Of}, 'hosts', ${hostsOf})) as names
     from here n cross join lateral (select mtu, project_id, ${domainOf(sql`dns_domain`)} as domain from network where id = n.id limit 1) own
     cross join lateral (
       select jsonb_build_object('id', m.id, 'mac', m.mac::text, 'ips',

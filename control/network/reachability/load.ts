@@ -8,6 +8,7 @@ import { canonicalIp } from '../../kit/address.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 import type { NetworkRow, PortRow, RouterRow, SubnetRow } from '../ovn/model.ts';
 import { type FloatingIpGround, Ground, isGateway } from './ground.ts';
+import { embedded } from './nat64.ts';
 import type { End } from './question.ts';
 import { GroundReader } from './rows.ts';
 
@@ -45,7 +46,10 @@ class Reading {
     const ids = ends.flatMap(({ port }) => port ?? []);
     if (ids.length > 0) this.#add(await this.#reader.ports.ask({ ids }));
     for (const port of this.#ports.values()) for (const { ip } of port.ips) this.#addresses.add(ip);
-    const addresses = ends.flatMap(({ address }) => address ?? []);
+    // Who is asked for below the prefix of NAT64 is somebody with an IPv4 address.
+    const addresses = ends.flatMap(({ address }) =>
+      address === undefined ? [] : [address, embedded(address) ?? []].flat(),
+    );
     for (const address of addresses) this.#addresses.add(address);
     // An address that outsiders see: of a floating IP, or of a router.
     if (addresses.length > 0) this.#add(await this.#reader.portsOutside.ask({ addresses }));

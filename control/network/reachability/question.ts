@@ -68,6 +68,7 @@ export type StopReason =
   | 'no_gateway'
   | 'gateway_unknown'
   | 'address_unknown'
+  | 'address_of_nat64'
   | 'router_disabled'
   | 'no_route'
   | 'no_gateway_host'
@@ -93,6 +94,7 @@ export type Assumption =
   | 'outside_answers'
   | 'outside_routes_here'
   | 'any_default_route'
+  | 'any_of_nat64'
   | 'guest_forwards'
   | 'guest_has_address'
   | 'answer_untracked';

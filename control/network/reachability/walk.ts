@@ -4,20 +4,13 @@
  * switch stops, so that all of those are named at once, and ends where there is no way on.
  */
 import { parseCidr } from '../../kit/address.ts';
+import { translates } from '../ovn/intent/nat64.ts';
 import type { PortRow, RouterRow } from '../ovn/model.ts';
 import { type Ground, isGateway, isRouterPort, type Route, within } from './ground.ts';
+import { inOtherWords, isBelowPrefix, isKept, isPooled, toIPv4 } from './nat64.ts';
 import { type Direction, missingRule, type Passage, passage } from './passage.ts';
 import type { Assumption, Hop, Opening, Packet, Stop, StopKind, StopReason } from './question.ts';
-
-/** What connection tracking remembers of a place: how a packet came to it, and how it went on. */
-export interface Translation {
-  /** The router's id, or that of the network that did it. */
-  place: string;
-  source: string;
-  destination: string;
-  newSource: string;
-  newDestination: string;
-}
+import { Translations } from './translations.ts';
 
 /** Where a way ended. */
 export type Arrival = { at: 'port'; port: PortRow } | { at: 'router' } | { at: 'outside'; network: string };
@@ -31,7 +24,7 @@ export class Walk {
   readonly hops: Hop[] = [];
   readonly stops: Stop[] = [];
   readonly assumptions = new Set<Assumption>();
-  readonly translations: Translation[];
+  readonly #translations: Translations;
   /** As it is now. */
   packet: Packet;
   /** What let the packet through ports that filter, and which way. */
@@ -45,6 +38,7 @@ export class Walk {
   /** Of the way there, on the way back. */
   readonly #before: Walk | undefined;
   #routers = 0;
+  #isFromPool = false;
 
   /** @param before the way there, when this is the answer's */
   constructor(ground: Ground, packet: Packet, before?: Walk) {
@@ -52,7 +46,7 @@ export class Walk {
     this.packet = packet;
     this.#way = before ? 'back' : 'there';
     this.#before = before;
-    this.translations = before?.translations ?? [];
+    this.#translations = before ? before.#translations : new Translations();
   }
 
   /** From a guest's port. @returns undefined where there is no way on */
@@ -145,6 +139,7 @@ export class Walk {
 
   #arrive(port: PortRow): Arrival {
     this.#unforward(port);
+    if (this.#isFromPool) this.assumptions.add('any_of_nat64');
     this.#usable(port);
     this.#filter(port, 'ingress');
     this.#hop('port', port.id, 'arrives');
@@ -164,6 +159,7 @@ export class Walk {
       this.#translateDestination(router, came);
       this.#forward(router, router.id);
     }
+    if (translates(router, this.#ground.gatewaysOf(router)) && !this.#translateVersion(router)) return undefined;
     if (this.#isOwn(router)) return this.#served(router);
     const { source, destination } = this.packet;
     const route = this.#ground.route(router, destination);
@@ -186,8 +182,8 @@ export class Walk {
     const own = floating?.floating_network_id === out.network_id ? floating : undefined;
     const nat = this.packet.version === 4 && !this.#isAnswer(router);
     if (nat && own) this.packet = { ...before, source: own.floating_ip };
-    else if (nat && router.enable_snat && this.#isTranslated(router, source, out)) this.#translateSource(out);
-    if (this.packet !== before) this.#remember(router.id, before);
+    else if (nat && this.#isTranslated(router, source, out)) this.#translateSource(out);
+    if (this.packet !== before) this.#translations.remember(router.id, before, this.packet);
     this.#hop('router', router.id, this.packet === before ? kind : 'snat', out.id);
     const hairpin = this.#ground.floatingIpAt(out.network_id, this.packet.destination);
     if (hairpin?.router_id !== router.id) return this.#onNetwork(out.network_id, nexthop ?? this.packet.destination);
@@ -207,7 +203,7 @@ export class Walk {
     if (!floating || version !== 4 || floating.floating_network_id !== came.network_id) return;
     const before = this.packet;
     this.packet = { ...before, destination: floating.fixed_ip! };
-    this.#remember(router.id, before);
+    this.#translations.remember(router.id, before, this.packet);
     this.#hop('floating_ip', floating.id, 'dnat');
   }
 
@@ -227,7 +223,7 @@ export class Walk {
     // Who calls itself is called from the floating IP: it would answer itself past its network.
     const source = before.source === to.address ? before.destination : before.source;
     this.packet = { ...before, source, destination: to.address, destinationPort: to.port };
-    this.#remember(place, before);
+    this.#translations.remember(place, before, this.packet);
     this.#hop('floating_ip', to.floatingIp, 'dnat');
   }
 
@@ -244,12 +240,7 @@ export class Walk {
   /** The network of who asked turns back the answer to what it had turned. */
   #unforward({ network_id }: PortRow): void {
     if (this.#way === 'there') return;
-    const { source, destination } = this.packet;
-    const one = this.translations.find(
-      ({ place, newSource, newDestination }) =>
-        place === network_id && newSource === destination && newDestination === source,
-    );
-    if (one) this.packet = { ...this.packet, source: one.destination, destination: one.source };
+    for (const turned of this.#translations.turnedBack(network_id, this.packet)) this.packet = turned;
   }
 
   /**
@@ -260,37 +251,42 @@ export class Walk {
     if (this.#way === 'there') return;
     const out = this.#ground.route(router, this.packet.destination)?.out;
     if (!isGateway(came) && !(out && isGateway(out))) return;
-    for (const one of this.translations.toReversed()) {
-      const { source, destination } = this.packet;
-      if (one.place !== router.id || one.newSource !== destination || one.newDestination !== source) continue;
-      this.packet = { ...this.packet, source: one.destination, destination: one.source };
+    for (const turned of this.#translations.turnedBack(router.id, this.packet)) {
+      this.packet = turned;
       this.#hop('router', router.id, 'nat_back');
     }
   }
 
-  #remember(place: string, before: Packet): void {
-    this.translations.push({
-      place,
-      source: before.source,
-      destination: before.destination,
-      newSource: this.packet.source,
-      newDestination: this.packet.destination,
-    });
+  /** By the router's engine: to IPv4 what is for the prefix, and back what answers it. False: there is no way on. */
+  #translateVersion(router: RouterRow): boolean {
+    const [before, place] = [this.packet, `nat64 ${router.id}`];
+    for (const turned of this.#translations.turnedBack(place, before)) this.packet = inOtherWords(turned);
+    if (this.packet !== before) this.#hop('router', router.id, 'nat64_back');
+    else if (isBelowPrefix(before.destination)) {
+      const four = toIPv4(before);
+      if (!four) return this.#stop('router', router.id, 'address_unknown') ?? false;
+      this.packet = four;
+      this.#isFromPool = true;
+      this.#translations.remember(place, before, four);
+      this.#hop('router', router.id, 'nat64');
+    } else if (isKept(before.destination)) return this.#stop('router', router.id, 'address_of_nat64') ?? false;
+    return true;
   }
 
   /** It goes back the way that the router remembers. */
   #isAnswer(router: RouterRow): boolean {
     if (this.#way === 'there') return false;
-    const { source, destination } = this.packet;
-    return this.translations.some(
-      (one) => one.place === router.id && one.source === destination && one.destination === source,
-    );
+    return this.#translations.isAnswer(router.id, this.packet);
   }
 
-  /** Inside, and not of one address scope with the outside: what the router translates (../ovn/intent/nat.ts). */
+  /** Inside, and not of one address scope with the outside; or who has come by NAT64: what the router translates (../ovn/intent/nat.ts). */
   #isTranslated(router: RouterRow, address: string, gateway: PortRow): boolean {
-    return this.#insideOf(router).some(
-      ({ subnet }) => within(subnet.range, address) && !this.#ground.isScoped(subnet, gateway),
+    if (router.nat64 && isPooled(address)) return true;
+    return (
+      router.enable_snat &&
+      this.#insideOf(router).some(
+        ({ subnet }) => within(subnet.range, address) && !this.#ground.isScoped(subnet, gateway),
+      )
     );
   }
 
@@ -302,7 +298,7 @@ export class Walk {
   /** From outside, by its own address: what ../ovn/intent/router.ts calls isolation. */
   #isolated(router: RouterRow, came: PortRow): boolean {
     const { version, destination } = this.packet;
-    return version === 4 && isGateway(came) && router.enable_snat && this.#isTranslated(router, destination, came);
+    return version === 4 && isGateway(came) && this.#isTranslated(router, destination, came);
   }
 
   #isOwn(router: RouterRow): boolean {

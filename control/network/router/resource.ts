@@ -9,6 +9,7 @@ export const router = {
     'enable_snat',
     'gateway_qos_policy_id',
     'default_route_ecmp',
+    'nat64',
     'distributed',
     'ha',
     'availability_zone_hints',

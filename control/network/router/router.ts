@@ -31,6 +31,7 @@ export const routerListing: Listing<RouterRow> = {
     distributed: { kind: 'boolean' },
     ha: { kind: 'boolean' },
     default_route_ecmp: { kind: 'boolean' },
+    nat64: { kind: 'boolean' },
     flavor_id: { kind: 'uuid', sortable: true },
     generation: { kind: 'integer' },
     created_at: { kind: 'time', sortable: true },

@@ -22,6 +22,7 @@ import {
   removeBySubnet,
   routerPorts,
 } from './interfaces.ts';
+import { checkNat64, touchInterfaces } from './nat64.ts';
 import { router as descriptor } from './resource.ts';
 import { type RouterRow, routerListing } from './router.ts';
 import { checkRoutes } from './rules.ts';
@@ -35,6 +36,7 @@ export interface RouterWish {
   distributed?: boolean;
   ha?: boolean;
   default_route_ecmp?: boolean;
+  nat64?: boolean;
   flavor_id?: string | null;
   availability_zone_hints?: string[];
   /** Null: no gateway. */
@@ -102,6 +104,8 @@ export class RouterService {
         .set({ ...defined(columns), ...outside, ...checked, ...touched })
         .where('id', '=', id)
         .execute();
+      if (wish.nat64 ?? now.nat64) await checkNat64(tx, id);
+      if (wish.nat64 !== undefined && wish.nat64 !== now.nat64) await touchInterfaces(tx, id);
       return readRow(tx, caller, routerListing, id);
     });
   }
@@ -142,6 +146,7 @@ export class RouterService {
         .set({ routes: json(routes), ...touched })
         .where('id', '=', id)
         .execute();
+      if (now.nat64) await checkNat64(tx, id);
       return readRow(tx, caller, routerListing, id);
     });
   }
@@ -158,6 +163,7 @@ export class RouterService {
         .set({ ...columns, ...touched })
         .where('id', '=', id)
         .execute();
+      if (now.nat64) await checkNat64(tx, id);
       return readRow(tx, caller, routerListing, id);
     });
   }
@@ -171,6 +177,7 @@ export class RouterService {
     return this.#database.transaction(actorOf(caller), async (tx) => {
       const router = await lockOwn<RouterRow>(tx, caller, 'router', id, operation);
       const result = await work(tx, router);
+      if (router.nat64) await checkNat64(tx, id);
       await sql`update router set generation = generation + 1, updated_at = now() where id = ${id}`.execute(tx);
       return result;
     });
@@ -203,6 +210,7 @@ export async function createRouters(tx: Tx, caller: Caller, wishes: readonly Rou
       .set(await setGateway(tx, caller, now, gateway))
       .where('id', '=', id)
       .execute();
+    if (wish.nat64) await checkNat64(tx, id);
   }
   return plans.map(({ id }) => id);
 }

@@ -17,6 +17,8 @@ export interface RouterTable {
   gateway_qos_policy_id: string | null;
   /** Default routes of all of its gateways count, not only of the first. */
   default_route_ecmp: Generated<boolean>;
+  /** IPv6 towards a prefix is translated to IPv4 (contract/host/nat64.ts). */
+  nat64: Generated<boolean>;
   /** Floating IPs are handled on the hosts of their guests, where these have the physical network; else all by the gateway. */
   distributed: Generated<boolean>;
   /** Further hosts stand by for the gateway. */

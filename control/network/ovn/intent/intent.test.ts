@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { columnOf, tableOf } from '../../../../protocols/ovsdb/index.ts';
 import { FakeDatabase, northbound } from '../../../../simulator/ovsdb/index.ts';
-import { IndexedModel, type SecurityGroupRuleRow } from '../model.ts';
-import { ids, representative } from '../testing/representative.ts';
+import { IndexedModel, type ModelRows, type SecurityGroupRuleRow } from '../model.ts';
+import { ids, modelRows, representative } from '../testing/representative.ts';
 import { allUnits } from '../testing/units.ts';
 import { dropUnit, unit } from '../units.ts';
 import { HostSet } from './gateway.ts';
@@ -211,6 +211,26 @@ test('a router that is not distributed handles all floating IPs itself, and one 
   assert.equal(chassis({ ha: false }).length, 1);
   assert.equal(chassis({ ha: false })[0]!.key, chassis({})[0]!.key);
   assert.ok(chassis({}).length > 1);
+});
+
+test('the NAT64 engine of a router is where its gateway is first, and nothing of it is left without an IPv4 way out', () => {
+  const rows = (change: Partial<ModelRows>) =>
+    desiredRows(new IndexedModel({ ...modelRows, ...change }), unit('router', ids.closedRouter));
+  const engine = (change: Partial<ModelRows>) =>
+    rows(change).find(({ key }) => key === 'nat64/engine')?.columns.options;
+  const first = (change: Partial<ModelRows>) => {
+    const chassis = rows(change).filter(({ table }) => table === 'Gateway_Chassis');
+    return chassis.toSorted((a, b) => Number(b.columns.priority) - Number(a.columns.priority))[0]!.columns.chassis_name;
+  };
+  const host = (id: string, alive: boolean) => ({ id, physical_networks: ['physnet1'], zone: 'nova', alive });
+  for (const dead of [ids.host1, ids.host2]) {
+    const hosts = new HostSet([ids.host1, ids.host2].map((id) => host(id, id !== dead)));
+    assert.deepEqual(engine({ hosts }), { 'vif-plug-mtu-request': '1500', 'requested-chassis': first({ hosts }) });
+    assert.notEqual(first({ hosts }), dead);
+  }
+  assert.deepEqual(engine({ hosts: new HostSet([]) }), { 'vif-plug-mtu-request': '1500' }, 'it runs nowhere');
+  const ports = modelRows.ports!.filter(({ device_id }) => device_id !== ids.closedRouter);
+  assert.equal(rows({ ports }).filter(({ key }) => key.includes('nat64')).length, 0);
 });
 
 test('no port of a network that is down is enabled, and all are as they were once it is up again', () => {

@@ -7,6 +7,7 @@
  * network and the router is distributed: no detour through the gateway's host, and it goes on when that one dies. Else it is handled by the gateway.
  * Both ways work on the userspace datapath, which has NAT in its own connection tracker.
  */
+import { nat64 } from '../../../../contract/host/index.ts';
 import { versionOf } from '../address.ts';
 import type { DesiredRow, RowName } from '../desired.ts';
 import type { FloatingIpRow, IndexedModel, PortRow, RouterRow, SubnetRow } from '../model.ts';
@@ -21,26 +22,31 @@ export function natRows(
   if (gateways.length === 0) return [];
   const hang = { ...parent, column: 'nat' };
   return [
-    ...(router.enable_snat ? gateways.flatMap((gateway, at) => snat(model, hang, inside, gateway, at === 0)) : []),
+    ...gateways.flatMap((gateway, at) => snat(hang, hidden(model, router, inside, gateway), gateway, at === 0)),
     ...model.floatingIpsOf(router.id).flatMap((floating) => floatingIp(model, hang, router, floating)),
   ];
 }
 
 function snat(
-  model: IndexedModel,
   parent: NonNullable<DesiredRow['parent']>,
-  inside: readonly PortRow[],
+  hidden: readonly Pick<SubnetRow, 'id' | 'cidr'>[],
   gateway: PortRow,
   isFirst: boolean,
 ): DesiredRow[] {
   const external_ip = gateway.ips.find(({ ip }) => versionOf(ip) === 4)?.ip;
   if (external_ip === undefined) return [];
-  return translated(model, inside, gateway).map((subnet) => ({
+  return hidden.map((subnet) => ({
     table: 'NAT',
     key: isFirst ? `snat/${subnet.id}` : `snat/${subnet.id}/${gateway.id}`,
     columns: { type: 'snat', external_ip, logical_ip: subnet.cidr, logical_port: null, external_mac: null },
     parent,
   }));
+}
+
+/** What leaves behind the gateway's address. Those whom NAT64 gave an address of the pool have no other. */
+function hidden(model: IndexedModel, router: RouterRow, inside: readonly PortRow[], gateway: PortRow) {
+  const subnets = router.enable_snat ? translated(model, inside, gateway) : [];
+  return router.nat64 ? [...subnets, { id: 'nat64', cidr: nat64.pool }] : subnets;
 }
 
 /** The subnets inside that the outside does not see as they are: IPv4, of another address scope than the external network. */

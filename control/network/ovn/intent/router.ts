@@ -1,11 +1,14 @@
 /** A router: its ports, gateway, routes and NAT. The switch side of each port is the port's own unit. */
+import { nat64 } from '../../../../contract/host/index.ts';
 import { prefixLength, versionOf } from '../address.ts';
 import { type DesiredRow, names, type RowName } from '../desired.ts';
 import type { IndexedModel, NetworkRow, PortRow, RouterRow, SubnetRow } from '../model.ts';
 import { unit } from '../units.ts';
 import { resolverAddress6 } from './dhcp.ts';
+import { gatewayChassis } from './gateway-chassis.ts';
 import { meteringRows } from './metering.ts';
 import { natRows, translated } from './nat.ts';
+import { nat64Rows } from './nat64.ts';
 import { portForwardingRows } from './port-forwarding.ts';
 import { gatewayQosRows } from './qos.ts';
 
@@ -33,6 +36,7 @@ export function routerRows(model: IndexedModel, id: string): DesiredRow[] {
     ...gateways.flatMap((port) => gatewayChassis(model, router, port, keyOf(port, gateway))),
     ...routes(model, self, router, ports, gateways),
     ...natRows(model, self, router, inside, gateways),
+    ...nat64Rows(model, self, router, inside, gateways),
     ...portForwardingRows(model, self, inside, gateway),
     ...meteringRows(self, router, gateways),
     ...gateways.flatMap((port) => isolation(model, router, inside, port, keyOf(port, gateway))),
@@ -123,29 +127,6 @@ function advertisement(addresses: { subnet: SubnetRow }[], network: NetworkRow |
   };
 }
 
-function gatewayChassis(
-  model: IndexedModel,
-  router: RouterRow,
-  gateway: PortRow,
-  named: (key: string) => string,
-): DesiredRow[] {
-  if (gateway.ips.length === 0) return [];
-  const network = model.networks.get(gateway.network_id);
-  const chosen = model.hosts.choose(
-    router.id,
-    network?.provider_physical_network ?? null,
-    router.availability_zone_hints,
-  );
-  const hosts = router.ha ? chosen : chosen.slice(0, 1);
-  const owner = unit('router', router.id);
-  return hosts.map((host, place) => ({
-    table: 'Gateway_Chassis',
-    key: named(host),
-    columns: { name: names.gatewayChassis(gateway.id, host), chassis_name: host, priority: hosts.length - place },
-    parent: { table: 'Logical_Router_Port', owner, key: gateway.id, column: 'gateway_chassis' },
-  }));
-}
-
 function routes(
   model: IndexedModel,
   parent: RowName,
@@ -179,7 +160,7 @@ function routes(
 }
 
 /**
- * Behind NAT nothing inside is addressed from outside by its own IPv4 address. Without this a neighbour on the external
+ * Behind NAT nothing inside is addressed from outside by its own IPv4 address, and nobody at all in the pool of NAT64. Without this a neighbour on the external
  * network, or another project's router with a route through this one's gateway, could send into the subnets, though
  * answers would not come back. It stands on the external switch because only there the packet is as it came.
  */
@@ -190,8 +171,8 @@ function isolation(
   gateway: PortRow,
   named: (key: string) => string,
 ): DesiredRow[] {
-  if (!router.enable_snat) return [];
-  const cidrs = [...new Set(translated(model, inside, gateway).map(({ cidr }) => cidr))].sort();
+  const subnets = router.enable_snat ? translated(model, inside, gateway).map(({ cidr }) => cidr) : [];
+  const cidrs = [...new Set([...subnets, ...(router.nat64 ? [nat64.pool] : [])])].sort();
   if (cidrs.length === 0) return [];
   return [
     {

@@ -219,7 +219,13 @@ const ports: ModelRows['ports'] = [
 ];
 
 const router = {
-  ...{ admin_state_up: true, gateway_network_id: ids.external, enable_snat: true, default_route_ecmp: false },
+  ...{
+    admin_state_up: true,
+    gateway_network_id: ids.external,
+    enable_snat: true,
+    default_route_ecmp: false,
+    nat64: false,
+  },
   ...{ distributed: true, ha: true, availability_zone_hints: [], routes: [], gateway_qos_rules: [], metered: [] },
 };
 const forwarding = {
@@ -269,7 +275,7 @@ export const modelRows: ModelRows = {
         { destination: 'fd99::/48', nexthop: 'fd00:1::253' },
       ],
     },
-    { ...router, id: ids.closedRouter, name: 'closed', admin_state_up: false, enable_snat: false },
+    { ...router, id: ids.closedRouter, name: 'closed', admin_state_up: false, enable_snat: false, nat64: true },
   ],
   floatingIps: [
     {
