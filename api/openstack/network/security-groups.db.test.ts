@@ -156,6 +156,32 @@ test('rules that cannot be, or are there already, are refused', async () => {
   );
 });
 
+test('rules of several groups are made together, in the order asked for and within one quota, or not at all', async () => {
+  const caller = testCaller();
+  const me = api.as(caller);
+  const groups: string[] = [];
+  for (const name of ['a', 'b'])
+    groups.push((await me.post('/security-groups', { security_group: { name } })).body.security_group.id);
+  const rules = [1, 0].map((at) => ({
+    ...{ security_group_id: groups[at], direction: 'ingress', ethertype: 'IPv4', protocol: 'tcp' },
+  }));
+  const has = async () => (await me.get('/security-group-rules')).body.security_group_rules.length;
+  const before = await has();
+  const quota = (security_group_rule: number) =>
+    api.as(testAdmin()).put(`/quotas/${caller.projectId}`, { quota: { security_group_rule } });
+  await quota(before + 1);
+  refused(await me.post('/security-group-rules', { security_group_rules: rules }), 409, 'OverQuota');
+  assert.equal(await has(), before);
+  await quota(before + 2);
+  const { body } = await me.post('/security-group-rules', { security_group_rules: rules });
+  assert.deepEqual(
+    body.security_group_rules.map((rule: { security_group_id: string }) => rule.security_group_id),
+    rules.map((rule) => rule.security_group_id),
+  );
+  for (const id of groups)
+    assert.equal((await me.get(`/security-groups/${id}`)).body.security_group.revision_number, 2);
+});
+
 test('a rule for any address is the rule without a prefix: the second of them is a duplicate', async () => {
   const me = api.as(testCaller());
   const group = (await me.post('/security-groups', { security_group: { name: 'g' } })).body.security_group;

@@ -1,6 +1,7 @@
 /** Which router leads from an external network to subnets. */
 import { sql } from 'kysely';
 import type { Tx } from '../../kit/database/database.ts';
+import { isOneOf } from '../../kit/database/one-of.ts';
 
 /** Router ids by subnet; a subnet that none leads to is not in it. */
 export type BetweenRouters = ReadonlyMap<string, string>;
@@ -14,13 +15,16 @@ export async function routersBetween(
   if (subnetIds.length === 0) return new Map();
   const leads = sql`from router r
     join port p on p.device_id <> '' and p.device_id = r.id::text and p.device_owner like 'network:router_interface%'
-    join port_ip i on i.port_id = p.id and i.subnet_id = any(${[...new Set(subnetIds)]}::uuid[])
+    join port_ip i on i.port_id = p.id and ${isOneOf(sql`i.subnet_id`, [...new Set(subnetIds)])}
     join subnet s on s.id = i.subnet_id
     where r.gateway_network_id = ${externalNetworkId}`;
-  const { rows: held } = await sql<{ id: string }>`select r.id ${leads} order by r.id for share of r`.execute(tx);
-  // A statement of its own: interfaces must be read as they are once their routers are held.
-  const { rows } = await sql<{ subnet_id: string; id: string }>`select i.subnet_id, r.id ${leads}
-    and r.id = any(${held.map(({ id }) => id)}::uuid[])
-    order by (i.ip is distinct from s.gateway_ip), r.id`.execute(tx);
-  return new Map(rows.toReversed().map(({ subnet_id, id }) => [subnet_id, id]));
+  // One round trip, but two statements: interfaces must be read as they are once their routers are held.
+  const [{ rows: held }, { rows }] = await Promise.all([
+    sql<{ id: string }>`select r.id ${leads} order by r.id for share of r`.execute(tx),
+    sql<{ subnet_id: string; id: string }>`select i.subnet_id, r.id ${leads}
+      order by (i.ip is distinct from s.gateway_ip), r.id`.execute(tx),
+  ]);
+  // One that came to lead there between the two is nobody's yet.
+  const leading = rows.filter(({ id }) => held.some((router) => router.id === id));
+  return new Map(leading.toReversed().map(({ subnet_id, id }) => [subnet_id, id]));
 }

@@ -4,7 +4,7 @@ import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
-import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
+import { type Database, type Tx, violatedConstraint, withCommit } from '../../kit/database/database.ts';
 import { defined } from '../../kit/database/schema.ts';
 import { type ListQuery, listMade, listRows, readRow } from '../../kit/listing.ts';
 import { checkQuota } from '../../kit/quota/quota.ts';
@@ -86,12 +86,15 @@ export class FloatingIpService {
   async update(caller: Caller, id: string, patch: FloatingIpPatch): Promise<FloatingIpRow> {
     return this.#database.transaction(actorOf(caller), async (tx) => {
       const now = await lockOwn<FloatingIpRow>(tx, caller, 'floating_ip', id, 'update_floatingip');
-      if (patch.port_id) await requireWhole(tx, id);
-      await checkQosChange(tx, caller, now.qos_policy_id, patch.qos_policy_id);
       const changes = patch.port_id !== undefined || patch.fixed_ip !== undefined;
       const wish = { ...now, ...defined(patch) };
       if (patch.port_id !== undefined && patch.fixed_ip === undefined) wish.fixed_ip = null;
-      const inside = changes ? await findInside(tx, caller, wish) : {};
+      // None of the questions waits for another's answer.
+      const [inside] = await Promise.all([
+        changes ? findInside(tx, caller, wish) : {},
+        patch.port_id ? requireWhole(tx, id) : undefined,
+        checkQosChange(tx, caller, now.qos_policy_id, patch.qos_policy_id),
+      ]);
       await tx
         .updateTable('floating_ip')
         .set({
@@ -102,7 +105,7 @@ export class FloatingIpService {
         .where('id', '=', id)
         .execute()
         .catch((error: unknown) => refuseSecond(error, { ...wish, ip: now.floating_ip }));
-      return readRow(tx, caller, floatingIpListing, id);
+      return withCommit(readRow(tx, caller, floatingIpListing, id));
     });
   }
 

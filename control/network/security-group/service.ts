@@ -4,7 +4,8 @@ import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { newId, newOrderedId, parseId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
-import { type Database, type Queryable, type Tx, violatedConstraint } from '../../kit/database/database.ts';
+import { type Database, type Queryable, type Tx, violatedConstraint, withCommit } from '../../kit/database/database.ts';
+import { isOneOf } from '../../kit/database/one-of.ts';
 import { defined } from '../../kit/database/schema.ts';
 import { type ListQuery, listMade, listRows, readRow } from '../../kit/listing.ts';
 import { checkQuota } from '../../kit/quota/quota.ts';
@@ -154,13 +155,28 @@ export class SecurityGroupService {
   async createRules(caller: Caller, wishes: readonly RuleWish[]): Promise<SecurityGroupRuleRow[]> {
     requireWriter(caller, 'create_security_group_rule');
     const rules = wishes.map(readRule);
+    const groups = [...new Set(rules.map((rule) => rule.security_group_id))].sort();
     return this.#database.transaction(actorOf(caller), async (tx) => {
-      const made: string[] = [];
-      const byGroup = Map.groupBy(rules, (rule) => rule.security_group_id);
-      for (const groupId of [...byGroup.keys()].sort()) {
-        made.push(...(await addRules(tx, caller, groupId, byGroup.get(groupId)!)));
-      }
-      return listMade(tx, caller, securityGroupRuleListing, made);
+      const projects = await projectsOf(tx, caller, groups);
+      const values = rules.map((rule) => {
+        return { ...rule, id: newOrderedId(), project_id: projects.get(rule.security_group_id)! };
+      });
+      const counts = Map.groupBy(values, (rule) => rule.project_id);
+      // One round trip; the locks are taken in this order.
+      await Promise.all([
+        ...[...counts.keys()].sort().map((project) => {
+          const wanted = { security_group_rules: counts.get(project)!.length };
+          return checkQuota(tx, project, securityGroupRule.usage, wanted);
+        }),
+        requireNew(tx, caller, groups, rules),
+      ]);
+      const ids = values.map(({ id }) => id);
+      const last = Promise.all([
+        tx.insertInto('security_group_rule').values(values).execute(),
+        touchGroups(tx, groups),
+        listMade(tx, caller, securityGroupRuleListing, ids),
+      ]);
+      return withCommit(last.then(([, , made]) => made));
     });
   }
 
@@ -174,46 +190,53 @@ export class SecurityGroupService {
         'delete_security_group_rule',
         { maySee: () => sees(tx, caller, securityGroupRuleListing, id) },
       );
-      await sql`delete from security_group_rule where id = ${id}`.execute(tx);
-      await touchGroup(tx, rule.security_group_id);
+      const last = Promise.all([
+        sql`delete from security_group_rule where id = ${id}`.execute(tx),
+        touchGroups(tx, [rule.security_group_id]),
+      ]);
+      return withCommit(last.then(() => {}));
     });
   }
 }
 
 /** A group whose rules changed has a new revision. */
-async function touchGroup(tx: Tx, id: string): Promise<void> {
-  await sql`update security_group set generation = generation + 1, updated_at = now() where id = ${id}`.execute(tx);
+async function touchGroups(tx: Tx, ids: readonly string[]): Promise<void> {
+  await sql`update security_group set generation = generation + 1, updated_at = now()
+    where ${isOneOf(sql`id`, ids)}`.execute(tx);
 }
 
-/** Rules of one group, whose row is locked: what was no duplicate stays none. */
-async function addRules(tx: Tx, caller: Caller, groupId: string, rules: readonly Rule[]): Promise<string[]> {
-  const { rows: found } = await sql<{ project_id: string }>`select project_id from security_group
-    where id = ${groupId}`.execute(tx);
-  const project = found[0]?.project_id;
-  if (project === undefined || (!isAdmin(caller) && project !== caller.projectId)) {
-    if (await sees(tx, caller, securityGroupListing, groupId)) throw forbidden('create_security_group_rule');
-    throw notFound('security_group', groupId);
+/** Whose groups they are that the caller may change. */
+async function projectsOf(tx: Tx, caller: Caller, groups: readonly string[]): Promise<Map<string, string>> {
+  const { rows } = await sql<{ id: string; project_id: string }>`select id, project_id from security_group
+    where ${isOneOf(sql`id`, groups)}`.execute(tx);
+  const projects = new Map(rows.map(({ id, project_id }) => [id, project_id]));
+  for (const id of groups) {
+    const project = projects.get(id);
+    if (project !== undefined && (isAdmin(caller) || project === caller.projectId)) continue;
+    if (await sees(tx, caller, securityGroupListing, id)) throw forbidden('create_security_group_rule');
+    throw notFound('security_group', id);
   }
-  await checkQuota(tx, project, securityGroupRule.usage, { security_group_rules: rules.length });
-  const { rows: held } = await sql`select from security_group where id = ${groupId} for update`.execute(tx);
-  if (held.length === 0) throw notFound('security_group', groupId);
-  await checkRemotes(tx, caller, rules, 'security_group', 'remote_group_id');
-  await checkRemotes(tx, caller, rules, 'address_group', 'remote_address_group_id');
-  const { rows: existing } = await sql<Rule & { id: string }>`select * from security_group_rule
-    where security_group_id = ${groupId}`.execute(tx);
+  return projects;
+}
+
+/** Locks the rows of the groups: what was no duplicate stays none. */
+async function requireNew(tx: Tx, caller: Caller, groups: readonly string[], rules: readonly Rule[]): Promise<void> {
+  const [{ rows: held }, { rows: existing }] = await Promise.all([
+    sql<{ id: string }>`select id from security_group where ${isOneOf(sql`id`, groups)}
+      order by id for update`.execute(tx),
+    sql<Rule & { id: string }>`select * from security_group_rule
+      where ${isOneOf(sql`security_group_id`, groups)}`.execute(tx),
+    checkRemotes(tx, caller, rules, 'security_group', 'remote_group_id'),
+    checkRemotes(tx, caller, rules, 'address_group', 'remote_address_group_id'),
+  ]);
+  for (const id of groups) if (!held.some((group) => group.id === id)) throw notFound('security_group', id);
   rules.forEach((rule, index) => {
     if (rules.slice(0, index).some((other) => sameRule(rule, other))) {
       throw new CloudError('conflict', 'duplicate_security_group_rule_in_post', {});
     }
-    const same = existing.find((other) => sameRule(rule, other));
-    if (same) {
-      throw new CloudError('conflict', 'security_group_rule_exists', { id: same.id });
-    }
+    const known = existing.find((other) => sameRule(rule, other));
+    if (known) throw new CloudError('conflict', 'security_group_rule_exists', { id: known.id });
   });
-  const values = rules.map((rule) => ({ ...rule, id: newOrderedId(), project_id: project }));
-  await tx.insertInto('security_group_rule').values(values).execute();
-  await touchGroup(tx, groupId);
-  return values.map(({ id }) => id);
 }
 
 /** What the rules name is there for the caller, and stays until the transaction ends. */
