@@ -24,7 +24,8 @@ async function loseTruth(b: OvnBench): Promise<void> {
     for (const table of ['floating_ip', 'port_security_group', 'port_ip', 'port', 'router', 'security_group_rule']) {
       await sql`delete from ${sql.table(table)}`.execute(tx);
     }
-    for (const table of ['security_group', 'subnet', 'network']) await sql`delete from ${sql.table(table)}`.execute(tx);
+    for (const table of ['security_group', 'subnet', 'segment', 'network'])
+      await sql`delete from ${sql.table(table)}`.execute(tx);
   });
 }
 
