@@ -9,7 +9,7 @@ import pg from 'pg';
 import { Secret } from '../../../contract/secret.ts';
 import { until } from '../../../test/support/until.ts';
 import { connect, type SessionLimits } from './connection.ts';
-import { cloudActor, Database, isDatabaseUnavailable } from './database.ts';
+import { cloudActor, Database, isDatabaseUnavailable, sqlState } from './database.ts';
 import { type TestDatabase, testDatabase } from './testing.ts';
 
 const limits: SessionLimits = {
@@ -57,6 +57,25 @@ test('no session compiles its statements, though the server would', async () => 
   await using database = limited();
   assert.equal(await jit(database.pool.query('show jit')), 'off');
   assert.equal(await jit(sql<{ jit: string }>`show jit`.execute(database.urgent)), 'off');
+});
+
+test('who waits too long for the project that it is to decide about is told that the database is too slow now', async () => {
+  const project = '0190c0de-0000-7000-8000-000000000001';
+  const change = sql.raw(`do $$ begin
+    if current_setting('bothy.deciding', true) is distinct from '${project}' then
+      raise exception 'to be decided' using errcode = 'BY001', detail = '${project}';
+    end if;
+  end $$`);
+  await using database = limited();
+  let decided = 0;
+  database.decideBeforeCommit(async () => void decided++);
+  const run = () => database.transaction(cloudActor, async (tx) => void (await change.execute(tx)));
+  const holder = await connect({ url: db.url, applicationName: 'test' });
+  await holder.query(`select pg_advisory_lock(hashtextextended('reachability ${project}', 0))`);
+  await assert.rejects(run(), (error) => isDatabaseUnavailable(error) && sqlState(error) === '55P03');
+  await holder.end();
+  await run();
+  assert.equal(decided, 1);
 });
 
 test('options of the administrator’s own URL stay', async () => {

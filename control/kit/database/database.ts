@@ -159,10 +159,13 @@ export class Database {
     const client = await this.pool.connect();
     const connection = new TransactionConnection(client);
     let broken = false;
+    let unbegun: unknown;
     try {
       // Not awaited: it travels with the first statement.
       const begun = client.query(begin);
-      begun.catch(() => {});
+      begun.catch((error: unknown) => {
+        unbegun = error;
+      });
       const tx = this.#on(connection);
       const result = await work(tx);
       if (decide) {
@@ -182,8 +185,8 @@ export class Database {
       await client.query('rollback').catch(() => {
         broken = true;
       });
-      // Whatever the work made of it.
-      throw sqlState(connection.failure) === undecided ? connection.failure : error;
+      // Whatever the work made of it: of a wait for what it begins by holding that was too long, that nothing else can be asked.
+      throw unbegun ?? (sqlState(connection.failure) === undecided ? connection.failure : error);
     } finally {
       client.release(broken);
     }
