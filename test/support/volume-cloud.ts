@@ -347,16 +347,19 @@ export class VolumeCloud implements AsyncDisposable {
   }
 
   async #makeTypes(): Promise<void> {
+    const cache = { 'bothy:cache_pool': 'fast', 'bothy:cache_gib': '0.125' };
     const types: Record<string, Record<string, string>> = {
-      cached: { volume_backend_name: 'local', 'bothy:cache_pool': 'fast', 'bothy:cache_gib': '0.125' },
+      cached: { volume_backend_name: 'local', ...cache },
       ...Object.fromEntries(pools.map((name) => [name, { volume_backend_name: name }])),
     };
     for (const [name, extra_specs] of Object.entries(types))
       await this.volumes('POST', '/types', { volume_type: { name, extra_specs } });
-    const sealed = { name: 'sealed', extra_specs: { volume_backend_name: 'local' } };
-    const { volume_type: type } = await this.volumes('POST', '/types', { volume_type: sealed });
     const encryption = { provider: 'luks', cipher: 'aes-xts-plain64', key_size: 256, control_location: 'front-end' };
-    await this.volumes('POST', `/types/${type.id}/encryption`, { encryption });
+    for (const [name, more] of Object.entries({ sealed: {}, 'sealed-cached': cache })) {
+      const volume_type = { name, extra_specs: { volume_backend_name: 'local', ...more } };
+      const { volume_type: type } = await this.volumes('POST', '/types', { volume_type });
+      await this.volumes('POST', `/types/${type.id}/encryption`, { encryption });
+    }
   }
 }
 

@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
-import { newId } from '../../../contract/ids.ts';
+import { type LayerId, newId } from '../../../contract/ids.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import { testPool } from '../testing.ts';
 import type { VolumeStep } from '../volume/index.ts';
 import { type VolumeCloud, volumeCloud } from '../volume/testing.ts';
+import { migrationStatus } from '../volume/volume.ts';
 import { cacheCloud } from './testing.ts';
 
 let db: TestDatabase;
@@ -32,7 +33,7 @@ before(async () => {
 });
 after(() => db[Symbol.asyncDispose]());
 
-const { chainOf, obeyed, attached } = cacheCloud(() => cloud);
+const { chainOf, obeyed, attached, fill, layers } = cacheCloud(() => cloud);
 const made = (type: keyof typeof types) => cloud.made({ type });
 const retype = (id: string, type: keyof typeof types, policy: 'never' | 'on-demand' = 'on-demand') =>
   cloud.volumes.retype(cloud.admin, id, { type, policy });
@@ -70,34 +71,49 @@ async function ended(id: string, chain: string, type: string): Promise<void> {
   assert.equal(rows.length, 0, 'what was asked for has succeeded');
 }
 
-test('a volume that a server has gets no cache, loses none and goes nowhere with one', async () => {
-  const [plain, cached] = [await made('plain'), await made('cached')];
-  for (const { id } of [plain, cached]) await attached(id);
-  const refused = { reason: 'volume_status_unfit' };
-  await assert.rejects(retype(plain.id, 'cached', 'never'), refused);
-  await assert.rejects(retype(cached.id, 'plain', 'never'), refused);
-  await assert.rejects(retype(cached.id, 'larger', 'never'), refused);
-  await assert.rejects(retype(cached.id, 'of-flash'), refused);
-  const { rows } = await sql<{ name: string }>`select name from host where id = ${cloud.hostId}`.execute(
-    db.database.query,
+test('a volume that a server writes to gets a cache at once, and loses it when what it holds has sunk', async () => {
+  const { id } = await made('plain');
+  const before = await promised();
+  const server = await attached(id);
+  await retype(id, 'cached', 'never');
+  assert.equal(await chainOf(id), 'writes@fast base@local final@local');
+  await obeyed(server, deadly);
+  assert.equal(await cloud.status(id), 'in-use');
+  assert.deepEqual(await promised(), { ...before, fast: (before.fast ?? 0) + 1 }, 'its room is reserved');
+  await fill(id);
+  await obeyed(server);
+  await retype(id, 'plain', 'never');
+  assert.equal(await cloud.status(id), 'retyping');
+  assert.equal(migrationStatus(await get(id)), 'migrating');
+  await cloud.settle();
+  assert.equal(
+    await chainOf(id),
+    'base@local writes@fast writes@fast base@local final@local',
+    'it writes to its own pool',
   );
-  await assert.rejects(
-    cloud.volumes.migrate(cloud.admin, cached.id, { backend: `${rows[0]!.name}@flash`, cluster: null }),
-    refused,
-  );
+  await obeyed(server, deadly);
+  await ended(id, 'final@local final@local final@local final@local', 'plain');
+  assert.deepEqual(await promised(), { ...before, fast: before.fast ?? 0 });
 });
 
-test('a volume gets a cache at once, whose room is reserved, and loses it when what it holds has sunk', async () => {
-  const { id } = await made('plain');
-  await obeyed();
-  const before = await promised();
-  await retype(id, 'cached', 'never');
-  await obeyed(undefined, deadly);
-  assert.deepEqual(await promised(), { ...before, fast: (before.fast ?? 0) + 1 });
-  await retype(id, 'plain', 'never');
-  await obeyed(undefined, deadly);
-  await ended(id, await chainOf(id), 'plain');
-  assert.deepEqual(await promised(), { ...before, fast: before.fast ?? 0 });
+test('one whose host can not make what would end its cache keeps it, and has one again when its host can', async () => {
+  const { id } = await made('cached');
+  const server = await attached(id);
+  await retype(id, 'plain');
+  await cloud.settle();
+  assert.equal(await chainOf(id), 'base@local writes@fast base@local');
+  const { rows } = await sql<{ id: LayerId; epoch: number; generation: number }>`select l.id, l.epoch, l.generation
+    from volume v join volume_layer l on l.id = v.layer_id where v.id = ${id}`.execute(db.database.query);
+  const error = { code: 'no_file', message: 'its pool takes no file' };
+  const failed = { ...rows[0]!, state: 'failed', sizeBytes: 0, allocatedBytes: 0, step: null, error } as const;
+  await layers().recordReports(cloud.hostId, [failed], { complete: false });
+  await deadly();
+  const { desired_task, move_outcome, fault } = await get(id);
+  assert.deepEqual([desired_task, move_outcome, fault?.message], [null, 'error', error.message]);
+  await cloud.volumes.reset(cloud.admin, id, { status: 'in-use', attachStatus: null, migrationStatus: null });
+  await obeyed(server, deadly);
+  assert.equal(await cloud.status(id), 'in-use');
+  assert.equal(await chainOf(id), 'writes@fast base@local final@local');
 });
 
 test('one that nobody has gets a cache and loses it, with a snapshot of it kept', async () => {
@@ -117,21 +133,21 @@ test('one that nobody has gets a cache and loses it, with a snapshot of it kept'
 
 test('it gets a larger cache: the one that it has sinks, and the other begins', async () => {
   const { id } = await made('cached');
-  await obeyed();
+  const server = await attached(id);
   await retype(id, 'larger');
-  await obeyed(undefined, deadly);
-  assert.match(await chainOf(id), /^base@local final@local/);
+  await obeyed(server, deadly);
+  assert.match(await chainOf(id), /^writes@fast base@local final@local/);
   assert.equal((await get(id)).cache_bytes, 2 * gib);
   assert.equal((await get(id)).type_name, 'larger');
 });
 
-test('a cached volume goes to another pool: sink first, then the move, then its cache', async () => {
+test('a cached volume goes to another pool under a server that writes to it: sink first, then the move, then its cache', async () => {
   const { id } = await made('cached');
-  await obeyed();
+  const server = await attached(id);
   await assert.rejects(retype(id, 'of-flash', 'never'), { reason: 'volume_type_unfit' });
   await retype(id, 'of-flash');
-  await obeyed(undefined, deadly);
-  assert.match(await chainOf(id), /^base@flash final@flash$/);
+  await obeyed(server, deadly);
+  assert.match(await chainOf(id), /^writes@fast base@flash final@flash$/);
   const { type_name, pool_name } = await get(id);
   assert.deepEqual([type_name, pool_name], ['of-flash', 'flash']);
   const { rows } = await sql<{ name: string }>`select name from host where id = ${cloud.hostId}`.execute(
@@ -142,13 +158,13 @@ test('a cached volume goes to another pool: sink first, then the move, then its 
     (error: { reason: string }) => assert.equal(error.reason, 'volume_migration_unfit'),
   );
   await retype(id, 'plain');
-  await obeyed(undefined, deadly);
+  await obeyed(server, deadly);
   await ended(id, 'final@local', 'plain');
 });
 
 test('an administrator puts it into another pool of its host, with its cache; where that has no room any more it stays', async () => {
   const { id } = await made('of-flash');
-  await obeyed();
+  const server = await attached(id);
   const { rows } = await sql<{ name: string }>`select name from host where id = ${cloud.hostId}`.execute(
     db.database.query,
   );
@@ -160,13 +176,13 @@ test('an administrator puts it into another pool of its host, with its cache; wh
   const close = (disabled: boolean) =>
     sql`update storage_pool set disabled = ${disabled} where id = ${cloud.poolId}`.execute(db.database.query);
   await close(true);
-  await obeyed(undefined, deadly);
+  await obeyed(server, deadly);
   const stayed = await get(id);
   assert.deepEqual([stayed.desired_task, stayed.move_outcome, stayed.pool_name], [null, 'error', 'flash']);
-  assert.equal(await chainOf(id), 'base@flash', 'it has its cache as before');
+  assert.equal(await chainOf(id), 'writes@fast base@flash final@flash', 'its cache has begun again');
   await close(false);
   await cloud.volumes.migrate(cloud.admin, id, wish);
-  await obeyed(undefined, deadly);
-  assert.equal(await chainOf(id), 'base@local final@local');
+  await obeyed(server, deadly);
+  assert.equal(await chainOf(id), 'writes@fast base@local final@local');
   assert.equal((await get(id)).move_outcome, 'success');
 });

@@ -19,6 +19,12 @@ test('a generation that is full gets another one on it, once the one below has s
   assert.deepEqual(planCache(chain('g2! g1! b1'), had), sink('g2', 'g1', 'b1'));
 });
 
+test('a base that a server has as its top, since what was to end its cache came to nothing, gets a generation', () => {
+  assert.deepEqual(planCache(chain('b1 p'), had), { do: 'begin', top: 'b1' });
+  assert.deepEqual(planCache(chain('b2 g1 b1'), had), { do: 'begin', top: 'b2' });
+  assert.equal(planCache(chain('b1~ p'), had), undefined);
+});
+
 test('one thing at a time, and nothing before its host has followed', () => {
   assert.equal(planCache(chain('g2!> g1! b1'), had), undefined);
   assert.equal(planCache(chain('g2!~ g1! b1'), had), undefined);

@@ -2,6 +2,7 @@
  * What is to be done next to the cache of a volume: its layers in, one step out. Pure; after each step all is looked at again.
  *
  *   nobody has it, and its top is a generation → another base on it, so that all generations can sink
+ *   a server has it, and its top is a base     → a generation on it: what was to end its cache came to nothing
  *   generations below a base                   → they sink into the base below them
  *   the top is full, an older one is below it  → the older one sinks
  *   the top is full, and no other is left      → another generation on it
@@ -20,6 +21,7 @@ export interface CacheLayer {
 
 export type CacheStep =
   | { do: 'cover'; top: string }
+  | { do: 'begin'; top: string }
   | { do: 'rotate'; top: string }
   /** `into` builds on `onto`; what lies between, the highest of which is named, goes down into that. */
   | { do: 'sink'; above: string; highest: string; onto: string }
@@ -32,6 +34,7 @@ export function planCache(chain: readonly CacheLayer[], { had }: { had: boolean 
   const [top] = layers;
   if (!top || layers.some(({ moving }) => moving)) return undefined;
   if (!had && top.role === 'writes') return { do: 'cover', top: top.id };
+  if (had && top.role === 'base' && top.served) return { do: 'begin', top: top.id };
   return sinking(layers) ?? settling(layers) ?? rotating(layers);
 }
 

@@ -26,6 +26,7 @@ export async function tendCache(
     case undefined:
       return undefined;
     case 'cover':
+    case 'begin':
     case 'rotate': {
       const role = step.do === 'cover' ? 'base' : 'writes';
       const top = await coverTop(tx, volume, { top: chain[0]!, role, sizeBytes: chain[0]!.size_bytes });
@@ -51,21 +52,14 @@ export async function setTop(tx: Tx, id: string, layerId: string): Promise<void>
   await tellServers(tx, [id]);
 }
 
-/**
- * Servers are about to have these volumes: those with a cache get the first generation of it. Their rows are locked, or new.
- * @param options.onlyHad those that no server has are left alone
- */
-export async function beginCaches(
-  tx: Tx,
-  volumeIds: readonly string[],
-  { onlyHad = false }: { onlyHad?: boolean } = {},
-): Promise<void> {
+/** Servers are about to have these volumes: those with a cache get the first generation of it. Their rows are locked, or new. */
+export async function beginCaches(tx: Tx, volumeIds: readonly string[]): Promise<void> {
   const { rows } =
     await sql<CachedVolume>`select id, host_id, pool_id, layer_id, cache_pool_id, cache_bytes, cache_policy from volume
     where id = any(${[...volumeIds]}::uuid[]) and cache_pool_id is not null and layer_id is not null`.execute(tx);
   for (const volume of rows) {
     const [top] = await cacheChain(tx, volume.layer_id!);
-    if (top?.role !== 'base' || (onlyHad && !(await isHad(tx, volume.id)))) continue;
+    if (top?.role !== 'base') continue;
     const layerId = await coverTop(tx, volume, { top, role: 'writes', sizeBytes: top.size_bytes });
     await setTop(tx, volume.id, layerId);
   }

@@ -50,10 +50,6 @@ export async function retypeVolume(
     const { verdicts } = choose({ sizeBytes: 0, extraSpecs: type.extra_specs, poolId: pool_id }, pool ? [pool] : []);
     const leaves = verdicts[0]?.refusals.includes('type_unmet') !== false;
     const moves = leaves || rekeyed;
-    // With a cache before or after the guest's QEMU would have to take it away, or to put it there, under writes.
-    if ((moves || recached) && (words !== null || volume.cache_pool_id !== null)) {
-      requireStatus(volume, 'retype', ['available']);
-    }
     if (moves && policy === 'never') throw unfit(type.name, leaves ? 'other_pool' : 'other_encryption');
     if (moves) await requireMovable(tx, volume);
     else if (recached) requireSwitchable(volume);

@@ -5,7 +5,7 @@
  */
 import type { Actor, Tx } from '../../kit/database/database.ts';
 import { endOperations, passOperation } from '../../kit/operation/operations.ts';
-import { beginCaches, cacheOf, endCache, giveCache, hasSunk, type VolumeCache } from '../cache/index.ts';
+import { cacheOf, endCache, giveCache, hasSunk, type VolumeCache } from '../cache/index.ts';
 import type { LayerRow } from '../layer/index.ts';
 import { choosePool, type PoolChoice } from '../pool/index.ts';
 import { begin } from './act.ts';
@@ -84,10 +84,9 @@ async function changeCache(tx: Tx, volume: ListedVolume, { type_id, cache }: Sin
   return 'task ended';
 }
 
-/** It stays as it was. */
+/** It stays as it was, and its cache begins again where a server has it. */
 async function keepCache(tx: Tx, { id }: ListedVolume, why: string): Promise<'task ended'> {
   const generation = await changeVolume(tx, id, { task: null, moveOutcome: 'error' });
-  await beginCaches(tx, [id], { onlyHad: true });
   const message = `The volume stays as it is: ${why}.`;
   await endOperations(tx, id, generation, { state: 'failed', code: 'unavailable', message });
   return 'task ended';

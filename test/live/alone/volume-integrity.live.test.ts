@@ -16,7 +16,27 @@ import { volumeFacts } from '../../support/volume-facts.ts';
 const skip = notLive ?? (process.env.BOTHY_TEST_DATA ? 'a cloud is given, and this would hurt it' : undefined);
 
 /** Done to a volume that its guest writes to. */
-const live = ['snapshot', 'clone', 'extend', 'retype', 'back up', 'fill its cache', 'encrypt', 'detach'] as const;
+const live = [
+  ...(['snapshot', 'clone', 'extend', 'retype', 'back up', 'fill its cache', 'encrypt', 'detach'] as const),
+  ...(['get a cache', 'lose its cache', 'move with its cache'] as const),
+] as const;
+/** Those that have another type than `local` before. */
+const types: Partial<Record<Live, string>> = {
+  'fill its cache': 'cached',
+  'lose its cache': 'cached',
+  'move with its cache': 'cached',
+};
+/** The types that some get. */
+const retypes = {
+  retype: 'fast',
+  encrypt: 'sealed',
+  'get a cache': 'cached',
+  'lose its cache': 'local',
+  'move with its cache': 'sealed-cached',
+} as const satisfies Partial<Record<Live, string>>;
+type Retyped = keyof typeof retypes;
+/** Read when they are in the clear again. */
+const sealed: readonly Live[] = ['encrypt', 'move with its cache'];
 type Live = (typeof live)[number];
 type Victim = 'host' | 'control' | 'postgres' | 'QEMU' | 'machine';
 const victims: readonly { dies: Victim; afterMs: number }[] = [
@@ -130,7 +150,7 @@ class Round {
     await shell.run('rm -f /tmp/at-* /tmp/ended-* /tmp/enough');
     await Promise.all(
       live.map(async (act) => {
-        const volume_type = act === 'fill its cache' ? 'cached' : 'local';
+        const volume_type = types[act] ?? 'local';
         const id = await cloud.make('volumes', { name: `${act} ${Date.now()}`, size: 1, volume_type });
         this.#ids.set(act, id);
         await cloud.is('volumes', id, 'available');
@@ -170,9 +190,10 @@ class Round {
       cloud.make('volumes', { name: id('clone'), source_volid: id('clone') }),
       cloud.make('backups', { name: id('back up'), volume_id: id('back up'), force: true }),
       action('extend', { 'os-extend': { new_size: 2 } }),
-      action('retype', { 'os-retype': { new_type: 'fast', migration_policy: 'on-demand' } }),
-      action('encrypt', { 'os-retype': { new_type: 'sealed', migration_policy: 'on-demand' } }),
       cloud.detach(id('detach')),
+      ...(Object.keys(retypes) as Retyped[]).map((act) =>
+        action(act, { 'os-retype': { new_type: retypes[act], migration_policy: 'on-demand' } }),
+      ),
     ]);
     this.#made = { snapshot, clone, backup };
   }
@@ -184,10 +205,13 @@ class Round {
     await cloud.is('volumes', clone, 'available');
     await cloud.is('backups', backup, 'available');
     for (const [act, id] of this.#ids) await cloud.is('volumes', id, act === 'detach' ? 'available' : 'in-use');
+    // A cache that has just been given is still to be made.
+    const missing = `select from volume v join volume_layer l on l.id = v.layer_id where l.observed_state is distinct from 'ready'`;
+    await until('the files of all to be there', async () => (await cloud.rows(missing)).length === 0);
     assert.equal((await cloud.volume(this.#ids.get('extend')!)).size, 2);
-    assert.equal((await cloud.volume(this.#ids.get('retype')!)).volume_type, 'fast');
-    assert.equal((await cloud.volume(this.#ids.get('encrypt')!)).volume_type, 'sealed');
-    assert.ok(await cloud.isEncrypted(this.#ids.get('encrypt')!));
+    for (const [act, type] of Object.entries(retypes))
+      assert.equal((await cloud.volume(this.#ids.get(act as Retyped)!)).volume_type, type);
+    for (const act of sealed) assert.ok(await cloud.isEncrypted(this.#ids.get(act)!));
   }
 
   /** @param died whether the guest did: what it wrote beyond what it had told us before is its own affair */
@@ -206,9 +230,8 @@ class Round {
     }
     this.#died = died;
     for (const [act, id] of this.#ids) {
-      // Read when it is in the clear again.
-      if (act === 'encrypt') this.#held.set(id, this.#told.get(act)!);
-      if (act === 'encrypt') continue;
+      if (sealed.includes(act)) this.#held.set(id, this.#told.get(act)!);
+      if (sealed.includes(act)) continue;
       const found = await this.#cloud.sequence('volume', id);
       const told = this.#told.get(act)!;
       if (died || act === 'detach') assert.ok(found >= told, `${act}: ${found}, told ${told}`);
@@ -241,7 +264,7 @@ class Round {
     const name = `restored ${backup}`;
     await Promise.all([
       action(id('snapshot'), { revert: { snapshot_id: snapshot } }),
-      ...(['retype', 'encrypt'] as const).map((act) =>
+      ...(['retype', ...sealed] as const).map((act) =>
         action(id(act), { 'os-retype': { new_type: 'local', migration_policy: 'on-demand' } }),
       ),
       action(clone, { 'os-extend': { new_size: 2 } }),
@@ -255,24 +278,25 @@ class Round {
   async isBack(): Promise<void> {
     const cloud = this.#cloud;
     const { snapshot, clone, backup } = this.#made!;
-    const [reverted, retyped, cached, sealed] = (['snapshot', 'retype', 'fill its cache', 'encrypt'] as const).map(
-      (act) => this.#ids.get(act)!,
-    );
-    for (const id of [reverted!, retyped!, cached!, sealed!, clone, this.#restored])
-      await cloud.is('volumes', id, 'available');
+    const id = (act: Live) => this.#ids.get(act)!;
+    const others = live.filter((act) => act !== 'detach').map(id);
+    for (const each of [...others, clone, this.#restored]) await cloud.is('volumes', each, 'available');
     await cloud.is('backups', backup, 'available');
-    await cloud.gone('volumes', this.#ids.get('detach')!);
-    for (const id of [retyped!, sealed!]) assert.equal((await cloud.volume(id)).volume_type, 'local');
+    await cloud.gone('volumes', id('detach'));
+    for (const act of ['retype', ...sealed] as const) assert.equal((await cloud.volume(id(act))).volume_type, 'local');
     assert.equal((await cloud.volume(clone)).size, 2);
     await until(
       'all to have left the fast pool',
       async () => !cloud.files().some((file) => file.startsWith('fast/')),
       150_000,
     );
-    assert.equal(await cloud.sequence('volume', reverted!), await cloud.sequence('volume_snapshot', snapshot));
-    for (const id of [retyped!, cached!]) assert.equal(await cloud.sequence('volume', id), this.#held.get(id));
-    const [clear, told] = [await cloud.sequence('volume', sealed!), this.#held.get(sealed!)!];
-    assert.ok(this.#died ? clear >= told : clear === told, `encrypt: ${clear}, told ${told}`);
+    assert.equal(await cloud.sequence('volume', id('snapshot')), await cloud.sequence('volume_snapshot', snapshot));
+    for (const act of ['retype', 'fill its cache', 'get a cache', 'lose its cache'] as const)
+      assert.equal(await cloud.sequence('volume', id(act)), this.#held.get(id(act)), act);
+    for (const act of sealed) {
+      const [clear, told] = [await cloud.sequence('volume', id(act)), this.#held.get(id(act))!];
+      assert.ok(this.#died ? clear >= told : clear === told, `${act}: ${clear}, told ${told}`);
+    }
     this.#isBetween('back up', this.#told, await cloud.sequence('volume', this.#restored));
   }
 
