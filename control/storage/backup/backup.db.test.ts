@@ -181,6 +181,23 @@ test('a volume that is restored into keeps what it holds until the backup is the
   }
 });
 
+test('one whose content is lost while a backup is restored into it holds that when it is there', async () => {
+  const backup = await own.made((await cloud.made()).id);
+  const volume = await cloud.made();
+  await own.backups.restore(cloud.member, backup.id, { volumeId: volume.id, name: null });
+  const { desired_task: task } = await cloud.volumes.get(cloud.member, volume.id);
+  assert.ok(task?.kind === 'restore' && task.into);
+  await sql`update volume_layer set observed_error = '{"code": "layer_missing", "message": "gone"}'
+    where id = ${volume.layer_id}`.execute(db.database.query);
+  await own.settle();
+  assert.equal(await cloud.status(volume.id), 'restoring-backup');
+  await own.obey();
+  await own.settle();
+  assert.equal(await cloud.status(volume.id), 'available');
+  assert.equal((await cloud.volumes.get(cloud.member, volume.id)).layer_id, task.into.layer_id);
+  assert.equal((await layer(volume.layer_id))?.desired_presence, 'absent');
+});
+
 test('a volume that goes leaves its backup to be made, and a restore into it leaves no layer', async () => {
   const volume = await cloud.made();
   const { id } = await own.backups.create(cloud.member, own.wish(volume.id));

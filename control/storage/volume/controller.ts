@@ -5,7 +5,7 @@
  *   content complete       → launched; its creation ends
  *   task done              → it holds the volume no longer
  *   on its way to another pool → the next stage (move.ts)
- *   its host gave up       → the fault says why; a server that waits for it is looked at
+ *   its host gave up       → the fault says why; what was to be made of it comes to nothing; a server that waits for it is looked at
  *   host tries again, and it works → the fault goes
  *   deadline passed        → the fault says what was waited for
  *   its cache is full, or nobody has it → its generations come and sink (../cache)
@@ -23,7 +23,7 @@ import { endOperations } from '../../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
 import { cacheDueSql, isOwed, tendCache } from '../cache/index.ts';
-import { findLayer, hasFailed, isServed, type LayerBase, type LayerRow } from '../layer/index.ts';
+import { endBackup, findLayer, hasFailed, isServed, type LayerBase, type LayerRow } from '../layer/index.ts';
 import { recordExtension } from './extend.ts';
 import { recordLoss } from './loss.ts';
 import { isMissing, whyMissing } from './missing.ts';
@@ -92,7 +92,7 @@ export class VolumeController {
     this.#sweep.stop();
   }
 
-  /** Gives a job to every volume that is not complete, moves, shall not be, is faulted by its host, has a cache with something to do, or is past its operation's deadline. */
+  /** Gives a job to every volume that is not complete, has something under way, shall not be, is faulted by its host, has a cache with something to do, or is past its operation's deadline. */
   async sweep(): Promise<void> {
     const { database, log } = this.#options;
     try {
@@ -100,7 +100,7 @@ export class VolumeController {
           select id from volume where launched_at is null and fault is null
           union select id from volume where desired_presence = 'absent'
           union ${cacheDueSql}
-          union select id from volume where desired_task ->> 'kind' in ('retype', 'migrate')
+          union select id from volume where desired_task ->> 'kind' not in ('backup', 'transfer')
           union select id from volume where fault ->> 'code' in ('host', 'extend', 'restore')
           union select resource_id from operation o where state = 'running' and deadline < now() and resource_type = 'volume'
             and exists (select from volume where id = o.resource_id)) due`.execute(database.query);
@@ -151,7 +151,7 @@ async function takeStep(tx: Tx, look: Look): Promise<VolumeStep | undefined> {
     const ended = await towardsEndOf(tx, look, volume.desired_task);
     if (ended) return ended;
   }
-  if (failure && !volume.fault) return fail(tx, look, failure);
+  if (failure && !volume.fault && !isReplaced(volume.desired_task)) return fail(tx, look, failure);
   // Content of any size takes its time; what did not begin is turned back.
   if (volume.desired_task && isMove(volume.desired_task)) return undefined;
   if (look.deadline && volume.launched_at !== null && !volume.desired_task && !volume.fault) return finish(tx, volume);
@@ -161,6 +161,9 @@ async function takeStep(tx: Tx, look: Look): Promise<VolumeStep | undefined> {
 const isSinking = (task: VolumeTask | null): boolean => task !== null && 'stage' in task && task.stage === 'sinking';
 
 const isMove = ({ kind }: VolumeTask): boolean => kind === 'retype' || kind === 'migrate';
+
+/** What it holds goes when that is there which its host makes of a backup. */
+const isReplaced = (task: VolumeTask | null): boolean => task?.kind === 'restore' && task.into !== null;
 
 const isLate = ({ deadline, now }: Look): boolean => deadline !== null && deadline.getTime() <= now.getTime();
 
@@ -193,6 +196,7 @@ function failureOf(top: LayerRow): string | undefined {
 async function fail(tx: Tx, { volume, top, deadline }: Look, why: string): Promise<VolumeStep> {
   const message = top && isMissing(top) ? await whyMissing(tx, top) : why;
   const { id, generation, desired_task: task } = volume;
+  await giveUpCopy(tx, volume, message);
   await changeVolume(tx, id, {
     fault: faultOf(faultCode(task), message, generation),
     task: null,
@@ -207,6 +211,12 @@ async function fail(tx: Tx, { volume, top, deadline }: Look, why: string): Promi
   const serverId = volume.attachment?.server_id;
   if (serverId) await enqueue(tx, 'server', serverId);
   return 'failed';
+}
+
+/** What was to be made of its content, and would hold its layer. */
+async function giveUpCopy(tx: Tx, { id, layer_id, desired_task: task }: ListedVolume, why: string): Promise<void> {
+  if (task?.kind === 'upload') await endUpload(tx, id, task, { result: null, error: givenUp(why) });
+  if (task?.kind === 'unmanage') await endBackup(tx, layer_id!, id);
 }
 
 /** Faults that go when the host has done it after all. */

@@ -45,6 +45,49 @@ test('a volume in memory whose host was restarted is in error, says why, and is 
   assert.equal(await cloud.status(id), 'in-use');
 });
 
+/** What its host says of it, and its controller makes of that. */
+async function lost(id: string): Promise<void> {
+  await sql`update volume_layer set observed_state = 'building', observed_generation = generation, observed_epoch = epoch,
+    observed_error = ${JSON.stringify(missing)}::jsonb where id = (select layer_id from volume where id = ${id})`.execute(
+    db.database.query,
+  );
+  await cloud.settle();
+}
+
+const layersOf = async (id: string) => {
+  const { rows } = await sql<{ id: string }>`select id from volume_layer
+    where volume_id = ${id} and desired_presence = 'present'`.execute(db.database.query);
+  return rows.length;
+};
+
+test('an image of a volume that is lost comes to nothing with it, and holds no layer', async () => {
+  for (const inUse of [false, true]) {
+    const { id } = await cloud.made();
+    if (inUse) await cloud.attach(id);
+    const { imageId } = await cloud.volumes.upload(cloud.member, id, {
+      ...{ name: 'x', diskFormat: 'qcow2', containerFormat: 'bare', force: inUse },
+      ...({ visibility: 'private', protected: false } as const),
+    });
+    await lost(id);
+    assert.equal(await cloud.status(id), 'error');
+    const { rows } = await sql<{ desired_presence: string }>`select desired_presence from image
+      where id = ${imageId}`.execute(db.database.query);
+    assert.deepEqual(rows, [{ desired_presence: 'absent' }], 'nobody waits for it for ever');
+    await sql`delete from volume_attachment where volume_id = ${id}`.execute(db.database.query);
+    await cloud.volumes.delete(cloud.member, id, { cascade: false, force: false });
+    assert.equal(await layersOf(id), 0);
+  }
+});
+
+test('one that was on its way out of the cloud when it was lost goes, and leaves no layer', async () => {
+  const { id } = await cloud.made();
+  await cloud.volumes.unmanage(cloud.admin, id);
+  await lost(id);
+  assert.equal(await cloud.status(id), 'error');
+  await cloud.volumes.delete(cloud.member, id, { cascade: false, force: false });
+  assert.equal(await layersOf(id), 0);
+});
+
 test('what pools of tier ram hold is no memory for guests, whatever becomes of the pool', async () => {
   const taken = async (hostId: string) => {
     const { rows } = await sql<{
