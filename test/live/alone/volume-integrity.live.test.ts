@@ -4,12 +4,12 @@
  * guest was told is on the disk. README.md has the table of who dies in what.
  */
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fillPool } from '../../support/full-pool.ts';
 import type { GuestShell } from '../../support/guest-shell.ts';
 import { notLive, until } from '../../support/live-cloud.ts';
-import { begin, deviceOf, end } from '../../support/numbered-sequence.ts';
+import { begin, deviceOf, end as ended } from '../../support/numbered-sequence.ts';
 import { VolumeCloud } from '../../support/volume-cloud.ts';
 import { volumeFacts } from '../../support/volume-facts.ts';
 
@@ -57,21 +57,26 @@ const rounds = Array.from({ length: Number(times) }, (_, n) =>
 describe('volumes through deaths', { skip, concurrency: 1 }, () => {
   let cloud: VolumeCloud;
   let shell: GuestShell;
+  let isAsNew = false;
 
-  before(
+  const end = async () => {
+    shell?.close();
+    await cloud?.[Symbol.asyncDispose]();
+  };
+  // What one that failed leaves would be the failure of those after it.
+  beforeEach(
     async () => {
+      if (isAsNew) return;
+      await end();
       cloud = await VolumeCloud.start();
       shell = await cloud.boot();
     },
     { timeout: 600_000 },
   );
-  after(
-    async () => {
-      shell?.close();
-      await cloud?.[Symbol.asyncDispose]();
-    },
-    { timeout: 300_000 },
-  );
+  afterEach((t) => {
+    isAsNew = 'passed' in t && t.passed;
+  });
+  after(end, { timeout: 300_000 });
 
   const kill = async (dies: Victim) => {
     if (dies === 'QEMU') cloud.killQemu();
@@ -219,7 +224,7 @@ class Round {
     const before = this.#told;
     if (!died) {
       await this.#shell()
-        .run(end([...this.#devices.values()]), 120_000)
+        .run(ended([...this.#devices.values()]), 120_000)
         .catch(async (error) => {
           const rows = await this.#cloud.rows('select * from volume');
           const guest = await this.#cloud.guestSays();
