@@ -197,6 +197,25 @@ test('control may die after each step of a rotation, a sink, a snapshot and an e
   await cloud.volumes.delete(cloud.member, volume.id, { cascade: true, force: false });
 });
 
+test('a volume is in error as long as a generation is lost that has not sunk, also when nobody has it', async () => {
+  const volume = await cloud.made({ type: 'cached' });
+  await attached(volume.id);
+  await detach(volume.id);
+  await cloud.settle();
+  await cloud.report();
+  await cloud.settle();
+  assert.equal(await chainOf(volume.id), 'base@local base@local', 'it is on its way down');
+  await sql`update volume_layer set observed_error = '{"code": "layer_missing", "message": "gone"}'
+    where volume_id = ${volume.id} and cache_role = 'writes'`.execute(db.database.query);
+  await cloud.settle();
+  assert.equal(await cloud.status(volume.id), 'error');
+  assert.match((await cloud.volumes.get(cloud.member, volume.id)).fault!.message, /file no more/);
+  await cloud.report();
+  await cloud.settle();
+  assert.equal(await cloud.status(volume.id), 'available', 'its host has found it again');
+  await cloud.volumes.delete(cloud.member, volume.id, { cascade: false, force: false });
+});
+
 test('a snapshot of a cached volume is final when what it holds has sunk, and its clone has a cache of its own', async () => {
   const volume = await cloud.made({ type: 'cached' });
   const server = await attached(volume.id);

@@ -9,6 +9,7 @@ export {
   addCapture,
   endBackup,
   endCapture,
+  filesOf,
   findLayer,
   freezeLayer,
   growLayer,

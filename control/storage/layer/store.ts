@@ -98,6 +98,16 @@ const without = (column: string, key: string, value: string) =>
   sql`coalesce((select jsonb_agg(each) from jsonb_array_elements(${sql.ref(column)}) each
     where each ->> ${key} <> ${value}::text), '[]')`;
 
+/** All in whose files lies what the layer holds, from itself down; also what is still to be moved into another one. */
+export async function filesOf(db: Queryable, id: string): Promise<LayerRow[]> {
+  const { rows } = await sql<LayerRow>`with recursive chain (id, depth) as (
+      select ${id}::uuid, 0
+      union all select below, depth + 1 from chain, lateral (
+        select coalesce(former_parent_id, parent_id) as below from volume_layer where id = chain.id offset 0) l where below is not null)
+    select l.* from chain join volume_layer l on l.id = chain.id order by depth`.execute(db);
+  return rows;
+}
+
 /** Undefined where there is none, or none any more. */
 export async function findLayer(db: Queryable, id: string): Promise<LayerRow | undefined> {
   return db.selectFrom('volume_layer').selectAll().where('id', '=', id).executeTakeFirst();

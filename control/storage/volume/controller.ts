@@ -23,7 +23,7 @@ import { endOperations } from '../../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
 import { cacheDueSql, isOwed, tendCache } from '../cache/index.ts';
-import { endBackup, findLayer, hasFailed, isServed, type LayerBase, type LayerRow } from '../layer/index.ts';
+import { endBackup, filesOf, findLayer, hasFailed, isServed, type LayerBase, type LayerRow } from '../layer/index.ts';
 import { recordExtension } from './extend.ts';
 import { recordLoss } from './loss.ts';
 import { isMissing, whyMissing } from './missing.ts';
@@ -145,7 +145,7 @@ async function takeStep(tx: Tx, look: Look): Promise<VolumeStep | undefined> {
   if (volume.launched_at === null && (await isContentComplete(tx, volume.id))) return launch(tx, volume);
   if (volume.cache_pool_id !== null && (await tendCache(tx, volume, { ends: isSinking(volume.desired_task) })))
     return 'cache';
-  const failure = top && failureOf(top);
+  const failure = top && (failureOf(top) ?? (await lossBelow(tx, volume)));
   if (volume.fault && byHost.has(volume.fault.code) && !failure && top && isServed(top)) return mend(tx, volume);
   if (volume.desired_task) {
     const ended = await towardsEndOf(tx, look, volume.desired_task);
@@ -191,6 +191,13 @@ async function finish(tx: Tx, { id, generation }: ListedVolume): Promise<VolumeS
 function failureOf(top: LayerRow): string | undefined {
   if (isMissing(top)) return 'Its host has the volume’s file no more.';
   return hasFailed(top) ? (top.observed_error?.message ?? 'The host could not make the volume.') : undefined;
+}
+
+/** What has not sunk lies below its top, and in a pool that may be lost. */
+async function lossBelow(tx: Tx, { cache_pool_id, layer_id }: ListedVolume): Promise<string | undefined> {
+  if (cache_pool_id === null || layer_id === null) return undefined;
+  const missing = (await filesOf(tx, layer_id)).find(isMissing);
+  return missing && whyMissing(tx, missing);
 }
 
 async function fail(tx: Tx, { volume, top, deadline }: Look, why: string): Promise<VolumeStep> {
