@@ -8,6 +8,6 @@ export const begin = (device: string): string =>
 export const end = (devices: readonly string[]): string =>
   `touch /tmp/enough; n=0; for d in ${devices.join(' ')}; do until [ -e /tmp/ended-$d ] || [ $n = 500 ]; do sleep 0.1; n=$((n + 1)); done; done; [ $n -lt 500 ] && exit 0; for d in ${devices.join(' ')}; do [ -e /tmp/ended-$d ] || echo "$d goes on: $(ls -l /dev/$d), at $(cat /tmp/at-$d), in flight $(cat /sys/block/$d/inflight)"; done; for p in /proc/[0-9]*; do grep -q "State:.D" $p/status && cat $p/comm $p/stack; done; dmesg | tail -20; exit 1`;
 
-/** By its serial, which is the volume's. */
+/** By its serial, which is the volume's. The kernel shows that a moment before there is a device to write to. */
 export const deviceOf = (volumeId: string): string =>
-  `n=0; while [ $n -lt 300 ]; do for d in /sys/block/vd*; do [ "$(cat $d/serial)" = ${volumeId.slice(0, 20)} ] && basename $d && exit 0; done; n=$((n + 1)); sleep 0.1; done; exit 1`;
+  `n=0; while [ $n -lt 300 ]; do for d in /sys/block/vd*; do [ "$(cat $d/serial)" = ${volumeId.slice(0, 20)} ] && [ -b /dev/$(basename $d) ] && basename $d && exit 0; done; n=$((n + 1)); sleep 0.1; done; exit 1`;

@@ -167,7 +167,10 @@ class Round {
       this.#devices.set(act, await shell.run(deviceOf(id)));
     }
     for (const device of this.#devices.values()) await shell.run(begin(device));
-    await until('some blocks to be written', async () => (await this.#look()) > 8);
+    await until('some blocks to be written', async () => (await this.#look()) > 8, 150_000).catch(async (error) => {
+      const guest = await shell.run('ls -l /dev/vd* /tmp/ended-*; cat /proc/loadavg; dmesg | tail -20; true');
+      throw new Error(`${error.message}\n${JSON.stringify({ told: [...this.#told], guest }, null, 1)}`);
+    });
     const device = this.#devices.get('fill its cache')!;
     await shell.run(
       `(yes full | head -c 70000000 | dd of=/dev/${device} bs=1M seek=16 conv=notrunc,fsync) >/dev/null 2>&1 &`,
