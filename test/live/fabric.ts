@@ -3,7 +3,10 @@
  * is the external network, with an endpoint outside. A machine is cut off by taking its cables out: it sees no carrier go.
  */
 import { execFile } from 'node:child_process';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { ovnCentralSockets } from '../../engine/ovn-central.ts';
+import { callControl } from '../../engine/ovs-daemon.ts';
 import type { TestMachine } from './live-machine.ts';
 
 const execute = promisify(execFile);
@@ -49,8 +52,14 @@ export class Fabric {
     await this.#join('out', 'outer');
   }
 
-  /** A card for tunnels, and with `outer` one on the external network. To be called before the machine's driver starts. */
-  async plug(machine: TestMachine, { outer }: { outer: boolean }): Promise<void> {
+  /**
+   * A card for tunnels, and with `outer` one on the external network. To be called before the machine's driver starts.
+   * @param options.physicalNetwork what that one is called on the machine
+   */
+  async plug(
+    machine: TestMachine,
+    { outer, physicalNetwork = 'physnet1' }: { outer: boolean; physicalNetwork?: string },
+  ): Promise<void> {
     const index = this.#outer.push(outer);
     for (const name of outer ? switches : switches.slice(0, 1)) {
       const peer = ['peer', 'name', `${name}${index}`, 'netns', this.netns];
@@ -61,7 +70,7 @@ export class Fabric {
     machine.options.encapsulation.ip = address;
     machine.options.underlay = { device: 'tunnels', address: `${address}/24` };
     machine.options.southbound = this.southbound;
-    if (outer) machine.options.external = { physicalNetwork: 'physnet1', addresses: [], device: 'outer' };
+    if (outer) machine.options.external = { physicalNetwork, addresses: [], device: 'outer' };
     else delete machine.options.external;
   }
 
@@ -85,4 +94,10 @@ export class Fabric {
   async #join(card: string, name: string): Promise<void> {
     await ip('-n', this.netns, 'link', 'set', card, 'master', name, 'up');
   }
+}
+
+/** The southbound database, which listens on a socket only, is made to listen on the fabric. */
+export async function listenForMachines(central: TestMachine): Promise<void> {
+  const { directory } = ovnCentralSockets(central.runDirectory);
+  await callControl(join(directory, 'ovn-southbound.ctl'), 'ovsdb-server/add-remote', ['ptcp:6642:10.9.0.254']);
 }

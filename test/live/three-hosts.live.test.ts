@@ -19,7 +19,7 @@ import { waitUntil } from '../../engine/wait.ts';
 import { exampleServer } from '../../host/metadata/testing.ts';
 import type { HostNetwork } from '../../host/network/index.ts';
 import { TestCloud } from '../simulated/ovn-cloud.ts';
-import { Fabric } from './fabric.ts';
+import { Fabric, listenForMachines } from './fabric.ts';
 import { missing, TestMachine } from './live-machine.ts';
 
 const skip = await missing();
@@ -286,9 +286,3 @@ describe('the network of three machines', { skip: skip ?? false, timeout: 240_00
     await movesBy(() => signal(first, 'SIGKILL'));
   });
 });
-
-/** The southbound database, which listens on a socket only, is made to listen on the fabric. */
-async function listenForMachines(central: TestMachine): Promise<void> {
-  const { directory } = ovnCentralSockets(central.runDirectory);
-  await callControl(join(directory, 'ovn-southbound.ctl'), 'ovsdb-server/add-remote', ['ptcp:6642:10.9.0.254']);
-}
