@@ -27,6 +27,15 @@ export interface NetworkReasons {
   segment_with_ports: { id: string; ports: readonly string[] };
   last_segment_of_network: Id;
   router_on_segments: { network: string };
+  host_not_connected_to_any_segment: { host: string; network: string };
+  host_connected_to_multiple_segments: { host: string; network: string };
+  host_not_compatible_with_fixed_ips: { host: string; port: string };
+  subnets_not_all_associated_with_segments: { network: string };
+  network_ids_dont_match: { network: string; segment: string };
+  subnet_of_tunnels: Id;
+  subnet_segment_association_change_not_allowed: NoFields;
+  no_update_subnet_when_multiple_segments_on_network: { network: string };
+  fixed_ips_elsewhere: { network: string };
   flat_network_in_use: Segment;
   vlan_id_in_use: Segment;
   tunnel_id_in_use: Segment;

@@ -168,7 +168,7 @@ export const ports = (service: PortService): Resource<PortRow> => ({
     dns_domain: row.dns_domain,
     dns_assignment: dnsAssignment(row),
     ...(row.trunk_details && { trunk_details: row.trunk_details }),
-    ip_allocation: 'immediate',
+    ip_allocation: row.ip_deferred ? 'deferred' : 'immediate',
     ...(isAdmin(caller)
       ? {
           resource_request: resourceRequest(row),

@@ -169,3 +169,77 @@ test('a router is on no network whose segments are in different places', async (
   assert.equal((await admin.put(`/routers/${router.id}/add_router_interface`, { subnet_id: subnet.id })).status, 200);
   refused(await admin.post('/segments', one(network, blue(61))), 409, 'SegmentsOfNetworkWithRouter');
 });
+
+/** A routed network: a segment for each of the two racks, with a subnet each. */
+async function routed(tag: number) {
+  const network = await newNetwork(admin, { segments: [vlan('red', tag), vlan('blue', tag)], shared: true });
+  const found = await segmentsOf(network);
+  const of = (physical: string) => String(found.find((each) => each.physical_network === physical)!.id);
+  const segments = { red: of('red'), blue: of('blue') };
+  const subnet = async (name: 'red' | 'blue', cidr: string) =>
+    (await newSubnet(admin, network, cidr, { segment_id: segments[name] })).id;
+  const subnets = { red: await subnet('red', `10.${tag}.1.0/24`), blue: await subnet('blue', `10.${tag}.2.0/24`) };
+  return { network, segments, subnets };
+}
+
+const addHost = (name: string, physical: string[]) =>
+  sql`insert into host (id, name, physical_networks) values (${newId()}, ${name}, ${physical}::text[])`.execute(
+    api.database.query,
+  );
+const idsOf = (port: { fixed_ips: { subnet_id: string }[] }) => port.fixed_ips.map(({ subnet_id }) => subnet_id);
+const portOn = (network_id: string, over: object = {}) => admin.post('/ports', { port: { network_id, ...over } });
+
+test('the subnets of a network are all of segments, or none is; only administrators see of which, and it stays', async () => {
+  const { network, segments, subnets } = await routed(70);
+  const shown = (await admin.get(`/subnets/${subnets.red}`)).body.subnet;
+  assert.equal(shown.segment_id, segments.red);
+  assert.deepEqual(
+    (await admin.get(`/subnets?segment_id=${segments.blue}`)).body.subnets.map((row: { id: string }) => row.id),
+    [subnets.blue],
+  );
+  const me = api.as(testCaller());
+  assert.equal('segment_id' in (await me.get(`/subnets/${subnets.red}`)).body.subnet, false);
+  const make = (over: object, on = network) =>
+    admin.post('/subnets', { subnet: { network_id: on, ip_version: 4, cidr: '10.70.9.0/24', ...over } });
+  refused(await make({}), 400, 'SubnetsNotAllAssociatedWithSegments');
+  refused(await make({ segment_id: newId() }), 404, 'SegmentNotFound');
+  const other = await newNetwork(admin, vlan('red', 71));
+  const [only] = await segmentsOf(other);
+  refused(await make({ segment_id: only!.id }), 400, 'NetworkIdsDontMatch');
+  const tunnels = await newNetwork(admin);
+  refused(await make({ segment_id: (await segmentsOf(tunnels))[0]!.id }, tunnels), 400, 'InvalidInput');
+  const change = (id: string, segment_id: string | null) => admin.put(`/subnets/${id}`, { subnet: { segment_id } });
+  refused(await change(subnets.red, segments.blue), 400, 'SubnetSegmentAssociationChangeNotAllowed');
+  const { id: plain } = await newSubnet(admin, other, '10.71.0.0/24');
+  refused(await make({ segment_id: only!.id }, other), 400, 'SubnetsNotAllAssociatedWithSegments');
+  assert.equal((await change(plain, String(only!.id))).body.subnet.segment_id, only!.id);
+  refused(await admin.delete(`/segments/${segments.red}`), 409, 'SegmentInUse');
+  assert.equal((await admin.delete(`/networks/${network}`)).status, 204, 'a network takes both along');
+});
+
+test('a port of a routed network waits for a host to have addresses, which are of the segment of that host', async () => {
+  const { network, subnets } = await routed(72);
+  for (const [name, physical] of [
+    ['r', ['red']],
+    ['b', ['blue']],
+    ['both', ['red', 'blue']],
+    ['none', []],
+  ] as const) {
+    await addHost(`${name}72`, [...physical]);
+  }
+  const { port } = (await portOn(network)).body;
+  assert.deepEqual([port.ip_allocation, port.fixed_ips], ['deferred', []]);
+  const bind = (id: string, host: string) => admin.put(`/ports/${id}`, { port: { 'binding:host_id': host } });
+  const { port: bound } = (await bind(port.id, 'b72')).body;
+  assert.deepEqual([bound.ip_allocation, idsOf(bound)], ['immediate', [subnets.blue]]);
+  refused(await bind(port.id, 'r72'), 409, 'HostNotCompatibleWithFixedIps');
+  const { port: red } = (await portOn(network, { 'binding:host_id': 'r72' })).body;
+  assert.deepEqual(idsOf(red), [subnets.red]);
+  refused(await portOn(network, { 'binding:host_id': 'none72' }), 409, 'HostNotConnectedToAnySegment');
+  refused(await portOn(network, { 'binding:host_id': 'both72' }), 409, 'HostConnectedToMultipleSegments');
+  const { port: asked } = (await portOn(network, { fixed_ips: [{ ip_address: '10.72.1.77' }] })).body;
+  assert.deepEqual([asked.ip_allocation, idsOf(asked)], ['immediate', [subnets.red]]);
+  const torn = [{ subnet_id: subnets.red }, { subnet_id: subnets.blue }];
+  refused(await portOn(network, { fixed_ips: torn }), 409, 'FixedIpsElsewhere');
+  refused(await portOn(network, { fixed_ips: [{ ip_address: '192.0.2.1' }] }), 400, 'InvalidIpForNetwork');
+});

@@ -8,6 +8,8 @@ type Some = Partial<SentenceTable<NetworkReasons>>;
 export const badSegments = {
   segments_not_carried:
     'the segments of a network must all be of type geneve, or each on another physical network: others reach each other in one direction at most',
+  subnet_of_tunnels: ({ id }) =>
+    `segment ${id} is carried by tunnels, which every host has: a subnet of it would serve no host in particular`,
   segments_of_external_network: 'an external network has one segment, for routers have one place on it',
 } satisfies Some;
 
@@ -21,6 +23,22 @@ export const segments = {
   segments_contain_duplicate_entry: 'Duplicate segment entry in request.',
   segments_of_network_with_router: ({ id }) =>
     `Network ${id} cannot have segments on several physical networks: it is external, or a router is on it.`,
+  host_not_connected_to_any_segment: ({ host, network }) =>
+    `Host ${host} is not connected to any segments on routed provider network '${network}'.  It should be connected to one.`,
+  host_connected_to_multiple_segments: ({ host, network }) =>
+    `Host ${host} is connected to multiple segments on routed provider network '${network}'.  It should be connected to one.`,
+  host_not_compatible_with_fixed_ips: ({ host, port }) =>
+    `Host ${host} is not connected to a segment where the existing fixed_ips on port ${port} will function given the routed network topology.`,
+  subnets_not_all_associated_with_segments: ({ network }) =>
+    `All of the subnets on network '${network}' must either all be associated with segments or all not associated with any segment.`,
+  network_ids_dont_match: ({ network, segment }) =>
+    `The subnet's network id, '${network}', doesn't match the network_id of segment '${segment}'`,
+  subnet_segment_association_change_not_allowed:
+    'A subnet that is already associated with a segment cannot have its segment association changed.',
+  no_update_subnet_when_multiple_segments_on_network: ({ network }) =>
+    `The network '${network}' has multiple segments, it is only possible to associate an existing subnet with a segment on networks with a single segment.`,
+  fixed_ips_elsewhere: ({ network }) =>
+    `Addresses of one port on routed network ${network} must all be of the segment that its host reaches.`,
   router_on_segments: ({ network }) =>
     `A router cannot be on network ${network}, whose segments are on several physical networks.`,
 } satisfies Some;

@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { formatCidr, parseCidr } from '../../../control/kit/address.ts';
+import { isAdmin } from '../../../control/kit/caller.ts';
 import type { SubnetPatch, SubnetService, SubnetWish } from '../../../control/network/subnet/service.ts';
 import { type SubnetRow, subnetListing } from '../../../control/network/subnet/subnet.ts';
 import * as a from './answers.ts';
@@ -9,7 +10,6 @@ import {
   integer,
   ip,
   listOf,
-  nothing,
   nullable,
   object,
   oneOf,
@@ -67,7 +67,7 @@ const attributes: Attributes = {
   subnetpool_id: { to: 'subnet_pool_id', post: true, read: nullable(uuid), show: a.orNull(a.id) },
   use_default_subnetpool: { to: 'use_default_subnet_pool', post: true, read: boolean, noFilter: true },
   prefixlen: { to: 'prefix_length', post: true, read: nullable(prefixLength), noFilter: true },
-  segment_id: { post: true, read: nothing, noFilter: true },
+  segment_id: { post: true, put: true, read: nullable(uuid), admin: true, show: a.orNull(a.id) },
   'router:external': { to: 'external', show: a.boolean },
   shared: {},
   tags: { noFilter: true, show: a.texts },
@@ -85,7 +85,7 @@ export const subnets = (service: SubnetService): Resource<SubnetRow> => ({
   create: (caller, wishes) => service.create(caller, wishes.map(wishOf)),
   update: (caller, id, wish) => service.update(caller, id, wish as SubnetPatch),
   delete: (caller, id) => service.delete(caller, id),
-  view: (row) => ({
+  view: (row, caller) => ({
     id: row.id,
     name: row.name,
     ...standardView(row),
@@ -101,6 +101,7 @@ export const subnets = (service: SubnetService): Resource<SubnetRow> => ({
     host_routes: row.host_routes,
     service_types: row.service_types,
     subnetpool_id: row.subnet_pool_id,
+    ...(isAdmin(caller) && { segment_id: row.segment_id }),
     'router:external': row.external,
   }),
 });
@@ -111,4 +112,4 @@ function wishOf(wish: Record<string, unknown>): SubnetWish {
   return Object.fromEntries(given) as unknown as SubnetWish;
 }
 
-const optional: ReadonlySet<string> = new Set(['cidr', 'prefix_length', 'subnet_pool_id']);
+const optional: ReadonlySet<string> = new Set(['cidr', 'prefix_length', 'subnet_pool_id', 'segment_id']);

@@ -153,14 +153,14 @@ test('a host whose cards have not so much left to promise takes no server that a
   assert.equal(place(request, short).host?.id, 'a', 'who asks for none is not refused');
 });
 
-test('a host that does not reach a physical network of the ports takes no server, and of several for one network one is enough', () => {
-  const wish = { ...request, reach: [['red'], ['blue', 'green']] };
+test('a host that does not reach a physical network of the ports takes no server, and of several for one network it reaches one', () => {
+  const of = (any: string[], beside: string[] = []) => ({ any, beside, deferred: false });
+  const wish = { ...request, reach: [of(['red']), of(['blue', 'green'], ['white'])] };
   const hosts = [host('a'), host('b', { physical_networks: ['red'] }), host('c', { physical_networks: ['blue'] })];
   const none = place(wish, hosts);
   assert.deepEqual([none.host, none.soon, none.refusals], [null, false, { network_not_reached: 3 }]);
-  assert.match(none.message, /^every host reaches too few of the physical networks/);
-  assert.equal(
-    place(wish, [...hosts, host('d', { physical_networks: ['green', 'red'], used_vcpus: 8 })]).host?.id,
-    'd',
-  );
+  assert.match(none.message, /^every host does not reach one segment/);
+  const torn = ['white', 'blue'].map((more) => host(more, { physical_networks: ['red', 'green', more] }));
+  const good = host('d', { physical_networks: ['green', 'red'], used_vcpus: 8 });
+  assert.equal(place(wish, [...hosts, ...torn, good]).host?.id, 'd');
 });

@@ -218,7 +218,7 @@ const words: Readonly<Record<Refusal, string>> = {
   too_little_memory: 'has too little memory free',
   too_little_disk: 'has too little disk free',
   too_little_bandwidth: 'has too little bandwidth left to promise',
-  network_not_reached: 'reaches too few of the physical networks of the ports',
+  network_not_reached: 'does not reach one segment of each of the ports’ networks, with addresses left',
   apart_from_group: 'has none of the server group’s servers',
   too_many_of_group: 'has as many of the server group’s servers as may be on one',
 };

@@ -155,6 +155,9 @@ export class Placing {
       if (found.host) given.push({ server, hostId: found.host.id as HostId });
       else written.push(refuseServer(tx, server, refusalOf(found)));
     }
+    // Addresses are looked for by several statements, and behind the last of them the commit is under way already.
+    const deferred = given.filter(({ server }) => server.reach?.some((one) => one.deferred));
+    if (deferred.length > 0) written.push(this.#bind(tx, deferred));
     await Promise.all(written);
     return [
       ...(given.length > 0 ? [this.#give(tx, given, unasked)] : []),
@@ -183,6 +186,14 @@ export class Placing {
     await enqueue(tx, 'server', server.id, { at: lookAt(server, waitMs) });
   }
 
+  /** Safe to repeat. */
+  #bind(tx: Tx, all: readonly Given[]): Promise<unknown> {
+    return this.#options.ports.bindServerPorts(
+      tx,
+      all.map(({ server, hostId }) => ({ serverId: server.id as ServerId, hostId, limits: server.card_limits })),
+    );
+  }
+
   /** A new epoch: what the host before may have of the server it removes when it is back, and its reports count no more. */
   async #give(tx: Tx, all: readonly Given[], unasked: ReadonlySet<string>): Promise<void> {
     const rows = json(
@@ -202,10 +213,7 @@ export class Placing {
           from ${given} where o.resource_id = g.id and o.state = 'running')
         update server s set host_id = g.host_id, epoch = epoch + 1, updated_at = now(), machine = ${firstMachine}
         from ${given} join host h on h.id = g.host_id where s.id = g.id`.execute(tx),
-      this.#options.ports.bindServerPorts(
-        tx,
-        all.map(({ server, hostId }) => ({ serverId: server.id as ServerId, hostId, limits: server.card_limits })),
-      ),
+      this.#bind(tx, all),
       // Until a word of the host: then it is looked at again, in case the host goes away without one.
       putOff(
         tx,

@@ -1218,7 +1218,8 @@ CREATE TABLE public.port (
     card_limits jsonb DEFAULT '{}'::jsonb NOT NULL,
     qos_policy_id uuid,
     propagate_uplink_status boolean DEFAULT true NOT NULL,
-    dns_domain text DEFAULT ''::text NOT NULL
+    dns_domain text DEFAULT ''::text NOT NULL,
+    ip_deferred boolean DEFAULT false NOT NULL
 );
 
 CREATE TABLE public.port_bandwidth (
@@ -1795,6 +1796,7 @@ CREATE TABLE public.subnet (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     subnet_pool_id uuid,
+    segment_id uuid,
     CONSTRAINT subnet_ip_version_check CHECK ((ip_version = ANY (ARRAY[4, 6]))),
     CONSTRAINT subnet_ipv6_address_mode_check CHECK ((ipv6_address_mode = ANY (ARRAY['slaac'::text, 'dhcpv6-stateful'::text, 'dhcpv6-stateless'::text]))),
     CONSTRAINT subnet_ipv6_ra_mode_check CHECK ((ipv6_ra_mode = ANY (ARRAY['slaac'::text, 'dhcpv6-stateful'::text, 'dhcpv6-stateless'::text])))
@@ -2948,6 +2950,8 @@ CREATE INDEX subnet_pool_shared ON public.subnet_pool USING btree (id) WHERE sha
 
 CREATE INDEX subnet_project ON public.subnet USING btree (project_id, id);
 
+CREATE INDEX subnet_segment ON public.subnet USING btree (segment_id) WHERE (segment_id IS NOT NULL);
+
 CREATE INDEX subnet_subnet_pool ON public.subnet USING btree (subnet_pool_id) WHERE (subnet_pool_id IS NOT NULL);
 
 CREATE INDEX token_revocation_expiry ON public.token_revocation USING btree (expires_at);
@@ -3713,6 +3717,9 @@ ALTER TABLE ONLY public.subnet_pool
 
 ALTER TABLE ONLY public.subnet
     ADD CONSTRAINT subnet_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
+ALTER TABLE ONLY public.subnet
+    ADD CONSTRAINT subnet_segment_id_fkey FOREIGN KEY (segment_id) REFERENCES public.segment(id);
 
 ALTER TABLE ONLY public.subnet
     ADD CONSTRAINT subnet_subnet_pool_id_fkey FOREIGN KEY (subnet_pool_id) REFERENCES public.subnet_pool(id);

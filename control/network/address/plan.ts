@@ -5,6 +5,7 @@
 import { CloudError } from '../../../contract/errors.ts';
 import { eui64, formatIp, type Ip, inCidr, isHostAddress, parseCidr, parseIp } from '../../kit/address.ts';
 import { notFound } from '../../kit/refusal.ts';
+import { isRouted } from '../segment/home.ts';
 
 export type Ipv6Mode = 'slaac' | 'dhcpv6-stateful' | 'dhcpv6-stateless';
 
@@ -20,6 +21,7 @@ export interface SubnetFacts {
   ipv6_ra_mode: Ipv6Mode | null;
   allocation_pools: { start: string; end: string }[];
   service_types: string[];
+  segment_id?: string | null;
 }
 
 /** What a caller may ask for: a subnet, an address, or both. */
@@ -51,10 +53,12 @@ export interface PortForPlan {
   fixed_ips?: readonly FixedIpWish[];
   /** For automatic addresses: only of this version. */
   only_version?: 4 | 6;
+  /** On a routed network: the segment that its host reaches. Absent: that of what it asks for. */
+  segment_id?: string;
 }
 
 export function planAddresses(port: PortForPlan, allSubnets: readonly SubnetFacts[]): PlannedIp[] {
-  const subnets = eligible(port, allSubnets);
+  const subnets = eligible(port, atHome(port, allSubnets));
   if (port.fixed_ips) return planWishes(port, port.fixed_ips, subnets, allSubnets);
   const stateful = subnets.filter((subnet) => !choosesOwnAddress(subnet));
   const versions = port.only_version ? [port.only_version] : [4, 6];
@@ -63,6 +67,24 @@ export function planAddresses(port: PortForPlan, allSubnets: readonly SubnetFact
     .filter((candidates) => candidates.length > 0)
     .map((candidates, position) => ({ ip: null, subnets: candidates, position }));
   return port.only_version === 4 ? plans : [...plans, ...ownAddresses(port, subnets, plans)];
+}
+
+/** Those whose addresses work where the port is. @throws CloudError */
+function atHome(port: PortForPlan, subnets: readonly SubnetFacts[]): readonly SubnetFacts[] {
+  if (!isRouted(subnets)) return subnets;
+  const asked = (port.fixed_ips ?? []).flatMap(({ subnet_id, ip }) => {
+    const address = ip === undefined ? undefined : parseIp(ip);
+    const named = subnets.filter((one) => one.id === subnet_id || (address && inCidr(parseCidr(one.cidr)!, address)));
+    return named.map(({ segment_id }) => segment_id);
+  });
+  const home = port.segment_id ?? asked[0];
+  if (asked.some((segment) => segment !== home)) {
+    throw new CloudError('conflict', 'fixed_ips_elsewhere', { network: port.network_id });
+  }
+  // What is asked for and is nowhere is said by who looks for it.
+  return asked.length === 0 && (port.fixed_ips?.length ?? 0) > 0
+    ? subnets
+    : subnets.filter(({ segment_id }) => segment_id === home);
 }
 
 /** Subnets with service types serve only devices of these types, and these devices first. */

@@ -18,6 +18,7 @@ import { firstTries, type IpWant, lockSubnets, type TakenIp, takeRest } from '..
 import { type FixedIpWish, interfaceOwners, planAddresses, type SubnetFacts } from '../address/plan.ts';
 import { ensureDefaultGroup, findDefaultGroup } from '../security-group/default-group.ts';
 import { requireOnePlace } from '../segment/carry.ts';
+import { homeOn, isRouted } from '../segment/home.ts';
 import { changedOptions, type DhcpOptionWish } from './dhcp-options.ts';
 import { port as descriptor } from './resource.ts';
 import type { AddressPair } from './tables.ts';
@@ -57,6 +58,8 @@ export interface NewPort {
   propagate_uplink_status?: boolean;
   /** Undefined: the default of the network. */
   fixed_ips?: FixedIpWish[];
+  /** On a routed network: the segment of its host; absent: it has no host yet. */
+  segment_id?: string;
   /** For automatic addresses: only of this version. */
   only_version?: 4 | 6;
   /** Ids that the caller may use; undefined: the project's default group, where the port has port security. */
@@ -145,6 +148,7 @@ export async function createPorts(
   );
   const complete = await withSecurity(tx, ports, known, judged.defaultGroups);
   const made: MadePort[] = [];
+  await findHomes(tx, complete, known);
   let rest = complete.map((port) => draft(port, known.get(port.network_id)!));
   await lockSubnets(
     tx,
@@ -228,7 +232,17 @@ function refuseFilters(port: NewPort): void {
   }
 }
 
+/** Of those that name a host on a routed network. */
+async function findHomes(tx: Tx, ports: readonly CompletePort[], networks: PortGround['networks']): Promise<void> {
+  for (const port of ports) {
+    if (!port.binding_host || !isRouted(networks.get(port.network_id)!.subnets)) continue;
+    port.segment_id = await homeOn(tx, port.network_id, port.binding_host);
+  }
+}
+
 interface Draft {
+  /** It gets its addresses with its host. */
+  deferred: boolean;
   port: CompletePort;
   row: { id: PortId; network_id: string; mac: string };
   wants: IpWant[];
@@ -242,14 +256,16 @@ export function checkAddressCount(count: number): void {
 
 function draft(port: CompletePort, network: NetworkFacts): Draft {
   const row = { id: port.id, network_id: network.id, mac: port.mac ?? randomMac() };
-  const plan = planAddresses({ ...port, mac: row.mac, device_owner: port.device_owner ?? '' }, network.subnets);
+  const deferred = port.fixed_ips === undefined && port.segment_id === undefined && isRouted(network.subnets);
+  const wish = { ...port, mac: row.mac, device_owner: port.device_owner ?? '' };
+  const plan = deferred ? [] : planAddresses(wish, network.subnets);
   checkAddressCount(plan.length);
-  return { port, row, wants: plan.map((ip) => ({ ...ip, portId: row.id, networkId: network.id })) };
+  return { port, row, deferred, wants: plan.map((ip) => ({ ...ip, portId: row.id, networkId: network.id })) };
 }
 
 /** One statement: ports, the first tries of their addresses, their groups. What met something taken is left out. */
 async function insertDrafts(tx: Tx, drafts: readonly Draft[]): Promise<{ ports: Set<string>; ips: TakenIp[] }> {
-  const ports = drafts.map(({ port, row }) => ({
+  const ports = drafts.map(({ port, row, deferred }) => ({
     id: row.id,
     project_id: port.project_id,
     network_id: row.network_id,
@@ -269,6 +285,7 @@ async function insertDrafts(tx: Tx, drafts: readonly Draft[]): Promise<{ ports: 
     host_id: port.host_id ?? null,
     binding_host: port.binding_host ?? '',
     delete_with_device: port.delete_with_device ?? false,
+    ip_deferred: deferred,
     qos_policy_id: port.qos_policy_id ?? null,
     propagate_uplink_status: port.propagate_uplink_status ?? true,
   }));
@@ -277,7 +294,7 @@ async function insertDrafts(tx: Tx, drafts: readonly Draft[]): Promise<{ ports: 
     [...new Set(port.security_groups)].map((id) => ({ port_id: row.id, security_group_id: id })),
   );
   const columns = sql.raw(
-    'id, project_id, network_id, name, description, mac, admin_state_up, device_id, device_owner, port_security_enabled, allowed_address_pairs, extra_dhcp_opts, dns_name, dns_domain, tags, binding_vnic_type, host_id, binding_host, delete_with_device, qos_policy_id, propagate_uplink_status',
+    'id, project_id, network_id, name, description, mac, admin_state_up, device_id, device_owner, port_security_enabled, allowed_address_pairs, extra_dhcp_opts, dns_name, dns_domain, tags, binding_vnic_type, host_id, binding_host, delete_with_device, ip_deferred, qos_policy_id, propagate_uplink_status',
   );
   const { rows } = await sql<{ ports: string[]; ips: TakenIp[] }>`
     with new_port as (

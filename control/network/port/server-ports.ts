@@ -13,6 +13,7 @@ import type { Tx } from '../../kit/database/database.ts';
 import { rowsOf } from '../../kit/database/one-of.ts';
 import { maySee, mayUse, usedByProject } from '../access.ts';
 import { createPorts, loadGround, loadNetworks, type NetworkFacts, type NewPort, type PortGround } from './create.ts';
+import { giveDeferred } from './home.ts';
 import type { CardLimits } from './tables.ts';
 
 /** One interface that a server asks for: on a network, or an existing port. */
@@ -247,8 +248,14 @@ async function takePort(
   const id = parseId<PortId>(text);
   await sql`select from port where id = ${id ?? null} for update`.execute(tx);
   // What its holder may write into device_id says nothing: a server has it as long as a row says so.
-  const { rows } = await sql<{ project_id: string; device_id: string; has_ip: boolean; on_server: boolean }>`
-    select p.project_id, p.device_id, exists (select from port_ip i where i.port_id = p.id) as has_ip,
+  const { rows } = await sql<{
+    project_id: string;
+    device_id: string;
+    has_ip: boolean;
+    ip_deferred: boolean;
+    on_server: boolean;
+  }>`
+    select p.project_id, p.device_id, p.ip_deferred, exists (select from port_ip i where i.port_id = p.id) as has_ip,
       (exists (select from server_port sp where sp.port_id = p.id)
         or exists (select from subport s where s.port_id = p.id)) as on_server
     from port p where p.id = ${id ?? null}`.execute(tx);
@@ -259,7 +266,7 @@ async function takePort(
   if (port.on_server || (port.device_id !== '' && port.device_id !== serverId)) {
     throw portInUse(text);
   }
-  if (!port.has_ip) {
+  if (!port.has_ip && !port.ip_deferred) {
     throw new CloudError('invalid', 'port_requires_fixed_ip', { id: text });
   }
   await sql`update port set device_id = ${serverId}, device_owner = ${serverPortOwner},
@@ -282,9 +289,15 @@ export async function bindServerPorts(tx: Tx, placed: readonly ServerPortBinding
     { values: placed.map(({ hostId }) => hostId), type: 'uuid' },
     { values: placed.map(({ limits }) => JSON.stringify(limits)), type: 'text' },
   );
-  await sql`update port p set host_id = w.host_id, card_limits = w.limits::jsonb, generation = generation + 1, updated_at = now()
+  const { rows } = await sql<{ id: string; ip_deferred: boolean }>`
+    update port p set host_id = w.host_id, card_limits = w.limits::jsonb, generation = generation + 1, updated_at = now()
     from ${bindings} as w (server_id, host_id, limits) join server_port sp on sp.server_id = w.server_id
-    where p.id = sp.port_id and (p.host_id is distinct from w.host_id or p.card_limits <> w.limits::jsonb)`.execute(tx);
+    where p.id = sp.port_id and (p.host_id is distinct from w.host_id or p.card_limits <> w.limits::jsonb)
+    returning p.id, p.ip_deferred`.execute(tx);
+  await giveDeferred(
+    tx,
+    rows.filter((row) => row.ip_deferred).map(({ id }) => id),
+  );
 }
 
 /** The server has no host for now; its ports are its own, with their addresses. Safe to repeat. */

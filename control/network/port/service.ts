@@ -30,6 +30,7 @@ import {
   refuseVanished,
 } from './create.ts';
 import { changedOptions } from './dhcp-options.ts';
+import { moveHome } from './home.ts';
 import { createMetadataPorts, metadataOwner, serveMetadata } from './metadata-port.ts';
 import { type PortRow, portListing } from './port.ts';
 import { checkPairs, checkPortRights, type PortWish } from './rules.ts';
@@ -132,6 +133,7 @@ export class PortService {
           ...defined(plain),
           mac,
           ...(pairs ? { allowed_address_pairs: json(checkPairs(pairs, mac)) } : {}),
+          ...(fixed_ips ? { ip_deferred: false } : {}),
           ...(options ? { extra_dhcp_opts: json(changedOptions(now.extra_dhcp_opts, options)) } : {}),
           ...touched,
         })
@@ -143,6 +145,9 @@ export class PortService {
           return refuseOverPromise(id)(error);
         });
       if (security) await setGroups(tx, id, security).catch(refuseVanished);
+      if (wish.binding_host !== undefined && wish.binding_host !== now.binding_host) {
+        await moveHome(tx, { ...now, mac }, network.subnets, wish.binding_host);
+      }
       if (fixed_ips || mac !== now.mac) {
         await updateAddresses(tx, { ...now, mac }, network.subnets, fixed_ips).catch(refuseVanished);
       }

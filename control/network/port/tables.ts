@@ -47,6 +47,8 @@ export interface PortTable {
   observed_up: Generated<boolean>;
   /** What the flavor of its server lets through; written with the binding. */
   card_limits: Json<CardLimits>;
+  /** It gets its addresses with its host. */
+  ip_deferred: Generated<boolean>;
   qos_policy_id: string | null;
   /** Kept and shown: a guest's card hangs on no link of its own. */
   propagate_uplink_status: Generated<boolean>;

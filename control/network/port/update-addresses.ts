@@ -24,6 +24,8 @@ export interface PortForAddresses {
   network_id: string;
   mac: string;
   device_owner: string;
+  /** On a routed network: that of its host. */
+  segment_id?: string;
 }
 
 interface CurrentIp {
@@ -80,7 +82,9 @@ export async function updateAddresses(
   const usable = current.filter((ip) => !stale.includes(ip));
   const { stay, add, remove } = compareAddresses(usable, wishes ?? usable, (ip) => own.has(ip.subnet_id));
   await removeAddresses(tx, port.id, [...stale, ...remove]);
-  const plans = planAddresses({ ...port, fixed_ips: add }, subnets);
+  const kept = subnets.find(({ id }) => stay.some((ip) => ip.subnet_id === id))?.segment_id;
+  const home = port.segment_id ?? kept;
+  const plans = planAddresses({ ...port, fixed_ips: add, ...(home && { segment_id: home }) }, subnets);
   const wants = plans
     .filter((plan) => plan.ip === null || !stay.some((ip) => ip.ip === plan.ip && ip.subnet_id === plan.subnets[0]!.id))
     .map(
@@ -99,19 +103,39 @@ export async function updateAddresses(
   if (wants.length > 0) await takeAddresses(tx, wants);
 }
 
+/** With the segment of the addresses that it has. */
+async function atItsHome(tx: Tx, port: PortForAddresses): Promise<PortForAddresses> {
+  const { rows } = await sql<{
+    segment_id: string;
+  }>`select s.segment_id from port_ip i join subnet s on s.id = i.subnet_id
+    where i.port_id = ${port.id} and s.segment_id is not null limit 1`.execute(tx);
+  return rows[0] ? { ...port, segment_id: rows[0].segment_id } : port;
+}
+
 /** One more, of any subnet of the network that gives addresses to such a port; those of IPv4 first. */
 export async function addAddress(tx: Tx, port: PortForAddresses, subnets: readonly SubnetFacts[]): Promise<void> {
   const { rows } = await sql<{ count: number; next: number }>`select count(*)::integer as count,
       coalesce(max(position) + 1, 0)::integer as next from port_ip where port_id = ${port.id}`.execute(tx);
   const { count, next } = rows[0]!;
   checkAddressCount(count + 1);
-  const giving = planAddresses(port, subnets).filter(({ ip }) => ip === null);
+  const giving = planAddresses(await atItsHome(tx, port), subnets).filter(({ ip }) => ip === null);
   const [of] = giving;
   if (!of) throw new CloudError('conflict', 'ip_address_generation_failure', { network: port.network_id });
   const candidates = giving.flatMap((plan) => plan.subnets);
   await takeAddresses(tx, [
     { ...of, subnets: candidates, position: next, portId: port.id, networkId: port.network_id },
   ]);
+}
+
+/** The first ones of a port that has none: what its network gives by default. */
+export async function giveAddresses(tx: Tx, port: PortForAddresses, subnets: readonly SubnetFacts[]): Promise<void> {
+  const plans = planAddresses(port, subnets);
+  checkAddressCount(plans.length);
+  if (plans.length === 0) return;
+  await takeAddresses(
+    tx,
+    plans.map((plan) => ({ ...plan, portId: port.id, networkId: port.network_id })),
+  );
 }
 
 async function removeAddresses(tx: Tx, portId: string, remove: readonly CurrentIp[]): Promise<void> {

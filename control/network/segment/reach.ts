@@ -2,13 +2,39 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Tx } from '../../kit/database/database.ts';
 
-/** For each network of which it matters: its physical networks, one of which the host must reach. */
-export type Reach = readonly (readonly string[])[];
+/** Of one network. */
+export interface Reached {
+  /** The host must reach one of these … */
+  any: readonly string[];
+  /** … and none of these, which carry other segments of the network: which of two a guest is on nobody could tell. */
+  beside: readonly string[];
+  /** A port there has its addresses from the segment that it becomes. */
+  deferred: boolean;
+}
+
+/** For each network of which it matters. */
+export type Reach = readonly Reached[];
+
+/** Subnet `u` gives an address: of IPv4 there is one left in its pools. */
+const gives = sql`(u.ip_version = 6 or (
+  select coalesce(sum((pool ->> 'end')::inet - (pool ->> 'start')::inet + 1), 0) from jsonb_array_elements(u.allocation_pools) pool) > (
+  select count(*) from port_ip i join lateral jsonb_array_elements(u.allocation_pools) pool
+    on i.ip between (pool ->> 'start')::inet and (pool ->> 'end')::inet where i.subnet_id = u.id))`;
+
+/** Segment `piece` is one that port `p` can be on: that of its addresses, or one that has addresses for it, or any. */
+const serves = sql`case
+  when p.ip_deferred then exists (select from subnet u where u.segment_id = piece.id and ${gives})
+  else not exists (select from port_ip i join subnet u on u.id = i.subnet_id
+    where i.port_id = p.id and u.segment_id is not null and u.segment_id <> piece.id) end`;
 
 const asked = (ports: RawBuilder<unknown>): RawBuilder<Reach | null> => sql<Reach | null>`(
-  select json_agg(each.physical_networks) from (
-    select distinct array[n.provider_physical_network] as physical_networks from port p join network n on n.id = p.network_id
-    where p.id in (${ports}) and n.provider_physical_network is not null order by 1) each)`;
+  select json_agg(json_build_object('any', serving, 'beside', beside, 'deferred', deferred)) from (
+    select distinct coalesce(array_agg(physical_network order by physical_network) filter (where serves), '{}') as serving,
+      coalesce(array_agg(physical_network order by physical_network) filter (where not serves), '{}') as beside,
+      bool_or(deferred) as deferred
+    from (select p.id, p.ip_deferred as deferred, piece.physical_network, ${serves} as serves
+      from port p join segment piece on piece.network_id = p.network_id and piece.physical_network is not null where p.id in (${ports})) each
+    group by id order by 1, 2, 3) wanted)`;
 
 /** What a server's ports ask for, with those that its trunks carry; null: any host will do. An expression. */
 export const reachOfServer = (serverId: RawBuilder<unknown>): RawBuilder<Reach | null> =>
@@ -26,4 +52,7 @@ export async function reachOfPorts(tx: Tx, ids: readonly string[]): Promise<Reac
 
 /** Does a host that reaches these serve all of what is asked for? */
 export const isReached = (physicalNetworks: readonly string[], wanted: Reach): boolean =>
-  wanted.every((some) => some.some((one) => physicalNetworks.includes(one)));
+  wanted.every(({ any, beside }) => {
+    const there = [...any, ...beside].filter((one) => physicalNetworks.includes(one));
+    return there.length === 1 && any.includes(there[0]!);
+  });

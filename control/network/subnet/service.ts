@@ -19,6 +19,7 @@ import type { Ipv6Mode } from '../address/plan.ts';
 import { choosesOwnAddress, interfaceOwners, type SubnetFacts } from '../address/plan.ts';
 import type { NetworkTable } from '../network/tables.ts';
 import { findMetadataPort, metadataOwner, serveMetadata, serveMetadataOn } from '../port/metadata-port.ts';
+import { requireSegment, requireSegmentChange } from '../segment/home.ts';
 import { checkAffinity, type Prefix, takePrefixes } from '../subnet-pool/allocate.ts';
 import { subnet as descriptor } from './resource.ts';
 import {
@@ -48,6 +49,7 @@ export interface SubnetWish {
   /** How long the pool's prefix shall be. */
   prefix_length?: number;
   subnet_pool_id?: string;
+  segment_id?: string | null;
   use_default_subnet_pool?: boolean;
   /** Undefined: the first address; null: none. */
   gateway_ip?: string | null;
@@ -77,6 +79,9 @@ interface LockedNetwork extends NetworkTable {
   subnet_cidrs: string[];
   /** Some of its subnets are a pool's. */
   pooled: boolean;
+  /** Some of its subnets are of segments, some of none. */
+  of_segments: boolean;
+  of_none: boolean;
 }
 
 export class SubnetService {
@@ -104,6 +109,8 @@ export class SubnetService {
   async update(caller: Caller, id: string, patch: SubnetPatch): Promise<SubnetRow> {
     return this.#database.transaction(actorOf(caller), async (tx) => {
       const now = await lockSubnet(tx, caller, id, 'update_subnet');
+      refuseSegment(caller, patch, 'update_subnet');
+      if (patch.segment_id !== undefined) await requireSegmentChange(tx, now, patch.segment_id);
       const cidr = parseCidr(now.cidr)!;
       const gateway = changedGateway(cidr, now, patch);
       if (gateway !== now.gateway_ip) await checkGatewayFree(tx, now);
@@ -157,6 +164,7 @@ export class SubnetService {
 export async function createSubnets(tx: Tx, caller: Caller, wishes: readonly SubnetWish[]): Promise<string[]> {
   const asked = wishes.map((wish) => {
     checkSource(wish);
+    refuseSegment(caller, wish, 'create_subnet');
     return { ...wish, project_id: projectFor(caller, wish.project_id, 'create_subnet') };
   });
   const prefixes = await takePrefixes(tx, caller, asked);
@@ -176,6 +184,7 @@ export async function createSubnets(tx: Tx, caller: Caller, wishes: readonly Sub
     ]);
     checkNoOverlap(parseCidr(row.cidr)!, network.subnet_cidrs, row.network_id);
     if (row.subnet_pool_id !== null || network.pooled) await checkAffinity(tx, row);
+    await requireSegment(tx, row, network);
     if (row.ip_version === 6 && (network.mtu as unknown as number) < 1280) {
       throw new CloudError('conflict', 'network_mtu_subnet_conflict', { id: row.network_id, minimum: 1280 });
     }
@@ -189,6 +198,10 @@ export async function createSubnets(tx: Tx, caller: Caller, wishes: readonly Sub
     if (choosesOwnAddress(row)) await addOwnAddresses(tx, row);
   }
   return rows.map(({ id }) => id);
+}
+
+function refuseSegment(caller: Caller, wish: Pick<SubnetWish, 'segment_id'>, operation: string): void {
+  if (wish.segment_id !== undefined && !isAdmin(caller)) throw forbidden(operation, 'segment_id');
 }
 
 /** A prefix comes from one place. @throws CloudError `invalid` */
@@ -218,6 +231,7 @@ function newRow(wish: SubnetWish & { project_id: string }, prefix: Prefix) {
     project_id: wish.project_id,
     network_id: wish.network_id,
     subnet_pool_id: prefix.subnet_pool_id,
+    segment_id: wish.segment_id ?? null,
     name: wish.name ?? '',
     description: wish.description ?? '',
     ip_version: wish.ip_version,
@@ -246,7 +260,9 @@ async function lockNetwork(tx: Tx, caller: Caller, id: string): Promise<LockedNe
     sql`select from network where id = ${id} for update`.execute(tx),
     sql<LockedNetwork & Granted>`select n.*, ${grantsOf('network', 'n')} as grants,
       array(select s.cidr::text from subnet s where s.network_id = n.id) as subnet_cidrs,
-      exists (select from subnet s where s.network_id = n.id and s.subnet_pool_id is not null) as pooled from network n where n.id = ${id}`.execute(
+      exists (select from subnet s where s.network_id = n.id and s.subnet_pool_id is not null) as pooled,
+      exists (select from subnet s where s.network_id = n.id and s.segment_id is not null) as of_segments,
+      exists (select from subnet s where s.network_id = n.id and s.segment_id is null) as of_none from network n where n.id = ${id}`.execute(
       tx,
     ),
   ]);
@@ -273,11 +289,13 @@ async function checkGatewayFree(tx: Tx, subnet: SubnetRow): Promise<void> {
   }
 }
 
-/** Guests on the network will take addresses of the new subnet by themselves: their ports get them now. */
+/** Guests that hear of the new subnet will take addresses of it by themselves: their ports get them now. */
 async function addOwnAddresses(tx: Tx, subnet: SubnetFacts): Promise<void> {
   const { rows } = await sql<{ id: string; mac: string }>`select id, mac::text from port
     where network_id = ${subnet.network_id} and device_owner <> ${metadataOwner}
-      and not device_owner = any(${interfaceOwners}::text[])`.execute(tx);
+      and not device_owner = any(${interfaceOwners}::text[])
+      and (${subnet.segment_id ?? null}::uuid is null or exists (select from port_ip i join subnet s on s.id = i.subnet_id
+        where i.port_id = port.id and s.segment_id = ${subnet.segment_id ?? null}::uuid))`.execute(tx);
   if (rows.length === 0) return;
   const cidr = parseCidr(subnet.cidr)!;
   const ips = rows.map(({ id, mac }) => ({ port_id: id, ip: formatIp(6, eui64(cidr, mac).value) }));

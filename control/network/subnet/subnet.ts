@@ -26,6 +26,7 @@ export const subnetListing: Listing<SubnetRow> = {
     project_id: { kind: 'uuid', sortable: true },
     network_id: { kind: 'uuid', sortable: true },
     subnet_pool_id: { kind: 'uuid', sortable: true },
+    segment_id: { kind: 'uuid', sortable: true },
     name: { kind: 'text', sortable: true },
     description: { kind: 'text' },
     ip_version: { kind: 'integer', sortable: true },

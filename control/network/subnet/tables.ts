@@ -8,6 +8,8 @@ export interface SubnetTable {
   network_id: string;
   /** Whose prefix it has. */
   subnet_pool_id: string | null;
+  /** Which hosts its addresses work on; null: all of the network's. */
+  segment_id: string | null;
   name: Generated<string>;
   description: Generated<string>;
   ip_version: 4 | 6;
