@@ -156,9 +156,9 @@ function disk({ name, path, base }: GuestDisk, index: number, model: string): st
   const node = {
     driver: 'qcow2',
     'node-name': name,
-    discard: 'unmap',
     // As of volumes, and for the same reason: ../volume/nodes.ts.
     'overlap-check': 'constant',
+    discard: 'unmap',
     file: { driver: 'file', filename: path, discard: 'unmap' },
     backing: below,
   };

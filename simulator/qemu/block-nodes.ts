@@ -27,8 +27,9 @@ const common = [
 const members: Record<BlockNode['driver'], readonly string[]> = {
   file: [...common, 'filename', 'aio', 'locking'],
   raw: [...common, 'file', 'offset', 'size'],
-  qcow2: [...common, 'file', 'backing', 'lazy-refcounts', 'pass-discard-request', 'l2-cache-size'],
+  qcow2: [...common, 'file', 'backing', 'lazy-refcounts', 'pass-discard-request', 'l2-cache-size', 'overlap-check'],
 };
+const overlapChecks: readonly unknown[] = [undefined, 'none', 'constant', 'cached', 'all'];
 
 /** @throws Error with QEMU's words for what is wrong */
 export function parseBlockNode(value: unknown, options: { root: boolean } = { root: true }): BlockNode {
@@ -45,6 +46,9 @@ export function parseBlockNode(value: unknown, options: { root: boolean } = { ro
   if (options.root && name === undefined) throw new Error("'node-name' must be specified for the root node");
   if (given.discard !== undefined && given.discard !== 'ignore' && given.discard !== 'unmap') {
     throw new Error(`Parameter 'discard' does not accept value '${given.discard}'`);
+  }
+  if (!overlapChecks.includes(given['overlap-check'])) {
+    throw new Error(`Parameter 'overlap-check' does not accept value '${given['overlap-check']}'`);
   }
   const readOnly = optional(given, 'read-only', 'boolean') ?? false;
   if (driver === 'file') {

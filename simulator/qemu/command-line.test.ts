@@ -140,6 +140,11 @@ const wrong: [why: string, args: string[], words: RegExp][] = [
     replaced('"discard":"unmap","file"', '"discards":1,"file"'),
     /Parameter 'discards' is unexpected/,
   ],
+  [
+    'a block option with a value that it does not take',
+    replaced('"overlap-check":"constant"', '"overlap-check":"some"'),
+    /Parameter 'overlap-check' does not accept value 'some'/,
+  ],
   ['a block node without a name', replaced('"node-name":"config-drive",', ''), /'node-name' must be specified/],
   [
     'two block nodes with one name',

@@ -47,7 +47,7 @@ export const takes: Readonly<Record<string, readonly string[]>> = {
     'rerror',
   ],
   device_del: ['id'],
-  'blockdev-add': ['driver', 'node-name', 'read-only', 'discard', 'cache', 'file', 'backing'],
+  'blockdev-add': ['driver', 'node-name', 'read-only', 'overlap-check', 'discard', 'cache', 'file', 'backing'],
   'blockdev-del': ['node-name'],
   'blockdev-snapshot': ['node', 'overlay'],
   block_resize: ['node-name', 'size'],
