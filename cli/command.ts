@@ -46,6 +46,9 @@ const summaries: Record<string, string> = {
   demo: 'from a bare machine to a guest you log in to, step by step',
   up: 'start the cloud (installs what is missing)',
   down: 'stop the cloud; --purge removes it',
+  token: 'let another machine join: one token, for one machine',
+  join: 'make this machine a host of a cloud that runs elsewhere',
+  leave: 'take this machine out of the cloud that it has joined',
   status: 'what runs, in a few lines',
   doctor: 'check machine and cloud; each finding with its cure',
   logs: 'show the logs of the processes',
@@ -54,7 +57,7 @@ const summaries: Record<string, string> = {
 };
 
 export const commandNames: readonly string[] = Object.keys(summaries);
-export const internalCommandNames: readonly string[] = ['supervise', 'control', 'host', 'renew'];
+export const internalCommandNames: readonly string[] = ['supervise', 'control', 'host', 'renew', 'certify'];
 
 export function overview(): string {
   const rows = Object.entries(summaries).map(([name, summary]) => `  ${name.padEnd(8)} ${summary}`);

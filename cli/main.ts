@@ -11,6 +11,9 @@ import { operatorSentences } from './sentences.ts';
 const loaders: Record<string, () => Promise<{ command: Command }>> = {
   up: () => import('./commands/up.ts'),
   down: () => import('./commands/down.ts'),
+  token: () => import('./commands/token.ts'),
+  join: () => import('./commands/join.ts'),
+  leave: () => import('./commands/leave.ts'),
   status: () => import('./commands/status.ts'),
   doctor: () => import('./commands/doctor.ts'),
   logs: () => import('./commands/logs.ts'),
@@ -21,6 +24,7 @@ const loaders: Record<string, () => Promise<{ command: Command }>> = {
   control: () => import('./commands/control.ts'),
   host: () => import('./commands/host.ts'),
   renew: () => import('./commands/renew.ts'),
+  certify: () => import('./commands/certify.ts'),
 };
 
 async function main(argv: string[]): Promise<number> {

@@ -73,3 +73,10 @@ export const physicalNetwork = (value: string) =>
     : 'up to 64 characters without blanks, colons and commas, but not tunnels';
 export const card = (value: string) =>
   value === '' || /^[^\s/:]{1,15}$/.test(value) ? undefined : 'the name of a network card, as ip link shows it';
+
+/** CARD:ADDRESS/LENGTH; undefined where it is none. */
+export function tunnelCard(value: string): { device: string; address: string } | undefined {
+  const [, device, base, length] = /^([^\s/:]{1,15}):([0-9a-fA-F.:]+)\/(\d{1,3})$/.exec(value) ?? [];
+  const most = { 0: -1, 4: 32, 6: 128 }[isIP(base ?? '')]!;
+  return device !== undefined && Number(length) <= most ? { device, address: `${base}/${length}` } : undefined;
+}

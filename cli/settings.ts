@@ -25,6 +25,7 @@ import {
   physicalNetwork,
   port,
   regularExpression,
+  tunnelCard,
   uidRange,
 } from './setting-checks.ts';
 
@@ -65,6 +66,12 @@ export const definitions = {
     fallback: '8444',
     check: port,
     help: "Port of this machine's host service, for other hosts (mutual TLS).",
+  },
+  southbound_port: { fallback: '6642', check: port, help: 'Port of the network database (TLS), for hosts that join.' },
+  tunnels: {
+    fallback: '',
+    check: (v: string) => (v === '' || tunnelCard(v) ? undefined : 'CARD:ADDRESS/LENGTH, such as eth1:10.9.0.1/24'),
+    help: "Network card for tunnels to other hosts and its address, such as eth1:10.9.0.1/24; nothing else uses it. Empty: tunnels end at this machine's main address, which needs the kernel's Open vSwitch.",
   },
   external_cidr: {
     fallback: '172.24.4.0/24',

@@ -6,6 +6,7 @@ import { server, serverAbsence } from './compute/server/resource.ts';
 import { serverGroup } from './compute/server-group/resource.ts';
 import { serverMigration } from './compute/server-migration/resource.ts';
 import { host } from './host/resource.ts';
+import { hostToken } from './host/token/resource.ts';
 import { identityResources } from './identity/resources.ts';
 import { metadefNamespace } from './image/metadef/resource.ts';
 import { image, imageMember } from './image/resource.ts';
@@ -20,7 +21,7 @@ export const resources: readonly ResourceDescriptor[] = [
   ...[accountedIncarnation, operation],
   ...identityResources,
   ...[quota, userQuota],
-  host,
+  ...[host, hostToken],
   ...[image, imageMember, metadefNamespace],
   ...networkResources,
   ...[aggregate, flavor, keyPair, serverGroup, server, serverMigration, serverAbsence],

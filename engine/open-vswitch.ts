@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path';
 import type { Engine } from './engine.ts';
-import { answering, ovsDaemon, ovsdbServer } from './ovs-daemon.ts';
+import { answering, type EngineTls, ovsDaemon, ovsdbServer, tlsArguments } from './ovs-daemon.ts';
 
 export interface HostEngineOptions {
   /** The bridge that guests are plugged into; host/network/names.ts. */
@@ -15,6 +15,8 @@ export interface HostEngineOptions {
   /** Short run directory of this cloud on this machine, e.g. /run/bothy/<tag>. */
   runDirectory: string;
   logDirectory: string;
+  /** What ovn-controller shows to a southbound database on another machine. */
+  tls?: EngineTls | undefined;
   netns?: string;
   schemaDirectory?: string;
 }
@@ -70,7 +72,7 @@ export function hostEngines(options: HostEngineOptions): Engine[] {
       ...common,
       name: 'ovn-controller',
       command: 'ovn-controller',
-      args: [`unix:${ovsdb}`],
+      args: [`unix:${ovsdb}`, ...(options.tls ? tlsArguments(options.tls) : [])],
       after: ['ovs-database', 'ovs-vswitchd'],
       controlSocket: 'by-pid',
       ready: answering,

@@ -3,8 +3,9 @@
  * user. The two databases are two servers on purpose: hosts of other machines may reach the southbound one only.
  */
 import { join } from 'node:path';
+import type { Session } from '../protocols/ovsdb/session.ts';
 import type { Engine } from './engine.ts';
-import { ovsDaemon, ovsdbServer } from './ovs-daemon.ts';
+import { type EngineTls, ovsDaemon, ovsdbServer } from './ovs-daemon.ts';
 import { waitUntil } from './wait.ts';
 
 export interface OvnCentralOptions {
@@ -15,9 +16,9 @@ export interface OvnCentralOptions {
   logDirectory: string;
   /** Absent: runs as the supervisor itself (tests). */
   user?: string;
-  /** Where hosts of other machines reach the southbound database, e.g. 'pssl:6642:0.0.0.0'. */
-  southboundRemotes?: string[];
-  tls?: { key: string; certificate: string; ca: string };
+  /** Where hosts of other machines reach the southbound database, by the certificates of `tls`, e.g. 'pssl:6642:[::]'. */
+  southboundRemote?: string;
+  tls?: EngineTls;
   schemaDirectory?: string;
 }
 
@@ -57,8 +58,8 @@ export function ovnCentralEngines(options: OvnCentralOptions): Engine[] {
       database: 'OVN_Southbound',
       schema: join(schemas, 'ovn-sb.ovsschema'),
       socket: join(directory, 'sb.sock'),
-      ...(options.southboundRemotes ? { remotes: options.southboundRemotes } : {}),
-      ...(options.tls ? { tls: options.tls } : {}),
+      ...(options.tls ? { tls: options.tls, remotes: ['db:OVN_Southbound,SB_Global,connections'] } : {}),
+      ...(options.southboundRemote && { settle: offer(options.southboundRemote) }),
     }),
     ovsDaemon({
       ...common,
@@ -75,3 +76,36 @@ export function ovnCentralEngines(options: OvnCentralOptions): Engine[] {
     }),
   ];
 }
+
+/**
+ * Makes the database listen at the remote and nowhere else beside its socket. By a row of its own, not by an option: only so has a connection the role
+ * `ovn-controller`, with which a host writes no rows but its own (those of the chassis that its certificate's subject names; ovn-sb(5), RBAC_Role).
+ */
+const offer = (remote: string) => async (session: Session) => {
+  const transact = (...operations: object[]) =>
+    session.call('transact', ['OVN_Southbound', ...operations], { timeoutMs: 2000 }) as Promise<Outcome[]>;
+  // The one row is made by whoever comes first, this or ovn-northd.
+  const [empty] = await transact({
+    op: 'wait',
+    table: 'SB_Global',
+    timeout: 0,
+    where: [],
+    columns: [],
+    until: '==',
+    rows: [],
+  });
+  const row = { connections: ['named-uuid', 'remote'] };
+  const results = await transact(
+    {
+      op: 'insert',
+      table: 'Connection',
+      'uuid-name': 'remote',
+      row: { target: remote, role: 'ovn-controller', inactivity_probe: 30_000 },
+    },
+    empty?.error ? { op: 'update', table: 'SB_Global', where: [], row } : { op: 'insert', table: 'SB_Global', row },
+  );
+  const failed = results.find((result) => result?.error);
+  if (failed) throw new Error(`the southbound database refused its remote: ${failed.error} ${failed.details ?? ''}`);
+};
+
+type Outcome = { error?: string; details?: string } | null;

@@ -93,6 +93,19 @@ export function answering(control: Control, signal?: AbortSignal): Promise<void>
   });
 }
 
+/** PEM files that a daemon speaks TLS with. */
+export interface EngineTls {
+  key: string;
+  certificate: string;
+  ca: string;
+}
+
+export const tlsArguments = ({ key, certificate, ca }: EngineTls): string[] => [
+  `--private-key=${key}`,
+  `--certificate=${certificate}`,
+  `--ca-cert=${ca}`,
+];
+
 export interface OvsdbServerOptions {
   name: string;
   databaseFile: string;
@@ -102,9 +115,12 @@ export interface OvsdbServerOptions {
   firstRow?: { table: string; row: Record<string, unknown> };
   /** Path of the unix socket that it listens on. */
   socket: string;
-  /** More places to listen, e.g. 'pssl:6642:0.0.0.0' for hosts that join; needs `tls`. */
+  /** More places to listen, e.g. 'pssl:6642:0.0.0.0', or what a table of it says, such as 'db:OVN_Southbound,SB_Global,connections'. */
   remotes?: string[];
-  tls?: { key: string; certificate: string; ca: string };
+  /** PEM files; read again when they change. */
+  tls?: EngineTls;
+  /** Called on a connection to the database once it is served, before it counts as ready; may be repeated. */
+  settle?: (session: Session) => Promise<void>;
   runDirectory: string;
   logDirectory: string;
   user?: string;
@@ -121,7 +137,7 @@ export function ovsdbServer(options: OvsdbServerOptions): Engine {
       options.databaseFile,
       `--remote=punix:${options.socket}`,
       ...(options.remotes ?? []).map((remote) => `--remote=${remote}`),
-      ...(tls ? [`--private-key=${tls.key}`, `--certificate=${tls.certificate}`, `--ca-cert=${tls.ca}`] : []),
+      ...(tls ? tlsArguments(tls) : []),
     ],
     prepare: () => prepareDatabase(options.databaseFile, options.schema, options.user),
     ready: (_control, signal) => databaseServed(options, signal),
@@ -151,7 +167,7 @@ export async function prepareDatabase(file: string, schema: string, user?: strin
 }
 
 function databaseServed(options: OvsdbServerOptions, signal?: AbortSignal): Promise<void> {
-  const { socket, database, firstRow } = options;
+  const { socket, database, firstRow, settle } = options;
   const served = async () => {
     const session = await Session.open({ target: `unix:${socket}`, probeMs: 0 });
     try {
@@ -163,6 +179,7 @@ function databaseServed(options: OvsdbServerOptions, signal?: AbortSignal): Prom
         const none = { op: 'wait', table, timeout: 0, where: [], columns: [], until: '==', rows: [] };
         await session.call('transact', [database, none, { op: 'insert', table, row }], { timeoutMs: 2000 });
       }
+      await settle?.(session);
       return true;
     } finally {
       session.close();

@@ -42,7 +42,7 @@ import { Reconciler } from './server/reconciler.ts';
 import { Consoles } from './service/console.ts';
 import { httpsSource } from './service/fetch-source.ts';
 import { HostHttpService } from './service/http-service.ts';
-import { serviceRoutes } from './service/routes.ts';
+import { type Certify, serviceRoutes } from './service/routes.ts';
 import { ControlStream } from './stream/client.ts';
 import type { Observations } from './stream/news.ts';
 import { quarantineStatus } from './stream/quarantine.ts';
@@ -79,6 +79,8 @@ export interface HostDependencies {
   vendorServices?: Pick<VendorServices, 'of'>;
   /** What the machine has; asked once. Absent: this machine's. */
   capacity?: typeof capacity;
+  /** Of the cloud's authority; absent: it is not beside this host. */
+  certify?: Certify | undefined;
   /** Called after each step with its name; a test throws ProcessDied here. */
   step?: (name: string) => void | Promise<void>;
 }
@@ -129,7 +131,7 @@ export class Host {
       this.#die = resolve;
     });
     const { dataDirectory, runDirectory, guests, controlName, durable = true, listen, socket } = configuration;
-    const { log } = dependencies;
+    const { log, network } = dependencies;
     this.#credentials = new Credentials(configuration.tls, configuration.credentials);
     const tls = this.#credentials.current;
     const maxVirtualBytes = configuration.maxVirtualBytes ?? 16 * 2 ** 40;
@@ -148,12 +150,10 @@ export class Host {
       context,
       report: (servers) => this.#stream.report({ servers }),
       died: () => this.abandon(),
-      sweepIntervalMs: configuration.sweepIntervalMs ?? 30_000,
-      consoleIntervalMs: 5000,
+      ...{ sweepIntervalMs: configuration.sweepIntervalMs ?? 30_000, consoleIntervalMs: 5000 },
       quarantinedGuests: configuration.quarantinedGuests ?? 'run',
       quarantineChanged: () => this.#stream.quarantineChanged(),
     });
-    const { network } = dependencies;
     this.#meters = this.#newMeters();
     this.#networkStart = new NetworkStart({ network, log, sweep: (options) => this.#reconciler.sweep(options) });
     const { consoleLogBytes: maxConsoleBytes, agentTimeoutMs } = limits;
@@ -162,14 +162,14 @@ export class Host {
       laterDigests: this.#laterDigests,
       guests: {
         running: (id) => this.#reconciler.running(id),
-        ...{ network: dependencies.network, agentTimeoutMs, consoles: new Consoles() },
+        ...{ network, agentTimeoutMs, consoles: new Consoles() },
       },
       refuseCapture: async (id) => {
         await this.#reconciler.refuseCapture(id);
         await this.#storage.layers.refuseCapture(id);
       },
       ...{ backups: this.#storage.backups, managed: this.#storage.managed },
-      health: () => this.status(),
+      ...{ health: () => this.status(), certify: dependencies.certify },
     });
     this.#service = new HostHttpService({ tls, listen, socket, controlName, routes, log });
     this.#stream = this.#newStream();

@@ -1,6 +1,7 @@
 export type { HostConfiguration } from './configuration.ts';
 export { type CpuGroups, openCpuGroups, purgeCpuGroups } from './guest/cpu-groups.ts';
 export { Host, type HostDependencies } from './host.ts';
+export { HostFault } from './host-error.ts';
 export type { HostNetworkPort } from './host-network.ts';
 export type { HostLogger } from './logger.ts';
 export { type QemuMachine, qemuMachine } from './qemu-machine.ts';

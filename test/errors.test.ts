@@ -52,7 +52,7 @@ const dialects: Record<string, { sentences: object; areas: string[] }> = {
     sentences: novaSentences,
     areas: [
       ...['KitReasons', 'HostReasons', 'ImageReasons', 'NetworkReasons', 'ComputeReasons'],
-      ...[...storage, 'ServerVolumeReasons'],
+      ...[...storage, 'ServerVolumeReasons', 'HostRemovalReasons'],
     ],
   },
   Cinder: {
@@ -67,7 +67,7 @@ const dialects: Record<string, { sentences: object; areas: string[] }> = {
     sentences: nativeSentences,
     areas: [
       ...['KitReasons', 'ChangeReasons', 'StoragePoolReasons', 'ReachabilityReasons', 'ReachabilityAssertionReasons'],
-      'MeterReasons',
+      ...['MeterReasons', 'HostReasons', 'HostTokenReasons', 'HostRemovalReasons'],
     ],
   },
 };

@@ -3,8 +3,9 @@
  * word alone: signed by the cloud's CA, subject CN = the host's id. All meaning is in control/host.
  */
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
+import { TLSSocket } from 'node:tls';
 import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { guarded } from '../../contract/guarded.ts';
@@ -43,8 +44,8 @@ export function hostStream(options: { hosts: Pick<HostStreams, 'open'>; log: Log
 }
 
 /** The host that the peer's certificate names, if our CA signed it. */
-function certifiedHost(socket: TLSSocket): HostId | undefined {
-  if (!socket.authorized) return undefined;
+export function certifiedHost(socket: Socket): HostId | undefined {
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
   // Null where the socket has been destroyed meanwhile, whatever the types say.
   const { CN } = socket.getPeerCertificate()?.subject ?? {};
   return typeof CN === 'string' ? parseId<HostId>(CN) : undefined;

@@ -6,10 +6,12 @@ import type { ReachabilityService } from '../../control/network/reachability/ind
 import type { ReachabilityAssertionService } from '../../control/network/reachability-assertion/index.ts';
 import type { StoragePoolService } from '../../control/storage/pool/index.ts';
 import type { NativeAuthenticator } from './caller.ts';
+import type { HostsDeps } from './hosts.ts';
 
 export interface NativeDeps {
   identity: NativeAuthenticator;
   database: Database;
+  hosts: HostsDeps;
   pools: StoragePoolService;
   reachability: ReachabilityService;
   reachabilityAssertions: ReachabilityAssertionService;

@@ -349,3 +349,43 @@ const meter = Type.Object(
 );
 export const oneMeter = Type.Object({ meter }, exact);
 export const meterList = Type.Object({ meters: Type.Array(meter) }, exact);
+
+const hostToken = {
+  id: text,
+  host_name: Type.Union([Type.String({ description: 'The only name that the machine may have' }), Type.Null()]),
+  ...{ created_at: text, expires_at: text, used_at: orNull },
+  used_by: Type.Union([Type.String({ description: 'The host that it made' }), Type.Null()]),
+};
+export const hostTokenList = Type.Object(
+  { host_tokens: Type.Array(Type.Object(hostToken, { ...exact, title: 'Host token' })) },
+  exact,
+);
+export const newHostToken = Type.Object(
+  {
+    host_token: Type.Object(
+      { ...hostToken, token: Type.String({ description: "For 'bothy join'; told this once" }) },
+      { ...exact, title: 'New host token' },
+    ),
+  },
+  exact,
+);
+const pem = Type.String({ description: 'PEM' });
+export const certificateDocument = Type.Object({ certificate: pem, ca: pem }, exact);
+export const joinDocument = Type.Object(
+  {
+    cloud_id: text,
+    ca: pem,
+    version: text,
+    protocol: Type.Object({ lowest: integer, highest: integer }, exact),
+  },
+  exact,
+);
+export const joinedDocument = Type.Object(
+  {
+    host: Type.Object({ id: text, name: text }, exact),
+    cloud_id: text,
+    southbound_port: Type.Integer({ description: 'Of the southbound database, at the address of control' }),
+    ...{ certificate: pem, ca: pem },
+  },
+  exact,
+);

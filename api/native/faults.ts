@@ -3,13 +3,16 @@
  * the reason's fields. What this dialect itself refuses has no reason.
  */
 import type { SentenceTable } from '../../contract/errors.ts';
+import type { HostRemovalReasons } from '../../control/compute/reasons.ts';
+import type { HostReasons } from '../../control/host/reasons.ts';
+import type { HostTokenReasons } from '../../control/host/token/reasons.ts';
 import type { ChangeReasons, KitReasons } from '../../control/kit/reasons.ts';
 import type { MeterReasons } from '../../control/network/meter/reasons.ts';
 import type { ReachabilityReasons } from '../../control/network/reachability/reasons.ts';
 import type { ReachabilityAssertionReasons } from '../../control/network/reachability-assertion/reasons.ts';
 import type { StoragePoolReasons } from '../../control/storage/pool/reasons.ts';
 import type { Fault, FaultForm } from '../openstack/common/faults.ts';
-import { kitSentences } from '../openstack/common/sentences.ts';
+import { hostSentences, kitSentences } from '../openstack/common/sentences.ts';
 
 const whyExpired = {
   another_database: 'the database is another one since',
@@ -17,10 +20,46 @@ const whyExpired = {
   in_the_future: 'it lies in the future',
 };
 
+const whyNoToken = {
+  unknown: 'the token is none of this cloud, or was taken back',
+  expired: 'the token is over: it was good for an hour',
+  used: 'the token has been used: each is good for one machine',
+};
+
+const listed = (names: readonly string[]): string => names.slice(0, 4).join(', ') + (names.length > 4 ? ', …' : '');
+
 export const nativeSentences: SentenceTable<
-  KitReasons & ChangeReasons & StoragePoolReasons & ReachabilityReasons & ReachabilityAssertionReasons & MeterReasons
+  KitReasons &
+    ChangeReasons &
+    HostReasons &
+    HostTokenReasons &
+    HostRemovalReasons &
+    StoragePoolReasons &
+    ReachabilityReasons &
+    ReachabilityAssertionReasons &
+    MeterReasons
 > = {
   ...kitSentences,
+  ...hostSentences,
+  host_token_not_found: ({ id }) => `there is no host token ${id}`,
+  host_token_refused: ({ why, name }) =>
+    why === 'name' ? `the token is good for a host named ${name} only` : whyNoToken[why],
+  host_join_name_taken: ({ name }) => `a host of the cloud has the name ${name} already`,
+  host_join_address_taken: ({ address, host }) => `host ${host} of the cloud has the address ${address} already`,
+  host_join_address_not_reached: ({ address, port, why }) =>
+    `control cannot reach the machine at ${address}, port ${port}: ${why}`,
+  host_join_version_unfit: ({ version, own }) =>
+    `the machine has Bothy ${version}, and the cloud ${own}, which does not speak with it`,
+  host_join_clock_off: ({ offset_ms: ms }) =>
+    `the clock of the machine is ${(Math.abs(ms) / 1000).toFixed(1)} s ${ms > 0 ? 'ahead of' : 'behind'} that of the cloud`,
+  host_carries_servers: ({ host, names }) => `host ${host} has servers (${listed(names)}); delete or move them first`,
+  host_is_up: ({ host }) => `host ${host} is up; stop it first`,
+  host_in_quarantine: ({ host }) =>
+    `host ${host} keeps what the database knows nothing of; settle it with 'bothy recover' first`,
+  host_keeps_volumes: ({ host, names }) =>
+    `volumes are on the disks of host ${host} (${listed(names)}); delete or move them first`,
+  host_keeps_image: ({ host, image }) =>
+    `no other host than ${host} has image ${image}; delete it, or have it copied, first`,
   authentication_required: 'the request needs a token that is valid',
   resume_token_malformed: 'the resume token is malformed; take one from an earlier answer',
   resume_token_expired: ({ why }) =>

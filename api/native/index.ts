@@ -12,6 +12,7 @@ import { decisionRoutes } from './decisions.ts';
 import type { NativeDeps } from './deps.ts';
 import { nativeFault, versionDocument } from './documents.ts';
 import { nativeFaults } from './faults.ts';
+import { hostRoutes } from './hosts.ts';
 import { meterRoutes } from './meters.ts';
 import { operationRoutes } from './operations.ts';
 import { quarantineRoutes } from './quarantine.ts';
@@ -37,7 +38,7 @@ export const nativeInfo = {
   title: 'Bothy native API',
   version: '1',
   description:
-    'Changes, operations, decisions, storage pools, reachability: what the OpenStack APIs have no words for.',
+    'Changes, operations, decisions, hosts that join, storage pools, reachability: what the OpenStack APIs have no words for.',
   fault: nativeFault,
 } as const;
 
@@ -55,6 +56,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
           changes: '/native/v1/changes',
           operations: '/native/v1/operations',
           decisions: '/native/v1/decisions',
+          host_tokens: '/native/v1/host-tokens',
           meters: '/native/v1/meters',
           quarantine: '/native/v1/quarantine',
           reachability: '/native/v1/reachability',
@@ -67,6 +69,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
       operationRoutes(boundary, deps);
       decisionRoutes(boundary, deps);
       quarantineRoutes(boundary, deps);
+      hostRoutes(boundary, deps);
       volumeCacheRoutes(boundary, deps);
       volumeSpaceRoutes(boundary, deps);
       storagePoolRoutes(boundary, deps);

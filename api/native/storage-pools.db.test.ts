@@ -10,6 +10,7 @@ import { declaredPools, recordPools, StoragePoolService } from '../../control/st
 import { testPool } from '../../control/storage/testing.ts';
 import { type TestApi, testApi } from '../openstack/identity/testing.ts';
 import { nativeDialect } from './index.ts';
+import { testHosts } from './testing.ts';
 
 let api: TestApi;
 before(async () => {
@@ -17,6 +18,7 @@ before(async () => {
     dialects: ({ identity, feed, db }) => [
       nativeDialect({
         ...{ identity, feed, database: db.database, pools: new StoragePoolService(db) },
+        hosts: testHosts(db),
         meters: new MeterService(db),
         reachability: new ReachabilityService(db),
         reachabilityAssertions: new ReachabilityAssertionService(db),

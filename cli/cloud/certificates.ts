@@ -12,7 +12,8 @@ import { cloudLayout } from './layout.ts';
 
 export interface Certificates {
   ca: string;
-  api: LeafFiles;
+  /** Undefined on a machine that has joined: control is elsewhere. */
+  api?: LeafFiles;
   host: LeafFiles;
 }
 
@@ -23,6 +24,7 @@ export async function ensureCertificates(
   publicUrl: string,
 ): Promise<Certificates> {
   const { paths, values } = settings;
+  if (identity.joined) return joinedCertificates(settings);
   const authority = await Authority.open(cloudLayout(paths).certificates, identity.cloudId);
   const extra = values.names
     .split(',')
@@ -36,6 +38,12 @@ export async function ensureCertificates(
     api: await authority.ensure({ name: 'api', commonName: 'bothy-control', names, usages, owner }),
     host: await authority.ensure({ name: 'host', commonName: identity.hostId, names, usages }),
   };
+}
+
+/** Those that the cloud has given; they are renewed by asking it (host-certificate.ts). */
+function joinedCertificates({ paths }: Settings): Certificates {
+  const { authorityFile: ca, hostCertificate } = cloudLayout(paths);
+  return { ca, host: { ...hostCertificate, renewed: false } };
 }
 
 export async function publicUrlOf({ values }: Settings): Promise<string> {

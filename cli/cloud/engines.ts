@@ -3,15 +3,21 @@ import { join } from 'node:path';
 import type { Engine } from '../../engine/engine.ts';
 import { hostEngines } from '../../engine/open-vswitch.ts';
 import { ovnCentralEngines } from '../../engine/ovn-central.ts';
+import type { EngineTls } from '../../engine/ovs-daemon.ts';
 import { names } from '../../host/network/names.ts';
 import { guestUser, serviceUser } from '../install/users.ts';
 import { controlEngine, hostEngine } from '../process/definitions.ts';
 import type { Settings } from '../settings.ts';
+import { bracketed } from './addresses.ts';
+import { readIdentity } from './identity.ts';
 import { cloudLayout } from './layout.ts';
 import { postgresEngine } from './postgres.ts';
 
-export function cloudEngines({ paths, values }: Settings): Engine[] {
+export function cloudEngines(settings: Settings): Engine[] {
+  const { paths, values } = settings;
   const layout = cloudLayout(paths);
+  if (readIdentity(paths)?.joined)
+    return machineEngines(settings, { ...layout.hostCertificate, ca: layout.authorityFile });
   const engines = [
     ...ovnCentralEngines({
       dataDirectory: layout.ovnData,
@@ -19,12 +25,8 @@ export function cloudEngines({ paths, values }: Settings): Engine[] {
       // A directory per user: a log directory belongs to who writes in it.
       logDirectory: join(paths.log, 'ovn'),
       user: serviceUser,
-    }),
-    ...hostEngines({
-      integrationBridge: names(paths.tag).integrationBridge,
-      dataDirectory: layout.hostData,
-      runDirectory: paths.run,
-      logDirectory: join(paths.log, 'ovs'),
+      southboundRemote: `pssl:${values.southbound_port}:${bracketed(values.listen)}`,
+      tls: { ...layout.apiCertificate, ca: layout.authorityFile },
     }),
     controlEngine({
       run: paths.run,
@@ -34,12 +36,27 @@ export function cloudEngines({ paths, values }: Settings): Engine[] {
       imageGroup: guestUser,
       port: Number(values.port),
     }),
+    ...machineEngines(settings),
+  ];
+  if (values.database_url === '') return [postgresEngine(layout.postgres), ...engines];
+  return engines.map((engine) => ({ ...engine, after: engine.after.filter((name) => name !== 'postgres') }));
+}
+
+/** What each machine of a cloud runs. @param tls what ovn-controller shows to a southbound database elsewhere */
+function machineEngines({ paths }: Settings, tls?: EngineTls): Engine[] {
+  const layout = cloudLayout(paths);
+  return [
+    ...hostEngines({
+      integrationBridge: names(paths.tag).integrationBridge,
+      dataDirectory: layout.hostData,
+      runDirectory: paths.run,
+      logDirectory: join(paths.log, 'ovs'),
+      tls,
+    }),
     hostEngine({
       run: paths.run,
       cacheDirectory: join(paths.cache, 'host'),
       configurationFile: layout.hostConfiguration,
     }),
   ];
-  if (values.database_url === '') return [postgresEngine(layout.postgres), ...engines];
-  return engines.map((engine) => ({ ...engine, after: engine.after.filter((name) => name !== 'postgres') }));
 }

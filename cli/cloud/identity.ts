@@ -4,6 +4,7 @@
  * was lost under a cloud that runs, the run directory of that very path stands for it, and then only what a cloud makes may lie there.
  */
 import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { newId, newOrderedId } from '../../contract/ids.ts';
 import { readText, writeWhole } from '../../control/kit/files.ts';
 import { CommandError } from '../command.ts';
@@ -13,14 +14,28 @@ export interface CloudIdentity {
   cloudId: string;
   hostId: string;
   createdAt: string;
+  /** The machine is a host of a cloud whose control is elsewhere; absent: control is here. */
+  joined?: JoinedCloud;
+}
+
+/** What a machine that has joined knows of its cloud. */
+export interface JoinedCloud {
+  /** Of control, e.g. https://192.0.2.7:8443. */
+  controlUrl: string;
+  /** OVSDB target of the southbound database, e.g. ssl:192.0.2.7:6642. */
+  southbound: string;
+  /** This machine's name in the cloud, and the address that others reach it by. */
+  hostName: string;
+  address: string;
 }
 
 export function readIdentity(paths: CloudPaths): CloudIdentity | undefined {
   const text = readText(paths.identityFile);
   if (text === undefined) return undefined;
   try {
-    const { cloudId, hostId, createdAt } = JSON.parse(text) as CloudIdentity;
-    if (typeof cloudId === 'string' && typeof hostId === 'string') return { cloudId, hostId, createdAt };
+    const { cloudId, hostId, createdAt, joined } = JSON.parse(text) as CloudIdentity;
+    if (typeof cloudId === 'string' && typeof hostId === 'string')
+      return { cloudId, hostId, createdAt, ...(joined && { joined }) };
   } catch {
     // Said below.
   }
@@ -30,8 +45,11 @@ export function readIdentity(paths: CloudPaths): CloudIdentity | undefined {
   );
 }
 
-/** The settings, written by people; and the mark itself, cut off. */
-const beforeMark: ReadonlySet<string> = new Set(['bothy.conf', 'cloud.json.new']);
+/** Of a machine that is about to join: its key, until the cloud has answered. */
+export const joiningKey = 'joining.key';
+
+/** The settings, written by people; the mark itself, cut off; and what a join had made. */
+const beforeMark: ReadonlySet<string> = new Set(['bothy.conf', 'cloud.json.new', joiningKey, `${joiningKey}.new`]);
 const madeByCloud: ReadonlySet<string> = new Set([
   ...['ca.pem', 'cache', 'certificates', 'clouds.yaml', 'host', 'log', 'openrc', 'ovn', 'postgres', 'secrets'],
 ]);
@@ -45,10 +63,19 @@ export function isCloudDirectory(paths: CloudPaths): boolean {
 
 const namesIn = (directory: string): string[] => (existsSync(directory) ? readdirSync(directory) : []);
 
-/** Reads the identity, or makes it where the directory is empty (or not there). */
-export function ensureIdentity(paths: CloudPaths): CloudIdentity {
-  const known = readIdentity(paths);
-  if (known !== undefined) return known;
+/** For what only the machine of control can do. @throws CommandError on one that has joined */
+export function requireControlHere(paths: CloudPaths): void {
+  const { joined } = readIdentity(paths) ?? {};
+  if (!joined) return;
+  throw new CommandError(
+    `this machine is a host of the cloud at ${joined.controlUrl}: control is not here`,
+    'run the command on the machine of control, or name another cloud with --data',
+  );
+}
+
+/** @throws CommandError where the directory is neither a cloud's nor empty (or not there) */
+export function requireUsable(paths: CloudPaths): void {
+  if (readIdentity(paths) !== undefined) return;
   const foreign = namesIn(paths.data).filter((name) => !beforeMark.has(name));
   if (foreign.length > 0) {
     throw new CommandError(
@@ -56,7 +83,22 @@ export function ensureIdentity(paths: CloudPaths): CloudIdentity {
       'name a new or empty directory with --data',
     );
   }
-  const identity = { cloudId: newId(), hostId: newOrderedId(), createdAt: new Date().toISOString() };
+}
+
+/** Reads the identity, or makes it where the directory is empty (or not there). */
+export function ensureIdentity(paths: CloudPaths): CloudIdentity {
+  const known = readIdentity(paths);
+  if (known !== undefined) return known;
+  requireUsable(paths);
+  if (existsSync(join(paths.data, joiningKey))) {
+    const cure = `finish it: bothy join URL --token TOKEN, or give it up: rm ${join(paths.data, joiningKey)}`;
+    throw new CommandError(`${paths.data} is of a machine that was about to join a cloud`, cure);
+  }
+  return writeIdentity(paths, { cloudId: newId(), hostId: newOrderedId(), createdAt: new Date().toISOString() });
+}
+
+/** From here on the directory is the cloud's. */
+export function writeIdentity(paths: CloudPaths, identity: CloudIdentity): CloudIdentity {
   rmSync(`${paths.identityFile}.new`, { force: true });
   writeWhole(paths.identityFile, `${JSON.stringify(identity, null, 2)}\n`, { mode: 0o644 });
   return identity;

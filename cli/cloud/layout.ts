@@ -7,6 +7,9 @@ export function cloudLayout(paths: CloudPaths) {
   const { data, run } = paths;
   return {
     certificates: join(data, 'certificates'),
+    authorityFile: join(data, 'certificates/ca.pem'),
+    apiCertificate: { certificate: join(data, 'certificates/api.pem'), key: join(data, 'certificates/api.key') },
+    hostCertificate: { certificate: join(data, 'certificates/host.pem'), key: join(data, 'certificates/host.key') },
     secrets: join(data, 'secrets'),
     adminPasswordFile: join(data, 'secrets/admin-password'),
     sealingKeysFile: join(data, 'secrets/sealing-keys'),

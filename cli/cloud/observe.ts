@@ -12,6 +12,7 @@ import { childrenByParent, processFacts, withDescendants } from '../supervisor/p
 import type { EngineStatus } from '../supervisor/runner.ts';
 import { ask } from '../supervisor/socket.ts';
 import { cloudEngines } from './engines.ts';
+import { readIdentity } from './identity.ts';
 import { cloudLayout } from './layout.ts';
 
 export interface ProcessState {
@@ -38,6 +39,8 @@ export interface CloudState {
   state: 'up' | 'starting' | 'unsupervised' | 'kept' | 'down';
   supervisor: number | null;
   publicUrl: string | null;
+  /** This machine is a host of a cloud whose control is at `publicUrl`. */
+  joined: boolean;
   processes: ProcessState[];
 }
 
@@ -63,11 +66,17 @@ export async function observeCloud(settings: Settings): Promise<CloudState> {
   processes.push(...observeServed(settings, children, answer !== undefined));
   if (answer !== undefined) processes.unshift(observeSupervisor(answer.pid));
   const state = overallState(settings, answer !== undefined, engines);
-  const configuration = readText(layout.controlConfiguration);
+  const joined = readIdentity(settings.paths)?.joined;
+  const configuration = joined ? undefined : readText(layout.controlConfiguration);
   return {
     state,
     supervisor: answer?.pid ?? null,
-    publicUrl: configuration === undefined ? null : (JSON.parse(configuration) as ControlConfiguration).publicUrl,
+    joined: joined !== undefined,
+    publicUrl: joined
+      ? joined.controlUrl
+      : configuration === undefined
+        ? null
+        : (JSON.parse(configuration) as ControlConfiguration).publicUrl,
     processes,
   };
 }

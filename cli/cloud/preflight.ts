@@ -6,6 +6,7 @@ import { readText } from '../../control/kit/files.ts';
 import { CommandError } from '../command.ts';
 import { tryRun } from '../run.ts';
 import type { Settings } from '../settings.ts';
+import { readIdentity } from './identity.ts';
 
 const leastFreeMiB = 1024;
 
@@ -13,11 +14,22 @@ export function requireRoot(what: string): void {
   if (process.getuid?.() !== 0) throw new CommandError(`${what} needs root`, 'run the command with sudo');
 }
 
-export async function checkPorts({ paths, values }: Settings): Promise<void> {
-  for (const [setting, use] of [
-    ['port', 'the APIs'],
-    ['host_port', 'the host service'],
-  ] as const) {
+export type PortSetting = 'port' | 'host_port' | 'southbound_port';
+
+/** The ports that this machine listens on, each with its process. */
+export function portsOf({ paths }: Settings): { setting: PortSetting; use: string; process: string }[] {
+  const host = { setting: 'host_port', use: 'the host service', process: 'host' } as const;
+  if (readIdentity(paths)?.joined) return [host];
+  return [
+    { setting: 'port', use: 'the APIs', process: 'control' },
+    host,
+    { setting: 'southbound_port', use: 'the network database', process: 'ovn-southbound' },
+  ];
+}
+
+export async function checkPorts(settings: Settings, ports = portsOf(settings)): Promise<void> {
+  const { paths, values } = settings;
+  for (const { setting, use } of ports) {
     const port = Number(values[setting]);
     const problem = await listenProblem(values.listen, port);
     if (problem === undefined) continue;
@@ -50,13 +62,20 @@ export async function holderOf(port: number): Promise<{ name: string; pid: numbe
   return match === null ? undefined : { name: match[1]!, pid: Number(match[2]) };
 }
 
+/** Names of this network namespace's cards. */
+export const cards = (): string[] =>
+  [...(readText('/proc/self/net/dev') ?? '').matchAll(/^\s*([^\s:]+):/gm)].map((match) => match[1]!);
+
 /** The card of the external network must be there: without it floating IPs would silently lead nowhere. */
 export function checkCard({ paths, values }: Settings): void {
   const name = values.external_interface;
-  const cards = [...(readText('/proc/net/dev') ?? '').matchAll(/^\s*([^\s:]+):/gm)].map((match) => match[1]!);
-  if (name === '' || cards.includes(name)) return;
+  if (name === '' || cards().includes(name)) return;
   throw new CommandError(
-    `this machine has no network card '${name}' (it has ${cards.filter((card) => card !== 'lo').join(', ') || 'none'})`,
+    `this machine has no network card '${name}' (it has ${
+      cards()
+        .filter((card) => card !== 'lo')
+        .join(', ') || 'none'
+    })`,
     `correct 'external_interface' in ${paths.settingsFile} (or BOTHY_EXTERNAL_INTERFACE)`,
   );
 }

@@ -11,10 +11,12 @@ import { hostStreamPath, portalOf } from '../../contract/host/index.ts';
 import type { PasswordPolicy } from '../../control/identity/index.ts';
 import { type PropertyRule, parseProtections } from '../../control/image/index.ts';
 import { readText, writeIfChanged, writeWhole } from '../../control/kit/files.ts';
+import type { LeafFiles } from '../../control/pki/authority.ts';
 import { userIds } from '../../engine/process.ts';
 import { CommandError } from '../command.ts';
 import { guestUser, serviceUser } from '../install/users.ts';
 import type { ControlConfiguration, HostConfiguration, LogLevel } from '../process/configuration.ts';
+import { tunnelCard } from '../setting-checks.ts';
 import { list, type Settings, settingsTemplate } from '../settings.ts';
 import { addressIn, bracketed, mainAddress } from './addresses.ts';
 import { type Certificates, ensureCertificates, publicUrlOf } from './certificates.ts';
@@ -35,7 +37,7 @@ export interface PreparedCloud {
 }
 
 export async function prepareCloud(settings: Settings): Promise<PreparedCloud> {
-  const { paths, values } = settings;
+  const { paths } = settings;
   const layout = cloudLayout(paths);
   makeDirectories(settings);
   const identity = ensureIdentity(paths);
@@ -43,25 +45,37 @@ export async function prepareCloud(settings: Settings): Promise<PreparedCloud> {
   if (readText(paths.settingsFile) === undefined) {
     writeWhole(paths.settingsFile, settingsTemplate(), { mode: 0o600 });
   }
-  const publicUrl = await publicUrlOf(settings);
+  const publicUrl = identity.joined?.controlUrl ?? (await publicUrlOf(settings));
   const certificates = await ensureCertificates(settings, identity, publicUrl);
+  const caFile = join(paths.data, 'ca.pem');
+  writeIfChanged(layout.hostConfiguration, json(await hostConfiguration({ settings, identity, certificates })), {
+    mode: 0o600,
+  });
+  writeIfChanged(caFile, readText(certificates.ca) ?? '', { mode: 0o644 });
+  if (certificates.api)
+    prepareControl({ settings, identity, publicUrl, api: certificates.api, ca: certificates.ca, caFile });
+  return { identity, publicUrl };
+}
+
+/** What control is told, and the files for clients. */
+function prepareControl({ caFile, ...given }: Omit<Facts, 'adminPassword' | 'sealingKeys'> & { caFile: string }): void {
+  const { settings, publicUrl } = given;
+  const { paths, values } = settings;
+  const layout = cloudLayout(paths);
   const adminPassword = ensurePassword(layout.adminPasswordFile);
   const sealingKeys = ensureSealingKeys(layout.sealingKeysFile);
-  const facts = { settings, identity, publicUrl, certificates, adminPassword, sealingKeys };
+  const facts = { ...given, adminPassword, sealingKeys };
   const owner = userIds(serviceUser);
   writeIfChanged(layout.controlConfiguration, json(controlConfiguration(facts)), { mode: 0o600, owner });
-  writeIfChanged(layout.hostConfiguration, json(await hostConfiguration(facts)), { mode: 0o600 });
-  const caFile = join(paths.data, 'ca.pem');
-  writeIfChanged(caFile, readText(certificates.ca) ?? '', { mode: 0o644 });
   writeClientFiles(paths.data, { publicUrl, region: values.region, adminPassword, caFile });
-  return { identity, publicUrl };
 }
 
 interface Facts {
   settings: Settings;
   identity: CloudIdentity;
   publicUrl: string;
-  certificates: Certificates;
+  api: LeafFiles;
+  ca: string;
   adminPassword: string;
   sealingKeys: string[];
 }
@@ -101,7 +115,8 @@ function controlConfiguration({
   settings,
   identity,
   publicUrl,
-  certificates,
+  api,
+  ca,
   adminPassword,
   sealingKeys,
 }: Facts): ControlConfiguration {
@@ -114,7 +129,7 @@ function controlConfiguration({
     databaseUrl: databaseUrlOf(settings),
     listen: { address: values.listen, port: Number(values.port) },
     publicUrl,
-    tls: { certificate: certificates.api.certificate, key: certificates.api.key, ca: certificates.ca },
+    tls: { certificate: api.certificate, key: api.key, ca },
     sealingKeys,
     passwordPolicy: passwordPolicyOf(settings),
     trustedDashboards: list(values.trusted_dashboards),
@@ -128,6 +143,8 @@ function controlConfiguration({
       ports: list(values.import_ports).map(Number),
     },
     retention: { changeLogDays: Number(values.change_log_days), operationDays: Number(values.operation_days) },
+    southboundPort: Number(values.southbound_port),
+    bothyVersion: bothyVersion(),
     northbound: layout.northbound,
     healthSocket: layout.controlHealthSocket,
     localHost: { id: identity.hostId, name: hostname(), socket: layout.hostSocket },
@@ -135,19 +152,27 @@ function controlConfiguration({
   };
 }
 
-async function hostConfiguration({ settings, identity, certificates }: Facts): Promise<HostConfiguration> {
+interface HostFacts {
+  settings: Settings;
+  identity: CloudIdentity;
+  certificates: Certificates;
+}
+
+async function hostConfiguration({ settings, identity, certificates }: HostFacts): Promise<HostConfiguration> {
   const { paths, values } = settings;
+  const { joined } = identity;
+  const tunnels = tunnelCard(values.tunnels);
   const layout = cloudLayout(paths);
   return {
     cloudId: identity.cloudId,
     hostId: identity.hostId,
-    hostName: hostname(),
+    hostName: joined?.hostName ?? hostname(),
     tag: paths.tag,
     logLevel: values.log_level as LogLevel,
     bothyVersion: bothyVersion(),
-    controlUrl: `wss://${localAddress(values.listen)}:${values.port}${hostStreamPath}`,
+    controlUrl: `${(joined?.controlUrl ?? `https://${localAddress(values.listen)}:${values.port}`).replace(/^https/, 'wss')}${hostStreamPath}`,
     listen: { address: values.listen, port: Number(values.host_port) },
-    url: `https://${bracketed((await mainAddress()) ?? '127.0.0.1')}:${values.host_port}`,
+    url: `https://${bracketed(joined?.address ?? (await mainAddress()) ?? '127.0.0.1')}:${values.host_port}`,
     socket: layout.hostSocket,
     tls: { certificate: certificates.host.certificate, key: certificates.host.key, ca: certificates.ca },
     dataDirectory: layout.hostData,
@@ -160,17 +185,28 @@ async function hostConfiguration({ settings, identity, certificates }: Facts): P
     datapath: values.datapath as HostConfiguration['datapath'],
     quarantinedGuests: values.quarantined_guests as HostConfiguration['quarantinedGuests'],
     storage: storageOf(settings),
-    southbound: layout.southbound,
+    southbound: joined?.southbound ?? layout.southbound,
+    ...(!joined && { authority: paths.data }),
+    ...(tunnels && { tunnels }),
     vendorData: vendorDataOf(values.vendor_data),
     vendorServices: {
       targets: vendorTargets(values.vendor_data_services) ?? [],
       ca: vendorCaOf(values.vendor_data_ca),
     },
-    uplink: values.uplink as HostConfiguration['uplink'],
+    uplink: joined ? 'none' : (values.uplink as HostConfiguration['uplink']),
     dnsServers: list(values.dns_servers),
     bandwidths: networkBandwidths(values.network_bandwidth) ?? [],
-    external: { interface: values.external_interface, ...externalOf(settings) },
+    external: joined ? joinedExternalOf(settings) : { interface: values.external_interface, ...externalOf(settings) },
   };
+}
+
+/**
+ * A machine that has joined is on the external network by a card, or not at all. It has no address there, which routers' next hop has that is
+ * another machine: so there is no way out behind it either (`uplink`).
+ */
+function joinedExternalOf({ values }: Settings): HostConfiguration['external'] {
+  const { external_interface: card, physical_network: name } = values;
+  return { interface: card, physicalNetwork: card === '' ? '' : name, cidr: '', gateway: '', cidr6: '', gateway6: '' };
 }
 
 function storageOf({ values }: Settings): HostConfiguration['storage'] {

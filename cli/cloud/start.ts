@@ -5,6 +5,7 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { waitUntil } from '../../engine/wait.ts';
+import type { Host } from '../../host/index.ts';
 import { CommandError } from '../command.ts';
 import { mendInterrupted } from '../install/apt.ts';
 import { ensureInstalled } from '../install/index.ts';
@@ -17,11 +18,14 @@ import type { EngineStatus } from '../supervisor/runner.ts';
 import { type Answer, ask } from '../supervisor/socket.ts';
 import { type Progress, step } from '../terminal.ts';
 import { checkGuestUids } from './guest-uids.ts';
+import { readIdentity } from './identity.ts';
 import { cloudLayout } from './layout.ts';
 import { underMachineLock } from './machine-lock.ts';
 import { requireAlone, requireCloudNamespace } from './namespace.ts';
 import { checkCard, checkDisk, checkPorts, requireRoot } from './preflight.ts';
 import type { PreparedCloud } from './prepare.ts';
+
+type HostHealth = ReturnType<Host['status']>;
 
 /** After this many failures in a row a process that never came up is reported instead of waited for. */
 const patience = 4;
@@ -46,9 +50,11 @@ export async function makeReady(
   checkCard(settings);
   checkGuestUids(settings);
   if ((await supervisorPid(settings)) === undefined) requireAlone(settings);
-  if (!(await ensureInstalled(packages, settings.values.iscsi_portal === '' ? [] : exportPackages))) mendInterrupted();
+  const joined = readIdentity(settings.paths)?.joined;
+  const set = joined ? 'host' : packages;
+  if (!(await ensureInstalled(set, settings.values.iscsi_portal === '' ? [] : exportPackages))) mendInterrupted();
   if ((await supervisorPid(settings)) === undefined && !(await anythingRuns(settings))) await checkPorts(settings);
-  if ((await supervisorPid(settings)) === undefined) {
+  if (!joined && (await supervisorPid(settings)) === undefined) {
     const { requireKnownDatabase } = await import('./known-database.ts');
     await requireKnownDatabase(settings, { newDatabase: options.newDatabase ?? false });
   }
@@ -182,6 +188,7 @@ async function waitUntilReady(settings: Settings, progress: Progress): Promise<v
 /** Processes that run are not yet a cloud: the host must have found control, the projection its database. */
 async function waitUntilHealthy(settings: Settings, progress: Progress): Promise<void> {
   const { getFromSocket } = await import('../process/health.ts');
+  if (readIdentity(settings.paths)?.joined) return waitUntilServing(settings, progress);
   const { controlHealthSocket } = cloudLayout(settings.paths);
   let unwell: HealthPart[] = [];
   let undecided: HealthPart[] = [];
@@ -200,6 +207,27 @@ async function waitUntilHealthy(settings: Settings, progress: Progress): Promise
     throw new CommandError(message, unwell[0]?.cure ?? "see 'bothy logs control' and 'bothy doctor'", { cause: error });
   }
   for (const { name, detail, cure } of undecided) process.stderr.write(`bothy: ${name}: ${detail}\n  → ${cure}\n`);
+}
+
+/** A machine that has joined serves when control has told it what shall be there. */
+async function waitUntilServing(settings: Settings, progress: Progress): Promise<void> {
+  const { getFromSocket } = await import('../process/health.ts');
+  const { hostSocket } = cloudLayout(settings.paths);
+  let missing = '';
+  const serves = async () => {
+    const { control, network, desired } = (await getFromSocket(hostSocket, '/v1/health')) as HostHealth;
+    missing = control.state !== 'open' ? `no stream to ${control.url}: ${control.lastError ?? 'being opened'}` : '';
+    if (missing === '' && !network.started) missing = 'the network is not started';
+    if (missing === '' && !desired.known) missing = 'control has not told what shall be here';
+    progress.detail(missing);
+    return missing === '';
+  };
+  try {
+    await waitUntil('the host to find control', serves, { timeoutMs: healthDeadlineMs, everyMs: 50 });
+  } catch (error) {
+    const message = `every process runs, but the host does not serve after ${healthDeadlineMs / 1000} s: ${missing || (error as Error).message}`;
+    throw new CommandError(message, "see 'bothy logs host' and 'bothy doctor'", { cause: error });
+  }
 }
 
 const isHopeless = (engine: EngineStatus) => engine.failures >= patience && engine.state !== 'ready';

@@ -25,13 +25,14 @@ export async function reserveCloud(parent = tmpdir(), settings: ThrowAwaySetting
   const data = join(mkdtempSync(join(parent, 'bothy-cloud-')), 'data');
   const { tag, settingsFile } = cloudPaths(data);
   const third = (Number.parseInt(tag, 16) % 250) + 5;
-  const [port, hostPort] = [await freePort(), await freePort()];
+  const [port, hostPort, southboundPort] = [await freePort(), await freePort(), await freePort()];
   // The service user must be able to pass.
   mkdirSync(data, { recursive: true, mode: 0o711 });
   await run('chmod', ['711', join(data, '..')]);
   const lines = [
     `port = ${port}`,
     `host_port = ${hostPort}`,
+    `southbound_port = ${southboundPort}`,
     `external_cidr = 172.24.${third}.0/24`,
     `external_cidr6 = fd0b:724:${tag}::/64`,
     ...Object.entries(settings).map(([name, value]) => `${name} = ${value}`),
@@ -65,6 +66,7 @@ function withoutSettings(): Record<string, string> {
     DATABASE_URL: '',
     BOTHY_PORT: '',
     BOTHY_HOST_PORT: '',
+    BOTHY_SOUTHBOUND_PORT: '',
     BOTHY_EXTERNAL_CIDR: '',
     BOTHY_EXTERNAL_CIDR6: '',
     BOTHY_PUBLIC_URL: '',

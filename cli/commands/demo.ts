@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { readText } from '../../control/kit/files.ts';
 import { cloudEntry } from '../cloud/client-files.ts';
+import { requireControlHere } from '../cloud/identity.ts';
 import { cloudLayout } from '../cloud/layout.ts';
 import { begin, untilReady } from '../cloud/start.ts';
 import { type Command, dataOption } from '../command.ts';
@@ -25,6 +26,7 @@ It can be interrupted at any point; the next run carries on. To remove everythin
 async function demo(settings: Settings): Promise<number> {
   const started = performance.now();
   say(bold('Bothy: from this machine to a guest\n'));
+  requireControlHere(settings.paths);
   const { publicUrl } = await begin(settings, 'demo');
   // Neither keeps two cores busy: the image is built while the cloud starts.
   const { ensureGuestImage } = await import('../demo/guest-image.ts');

@@ -1,9 +1,11 @@
+import { type JoinedCloud, readIdentity } from '../cloud/identity.ts';
 import { cloudLayout } from '../cloud/layout.ts';
 import { requireCloudNamespace } from '../cloud/namespace.ts';
 import { observeCloud } from '../cloud/observe.ts';
 import { type Command, CommandError, dataOption } from '../command.ts';
 import * as cloud from '../doctor/cloud.ts';
 import { type Finding, guarded, warning } from '../doctor/finding.ts';
+import { checkControlOf, checkTunnels } from '../doctor/joined.ts';
 import * as machine from '../doctor/machine-findings.ts';
 import { type CloudPaths, dataArgument, loadSettings, type Settings } from '../settings.ts';
 import { bold, faint, green, red, say, yellow } from '../terminal.ts';
@@ -28,16 +30,28 @@ Exit code 0: no problem (there may be warnings); 1: at least one problem.`,
 
 async function examine(settings: Settings): Promise<Finding[]> {
   const findings: Finding[] = [];
+  const joined = joinedHere(settings);
   if (process.getuid?.() !== 0)
     findings.push(warning('user', 'not root: parts of the cloud are hidden', 'run the command with sudo'));
   findings.push(...machine.checkSystem());
-  findings.push(...(await guarded('packages', machine.checkPackages)));
+  findings.push(...(await guarded('packages', () => machine.checkPackages(joined ? 'host' : 'cloud'))));
   findings.push(...(await guarded('kvm', machine.checkKvm)));
   findings.push(...(await guarded('kernel', machine.checkKernel)));
   findings.push(...(await guarded('disk', () => machine.checkDisk(settings))));
   findings.push(...(await guarded('clock', machine.checkClock)));
+  if (joined) findings.push(...(await guarded('control', () => checkControlOf(settings, joined))));
+  findings.push(...(await guarded('tunnels', () => checkTunnels(settings, joined))));
   findings.push(...(await guarded('cloud', () => examineCloud(settings))));
   return findings;
+}
+
+/** Where the machine has joined a cloud; a damaged file is told by what comes later. */
+function joinedHere({ paths }: Settings): JoinedCloud | undefined {
+  try {
+    return readIdentity(paths)?.joined;
+  } catch {
+    return undefined;
+  }
 }
 
 async function examineCloud(settings: Settings): Promise<Finding[]> {
@@ -52,7 +66,7 @@ async function examineCloud(settings: Settings): Promise<Finding[]> {
   // What stands still is named above; asking it would only take a while.
   const runs = (name: string) =>
     state.processes.some((item) => item.name === name && item.pid !== null && item.state !== 'halted');
-  if (runs('postgres') || settings.values.database_url !== '') {
+  if (runs('postgres') || (!state.joined && settings.values.database_url !== '')) {
     const { checkDatabase } = await import('../doctor/database.ts');
     findings.push(...(await guarded('database', () => checkDatabase(settings))));
   }

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { sentenceOf } from '../../contract/errors.ts';
 import { databaseUrlOf } from '../cloud/database-url.ts';
+import { requireControlHere } from '../cloud/identity.ts';
 import { requireRoot } from '../cloud/preflight.ts';
 import { type Command, CommandError, dataOption } from '../command.ts';
 import { operatorSentences } from '../sentences.ts';
@@ -29,6 +30,7 @@ Exit code 1: something stays in quarantine; its line says why. See docs/runbook-
   async run(args) {
     const settings = loadSettings(args.text('data'));
     requireRoot('recovering a cloud');
+    requireControlHere(settings.paths);
     const given = args.text('discard');
     if (args.flag('list') && given !== undefined) {
       throw new CommandError('--list and --discard exclude each other', 'give one of them');

@@ -27,10 +27,11 @@ function show(state: CloudState, { paths, values }: Settings): void {
   say(
     `Cloud in ${data}: ${bold(colour(state.state))}${state.supervisor === null ? '' : `, supervisor pid ${state.supervisor}`}`,
   );
-  if (state.publicUrl !== null && ['up', 'starting'].includes(state.state))
+  if (state.joined) say(`A host of the cloud at ${state.publicUrl}`);
+  else if (state.publicUrl !== null && ['up', 'starting'].includes(state.state))
     say(`Identity: ${state.publicUrl}/identity/v3`);
   // For dumps and a look inside; the runbooks' `<tag>` is in it.
-  if (state.state === 'up' && values.database_url === '')
+  if (!state.joined && state.state === 'up' && values.database_url === '')
     say(`Database: bothy, in PostgreSQL at ${cloudLayout(paths).postgres.socketDirectory}`);
   if (state.processes.some((item) => item.pid !== null)) {
     const rows = state.processes.map((item) => [

@@ -45,10 +45,12 @@ Settings: bothy.conf in the data directory (written at first start, every line e
       });
       return 0;
     }
-    const { publicUrl, ran } = await bringUp(settings, 'cloud', { newDatabase });
-    say(
-      `${ran ? 'The cloud runs already' : 'The cloud is up'}: ${publicUrl}/identity/v3 (files for clients: ${settings.paths.data}/clouds.yaml, openrc)`,
-    );
+    const { publicUrl, ran, identity } = await bringUp(settings, 'cloud', { newDatabase });
+    if (identity.joined) say(`${ran ? 'The host runs already' : 'The host is up'}: of the cloud at ${publicUrl}`);
+    else
+      say(
+        `${ran ? 'The cloud runs already' : 'The cloud is up'}: ${publicUrl}/identity/v3 (files for clients: ${settings.paths.data}/clouds.yaml, openrc)`,
+      );
     return 0;
   },
 };

@@ -2,7 +2,7 @@
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import type { ProcessState } from '../cloud/observe.ts';
-import { freeSpaceMiB, holderOf, listenProblem } from '../cloud/preflight.ts';
+import { freeSpaceMiB, holderOf, listenProblem, portsOf } from '../cloud/preflight.ts';
 import { bothyVersion } from '../cloud/version.ts';
 import { missingPackages } from '../install/apt.ts';
 import { packageSets } from '../install/packages.ts';
@@ -28,8 +28,9 @@ export function checkSystem(): Finding[] {
   ];
 }
 
-export async function checkPackages(): Promise<Finding[]> {
-  const missing = await missingPackages(packageSets.cloud);
+/** @param set those that this machine needs */
+export async function checkPackages(set: 'cloud' | 'host'): Promise<Finding[]> {
+  const missing = await missingPackages(packageSets[set]);
   if (missing.length > 0) {
     const list = missing.map(({ name, why }) => `${name} (${why})`).join(', ');
     return [
@@ -41,7 +42,8 @@ export async function checkPackages(): Promise<Finding[]> {
     ];
   }
   const format = `\${Package} \${Version}\n`;
-  const shown = ['qemu-system-x86', 'openvswitch-switch', 'ovn-central', 'postgresql', 'haproxy'];
+  const central = set === 'cloud' ? ['ovn-central', 'postgresql'] : ['ovn-host'];
+  const shown = ['qemu-system-x86', 'openvswitch-switch', ...central, 'haproxy'];
   const versions = await tryRun('dpkg-query', ['-W', '-f', format, ...shown]);
   const users = missingUsers();
   return [
@@ -131,9 +133,10 @@ export async function checkClock(): Promise<Finding[]> {
 }
 
 /** Ports that a start would need; only asked where the cloud is down. */
-export async function checkPortsFree({ values }: Settings): Promise<Finding[]> {
+export async function checkPortsFree(settings: Settings): Promise<Finding[]> {
+  const { values } = settings;
   const findings: Finding[] = [];
-  for (const setting of ['port', 'host_port'] as const) {
+  for (const { setting } of portsOf(settings)) {
     const why = await listenProblem(values.listen, Number(values[setting]));
     findings.push(
       why === undefined
@@ -149,12 +152,10 @@ export async function checkPortsFree({ values }: Settings): Promise<Finding[]> {
 }
 
 /** The ports of a cloud that runs; whoever else listens there answers in its place. */
-export async function checkPortsHeld({ values }: Settings, processes: readonly ProcessState[]): Promise<Finding[]> {
+export async function checkPortsHeld(settings: Settings, processes: readonly ProcessState[]): Promise<Finding[]> {
+  const { values } = settings;
   const findings: Finding[] = [];
-  for (const [setting, process] of [
-    ['port', 'control'],
-    ['host_port', 'host'],
-  ] as const) {
+  for (const { setting, process } of portsOf(settings)) {
     const pid = processes.find(({ name }) => name === process)?.pid;
     if (pid === null || pid === undefined) continue;
     const check = `port ${values[setting]}`;

@@ -52,5 +52,13 @@ const test: NeededPackage[] = [
   { name: 'qemu-block-extra', why: 'another such machine, and QEMU with volumes in Ceph' },
 ];
 
-export const packageSets = { cloud, demo: [...cloud, ...image, ...demo], test: [...cloud, ...image, ...demo, ...test] };
+/** What a machine needs that joins a cloud. */
+const host = cloud.filter(({ name }) => name !== 'ovn-central' && name !== 'postgresql');
+
+export const packageSets = {
+  cloud,
+  host,
+  demo: [...cloud, ...image, ...demo],
+  test: [...cloud, ...image, ...demo, ...test],
+};
 export type PackageSet = keyof typeof packageSets;

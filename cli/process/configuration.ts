@@ -47,6 +47,9 @@ export interface ControlConfiguration {
   imageImport?: { ranges: string[]; ports: number[] };
   /** How many days of history the database keeps. */
   retention: { changeLogDays: number; operationDays: number };
+  /** Port of the southbound database, for hosts of other machines. */
+  southboundPort: number;
+  bothyVersion: string;
   /** OVSDB target of the northbound database, e.g. unix:/run/…/nb.sock. */
   northbound: string;
   /** Where the process tells `bothy doctor` how it is. */
@@ -97,7 +100,12 @@ export interface HostConfiguration {
   datapath: 'auto' | 'system' | 'netdev';
   quarantinedGuests: 'run' | 'stop';
   storage: StorageSetting;
+  /** OVSDB target, e.g. unix:/run/…/sb.sock or ssl:192.0.2.7:6642. */
   southbound: string;
+  /** The cloud's data directory, where its authority is: on the machine of control. */
+  authority?: string;
+  /** The card that carries the tunnels, with its address (CIDR); absent: tunnels end at the address in `url`. */
+  tunnels?: { device: string; address: string };
   /** What every guest is told beside what is its own. */
   vendorData: Record<string, unknown>;
   /** Who says what of each; `ca` empty: public authorities. */

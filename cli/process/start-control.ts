@@ -19,6 +19,7 @@ import { bootstrapCloud } from '../../control/bootstrap.ts';
 import { openCompute } from '../../control/compute/open.ts';
 import type { ControllerStep } from '../../control/compute/server/index.ts';
 import { HostClient, HostStreams, registerHost } from '../../control/host/index.ts';
+import { HostTokenService, JoinService } from '../../control/host/token/index.ts';
 import { bootstrapIdentity, IdentityService, Sealer } from '../../control/identity/index.ts';
 import { openImage } from '../../control/image/open.ts';
 import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
@@ -97,7 +98,7 @@ export async function startControl(
     ...(hooks.onRoute && { onRoute: hooks.onRoute }),
     dialects: [
       ...(hooks.observer ? [hooks.observer] : []),
-      ...dialects(areas, { database, feed, publicUrl: configuration.publicUrl }),
+      ...dialects(areas, { database, feed, configuration, ca: tls.ca }),
     ],
   });
   const { hosts, image, storage, compute, projector, assertions, identity, client } = areas;
@@ -197,9 +198,12 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
 }
 
 function dialects(
-  { identity, image, storage, network, compute }: Awaited<ReturnType<typeof openAreas>>,
-  { database, feed, publicUrl }: { database: Database; feed: ChangeFeed; publicUrl: string },
+  { identity, client, image, storage, network, compute }: Awaited<ReturnType<typeof openAreas>>,
+  given: { database: Database; feed: ChangeFeed; configuration: ControlConfiguration; ca: string },
 ): Dialect[] {
+  const { database, feed, configuration, ca } = given;
+  const { publicUrl, cloudId, localHost, southboundPort, bothyVersion: version } = configuration;
+  const authority = { id: localHost.id as HostId, url: '' };
   const authenticator = identity;
   return [
     identityDialect({ identity, publicUrl }),
@@ -214,6 +218,11 @@ function dialects(
     volumeDialect({ authenticator, ...storage.services, quotas: compute.services.quotas }),
     nativeDialect({
       ...{ identity, database, feed, pools: storage.services.pools },
+      hosts: {
+        tokens: new HostTokenService({ database, ca }),
+        joins: new JoinService({ database, client, authority, cloudId, version, southboundPort }),
+        ...{ hypervisors: compute.services.hypervisors, cloudId, ca, version },
+      },
       ...{ reachability: network.reachability, reachabilityAssertions: network.reachabilityAssertions },
       meters: network.meters,
     }),

@@ -2,12 +2,15 @@
 import { lookup } from 'node:dns/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import type { CertificateRequest, SignedCertificate } from '../../contract/host/index.ts';
 import type { HostId } from '../../contract/ids.ts';
 import { userIds } from '../../engine/process.ts';
-import { Host, openCpuGroups, qemuMachine } from '../../host/index.ts';
+import { Host, HostFault, openCpuGroups, qemuMachine } from '../../host/index.ts';
 import { MetadataService, VendorServices } from '../../host/metadata/index.ts';
 import { HostNetwork, metadataPaths } from '../../host/network/index.ts';
+import { tryRun } from '../run.ts';
 import type { HostConfiguration } from './configuration.ts';
+import { nodeFlags, sourceRoot } from './definitions.ts';
 
 /** Debian's package makes this user; HAProxy's worker needs no more. */
 const proxyUser = 'haproxy';
@@ -20,10 +23,9 @@ export interface RunningHost {
 }
 
 export async function startHost(configuration: HostConfiguration, log: Logger): Promise<RunningHost> {
-  const { runDirectory, vendorData, quarantinedGuests, storage, bandwidths } = configuration;
-  const physicalNetworks = [configuration.external.physicalNetwork].filter((name) => name !== '');
+  const { runDirectory, vendorData, authority } = configuration;
   const vendorServices = vendorServicesOf(configuration, log);
-  const guests = { ...userIds(configuration.guestUser), uids: configuration.guestUids };
+  const guests = guestsOf(configuration);
   const directory = join(runDirectory, 'host');
   const machine = await qemuMachine({
     dataDirectory: configuration.dataDirectory,
@@ -39,33 +41,14 @@ export async function startHost(configuration: HostConfiguration, log: Logger): 
       keep: (id, text) => host.guestPasswords.keep(id, text),
     },
   });
-  const host = new Host(
-    {
-      hostId: configuration.hostId as HostId,
-      name: configuration.hostName,
-      cloudId: configuration.cloudId,
-      bothyVersion: configuration.bothyVersion,
-      dataDirectory: configuration.dataDirectory,
-      runDirectory: directory,
-      controlUrls: [configuration.controlUrl],
-      controlName,
-      tls: configuration.tls,
-      listen: configuration.listen,
-      url: configuration.url,
-      socket: { path: configuration.socket, owner: userIds(configuration.controlUser) },
-      guests,
-      accelerator: configuration.accelerator,
-      ...{ quarantinedGuests, storage, bandwidths, physicalNetworks },
-    },
-    {
-      network,
-      ...machine,
-      cpuGroups: openCpuGroups(configuration.tag),
-      log,
-      ...{ vendorData, vendorServices },
-      desired: (servers) => metadata.update(servers),
-    },
-  );
+  const host = new Host(optionsOf(configuration, directory), {
+    network,
+    ...machine,
+    cpuGroups: openCpuGroups(configuration.tag),
+    ...{ log, vendorData, vendorServices },
+    desired: (servers) => metadata.update(servers),
+    ...(authority !== undefined && { certify: certifyWith(authority) }),
+  });
   await metadata.start();
   await host.start();
   return {
@@ -77,23 +60,50 @@ export async function startHost(configuration: HostConfiguration, log: Logger): 
   };
 }
 
+/** What the host process is told of itself. */
+function optionsOf(configuration: HostConfiguration, directory: string): ConstructorParameters<typeof Host>[0] {
+  const { quarantinedGuests, storage, bandwidths } = configuration;
+  const physicalNetworks = [configuration.external.physicalNetwork].filter((name) => name !== '');
+  return {
+    hostId: configuration.hostId as HostId,
+    name: configuration.hostName,
+    cloudId: configuration.cloudId,
+    bothyVersion: configuration.bothyVersion,
+    dataDirectory: configuration.dataDirectory,
+    runDirectory: directory,
+    controlUrls: [configuration.controlUrl],
+    controlName,
+    tls: configuration.tls,
+    listen: configuration.listen,
+    url: configuration.url,
+    socket: { path: configuration.socket, owner: userIds(configuration.controlUser) },
+    guests: guestsOf(configuration),
+    accelerator: configuration.accelerator,
+    ...{ quarantinedGuests, storage, bandwidths, physicalNetworks },
+  };
+}
+
+const guestsOf = ({ guestUser, guestUids }: HostConfiguration) => ({ ...userIds(guestUser), uids: guestUids });
+
 function vendorServicesOf({ vendorServices: { targets, ca }, tls }: HostConfiguration, log: Logger): VendorServices {
   return new VendorServices({ targets, ...(ca && { ca }), ...{ tls, log } });
 }
 
 /** The driver of this machine's network, not started yet. */
 async function networkOf(configuration: HostConfiguration, log: Logger): Promise<HostNetwork> {
-  const { runDirectory, external } = configuration;
+  const { runDirectory, external, tunnels, southbound, tls } = configuration;
   return new HostNetwork({
     tag: configuration.tag,
     hostId: configuration.hostId,
     hostname: configuration.hostName,
     runDirectory,
     logDirectory: join(configuration.logDirectory, 'ovs'),
-    southbound: configuration.southbound,
+    southbound,
+    ...(southbound.startsWith('ssl:') && { southboundTls: { ...tls, server: controlName } }),
     guestUser: configuration.guestUser,
     proxyUser,
-    encapsulation: { ip: await addressOf(configuration.url), type: 'geneve' },
+    encapsulation: { ip: tunnels?.address.split('/')[0] ?? (await addressOf(configuration.url)), type: 'geneve' },
+    ...(tunnels && { underlay: tunnels }),
     datapath: configuration.datapath,
     uplink: configuration.uplink,
     dnsServers: configuration.dnsServers,
@@ -110,6 +120,19 @@ const bridgeOf = ({ interface: device, ...external }: HostConfiguration['externa
   ],
   ...(device && { device }),
 });
+
+/** In a process of its own: the library for it would cost this one 30 MiB for life. */
+const certifyWith =
+  (data: string) =>
+  async (wish: CertificateRequest): Promise<SignedCertificate> => {
+    const command = [...nodeFlags, join(sourceRoot, 'cli/main.ts'), 'certify', '--data', data];
+    const { code, stdout, stderr } = await tryRun(process.execPath, command, {
+      ...{ input: JSON.stringify(wish), timeoutMs: 12_000 },
+    });
+    if (code === 2) throw new HostFault('invalid', 'the request for a certificate is none');
+    if (code !== 0) throw new Error(`bothy certify ended with ${code}: ${stderr.slice(-2000)}`);
+    return JSON.parse(stdout) as SignedCertificate;
+  };
 
 const prefixOf = (cidr: string): string => cidr.slice(cidr.indexOf('/') + 1);
 

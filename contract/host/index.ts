@@ -70,7 +70,9 @@ export {
 } from './server.ts';
 export {
   type CapturedImage,
+  type CertificateRequest,
   type ConsoleKind,
+  certificateRequest,
   consoleKinds,
   consoleProtocol,
   type HostError,
@@ -82,4 +84,6 @@ export {
   imageFile,
   type ManageableFiles,
   manageableFiles,
+  type SignedCertificate,
+  signedCertificate,
 } from './service.ts';

@@ -1,7 +1,7 @@
 /** The host's HTTPS service (mutual TLS over TCP; plain over a unix socket for control on the same machine). */
 import type { Static } from 'typebox';
-import type { ImageId, ServerId } from '../ids.ts';
-import { count, list, nullable, object, oneOf, optional, text } from '../schema/type.ts';
+import type { HostId, ImageId, ServerId } from '../ids.ts';
+import { count, id, list, nullable, object, oneOf, optional, text } from '../schema/type.ts';
 import { hostLimits } from './limits.ts';
 
 export const hostPaths = {
@@ -19,6 +19,11 @@ export const hostPaths = {
   imageFile: (id: ImageId) => `/v1/images/${id}/file`,
   /** GET: {@link ImageDigests}; where they are not known yet the host is at work on them from now on. Idempotent. */
   imageDigests: (id: ImageId) => `/v1/images/${id}/digests`,
+  /**
+   * POST {@link CertificateRequest}: {@link SignedCertificate}, by the authority of the cloud; `not_found` (404) on a host that does not have it beside
+   * it, `invalid` (400) where the request is none.
+   */
+  certificates: '/v1/certificates',
   /** DELETE: the file of a backup goes from the directory that this host has for them; idempotent. Who still builds on it, control knows. */
   backup: (name: string) => `/v1/backups/${encodeURIComponent(name)}`,
   /** GET: {@link ManageableFiles} of a pool of this host; an empty list where there is no such directory. */
@@ -85,6 +90,18 @@ export const imageDigests = object({
   digests: nullable(object({ md5: hex(32), sha256: hex(64), sha512: hex(128) })),
 });
 export type ImageDigests = Static<typeof imageDigests>;
+
+/** What a host's certificate is made of; `csr` is a PKCS #10 request in PEM, of which the key counts and nothing else. */
+export const certificateRequest = object({
+  hostId: id<HostId>(),
+  addresses: list(text(45), 4),
+  csr: text(8192),
+});
+export type CertificateRequest = Static<typeof certificateRequest>;
+
+/** PEM texts: the host's certificate, and the root that it is under. */
+export const signedCertificate = object({ certificate: text(16_384), ca: text(16_384) });
+export type SignedCertificate = Static<typeof signedCertificate>;
 
 /** What an administrator laid into the directory `manage` of a pool, to be made volumes of. */
 export const manageableFiles = object({

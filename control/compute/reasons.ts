@@ -138,11 +138,12 @@ export interface ComputeReasons {
 }
 
 /** Hosts that are to leave the cloud. */
-export interface ComputeReasons {
-  host_carries_servers: { host: string };
+export interface HostRemovalReasons {
+  /** `names`: of some of them. */
+  host_carries_servers: { host: string; names: string[] };
   /** Servers that it has, and of which the database knows nothing. */
   host_in_quarantine: { host: string };
-  host_keeps_volumes: { host: string };
+  host_keeps_volumes: { host: string; names: string[] };
   /** Of this one it is the last to have the bytes. */
   host_keeps_image: { host: string; image: string };
   host_is_up: { host: string };
@@ -168,5 +169,5 @@ export interface ComputeReasons {
 }
 
 declare module '../../contract/errors.ts' {
-  interface Reasons extends ComputeReasons {}
+  interface Reasons extends ComputeReasons, HostRemovalReasons {}
 }

@@ -12,6 +12,7 @@ import type { Duplex, Readable } from 'node:stream';
 import type { PeerCertificate } from 'node:tls';
 import { CloudError, hasReason } from '../../contract/errors.ts';
 import {
+  type CertificateRequest,
   type ConsoleKind,
   consoleProtocol,
   type GuestDiagnostics,
@@ -24,6 +25,8 @@ import {
   imageFile,
   type ManageableFiles,
   manageableFiles,
+  type SignedCertificate,
+  signedCertificate,
 } from '../../contract/host/index.ts';
 import type { ImageId, ServerId } from '../../contract/ids.ts';
 import { http } from '../../contract/node-http.ts';
@@ -168,6 +171,14 @@ export class HostClient {
     const response = await answer(host, request, answerMs);
     if (response.statusCode! >= 300 && response.statusCode !== 404) throw await refusal(host, response);
     response.resume();
+  }
+
+  /**
+   * Has the authority beside the host sign a host's certificate. @throws CloudError `invalid` where the request is none; `unavailable` when the host
+   * can't be reached
+   */
+  async certify(host: HostEndpoint, wish: CertificateRequest): Promise<SignedCertificate> {
+    return answerOf(host, signedCertificate, await this.#ask(host, 'POST', hostPaths.certificates, wish));
   }
 
   /** What could become volumes of a pool of the host. @throws CloudError with the host's own code; `unavailable` when it can't be reached */

@@ -69,35 +69,57 @@ export class Authority {
     return new Authority(directory, { root, key, leafLifeMs: options.leafLifeMs ?? leafDays * day });
   }
 
+  /** The root certificate, in PEM. */
+  get ca(): string {
+    return `${this.#root.toString('pem')}\n`;
+  }
+
+  /** In PEM, of the key that a PKCS #10 request has and for the subject and names that are given here. @throws Error where it is no request of that key */
+  async sign(
+    csr: string,
+    leaf: Pick<LeafRequest, 'commonName' | 'names' | 'usages'> & { lifeMs: number },
+  ): Promise<string> {
+    const request = new x509.Pkcs10CertificateRequest(csr);
+    if (!(await request.verify())) throw new Error('the request is not signed by its key');
+    return this.#issue({ ...leaf, publicKey: await request.publicKey.export() });
+  }
+
   /** A certificate that is good for the request, kept or made anew. */
   async ensure(request: LeafRequest): Promise<LeafFiles> {
     const certificate = join(this.#directory, `${request.name}.pem`);
     const key = join(this.#directory, `${request.name}.key`);
     if (this.#stillGood(certificate, key, request)) return { certificate, key, renewed: false };
     const pair = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-    const leaf = await x509.X509CertificateGenerator.create({
+    const leaf = await this.#issue({ ...request, publicKey: pair.publicKey, lifeMs: this.#leafLifeMs });
+    await writeKey(key, pair.privateKey, request.owner);
+    writeWhole(certificate, leaf, { mode: 0o644 });
+    return { certificate, key, renewed: true };
+  }
+
+  async #issue(
+    leaf: Pick<LeafRequest, 'commonName' | 'names' | 'usages'> & { publicKey: webcrypto.CryptoKey; lifeMs: number },
+  ): Promise<string> {
+    const made = await x509.X509CertificateGenerator.create({
       serialNumber: serial(),
-      subject: new x509.Name([{ CN: [request.commonName] }]).toString(),
+      subject: new x509.Name([{ CN: [leaf.commonName] }]).toString(),
       issuer: this.#root.subject,
-      notBefore: new Date(Date.now() - Math.min(backdateMs, this.#leafLifeMs)),
-      notAfter: new Date(Date.now() + this.#leafLifeMs),
-      publicKey: pair.publicKey,
+      notBefore: new Date(Date.now() - Math.min(backdateMs, leaf.lifeMs)),
+      notAfter: new Date(Date.now() + leaf.lifeMs),
+      publicKey: leaf.publicKey,
       signingKey: this.#key,
       signingAlgorithm: algorithm,
       extensions: [
         new x509.BasicConstraintsExtension(false, undefined, true),
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-        new x509.ExtendedKeyUsageExtension(request.usages.map((use) => x509.ExtendedKeyUsage[`${use}Auth`])),
+        new x509.ExtendedKeyUsageExtension(leaf.usages.map((use) => x509.ExtendedKeyUsage[`${use}Auth`])),
         new x509.SubjectAlternativeNameExtension(
-          request.names.map((value) => ({ type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const), value })),
+          leaf.names.map((value) => ({ type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const), value })),
         ),
         await x509.AuthorityKeyIdentifierExtension.create(this.#root),
-        await x509.SubjectKeyIdentifierExtension.create(pair.publicKey),
+        await x509.SubjectKeyIdentifierExtension.create(leaf.publicKey),
       ],
     });
-    await writeKey(key, pair.privateKey, request.owner);
-    writeWhole(certificate, `${leaf.toString('pem')}\n`, { mode: 0o644 });
-    return { certificate, key, renewed: true };
+    return `${made.toString('pem')}\n`;
   }
 
   #stillGood(certificateFile: string, keyFile: string, request: LeafRequest): boolean {

@@ -53,8 +53,15 @@ export class HostNetwork {
     this.names = names(options.tag);
     this.#options = options;
     const { ovsDirectory } = hostSockets(options.runDirectory);
-    const { southbound, runDirectory } = options;
-    const counted = { southbound, runDirectory, ovsDirectory, bridge: this.names.integrationBridge, log: this.#log };
+    const { southbound, southboundTls, runDirectory } = options;
+    const counted = {
+      southbound,
+      southboundTls,
+      runDirectory,
+      ovsDirectory,
+      bridge: this.names.integrationBridge,
+      log: this.#log,
+    };
     if (!options.machine) {
       this.#routers = new RouterCounters(counted);
       this.#megaflows = new Megaflows({ socket: join(ovsDirectory, 'ovs-vswitchd.ctl') });

@@ -35,8 +35,9 @@ export async function prepareMachine(context: MachineContext): Promise<void> {
   await bridgesUp(client, bridges);
   for (const device of devices) await bringUpCard(device, context);
   if (options.external) await address(names.externalBridge, options.external.addresses, context);
-  if (options.underlay && datapath.type === 'netdev') {
-    await address(names.underlayBridge, [options.underlay.address], context);
+  if (options.underlay) {
+    const carrier = datapath.type === 'netdev' ? names.underlayBridge : options.underlay.device;
+    await address(carrier, [options.underlay.address], context);
   }
 }
 

@@ -30,6 +30,10 @@ export interface HostNetworkOptions {
   logDirectory: string;
   /** Southbound database, e.g. unix:/run/bothy/<tag>/ovn/sb.sock or tcp:10.0.0.1:6642; not ssl, for which there is no certificate here. */
   southbound: string;
+  /** PEM files for one that is reached by TLS; read anew for each connection. */
+  southboundTls?:
+    | { key: string; certificate: string; ca: string /** Subject of its certificate. */; server: string }
+    | undefined;
   /** Name of the user of guests that have none of their own (started by an older Bothy; tests): owner of their taps. */
   guestUser: string;
   /** User that HAProxy's worker runs as. */
@@ -37,7 +41,7 @@ export interface HostNetworkOptions {
   /** Tunnel endpoint that other hosts reach. */
   encapsulation: { ip: string; type: 'geneve' };
   /**
-   * Userspace datapath with several hosts only: the card that carries the tunnels. It becomes a port of a bridge, which
+   * The card that carries the tunnels, with its address there. With the userspace datapath it becomes a port of a bridge, which
    * then has the address: OVS sends tunnels by bridges of its own only.
    */
   underlay?: { device: string; address: string };

@@ -2,12 +2,14 @@
  * What has passed the gateways of routers and floating IPs, and what labels name of it, on this host, by the counters of OVN's flows. Owns a connection to the southbound database and
  * the ledger in the run directory. Never writes to either database or to the switch.
  */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type FlowCounter, readFlowCounters } from '../../protocols/openflow/index.ts';
 import { OvsdbClient } from '../../protocols/ovsdb/index.ts';
 import type { RouterCounter } from '../host-network.ts';
 import { FlowLedger, type SeenFlow } from './flow-ledger.ts';
 import type { NetworkLogger } from './log.ts';
+import type { HostNetworkOptions } from './options.ts';
 import { type RouterFlows, routerFlows, southboundConditions, southboundTables } from './router-flows.ts';
 
 const timeoutMs = 5000;
@@ -19,17 +21,19 @@ export class RouterCounters {
   #ledger: FlowLedger | undefined;
 
   /** @param options ovsDirectory: where ovs-vswitchd has its sockets; bridge: the integration bridge */
-  constructor(options: {
-    southbound: string;
-    runDirectory: string;
-    ovsDirectory: string;
-    bridge: string;
-    log: NetworkLogger;
-  }) {
+  constructor(
+    options: Pick<HostNetworkOptions, 'southbound' | 'southboundTls' | 'runDirectory'> & {
+      ovsDirectory: string;
+      bridge: string;
+      log: NetworkLogger;
+    },
+  ) {
+    const { southboundTls: tls } = options;
     this.#southbound = new OvsdbClient({
       target: options.southbound,
       database: 'OVN_Southbound',
       ...{ monitor: southboundTables, conditions: southboundConditions },
+      ...(tls && { tls: () => ({ ...textsOf(tls), commonName: tls.server }) }),
       onState: (state) => {
         if (!state.connected)
           options.log.warn(
@@ -79,3 +83,7 @@ function seenFlow(cookie: number, found: readonly FlowCounter[], nowMs: number):
   const bornMs = nowMs - Math.max(...found.map(({ ageMs }) => ageMs));
   return { cookie, bornMs, packets: sum('packets'), bytes: sum('bytes') };
 }
+
+const textsOf = ({ key, certificate, ca }: HostNetworkOptions['southboundTls'] & {}) => ({
+  ...{ key: readFileSync(key), cert: readFileSync(certificate), ca: readFileSync(ca) },
+});

@@ -40,6 +40,7 @@ export interface ServiceRoutes {
   diagnostics(id: ServerId, exchange: Exchange): Promise<void>;
   password(id: ServerId, exchange: Exchange): Promise<void>;
   health(exchange: Exchange): Promise<void>;
+  certify(exchange: Exchange): Promise<void>;
   /** Takes over the connection and answers on it, or throws and has written nothing. */
   console(id: ServerId, kind: ConsoleKind, caller: Duplex, head: Buffer): Promise<void>;
 }
@@ -214,6 +215,10 @@ export class HostHttpService {
     const exchange = { request, response, query: url.searchParams, peer };
     const method = request.method ?? '';
     if (url.pathname === hostPaths.health && method === 'GET') return routes.health(exchange);
+    if (url.pathname === hostPaths.certificates && method === 'POST') {
+      if (peer !== 'control') throw new HostFault('forbidden', 'only control has certificates signed');
+      return routes.certify(exchange);
+    }
     const [, version, kind, idText, ...rest] = url.pathname.split('/');
     if (version === 'v1' && kind === 'backups' && rest.length === 0 && method === 'DELETE') {
       if (peer !== 'control') throw new HostFault('forbidden', 'only control removes backups');

@@ -2,8 +2,16 @@
 import { open } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { resolve } from 'node:path';
-import { type ImageDigests, type ImageFile, imageFormats } from '../../contract/host/index.ts';
+import {
+  type CertificateRequest,
+  certificateRequest,
+  type ImageDigests,
+  type ImageFile,
+  imageFormats,
+  type SignedCertificate,
+} from '../../contract/host/index.ts';
 import type { ImageId, ServerId } from '../../contract/ids.ts';
+import { Mismatch, read } from '../../contract/schema/read.ts';
 import { readConsoleTail } from '../guest/console-log.ts';
 import { HostFault } from '../host-error.ts';
 import type { LaterDigests } from '../image/later-digests.ts';
@@ -13,7 +21,7 @@ import { serverPaths } from '../paths.ts';
 import type { BackupDirectory } from '../volume/backups.ts';
 import type { ManagedFiles } from '../volume/managed.ts';
 import { type GuestRequestOptions, guestRequests } from './guest-requests.ts';
-import { answerJson, type Exchange, type ServiceRoutes } from './http-service.ts';
+import { answerJson, type Exchange, readBody, type ServiceRoutes } from './http-service.ts';
 
 export interface RouteOptions {
   dataDirectory: string;
@@ -28,7 +36,13 @@ export interface RouteOptions {
   backups: Pick<BackupDirectory, 'remove'>;
   managed: Pick<ManagedFiles, 'list'>;
   health(): unknown;
+  /** Absent: the cloud's authority is not beside this host. @throws HostFault */
+  certify?: Certify | undefined;
 }
+
+export type Certify = (request: CertificateRequest) => Promise<SignedCertificate>;
+
+const maxRequestBytes = 16 * 1024;
 
 export function serviceRoutes(options: RouteOptions): ServiceRoutes {
   const { images, upload } = options;
@@ -86,7 +100,23 @@ export function serviceRoutes(options: RouteOptions): ServiceRoutes {
     async health({ response }) {
       answerJson(response, 200, options.health());
     },
+
+    certify: (exchange) => certifyFor(exchange, options.certify),
   };
+}
+
+async function certifyFor({ request, response }: Exchange, certify: Certify | undefined): Promise<void> {
+  if (!certify) throw new HostFault('not_found', 'the authority of the cloud is not beside this host');
+  answerJson(response, 200, await certify(readRequest(await readBody(request, maxRequestBytes))));
+}
+
+function readRequest(bytes: Buffer): CertificateRequest {
+  try {
+    return read(certificateRequest, JSON.parse(bytes.toString('utf8')));
+  } catch (error) {
+    if (!(error instanceof Mismatch) && !(error instanceof SyntaxError)) throw error;
+    throw new HostFault('invalid', 'the body is no request for a certificate', { cause: error });
+  }
 }
 
 function factsOf(images: ImageStore, id: ImageId): ImageFacts {

@@ -19,7 +19,8 @@ export interface ClientOptions {
   monitor?: Monitored;
   /** Which rows of it; absent: all. */
   conditions?: Conditions;
-  tls?: TlsFiles;
+  /** A function is asked for each connection. */
+  tls?: TlsFiles | (() => TlsFiles);
   connectTimeoutMs?: number;
   probeMs?: number;
   backoff?: { firstMs: number; maxMs: number };
@@ -113,7 +114,7 @@ export class OvsdbClient {
       let loaded = false;
       const session = await Session.open({
         target,
-        ...(tls ? { tls } : {}),
+        ...(tls ? { tls: typeof tls === 'function' ? tls() : tls } : {}),
         ...(connectTimeoutMs === undefined ? {} : { connectTimeoutMs }),
         ...(probeMs === undefined ? {} : { probeMs }),
         onNotification: (method, params) => {

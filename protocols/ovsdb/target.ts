@@ -1,5 +1,6 @@
 /** Where an OVSDB server listens, in the notation of the OVS tools: unix:PATH, tcp:HOST:PORT, ssl:HOST:PORT. */
-import { connect, type Socket } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
+import type { PeerCertificate } from 'node:tls';
 import { OvsdbError } from './errors.ts';
 
 export interface TlsFiles {
@@ -8,6 +9,8 @@ export interface TlsFiles {
   key: string | Buffer;
   /** Name that the server's certificate must carry; by default the target's host. */
   serverName?: string;
+  /** Subject CN that it must have instead, whatever the target is called. */
+  commonName?: string;
 }
 
 export type Target = { scheme: 'unix'; path: string } | { scheme: 'tcp' | 'ssl'; host: string; port: number };
@@ -54,6 +57,13 @@ function dial(target: Target, tls: typeof import('node:tls') | undefined, files:
   if (target.scheme === 'unix') return connect({ path: target.path });
   const { host, port } = target;
   if (tls === undefined || files === undefined) return connect({ host, port, noDelay: true, keepAlive: true });
-  const { serverName, ...rest } = files;
-  return tls.connect({ host, port, servername: serverName ?? host, minVersion: 'TLSv1.2', ...rest });
+  const { serverName, commonName, ...rest } = files;
+  // An address is no server name (RFC 6066, section 3).
+  const servername = serverName ?? (isIP(host) === 0 ? host : '');
+  const checkServerIdentity = (_name: string, { subject }: PeerCertificate) =>
+    subject?.CN === commonName ? undefined : new Error(`the certificate is ${subject?.CN}'s, not ${commonName}'s`);
+  return tls.connect({
+    ...{ host, port, servername, minVersion: 'TLSv1.2' as const, ...rest },
+    ...(commonName !== undefined && { checkServerIdentity }),
+  });
 }

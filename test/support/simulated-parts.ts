@@ -59,6 +59,8 @@ export function controlConfiguration(
     listen: { address: '127.0.0.1', port: over.port },
     publicUrl: `https://127.0.0.1:${over.port}`,
     tls: identity.control,
+    southboundPort: 6642,
+    bothyVersion: '0.1.0',
     northbound: over.northbound,
     healthSocket: join(over.runDirectory, 'health.sock'),
     sealingKeys: [Buffer.alloc(32, 'tests').toString('base64')],

@@ -1,6 +1,6 @@
 /** What Nova says of each reason, word for word where clients look for it. */
 import type { SentenceTable } from '../../../contract/errors.ts';
-import type { ComputeReasons, UnservedWhy } from '../../../control/compute/reasons.ts';
+import type { ComputeReasons, HostRemovalReasons, UnservedWhy } from '../../../control/compute/reasons.ts';
 import type { HostReasons } from '../../../control/host/reasons.ts';
 import type { ImageReasons } from '../../../control/image/reasons.ts';
 import type { KitReasons } from '../../../control/kit/reasons.ts';
@@ -23,6 +23,7 @@ export type NovaReasons = KitReasons &
   VolumeReasons &
   SnapshotReasons &
   ServerVolumeReasons &
+  HostRemovalReasons &
   ComputeReasons;
 type Some = Partial<SentenceTable<NovaReasons>>;
 

@@ -14,31 +14,34 @@ import type { Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { forgetHostLayers } from '../../storage/layer/index.ts';
 
+/** Names or, of what has none, ids, of some. */
 interface Ties {
-  servers: boolean;
+  servers: string[];
   /** Of which the database knows nothing, but the host. */
   quarantined: boolean;
-  volumes: boolean;
+  volumes: string[];
   /** One of those that are nowhere else. */
   image: string | null;
 }
 
-/** @throws CloudError `not_found`, `conflict` */
-export async function removeHost(tx: Tx, id: string): Promise<void> {
+/** @param options byItself: the host asks, which is up until it is gone @throws CloudError `not_found`, `conflict` */
+export async function removeHost(tx: Tx, id: string, { byItself = false } = {}): Promise<void> {
   // Nobody gives it anything from here on: whoever refers to its row waits, and then finds none.
   const { rows } = await sql<{ name: string; up: boolean }>`
     select name, connected and not forced_down as up from host where id = ${id} for update`.execute(tx);
   const host = rows[0];
   if (!host) throw notFound('host', id);
-  const refuse = (reason: 'host_carries_servers' | 'host_in_quarantine' | 'host_keeps_volumes' | 'host_is_up') =>
+  const refuse = (reason: 'host_in_quarantine' | 'host_is_up') =>
     new CloudError('conflict', reason, { host: host.name });
+  const refuseFor = (reason: 'host_carries_servers' | 'host_keeps_volumes', names: string[]) =>
+    new CloudError('conflict', reason, { host: host.name, names });
   // What it has was to be read after the lock, by a statement of its own.
   const ties = await readTies(tx, id);
-  if (ties.servers) throw refuse('host_carries_servers');
+  if (ties.servers.length > 0) throw refuseFor('host_carries_servers', ties.servers);
   if (ties.quarantined) throw refuse('host_in_quarantine');
-  if (ties.volumes) throw refuse('host_keeps_volumes');
+  if (ties.volumes.length > 0) throw refuseFor('host_keeps_volumes', ties.volumes);
   if (ties.image !== null) throw new CloudError('conflict', 'host_keeps_image', { host: host.name, image: ties.image });
-  if (host.up) throw refuse('host_is_up');
+  if (host.up && !byItself) throw refuse('host_is_up');
   await forgetHostImages(tx, id);
   await forgetHostLayers(tx, id);
   await sql`delete from host where id = ${id}`.execute(tx);
@@ -46,11 +49,13 @@ export async function removeHost(tx: Tx, id: string): Promise<void> {
 
 async function readTies(tx: Tx, id: string): Promise<Ties> {
   const { rows } = await sql<Ties>`select
-    exists (select from server where host_id = ${id}) or exists (select from port where host_id = ${id}) as servers,
+    coalesce(nullif(array(select coalesce(nullif(name, ''), id::text) from server where host_id = ${id} limit 5), '{}'),
+      array(select 'port ' || id from port where host_id = ${id} limit 5)) as servers,
     exists (select from quarantined_server where host_id = ${id})
       or exists (select from quarantined_layer where host_id = ${id}) as quarantined,
-    exists (select from volume where host_id = ${id} or pool_id in (select id from storage_pool where host_id = ${id})) or exists (select from volume_layer where host_id = ${id}
-      and desired_presence = 'present') as volumes,
+    array(select coalesce(nullif(name, ''), id::text) from volume
+      where host_id = ${id} or pool_id in (select id from storage_pool where host_id = ${id})
+      union all select 'layer ' || id from volume_layer where host_id = ${id} and desired_presence = 'present' limit 5) as volumes,
     (select l.image_id from image_location l join image i on i.id = l.image_id
       where l.host_id = ${id} and i.desired_presence = 'present' and i.status <> 'queued'
         and not exists (select from image_location o where o.image_id = l.image_id and o.host_id <> ${id})

@@ -1,7 +1,8 @@
 /** Hosts as the dialects may see and steer them: zones for everyone, everything else for administrators. */
 import { sql } from 'kysely';
+import type { HostId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
-import type { Database } from '../../kit/database/database.ts';
+import { cloudActor, type Database } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
 import {
   type HostWord,
@@ -74,5 +75,13 @@ export class HypervisorService {
   async remove(caller: Caller, id: string): Promise<void> {
     requireAdmin(caller, 'remove a host');
     await this.#database.transaction(actorOf(caller), (tx) => removeHost(tx, id));
+  }
+
+  /**
+   * The same, asked for by the host itself (`bothy leave`), whose word its certificate is: while it is up.
+   * @throws CloudError `not_found`; `conflict` where something is lost with it
+   */
+  async leave(id: HostId): Promise<void> {
+    await this.#database.transaction(cloudActor, (tx) => removeHost(tx, id, { byItself: true }));
   }
 }

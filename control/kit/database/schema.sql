@@ -853,6 +853,20 @@ CREATE TABLE public.host_bandwidth (
 )
 WITH (fillfactor='50');
 
+CREATE TABLE public.host_token (
+    id uuid NOT NULL,
+    secret_sha256 text NOT NULL,
+    host_name text,
+    expires_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone,
+    used_by uuid,
+    used_key_sha256 text,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT host_token_check CHECK (((used_at IS NULL) = (used_key_sha256 IS NULL)))
+);
+
 CREATE TABLE public.host_usage (
     host_id uuid NOT NULL,
     servers integer DEFAULT 0 NOT NULL,
@@ -2280,6 +2294,12 @@ ALTER TABLE ONLY public.host
 ALTER TABLE ONLY public.host
     ADD CONSTRAINT host_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.host_token
+    ADD CONSTRAINT host_token_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.host_token
+    ADD CONSTRAINT host_token_secret_sha256_key UNIQUE (secret_sha256);
+
 ALTER TABLE ONLY public.host_usage
     ADD CONSTRAINT host_usage_pkey PRIMARY KEY (host_id);
 
@@ -2752,6 +2772,8 @@ CREATE INDEX group_snapshot_of_group ON public.group_snapshot USING btree (group
 
 CREATE INDEX group_snapshot_project ON public.group_snapshot USING btree (project_id, created_at, id);
 
+CREATE INDEX host_token_used_by ON public.host_token USING btree (used_by);
+
 CREATE INDEX image_backup ON public.image USING btree (((owner_properties ->> 'instance_uuid'::text))) WHERE (owner_properties ? 'backup_type'::text);
 
 CREATE INDEX image_copy_host ON public.image_copy USING btree (host_id);
@@ -3100,6 +3122,8 @@ CREATE TRIGGER host_change AFTER INSERT OR DELETE ON public.host FOR EACH ROW EX
 
 CREATE TRIGGER host_changed BEFORE UPDATE ON public.host FOR EACH ROW WHEN (((((((((((old.name IS DISTINCT FROM new.name) OR (old.availability_zone IS DISTINCT FROM new.availability_zone)) OR (old.enabled IS DISTINCT FROM new.enabled)) OR (old.connected IS DISTINCT FROM new.connected)) OR (old.forced_down IS DISTINCT FROM new.forced_down)) OR (old.vcpus IS DISTINCT FROM new.vcpus)) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.disk_gib IS DISTINCT FROM new.disk_gib)) OR (old.physical_networks IS DISTINCT FROM new.physical_networks)) OR ((NOT new.connected) AND (old.last_seen_at IS DISTINCT FROM new.last_seen_at)))) EXECUTE FUNCTION public.host_changed_in();
 
+CREATE TRIGGER host_token_change AFTER INSERT OR DELETE OR UPDATE ON public.host_token FOR EACH ROW EXECUTE FUNCTION public.append_change('host_token', 'id', 'secret_sha256', 'used_key_sha256');
+
 CREATE TRIGGER host_updated AFTER UPDATE ON public.host FOR EACH ROW WHEN (((((to_jsonb(old.*) - 'last_seen_at'::text) - 'updated_at'::text) - 'changed_in'::text) IS DISTINCT FROM (((to_jsonb(new.*) - 'last_seen_at'::text) - 'updated_at'::text) - 'changed_in'::text))) EXECUTE FUNCTION public.append_change('host', 'id', 'changed_in');
 
 CREATE TRIGGER identity_provider_change AFTER INSERT OR DELETE OR UPDATE ON public.identity_provider FOR EACH ROW EXECUTE FUNCTION public.append_change('identity_provider', 'id', 'sealed_client_secret');
@@ -3414,6 +3438,9 @@ ALTER TABLE ONLY public.group_snapshot
 
 ALTER TABLE ONLY public.host_bandwidth
     ADD CONSTRAINT host_bandwidth_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.host_token
+    ADD CONSTRAINT host_token_used_by_fkey FOREIGN KEY (used_by) REFERENCES public.host(id) ON DELETE SET NULL;
 
 ALTER TABLE ONLY public.host_usage
     ADD CONSTRAINT host_usage_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;

@@ -1,0 +1,28 @@
+/** What the routes of hosts that join are made with, over a test database. Tests only. */
+import { newId, newOrderedId } from '../../contract/ids.ts';
+import { HypervisorService } from '../../control/compute/hypervisor/index.ts';
+import { HostTokenService, type JoinOptions, JoinService } from '../../control/host/token/index.ts';
+import type { Database } from '../../control/kit/database/database.ts';
+import { testAuthority } from '../../test/support/certificates.ts';
+import type { HostsDeps } from './hosts.ts';
+
+const { ca: rootOfNobody } = await testAuthority();
+
+/** @param certify who signs; absent: nobody can be asked */
+export function testHosts(
+  { database }: { database: Database },
+  { ca = rootOfNobody, certify = refuse }: { ca?: string; certify?: JoinOptions['client']['certify'] } = {},
+): HostsDeps {
+  const [cloudId, version] = [newId(), '0.1.0'];
+  const authority = { id: newOrderedId(), url: '' } as JoinOptions['authority'];
+  return {
+    tokens: new HostTokenService({ database, ca }),
+    joins: new JoinService({ database, client: { certify }, authority, cloudId, version, southboundPort: 6642 }),
+    hypervisors: new HypervisorService({ database }),
+    ...{ cloudId, ca, version },
+  };
+}
+
+const refuse = async () => {
+  throw new Error('there is no authority in this test');
+};

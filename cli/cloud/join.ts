@@ -1,0 +1,211 @@
+/**
+ * Makes this machine a host of a cloud that runs elsewhere (docs/decisions/0015-join.md). Owns nothing but what a data directory of a host has. Until the
+ * cloud has answered nothing is changed but for the machine's key (`joining.key`), which a refusal takes away again; stopped on any line
+ * after that, the same command goes on: it asks again with that key and gets the same answer.
+ */
+import { createHash, generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto';
+import { existsSync, mkdirSync, rmdirSync, rmSync } from 'node:fs';
+import net from 'node:net';
+import { join } from 'node:path';
+import { agree, hostProtocol } from '../../contract/host/index.ts';
+import { greeting, parseToken } from '../../control/host/token/index.ts';
+import { readText, writeWhole } from '../../control/kit/files.ts';
+import { CommandError } from '../command.ts';
+import { type CloudPaths, dataArgument, type Settings } from '../settings.ts';
+import { bracketed } from './addresses.ts';
+import { askControl, type ControlAnswer, refusalOf } from './control-client.ts';
+import { checkGuestUids } from './guest-uids.ts';
+import { joiningKey, readIdentity, requireUsable, writeIdentity } from './identity.ts';
+import { cloudLayout } from './layout.ts';
+import { requireAlone } from './namespace.ts';
+import { checkCard, checkDisk, checkPorts } from './preflight.ts';
+import { requireTunnels } from './tunnels.ts';
+import { bothyVersion } from './version.ts';
+
+/** By which this machine's clock may be off; control looks again, more finely. */
+const clockMs = 6000;
+
+export interface JoinArguments {
+  /** Of control, e.g. https://192.0.2.7:8443. */
+  url: string;
+  token: string;
+  name: string;
+}
+
+interface CloudSeen {
+  ca: string;
+  cloudId: string;
+  local: string;
+  remote: string;
+}
+
+/** For tests: where the process may die. */
+export type JoinStep = 'key' | 'answer' | 'identity' | 'certificates';
+
+/** From a machine that is none to the files of a host. Call it under the machine's lock. */
+export async function joinCloud(
+  settings: Settings,
+  args: JoinArguments,
+  step: (done: JoinStep) => void = () => {},
+): Promise<void> {
+  const { paths } = settings;
+  const layout = cloudLayout(paths);
+  if (isJoined(settings, args.url)) return;
+  const token = parseToken(args.token);
+  if (!token)
+    throw new CommandError(
+      'that is no token',
+      "have one made by 'bothy token' on the first machine, and give it whole",
+    );
+  requireUsable(paths);
+  checkDisk(settings);
+  checkCard(settings);
+  checkGuestUids(settings);
+  requireAlone(settings);
+  await requireTunnels(settings);
+  await checkPorts(settings, [{ setting: 'host_port', use: 'the host service', process: 'host' }]);
+  const seen = await lookAt(args.url, token.fingerprint);
+  const fresh = !existsSync(paths.data);
+  const key = ensureKey(paths);
+  step('key');
+  const answer = await ask(settings, args, { seen, key, secret: token.secret.reveal() });
+  step('answer');
+  const refusal = refusalOf(answer);
+  if (refusal) {
+    // Who is known already asks again under the key, whatever has gone wrong meanwhile.
+    if (readIdentity(paths) === undefined && answer.status < 500) forgetKey(paths, fresh);
+    throw new CommandError(
+      `the cloud does not take this machine: ${refusal.message}`,
+      cureOf(refusal.reason, settings),
+    );
+  }
+  const { host, cloud_id: cloudId, southbound_port: port, certificate, ca } = answer.body;
+  writeIdentity(paths, {
+    ...{ cloudId, hostId: host.id, createdAt: new Date().toISOString() },
+    joined: {
+      controlUrl: args.url,
+      southbound: `ssl:${bracketed(seen.remote)}:${port}`,
+      ...{ hostName: host.name, address: seen.local },
+    },
+  });
+  step('identity');
+  writeWhole(layout.authorityFile, ca, { mode: 0o644 });
+  writeWhole(layout.hostCertificate.key, key, { mode: 0o600 });
+  writeWhole(layout.hostCertificate.certificate, certificate, { mode: 0o644 });
+  step('certificates');
+  rmSync(join(paths.data, joiningKey), { force: true });
+}
+
+/** It has all that the cloud gave. @throws CommandError where it is another cloud's, or one of its own */
+function isJoined({ paths }: Settings, url: string): boolean {
+  const identity = readIdentity(paths);
+  if (!identity) return false;
+  const remove = `if nothing of it is needed: bothy down --purge${dataArgument(paths)}`;
+  if (!identity.joined)
+    throw new CommandError(
+      `the cloud ${identity.cloudId} runs from ${paths.data}: this machine is its first host`,
+      remove,
+    );
+  if (identity.joined.controlUrl !== url) {
+    const cure = `take it out of that first: bothy leave${dataArgument(paths)}`;
+    throw new CommandError(`this machine is a host of the cloud at ${identity.joined.controlUrl}`, cure);
+  }
+  return !existsSync(join(paths.data, joiningKey)) && existsSync(cloudLayout(paths).hostCertificate.certificate);
+}
+
+/** Takes the cloud's root on trust of its fingerprint in the token, then looks whether all else fits. */
+async function lookAt(url: string, fingerprint: string): Promise<CloudSeen> {
+  const path = '/native/v1/hosts/join';
+  const { status, body } = await askControl({ method: 'GET', url, path, ca: undefined });
+  const ca = String(body?.ca ?? '');
+  if (status !== 200 || fingerprintOf(ca) !== fingerprint) {
+    throw new CommandError(
+      `what answers at ${url} is not the cloud that made the token`,
+      'is the address right, and the token of that cloud?',
+    );
+  }
+  const trusted = await askControl({ method: 'GET', url, path, ca });
+  const { cloud_id: cloudId, version, protocol } = trusted.body;
+  const { local, remote } = trusted;
+  if (trusted.clockMs !== undefined && Math.abs(trusted.clockMs) > clockMs) {
+    const off = `${(Math.abs(trusted.clockMs) / 1000).toFixed(0)} s ${trusted.clockMs > 0 ? 'behind' : 'ahead of'} that of the cloud`;
+    throw new CommandError(`the clock of this machine is ${off}`, clockCure);
+  }
+  if (agree(hostProtocol, { protocol: protocol.highest, lowestProtocol: protocol.lowest }) === undefined) {
+    throw new CommandError(
+      `this is Bothy ${bothyVersion()}, the cloud has ${version}`,
+      'install the version of the cloud here',
+    );
+  }
+  return { ca, cloudId, local, remote };
+}
+
+function fingerprintOf(pem: string): string | undefined {
+  try {
+    return createHash('sha256').update(new X509Certificate(pem).raw).digest('hex');
+  } catch {
+    return undefined;
+  }
+}
+
+/** The same one at each try, so that the cloud knows this machine again. */
+function ensureKey(paths: CloudPaths): string {
+  const file = join(paths.data, joiningKey);
+  const known = readText(file);
+  if (known !== undefined) return known;
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const key = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
+  mkdirSync(paths.data, { recursive: true, mode: 0o711 });
+  writeWhole(file, key, { mode: 0o600 });
+  return key;
+}
+
+function forgetKey(paths: CloudPaths, fresh: boolean): void {
+  rmSync(join(paths.data, joiningKey), { force: true });
+  if (!fresh) return;
+  try {
+    rmdirSync(paths.data);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error;
+  }
+}
+
+/** The request itself; while it lasts the machine says the request's word to whoever calls its address. */
+async function ask(
+  { values }: Settings,
+  { url, name }: JoinArguments,
+  { seen, key, secret }: { seen: CloudSeen; key: string; secret: string },
+): Promise<ControlAnswer> {
+  const { certificateRequestOf } = await import('../../control/pki/request.ts');
+  const word = randomBytes(16).toString('hex');
+  const port = Number(values.host_port);
+  const server = net.createServer((socket) => socket.on('error', () => {}).end(greeting(word)));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen({ host: values.listen, port }, resolve);
+  });
+  try {
+    const body = {
+      ...{ token: secret, name, address: seen.local, host_port: port, word, csr: await certificateRequestOf(key) },
+      ...{ now: Date.now(), version: bothyVersion(), protocol: { ...hostProtocol } },
+    };
+    return await askControl({ method: 'POST', url, path: '/native/v1/hosts/join', ca: seen.ca, body });
+  } finally {
+    server.close();
+  }
+}
+
+const clockCure = 'on both machines: apt-get install chrony, then chronyc makestep';
+
+function cureOf(reason: string, { paths, values }: Settings): string {
+  const another = "have another made by 'bothy token' on the first machine";
+  const cures: Record<string, string> = {
+    host_token_refused: another,
+    host_join_name_taken: 'give this machine another with --name',
+    host_join_address_taken:
+      'give this machine an address of its own, or remove the host that had it (openstack compute service delete)',
+    host_join_address_not_reached: `is the way from control to port ${values.host_port} of this machine open, without translation? 'host_port' is in ${paths.settingsFile}`,
+    host_join_version_unfit: 'install the version of the cloud here',
+    host_join_clock_off: clockCure,
+  };
+  return cures[reason] ?? "see 'bothy logs control' and 'bothy doctor' on the first machine";
+}
