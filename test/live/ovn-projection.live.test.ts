@@ -16,6 +16,7 @@ import { type ProjectedLab, projectedLab } from './projected-lab.ts';
 const skip = labMissing() ?? false;
 const peer = join(import.meta.dirname, 'ovn-peer.ts');
 const dhcp = join(import.meta.dirname, 'ovn-dhcp.ts');
+const starving = join(import.meta.dirname, 'dhcp-starving.py');
 const timeoutMs = 15_000;
 
 let world: ProjectedLab;
@@ -290,6 +291,39 @@ test('a guest cannot pose as another guest, as DHCP server or by redirects', { s
   const nd = (type: number) =>
     `eth.dst == 33:33:00:00:00:01 && ip6.src == ${lla} && ip6.dst == ff02::1 && ip.ttl == 255 && icmp6.type == ${type} && icmp6.code == 0`;
   assert.equal(passes(nd(137)), false, 'redirects');
+});
+
+test('a guest that asks for leases under thousands of names is given its own address alone, and others go on', {
+  skip,
+}, async () => {
+  const starve = (count: number, source: 'own' | 'foreign') =>
+    JSON.parse(lab.inside(at.r1!.namespace, 'python3', starving, String(count), source)) as Record<string, number>;
+  const used = async () =>
+    (
+      await sql`select from port_ip i join port p on p.id = i.port_id where p.network_id = ${ids['red-net']}`.execute(
+        db.database.query,
+      )
+    ).rows.length;
+  const before = await used();
+  const own = ids['r1-v4'];
+  const { [`OFFER ${own}`]: offers, [`ACK ${own}`]: leases, ...refused } = starve(1000, 'own');
+  assert.deepEqual([offers, leases], [1000, 500]);
+  assert.deepEqual(refused, { 'NAK 0.0.0.0': 500 }, 'who asks for another address is refused');
+  assert.deepEqual(starve(3000, 'foreign'), {}, 'no frame from another address than the card’s is answered');
+  assert.equal(await used(), before);
+
+  const child = lab.spawnInside(at.r1!.namespace, 'python3', starving, '0', 'own');
+  await new Promise((resolve) => child.stdout!.once('data', resolve));
+  const mac = lab.inside(at.r3!.namespace, 'cat', '/sys/class/net/eth0/address').trim();
+  lab.run('ip', '-n', at.r3!.namespace, 'route', 'replace', '255.255.255.255', 'dev', 'eth0');
+  for (let times = 0; times < 3; times++) {
+    const { ip } = JSON.parse(lab.inside(at.r3!.namespace, process.execPath, dhcp, mac));
+    assert.equal(ip, '10.1.0.13');
+  }
+  assert.equal(knock(at.r1!, ids['r2-v4']!, 80), own, 'its own connections too');
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await ended;
 });
 
 /** Sends an ICMPv6 message of each of these types to all nodes, with the hop limit that neighbour discovery asks for. perl is on every Debian. */
