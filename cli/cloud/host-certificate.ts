@@ -19,10 +19,14 @@ export function hostCredentials(paths: CloudPaths): { ca: string; certificate: {
 }
 
 /** Answers the files that are new. @throws CommandError where control is away, or knows the host no more */
-export async function renewJoined({ paths }: Settings, { controlUrl: url }: JoinedCloud): Promise<string[]> {
+export async function renewJoined(
+  { paths }: Pick<Settings, 'paths'>,
+  { controlUrl: url }: Pick<JoinedCloud, 'controlUrl'>,
+  now = Date.now(),
+): Promise<string[]> {
   const { hostCertificate } = cloudLayout(paths);
   const credentials = hostCredentials(paths);
-  if (!isDue(credentials.certificate.cert)) return [];
+  if (!isDue(credentials.certificate.cert, now)) return [];
   const { certificateRequestOf } = await import('../../control/pki/request.ts');
   const csr = await certificateRequestOf(credentials.certificate.key);
   const answer = await askControl({

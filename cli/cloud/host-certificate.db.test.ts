@@ -1,0 +1,78 @@
+/** A machine that has joined has its certificate renewed by control, under the one before; real TLS between the two. */
+import assert from 'node:assert/strict';
+import { generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { sql } from 'kysely';
+import pino from 'pino';
+import { nativeDialect } from '../../api/native/index.ts';
+import { testHosts } from '../../api/native/testing.ts';
+import { createApi } from '../../api/server.ts';
+import { newOrderedId } from '../../contract/ids.ts';
+import { testDatabase } from '../../control/kit/database/testing.ts';
+import { writeWhole } from '../../control/kit/files.ts';
+import { Authority } from '../../control/pki/authority.ts';
+import { certificateRequestOf } from '../../control/pki/request.ts';
+import { cloudPaths } from '../settings.ts';
+import { renewJoined } from './host-certificate.ts';
+import { cloudLayout } from './layout.ts';
+
+const day = 86_400_000;
+const usages = ['server', 'client'] as const;
+
+test('the certificate of a joined machine is renewed when it is due, while the cloud knows the machine', async (t) => {
+  await using db = await testDatabase();
+  const directory = mkdtempSync(join(tmpdir(), 'bothy-renew-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const authority = await Authority.open(join(directory, 'authority'), 'cloud');
+  const sign = (commonName: string, names: string[], csr: string) =>
+    authority.sign(csr, { commonName, names, usages, lifeMs: 90 * day });
+  const hosts = testHosts(db, {
+    ca: authority.ca,
+    certify: async (_host, { hostId, addresses, csr }) => ({
+      certificate: await sign(hostId, [hostId, ...addresses], csr),
+      ca: authority.ca,
+    }),
+  });
+  const own = await authority.ensure({ name: 'api', commonName: 'bothy-control', names: ['127.0.0.1'], usages });
+  const read = (file: string) => readFileSync(file, 'utf8');
+  const app = await createApi({
+    tls: { key: read(own.key), cert: read(own.certificate), ca: authority.ca },
+    dialects: [nativeDialect({ identity: {}, hosts } as never)],
+    log: pino({ level: 'silent' }),
+  });
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  t.after(() => app.close());
+  const control = { controlUrl: `https://127.0.0.1:${(app.server.address() as AddressInfo).port}` };
+
+  const paths = cloudPaths(join(directory, 'data'));
+  const { hostCertificate, authorityFile } = cloudLayout(paths);
+  const hostId = newOrderedId();
+  await sql`insert into host (id, name, facts) values (${hostId}, 'second', '{"url": "https://192.0.2.7:8444"}')`.execute(
+    db.database.query,
+  );
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const key = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
+  const first = await sign(hostId, [hostId], await certificateRequestOf(key));
+  for (const [file, text] of [
+    [hostCertificate.key, key],
+    [hostCertificate.certificate, first],
+    [authorityFile, authority.ca],
+  ] as const)
+    writeWhole(file, text, { mode: 0o600 });
+
+  assert.deepEqual(await renewJoined({ paths }, control), []);
+  const due = Date.now() + 70 * day;
+  assert.deepEqual(await renewJoined({ paths }, control, due), [hostCertificate.certificate]);
+  const renewed = new X509Certificate(read(hostCertificate.certificate));
+  assert.notEqual(renewed.serialNumber, new X509Certificate(first).serialNumber);
+  assert.deepEqual([renewed.subject, renewed.checkPrivateKey(privateKey)], [`CN=${hostId}`, true]);
+  assert.equal(renewed.checkIP('192.0.2.7'), '192.0.2.7');
+
+  await sql`delete from host where id = ${hostId}`.execute(db.database.query);
+  await assert.rejects(renewJoined({ paths }, control, due), { name: 'CommandError', message: /could not be found/ });
+  assert.equal(new X509Certificate(read(hostCertificate.certificate)).serialNumber, renewed.serialNumber);
+});
