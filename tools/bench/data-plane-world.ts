@@ -211,6 +211,8 @@ export class DataPlaneWorld implements AsyncDisposable {
     await ip('-n', host, 'link', 'add', guest.veth, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', guest.netns);
     await inside('link', 'set', 'lo', 'up');
     await inside('link', 'set', 'eth0', 'address', mac, 'mtu', '1442');
+    // Who has an address is asked again soon, not after a second: that would be the time of whatever comes just after the question.
+    await this.machine.run('sysctl', ['-qw', 'net.ipv4.neigh.eth0.retrans_time_ms=10'], guest.netns);
     await execute('ip', ['netns', 'exec', guest.netns, 'ethtool', '-K', 'eth0', 'tx', 'off']);
     await this.machine.run('sysctl', ['-qw', `net.ipv6.conf.${guest.veth}.disable_ipv6=1`]);
     await ip('-n', host, 'link', 'set', guest.veth, 'up');
