@@ -51,6 +51,12 @@ export function certifiedHost(socket: Socket): HostId | undefined {
   return typeof CN === 'string' ? parseId<HostId>(CN) : undefined;
 }
 
+/** The addresses that this host's certificate names. */
+export function certifiedAddresses(socket: Socket): string[] {
+  const names = socket instanceof TLSSocket && socket.authorized ? socket.getPeerX509Certificate()?.subjectAltName : '';
+  return (names ?? '').split(', ').flatMap((name) => /^IP Address:(.+)$/.exec(name)?.[1] ?? []);
+}
+
 function serve(webSocket: WebSocket, hostId: HostId, hosts: Pick<HostStreams, 'open'>, log: Logger): void {
   const session = hosts.open(hostId, connectionOver(webSocket));
   // A host is trusted with its own guests, not with this process: what a message of its breaks is its own stream.

@@ -11,7 +11,7 @@ import type { HypervisorService } from '../../control/compute/hypervisor/index.t
 import type { HostToken, HostTokenService, JoinService } from '../../control/host/token/index.ts';
 import type { Boundary } from '../boundary/boundary.ts';
 import { Refusal } from '../boundary/refusal.ts';
-import { certifiedHost } from '../host/stream.ts';
+import { certifiedAddresses, certifiedHost } from '../host/stream.ts';
 import { callerOf } from '../openstack/common/authenticate.ts';
 import { certificateDocument, hostTokenList, joinDocument, joinedDocument, newHostToken } from './documents.ts';
 
@@ -93,9 +93,10 @@ export function hostRoutes(app: Boundary, { hosts }: { hosts: HostsDeps }): void
       ...{ certificate: joined.certificate, ca: joined.ca },
     };
   });
-  app.post('/v1/hosts/self/certificate', renew, async (request) =>
-    hosts.joins.renew(hostOf(request), request.body.csr),
-  );
+  app.post('/v1/hosts/self/certificate', renew, async (request) => {
+    const addresses = certifiedAddresses(request.raw.socket);
+    return hosts.joins.renew(hostOf(request), { csr: request.body.csr, addresses });
+  });
   app.delete('/v1/hosts/self', leave, async (request, reply) => {
     await hosts.hypervisors.leave(hostOf(request));
     reply.code(204).send();

@@ -51,12 +51,12 @@ test('the certificate of a joined machine is renewed when it is due, while the c
   const paths = cloudPaths(join(directory, 'data'));
   const { hostCertificate, authorityFile } = cloudLayout(paths);
   const hostId = newOrderedId();
-  await sql`insert into host (id, name, facts) values (${hostId}, 'second', '{"url": "https://192.0.2.7:8444"}')`.execute(
+  await sql`insert into host (id, name, facts) values (${hostId}, 'second', '{"url": "https://127.0.0.1:8444"}')`.execute(
     db.database.query,
   );
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const key = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
-  const first = await sign(hostId, [hostId], await certificateRequestOf(key));
+  const first = await sign(hostId, [hostId, '192.0.2.7', 'fd00::7'], await certificateRequestOf(key));
   for (const [file, text] of [
     [hostCertificate.key, key],
     [hostCertificate.certificate, first],
@@ -70,7 +70,11 @@ test('the certificate of a joined machine is renewed when it is due, while the c
   const renewed = new X509Certificate(read(hostCertificate.certificate));
   assert.notEqual(renewed.serialNumber, new X509Certificate(first).serialNumber);
   assert.deepEqual([renewed.subject, renewed.checkPrivateKey(privateKey)], [`CN=${hostId}`, true]);
-  assert.equal(renewed.checkIP('192.0.2.7'), '192.0.2.7');
+  assert.deepEqual(
+    ['192.0.2.7', 'fd00::7'].filter((address) => renewed.checkIP(address)),
+    ['192.0.2.7', 'fd00::7'],
+  );
+  assert.equal(renewed.checkIP('127.0.0.1'), undefined, 'where the host says that it is, and control itself');
 
   await sql`delete from host where id = ${hostId}`.execute(db.database.query);
   await assert.rejects(renewJoined({ paths }, control, due), { name: 'CommandError', message: /could not be found/ });

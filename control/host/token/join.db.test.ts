@@ -156,9 +156,9 @@ test('what does not fit is refused before anything is made or signed', async () 
 test('a host renews its certificate while it is known', async () => {
   const csr = await certificateRequestOf(keys[0]!);
   const { hostId } = await joins.join(await wishOf(await issue()));
-  assert.match((await joins.renew(hostId, csr)).certificate, /BEGIN CERTIFICATE/);
+  assert.match((await joins.renew(hostId, { csr, addresses: [] })).certificate, /BEGIN CERTIFICATE/);
   await sql`delete from host where id = ${hostId}`.execute(db.database.query);
-  await assert.rejects(joins.renew(hostId, csr), { code: 'not_found', reason: 'host_not_found' });
+  await assert.rejects(joins.renew(hostId, { csr, addresses: [] }), { code: 'not_found', reason: 'host_not_found' });
 });
 
 test('administrators make, list and take back tokens; no secret is in the database or its log', async () => {

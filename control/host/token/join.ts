@@ -82,7 +82,7 @@ export class JoinService {
       }
     }
     const hostId = (token.used_by as HostId | null) ?? newOrderedId<HostId>();
-    const signed = await this.#certify(hostId, wish.address, wish.csr);
+    const signed = await this.#certify(hostId, { csr: wish.csr, addresses: [wish.address] });
     const key = keyOf(signed.certificate);
     const made = await database.transaction(cloudActor, (tx) => useUp(tx, wish, { hostId, key }));
     // Two requests of one machine met: the other was faster, and its host is the one.
@@ -90,13 +90,18 @@ export class JoinService {
     return { hostId, name: wish.name, cloudId, southboundPort, ...signed };
   }
 
-  /** A new certificate for a host that is known. @throws CloudError `not_found`, `invalid`, `unavailable` */
-  async renew(hostId: HostId, csr: string): Promise<{ certificate: string; ca: string }> {
-    const host = await findHost(this.#options.database.query, hostId);
-    if (!host) throw notFound('host', hostId);
-    const url = host.facts.url;
-    const address = url && URL.canParse(url) ? hostnameOf(url) : undefined;
-    return this.#certify(hostId, address, csr);
+  /**
+   * A new certificate for a host that is known.
+   * @param wish addresses: those of the certificate before, which were tried when it joined. What the host says of itself since would let one that is
+   *   in wrong hands have a certificate for control's own.
+   * @throws CloudError `not_found`, `invalid`, `unavailable`
+   */
+  async renew(
+    hostId: HostId,
+    wish: { csr: string; addresses: string[] },
+  ): Promise<{ certificate: string; ca: string }> {
+    if (!(await findHost(this.#options.database.query, hostId))) throw notFound('host', hostId);
+    return this.#certify(hostId, wish);
   }
 
   async #check(wish: JoinWish): Promise<void> {
@@ -113,9 +118,9 @@ export class JoinService {
     }
   }
 
-  #certify(hostId: HostId, address: string | undefined, csr: string) {
+  #certify(hostId: HostId, wish: { csr: string; addresses: string[] }) {
     const { client, authority } = this.#options;
-    return client.certify(authority, { hostId, csr, addresses: address === undefined ? [] : [address] });
+    return client.certify(authority, { hostId, ...wish });
   }
 }
 
