@@ -93,6 +93,9 @@ const ofProject = (projectId: string): [string, string, object | undefined][] =>
   ['delete', `/default-security-group-rules/${newId()}`, undefined],
   ['put', `/agents/${newId()}`, { agent: {} }],
   ['delete', `/agents/${newId()}`, undefined],
+  ['post', '/segments', { segment: { network_id: newId(), network_type: 'geneve' } }],
+  ['put', `/segments/${newId()}`, { segment: {} }],
+  ['delete', `/segments/${newId()}`, undefined],
 ];
 
 const ofTrunk = (id: string, port_id: string): [string, string, object | undefined][] => [

@@ -41,9 +41,10 @@ test('a child that was hung on another parent comes back to the one that its sta
   const switches = [...nb.database.rows('Logical_Switch').values()];
   const from = switches.find((row) => (row.acls as string[]).length > 0)!;
   const to = switches.find((row) => row !== from)!;
+  const one = (from.acls as string[]).slice(0, 1);
   nb.database.edit((tx) => {
-    tx.mutate('Logical_Switch', from._uuid, [['acls', 'delete', from.acls!]]);
-    tx.mutate('Logical_Switch', to._uuid, [['acls', 'insert', from.acls!]]);
+    tx.mutate('Logical_Switch', from._uuid, [['acls', 'delete', one]]);
+    tx.mutate('Logical_Switch', to._uuid, [['acls', 'insert', one]]);
   });
   assert.notDeepEqual(dump(nb.database), before);
   assert.equal(await mendPage(nb, nb.actual, units), 1);
