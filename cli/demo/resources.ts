@@ -120,7 +120,7 @@ export async function ensureNetwork(demo: OpenStack, externalId: string): Promis
     mine,
   );
   const subnets = [
-    { name: 'demo-v4', network_id: network.id, ip_version: 4, cidr: '10.64.0.0/24', dns_nameservers: ['9.9.9.9'] },
+    { name: 'demo-v4', network_id: network.id, ip_version: 4, cidr: '10.64.0.0/24' },
     {
       name: 'demo-v6',
       network_id: network.id,
