@@ -8,7 +8,6 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { refuseForbidden } from '../../host/network/firewall.ts';
-import { Megaflows } from '../../host/network/megaflows.ts';
 import { names } from '../../host/network/names.ts';
 
 /** Why the lab can't run here; undefined when it can. */
@@ -55,7 +54,6 @@ export class OvnLab {
   readonly hostNamespace = `b${this.tag}-host`;
   readonly #children: ChildProcess[] = [];
   readonly #namespaces: string[] = [];
-  readonly #megaflows = new Megaflows({ socket: this.#path('host', 'vswitchd.ctl') });
   #veths = 0;
   readonly #onExit = () => this.#closeNow();
 
@@ -171,7 +169,6 @@ export class OvnLab {
   }
 
   async close(): Promise<void> {
-    await this.#megaflows.stop();
     for (const child of this.#children.reverse()) {
       if (child.exitCode !== null || child.signalCode !== null) continue;
       const ended = new Promise((resolve) => child.once('exit', resolve));
@@ -253,7 +250,7 @@ export class OvnLab {
     const set = Object.entries(ids).map(([key, value]) => `external_ids:${key}=${JSON.stringify(value)}`);
     this.vsctl('--no-wait', 'set', 'Open_vSwitch', '.', ...set);
     this.#daemon('host', 'ovs-vswitchd', [db, `--unixctl=${this.#path('host', 'vswitchd.ctl')}`, '--no-chdir'], ns);
-    this.#megaflows.start();
+    this.#keepMegaflows();
     for (const bridge of ['br-int', 'br-ex', 'br-other']) {
       const mode = bridge === 'br-int' ? ['fail_mode=secure'] : [];
       this.vsctl('add-br', bridge, '--', 'set', 'Bridge', bridge, 'datapath_type=netdev', ...mode);
@@ -264,6 +261,12 @@ export class OvnLab {
         systemId,
       ),
     );
+  }
+
+  #keepMegaflows(): void {
+    const script = join(import.meta.dirname, 'ovn-megaflows.ts');
+    const args = ['--disable-warning=ExperimentalWarning', script, this.#path('host', 'vswitchd.ctl')];
+    this.#children.push(spawn(process.execPath, args, { stdio: ['pipe', 'ignore', 'ignore'] }));
   }
 
   async until(what: string, condition: () => boolean | Promise<boolean>, timeoutMs = 15_000): Promise<number> {

@@ -53,7 +53,7 @@ async function inside(n: number, mtu: number, guests: string[], row: Record<stri
   const v4 = await cloud.subnet(network, `10.${n}.0.0/24`, { gateway_ip: `10.${n}.0.1`, ...row });
   const modes = { ipv6_address_mode: 'slaac', ipv6_ra_mode: 'slaac' };
   const v6 = await cloud.subnet(network, `fd00:${n}::/64`, { gateway_ip: `fd00:${n}::1`, ...modes });
-  await cloud.interface(ids.router!, network, [
+  ids[`interface${n}`] = await cloud.interface(ids.router!, network, [
     { subnet: v4, ip: `10.${n}.0.1` },
     { subnet: v6, ip: `fd00:${n}::1` },
   ]);
@@ -101,7 +101,9 @@ before(async () => {
   route('10.3.0.0/24', '203.0.113.1');
   for (const n of [1, 2, 3]) route(`fd00:${n}::/64`, '2001:db8::1');
   const guests = ['wide', 'wide2', 'narrow', 'scoped'];
-  await settled(...guests.map((who) => unit('port', ids[who]!)), unit('router', ids.router));
+  // The interfaces too: while something runs inside, nothing more is projected.
+  const ports = [...guests, 'interface1', 'interface2', 'interface3'];
+  await settled(...ports.map((who) => unit('port', ids[who]!)), unit('router', ids.router));
   for (const who of [...guests, 'outside']) {
     await serve(at[who]!, process.execPath, file('ovn-peer.ts'), 'serve', '80');
     await serve(at[who]!, 'python3', file('path-mtu.py'), 'echo', '9');
@@ -179,7 +181,8 @@ test('a network that is down carries nothing, inside and through its router, unt
 }, async () => {
   const set = async (up: boolean) => {
     await cloud.run(sql`update network set admin_state_up = ${up} where id = ${ids.net1}`);
-    await settled(...['wide', 'wide2'].map((who) => unit('port', ids[who]!)), unit('router', ids.router!));
+    const ports = ['wide', 'wide2', 'interface1'];
+    await settled(...ports.map((who) => unit('port', ids[who]!)), unit('router', ids.router!));
   };
   await set(false);
   assert.equal(knock(at.wide!, ids['wide2-v4']!, 80, 700), 'closed');
