@@ -65,6 +65,8 @@ async function inside(n: number, mtu: number, guests: string[], row: Record<stri
     const fixed = { addresses: [`${ip}/24`, `${own.ip}/64`], gateways: [`10.${n}.0.1`, `fd00:${n}::1`] };
     at[who] = lab.endpoint(who, { iface: ids[who]!, mac, ...fixed });
     lab.run('ip', '-n', at[who]!.namespace, 'link', 'set', 'eth0', 'mtu', String(mtu));
+    // A default route by advertisement comes at any time, and knows nothing of the MTU that was learnt on the one before it.
+    lab.inside(at[who]!.namespace, 'sysctl', '-qw', 'net.ipv6.conf.eth0.accept_ra=0');
     macs[who] = mac;
     ids[`${who}-v4`] = ip;
     ids[`${who}-v6`] = own.ip;
