@@ -1,7 +1,7 @@
 /**
  * Makes this machine a host of a cloud that runs elsewhere (docs/decisions/0015-join.md). Owns nothing but what a data directory of a host has. Until the
- * cloud has answered nothing is changed but for the machine's key (`joining.key`), which a refusal takes away again; stopped on any line
- * after that, the same command goes on: it asks again with that key and gets the same answer.
+ * cloud has answered nothing is changed but for the machine's key (`joining.key`), which a refusal of its first try takes away again; stopped on any
+ * line after that, the same command goes on: it asks again with that key and gets the same answer.
  */
 import { createHash, generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, rmdirSync, rmSync } from 'node:fs';
@@ -33,6 +33,7 @@ export interface JoinArguments {
 }
 
 interface CloudSeen {
+  /** The root that the token names, and no other certificate: whoever answers first may say several. */
   ca: string;
   cloudId: string;
   local: string;
@@ -65,21 +66,8 @@ export async function joinCloud(
   await requireTunnels(settings);
   await checkPorts(settings, [{ setting: 'host_port', use: 'the host service', process: 'host' }]);
   const seen = await lookAt(args.url, token.fingerprint);
-  const fresh = !existsSync(paths.data);
-  const key = ensureKey(paths);
-  step('key');
-  const answer = await ask(settings, args, { seen, key, secret: token.secret.reveal() });
-  step('answer');
-  const refusal = refusalOf(answer);
-  if (refusal) {
-    // Who is known already asks again under the key, whatever has gone wrong meanwhile.
-    if (readIdentity(paths) === undefined && answer.status < 500) forgetKey(paths, fresh);
-    throw new CommandError(
-      `the cloud does not take this machine: ${refusal.message}`,
-      cureOf(refusal.reason, settings),
-    );
-  }
-  const { host, cloud_id: cloudId, southbound_port: port, certificate, ca } = answer.body;
+  const { answer, key } = await askToJoin(settings, args, { seen, secret: token.secret.reveal() }, step);
+  const { host, cloud_id: cloudId, southbound_port: port, certificate } = answer;
   writeIdentity(paths, {
     ...{ cloudId, hostId: host.id, createdAt: new Date().toISOString() },
     joined: {
@@ -89,7 +77,7 @@ export async function joinCloud(
     },
   });
   step('identity');
-  writeWhole(layout.authorityFile, ca, { mode: 0o644 });
+  writeWhole(layout.authorityFile, seen.ca, { mode: 0o644 });
   writeWhole(layout.hostCertificate.key, key, { mode: 0o600 });
   writeWhole(layout.hostCertificate.certificate, certificate, { mode: 0o644 });
   step('certificates');
@@ -113,12 +101,12 @@ function isJoined({ paths }: Settings, url: string): boolean {
   return !existsSync(join(paths.data, joiningKey)) && existsSync(cloudLayout(paths).hostCertificate.certificate);
 }
 
-/** Takes the cloud's root on trust of its fingerprint in the token, then looks whether all else fits. */
-async function lookAt(url: string, fingerprint: string): Promise<CloudSeen> {
+/** Takes the cloud's root on trust of its fingerprint in the token, then looks whether all else fits. @throws CommandError */
+export async function lookAt(url: string, fingerprint: string): Promise<CloudSeen> {
   const path = '/native/v1/hosts/join';
   const { status, body } = await askControl({ method: 'GET', url, path, ca: undefined });
-  const ca = String(body?.ca ?? '');
-  if (status !== 200 || fingerprintOf(ca) !== fingerprint) {
+  const ca = rootOf(String(body?.ca ?? ''), fingerprint);
+  if (status !== 200 || ca === undefined) {
     throw new CommandError(
       `what answers at ${url} is not the cloud that made the token`,
       'is the address right, and the token of that cloud?',
@@ -140,12 +128,38 @@ async function lookAt(url: string, fingerprint: string): Promise<CloudSeen> {
   return { ca, cloudId, local, remote };
 }
 
-function fingerprintOf(pem: string): string | undefined {
+/** The first certificate of the text, where it is that of the fingerprint. What comes after it in the text is not taken along: nobody has vouched for it. */
+function rootOf(pem: string, fingerprint: string): string | undefined {
   try {
-    return createHash('sha256').update(new X509Certificate(pem).raw).digest('hex');
+    const root = new X509Certificate(pem);
+    return createHash('sha256').update(root.raw).digest('hex') === fingerprint ? root.toString() : undefined;
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Control's answer to this machine's key. A refusal takes the key away again where it was made for this try; one that was there may be known to control,
+ * which would take no other one with the token that was used up by it.
+ * @throws CommandError where control does not take it
+ */
+export async function askToJoin(
+  settings: Settings,
+  args: JoinArguments,
+  { seen, secret }: { seen: CloudSeen; secret: string },
+  step: (done: JoinStep) => void = () => {},
+  // biome-ignore lint/suspicious/noExplicitAny: JSON, of which the caller reads what it knows
+): Promise<{ answer: any; key: string }> {
+  const { paths } = settings;
+  const [fresh, asked] = [!existsSync(paths.data), existsSync(join(paths.data, joiningKey))];
+  const key = ensureKey(paths);
+  step('key');
+  const answer = await ask(settings, args, { seen, key, secret });
+  step('answer');
+  const refusal = refusalOf(answer);
+  if (!refusal) return { answer: answer.body, key };
+  if (!asked && readIdentity(paths) === undefined && answer.status < 500) forgetKey(paths, fresh);
+  throw new CommandError(`the cloud does not take this machine: ${refusal.message}`, cureOf(refusal.reason, settings));
 }
 
 /** The same one at each try, so that the cloud knows this machine again. */
