@@ -153,6 +153,24 @@ test('what does not fit is refused before anything is made or signed', async () 
   await joins.join(await wishOf(secret));
 });
 
+test("a token that is used gives no certificate for an address that is not the machine's", async () => {
+  const wish = await wishOf(await issue());
+  const made = await joins.join(wish);
+  const signedBefore = signed;
+  // Whoever has token and key, from another machine or for another address: nobody there says the word.
+  const elsewhere = { ...wish, word: 'cd'.repeat(16) };
+  await refused(elsewhere, { reason: 'host_join_address_not_reached' });
+  await refused({ ...wish, address: '127.0.0.9' }, { reason: 'host_join_address_not_reached' });
+  const holder = newOrderedId();
+  await sql`insert into host (id, name, facts) values (${holder}, ${holder}, '{"url": "https://127.0.0.1:8444"}')`.execute(
+    db.database.query,
+  );
+  await refused(wish, { reason: 'host_join_address_taken' });
+  await sql`delete from host where id = ${holder}`.execute(db.database.query);
+  assert.equal(signed, signedBefore);
+  assert.equal((await joins.join(wish)).hostId, made.hostId);
+});
+
 test('a host renews its certificate while it is known', async () => {
   const csr = await certificateRequestOf(keys[0]!);
   const { hostId } = await joins.join(await wishOf(await issue()));

@@ -71,8 +71,10 @@ export class JoinService {
   async join(wish: JoinWish): Promise<Joined> {
     const { database, cloudId, southboundPort } = this.#options;
     const token = await findToken(database.query, wish);
-    // A machine that has the word of a former try asks for what it has: nothing of it is looked at again.
-    if (!token.used_at) {
+    if (token.used_at) {
+      // A machine that has the word of a former try asks for what it has. Only the address is tried again: it comes into the certificate.
+      await this.#tryAddress(wish, token.used_by);
+    } else {
       try {
         await this.#check(wish);
       } catch (error) {
@@ -105,13 +107,19 @@ export class JoinService {
   }
 
   async #check(wish: JoinWish): Promise<void> {
-    const { version, protocol, now, address, hostPort, word } = wish;
+    const { version, protocol, now } = wish;
     if (agree(hostProtocol, { protocol: protocol.highest, lowestProtocol: protocol.lowest }) === undefined) {
       throw new CloudError('conflict', 'host_join_version_unfit', { version, own: this.#options.version });
     }
     const offset = Math.round(now - Date.now());
     if (Math.abs(offset) > clockMs) throw new CloudError('conflict', 'host_join_clock_off', { offset_ms: offset });
-    await requireNew(this.#options.database.query, wish);
+    await requireNewName(this.#options.database.query, wish);
+    await this.#tryAddress(wish, null);
+  }
+
+  /** @param self the host that may have it already */
+  async #tryAddress({ address, hostPort, word }: JoinWish, self: string | null): Promise<void> {
+    await requireNewAddress(this.#options.database.query, address, self);
     const why = await callBack({ address, port: hostPort, word });
     if (why !== undefined) {
       throw new CloudError('conflict', 'host_join_address_not_reached', { address, port: hostPort, why });
@@ -137,11 +145,17 @@ async function findToken(db: Queryable, { secret, name }: JoinWish): Promise<Tok
   return row;
 }
 
-/** @throws CloudError `conflict` where the name or the address is another host's */
-async function requireNew(db: Queryable, { name, address }: JoinWish): Promise<void> {
+/** @throws CloudError `conflict` where it is another host's */
+async function requireNewName(db: Queryable, { name }: JoinWish): Promise<void> {
   const { rows } = await sql`select from host where name = ${name}`.execute(db);
   if (rows.length > 0) throw new CloudError('conflict', 'host_join_name_taken', { name });
-  const other = (await listEndpoints(db)).find(({ url }) => URL.canParse(url) && hostnameOf(url) === address);
+}
+
+/** @throws CloudError `conflict` where it is that of another host than this one */
+async function requireNewAddress(db: Queryable, address: string, self: string | null): Promise<void> {
+  const other = (await listEndpoints(db)).find(
+    ({ id, url }) => id !== self && URL.canParse(url) && hostnameOf(url) === address,
+  );
   if (other) throw new CloudError('conflict', 'host_join_address_taken', { address, host: other.id });
 }
 
@@ -154,7 +168,8 @@ async function useUp(tx: Tx, wish: JoinWish, { hostId, key }: { hostId: HostId; 
     if (token.used_key_sha256 === key) return token.used_by as HostId;
     throw new CloudError('unauthenticated', 'host_token_refused', { why: 'used', name: null });
   }
-  await requireNew(tx, wish);
+  await requireNewName(tx, wish);
+  await requireNewAddress(tx, wish.address, null);
   // Of its networks it tells in its hello; until then it carries nobody's way out.
   const { rows } = await sql`insert into host (id, name, physical_networks) values (${hostId}, ${wish.name}, '{}')
     on conflict do nothing returning id`.execute(tx);
