@@ -1,6 +1,9 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { askControl, refusalOf } from '../cloud/control-client.ts';
 import { hostCredentials } from '../cloud/host-certificate.ts';
 import { type JoinedCloud, readIdentity } from '../cloud/identity.ts';
+import { cloudLayout } from '../cloud/layout.ts';
 import { leaveChassis } from '../cloud/leave-chassis.ts';
 import { underMachineLock } from '../cloud/machine-lock.ts';
 import { requireCloudNamespace } from '../cloud/namespace.ts';
@@ -14,7 +17,7 @@ import { say } from '../terminal.ts';
 export const command: Command = {
   summary: 'take this machine out of the cloud that it has joined',
   usage: '[--data DIRECTORY]',
-  description: `Refused while servers, volumes or the only copy of an image are on this machine; it names them. Then the cloud forgets the host, and its processes and
+  description: `Refused while servers, volumes, the only copy of an image or backups of volumes are on this machine; it names them. Then the cloud forgets the host, and its processes and
 files are removed here. Safe to repeat: what was interrupted goes on.`,
   options: { ...dataOption },
   positionals: { min: 0, max: 0 },
@@ -30,6 +33,7 @@ files are removed here. Safe to repeat: what was interrupted goes on.`,
         "a cloud of its own is removed by 'bothy down --purge'",
       );
     await underMachineLock(async () => {
+      requireNoBackups(settings);
       await beForgotten(settings, joined);
       await stopCloud(settings, { keepGuests: true, guestDeadlineMs: 0 });
       await leaveChassis(settings);
@@ -40,6 +44,30 @@ files are removed here. Safe to repeat: what was interrupted goes on.`,
     return 0;
   },
 };
+
+/**
+ * Backups outlive their volumes, and may be all that there is of them. Control does not know which directory of a host is its own and which
+ * a share of several; of a place that is removed with the host's files this machine knows. @throws CommandError
+ */
+export function requireNoBackups({ paths, values }: Settings): void {
+  const directory = values.backup_directory || join(cloudLayout(paths).hostData, 'backups');
+  if (!`${directory}/`.startsWith(`${paths.data}/`)) return;
+  const names = namesIn(directory).filter((name) => !name.endsWith('.new'));
+  if (names.length === 0) return;
+  throw new CommandError(
+    `backups of volumes are on this machine only, in ${directory} (${names.slice(0, 3).join(', ')}${names.length > 3 ? ', …' : ''})`,
+    'delete them (openstack volume backup delete), or move the files to where another host has its backup_directory',
+  );
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
 
 /** Until here nothing has been changed; what the cloud has forgotten before needs no other word. */
 async function beForgotten({ paths }: Settings, { controlUrl: url }: JoinedCloud): Promise<void> {
