@@ -26,6 +26,8 @@ interface Ties {
 
 /** @param options byItself: the host asks, which is up until it is gone @throws CloudError `not_found`, `conflict` */
 export async function removeHost(tx: Tx, id: string, { byItself = false } = {}): Promise<void> {
+  // One after the other: of two that go at once each would see the other's copy of an image, and neither would be left.
+  await sql`select pg_advisory_xact_lock(hashtextextended('remove host', 0))`.execute(tx);
   // Nobody gives it anything from here on: whoever refers to its row waits, and then finds none.
   const { rows } = await sql<{ name: string; up: boolean }>`
     select name, connected and not forced_down as up from host where id = ${id} for update`.execute(tx);
