@@ -2,15 +2,13 @@
 import { lookup } from 'node:dns/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import type { CertificateRequest, SignedCertificate } from '../../contract/host/index.ts';
 import type { HostId } from '../../contract/ids.ts';
 import { userIds } from '../../engine/process.ts';
-import { Host, HostFault, openCpuGroups, qemuMachine } from '../../host/index.ts';
+import { Host, openCpuGroups, qemuMachine } from '../../host/index.ts';
 import { MetadataService, VendorServices } from '../../host/metadata/index.ts';
 import { HostNetwork, metadataPaths } from '../../host/network/index.ts';
-import { tryRun } from '../run.ts';
+import { certifyWith, inTurns } from './certify.ts';
 import type { HostConfiguration } from './configuration.ts';
-import { nodeFlags, sourceRoot } from './definitions.ts';
 
 /** Debian's package makes this user; HAProxy's worker needs no more. */
 const proxyUser = 'haproxy';
@@ -47,7 +45,7 @@ export async function startHost(configuration: HostConfiguration, log: Logger): 
     cpuGroups: openCpuGroups(configuration.tag),
     ...{ log, vendorData, vendorServices },
     desired: (servers) => metadata.update(servers),
-    ...(authority !== undefined && { certify: certifyWith(authority) }),
+    ...(authority !== undefined && { certify: inTurns(certifyWith(authority)) }),
   });
   await metadata.start();
   await host.start();
@@ -120,19 +118,6 @@ const bridgeOf = ({ interface: device, ...external }: HostConfiguration['externa
   ],
   ...(device && { device }),
 });
-
-/** In a process of its own: the library for it would cost this one 30 MiB for life. */
-const certifyWith =
-  (data: string) =>
-  async (wish: CertificateRequest): Promise<SignedCertificate> => {
-    const command = [...nodeFlags, join(sourceRoot, 'cli/main.ts'), 'certify', '--data', data];
-    const { code, stdout, stderr } = await tryRun(process.execPath, command, {
-      ...{ input: JSON.stringify(wish), timeoutMs: 12_000 },
-    });
-    if (code === 2) throw new HostFault('invalid', 'the request for a certificate is none');
-    if (code !== 0) throw new Error(`bothy certify ended with ${code}: ${stderr.slice(-2000)}`);
-    return JSON.parse(stdout) as SignedCertificate;
-  };
 
 const prefixOf = (cidr: string): string => cidr.slice(cidr.indexOf('/') + 1);
 
