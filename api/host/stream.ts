@@ -2,6 +2,7 @@
  * The WebSocket endpoint that hosts dial (contract/host/). Owns the sockets; who the peer is, is its certificate's
  * word alone: signed by the cloud's CA, subject CN = the host's id. All meaning is in control/host.
  */
+import { X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -51,10 +52,18 @@ export function certifiedHost(socket: Socket): HostId | undefined {
   return typeof CN === 'string' ? parseId<HostId>(CN) : undefined;
 }
 
-/** The addresses that this host's certificate names. */
-export function certifiedAddresses(socket: Socket): string[] {
-  const names = socket instanceof TLSSocket && socket.authorized ? socket.getPeerX509Certificate()?.subjectAltName : '';
-  return (names ?? '').split(', ').flatMap((name) => /^IP Address:(.+)$/.exec(name)?.[1] ?? []);
+/**
+ * The host that the peer's certificate names, and its addresses there, also where it is over: for what keeps a host from being shut out, of which the cloud
+ * looks itself whether it knows the host. What TLS says of a certificate is one doubt of several, so who signed it is looked at here.
+ * @param root the cloud's, in PEM
+ */
+export function onceCertified(socket: Socket, root: string): { id: HostId; addresses: string[] } | undefined {
+  const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
+  if (!certificate?.verify(new X509Certificate(root).publicKey)) return undefined;
+  const id = parseId<HostId>(/^CN=(\S+)$/.exec(certificate.subject)?.[1] ?? '');
+  const names = (certificate.subjectAltName ?? '').split(', ');
+  if (!id) return undefined;
+  return { id, addresses: names.flatMap((name) => /^IP Address:(.+)$/.exec(name)?.[1] ?? []) };
 }
 
 function serve(webSocket: WebSocket, hostId: HostId, hosts: Pick<HostStreams, 'open'>, log: Logger): void {

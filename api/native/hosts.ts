@@ -11,7 +11,7 @@ import type { HypervisorService } from '../../control/compute/hypervisor/index.t
 import type { HostToken, HostTokenService, JoinService } from '../../control/host/token/index.ts';
 import type { Boundary } from '../boundary/boundary.ts';
 import { Refusal } from '../boundary/refusal.ts';
-import { certifiedAddresses, certifiedHost } from '../host/stream.ts';
+import { onceCertified } from '../host/stream.ts';
 import { callerOf } from '../openstack/common/authenticate.ts';
 import { certificateDocument, hostTokenList, joinDocument, joinedDocument, newHostToken } from './documents.ts';
 
@@ -94,11 +94,11 @@ export function hostRoutes(app: Boundary, { hosts }: { hosts: HostsDeps }): void
     };
   });
   app.post('/v1/hosts/self/certificate', renew, async (request) => {
-    const addresses = certifiedAddresses(request.raw.socket);
-    return hosts.joins.renew(hostOf(request), { csr: request.body.csr, addresses });
+    const { id, addresses } = hostOf(request, hosts.ca);
+    return hosts.joins.renew(id, { csr: request.body.csr, addresses });
   });
   app.delete('/v1/hosts/self', leave, async (request, reply) => {
-    await hosts.hypervisors.leave(hostOf(request));
+    await hosts.hypervisors.leave(hostOf(request, hosts.ca).id);
     reply.code(204).send();
   });
   app.post('/v1/host-tokens', create, async (request, reply) => {
@@ -117,11 +117,11 @@ export function hostRoutes(app: Boundary, { hosts }: { hosts: HostsDeps }): void
 }
 
 /** @throws CloudError `not_found` for who is none: no token would help */
-function hostOf({ raw }: Pick<FastifyRequest, 'raw'>): HostId {
-  const id = certifiedHost(raw.socket);
-  if (!id)
+function hostOf({ raw }: Pick<FastifyRequest, 'raw'>, ca: string): { id: HostId; addresses: string[] } {
+  const host = onceCertified(raw.socket, ca);
+  if (!host)
     throw new Refusal('not_found', "there is no host of the cloud on this connection: it has no host's certificate");
-  return id;
+  return host;
 }
 
 const document = ({ id, host_name, created_at, expires_at, used_at, used_by }: HostToken) => ({

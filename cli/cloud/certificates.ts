@@ -7,7 +7,8 @@ import { userIds } from '../../engine/process.ts';
 import { serviceUser } from '../install/users.ts';
 import type { Settings } from '../settings.ts';
 import { bracketed, mainAddress, ownNames } from './addresses.ts';
-import type { CloudIdentity } from './identity.ts';
+import { hostCredentials, renewJoined } from './host-certificate.ts';
+import type { CloudIdentity, JoinedCloud } from './identity.ts';
 import { cloudLayout } from './layout.ts';
 
 export interface Certificates {
@@ -24,7 +25,7 @@ export async function ensureCertificates(
   publicUrl: string,
 ): Promise<Certificates> {
   const { paths, values } = settings;
-  if (identity.joined) return joinedCertificates(settings);
+  if (identity.joined) return joinedCertificates(settings, identity.joined);
   const authority = await Authority.open(cloudLayout(paths).certificates, identity.cloudId);
   const extra = values.names
     .split(',')
@@ -40,10 +41,13 @@ export async function ensureCertificates(
   };
 }
 
-/** Those that the cloud has given; they are renewed by asking it (host-certificate.ts). */
-function joinedCertificates({ paths }: Settings): Certificates {
-  const { authorityFile: ca, hostCertificate } = cloudLayout(paths);
-  return { ca, host: { ...hostCertificate, renewed: false } };
+/** Those that the cloud has given; where they are due, or over since the machine was off for long, it is asked first. */
+async function joinedCertificates(settings: Settings, joined: JoinedCloud): Promise<Certificates> {
+  const { authorityFile: ca, hostCertificate } = cloudLayout(settings.paths);
+  hostCredentials(settings.paths);
+  // While control is away the host waits for it, and the supervisor asks again.
+  const renewed = await renewJoined(settings, joined).catch(() => []);
+  return { ca, host: { ...hostCertificate, renewed: renewed.length > 0 } };
 }
 
 export async function publicUrlOf({ values }: Settings): Promise<string> {

@@ -1,5 +1,5 @@
 /** The certificate of a machine that has joined: control has it renewed, asked under the one before. The key stays. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { writeWhole } from '../../control/kit/files.ts';
 import { isDue } from '../../control/pki/renewal.ts';
 import { CommandError } from '../command.ts';
@@ -8,10 +8,15 @@ import { askControl, refusalOf } from './control-client.ts';
 import type { JoinedCloud } from './identity.ts';
 import { cloudLayout } from './layout.ts';
 
-/** How this machine speaks to control. */
+/** How this machine speaks to control. @throws CommandError where its join was stopped before it had all that the cloud gave */
 export function hostCredentials(paths: CloudPaths): { ca: string; certificate: { cert: string; key: string } } {
   const { authorityFile, hostCertificate } = cloudLayout(paths);
   const read = (file: string) => readFileSync(file, 'utf8');
+  if (!existsSync(hostCertificate.certificate))
+    throw new CommandError(
+      'this machine has not joined to the end',
+      "run the same 'bothy join' again, then this command",
+    );
   return {
     ca: read(authorityFile),
     certificate: { cert: read(hostCertificate.certificate), key: read(hostCertificate.key) },
@@ -36,7 +41,9 @@ export async function renewJoined(
   if (refusal)
     throw new CommandError(
       `the cloud renews no certificate: ${refusal.message}`,
-      "join anew: 'bothy token' on its first machine",
+      refusal.reason === 'host_not_found'
+        ? "what is left of it here goes by 'bothy leave'; then join anew: 'bothy token' on its first machine"
+        : 'it is tried again while the host runs',
     );
   writeWhole(hostCertificate.certificate, answer.body.certificate, { mode: 0o644 });
   return [hostCertificate.certificate];
