@@ -1,7 +1,7 @@
 /** What a machine tells to whom before it has joined; real TLS, with a false cloud or a true one at the other end. */
 import assert from 'node:assert/strict';
 import { createHash, X509Certificate } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -11,8 +11,9 @@ import { hostProtocol } from '../../contract/host/index.ts';
 import { type TestTls, testAuthority } from '../../test/support/certificates.ts';
 import { loadSettings } from '../settings.ts';
 import { freePort } from './free-port.ts';
-import { joiningKey } from './identity.ts';
-import { askToJoin, lookAt } from './join.ts';
+import { joiningKey, writeIdentity } from './identity.ts';
+import { askToJoin, joinCloud, lookAt } from './join.ts';
+import { cloudLayout } from './layout.ts';
 
 const fingerprintOf = (pem: string): string => createHash('sha256').update(new X509Certificate(pem).raw).digest('hex');
 
@@ -83,4 +84,25 @@ test('a key that control may know outlives a refusal; one that was made for it d
   assert.ok(existsSync(file));
   await assert.rejects(ask(), { message: /none of this cloud/ });
   assert.ok(existsSync(file), 'else the token that was used up by it would be lost, and the host with it');
+});
+
+test('a join that was stopped when all was written is done, whatever listens here by now', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'bothy-joined-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const settings = loadSettings(join(directory, 'data'), {});
+  const { paths } = settings;
+  const url = 'https://192.0.2.7:8443';
+  const joined = { controlUrl: url, southbound: 'ssl:192.0.2.7:6642', hostName: 'second', address: '192.0.2.8' };
+  const { key, cert } = await (await testAuthority()).issue('second');
+  const { hostCertificate } = cloudLayout(paths);
+  mkdirSync(join(paths.data, 'certificates'), { recursive: true });
+  writeIdentity(paths, { cloudId: 'c', hostId: 'h', createdAt: '', joined });
+  writeFileSync(join(paths.data, joiningKey), key);
+  writeFileSync(hostCertificate.key, key);
+  const again = () => joinCloud(settings, { url, token: '', name: 'second' });
+  await assert.rejects(again(), { message: /no token/ }, 'it goes on: the certificate is not there');
+  writeFileSync(hostCertificate.certificate, cert);
+  await again();
+  assert.ok(!existsSync(join(paths.data, joiningKey)));
+  await again();
 });

@@ -3,7 +3,7 @@
  * cloud has answered nothing is changed but for the machine's key (`joining.key`), which a refusal of its first try takes away again; stopped on any
  * line after that, the same command goes on: it asks again with that key and gets the same answer.
  */
-import { createHash, generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto';
+import { createHash, createPrivateKey, generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, rmdirSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
@@ -98,7 +98,22 @@ function isJoined({ paths }: Settings, url: string): boolean {
     const cure = `take it out of that first: bothy leave${dataArgument(paths)}`;
     throw new CommandError(`this machine is a host of the cloud at ${identity.joined.controlUrl}`, cure);
   }
-  return !existsSync(join(paths.data, joiningKey)) && existsSync(cloudLayout(paths).hostCertificate.certificate);
+  const { key, certificate } = cloudLayout(paths).hostCertificate;
+  const joining = join(paths.data, joiningKey);
+  if (!existsSync(certificate)) return false;
+  if (!existsSync(joining)) return true;
+  // The certificate is the last that is written: only the mark was to go, and the host may run by now.
+  const whole = readText(key) === readText(joining) && isPair(readText(certificate)!, readText(joining)!);
+  if (whole) rmSync(joining, { force: true });
+  return whole;
+}
+
+function isPair(certificate: string, key: string): boolean {
+  try {
+    return new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key));
+  } catch {
+    return false;
+  }
 }
 
 /** Takes the cloud's root on trust of its fingerprint in the token, then looks whether all else fits. @throws CommandError */
