@@ -79,7 +79,8 @@ export function ovnCentralEngines(options: OvnCentralOptions): Engine[] {
 
 /**
  * Makes the database listen at the remote and nowhere else beside its socket. By a row of its own, not by an option: only so has a connection the role
- * `ovn-controller`, with which a host writes no rows but its own (those of the chassis that its certificate's subject names; ovn-sb(5), RBAC_Role).
+ * `ovn-controller`, with which a host writes no chassis and no end of tunnels but its own (that which its certificate's subject names; ovn-sb(5), RBAC_Role). Port
+ * bindings and what is learnt of addresses every host writes with it (ovn-northd 23.03, `rbac_perm_cfg`).
  */
 const offer = (remote: string) => async (session: Session) => {
   const transact = (...operations: object[]) =>
