@@ -7,4 +7,4 @@ export type { HostLogger } from './logger.ts';
 export { type QemuMachine, qemuMachine } from './qemu-machine.ts';
 export { findGuests, stopExports, stopGuests } from './stop-guests.ts';
 export type { PoolSetting, StorageSetting } from './volume/pool.ts';
-export { purgePools } from './volume/purge.ts';
+export { keepsLayers, purgePools } from './volume/purge.ts';

@@ -1,8 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { keepsLayers } from '../../host/index.ts';
 import { askControl, refusalOf } from '../cloud/control-client.ts';
 import { hostCredentials } from '../cloud/host-certificate.ts';
-import { type JoinedCloud, readIdentity } from '../cloud/identity.ts';
+import { type CloudIdentity, type JoinedCloud, readIdentity } from '../cloud/identity.ts';
 import { cloudLayout } from '../cloud/layout.ts';
 import { leaveChassis } from '../cloud/leave-chassis.ts';
 import { underMachineLock } from '../cloud/machine-lock.ts';
@@ -11,7 +12,7 @@ import { requireRoot } from '../cloud/preflight.ts';
 import { purgeCloud } from '../cloud/purge.ts';
 import { stopCloud } from '../cloud/stop.ts';
 import { type Command, CommandError, dataOption } from '../command.ts';
-import { loadSettings, type Settings } from '../settings.ts';
+import { dataArgument, loadSettings, type Settings } from '../settings.ts';
 import { say } from '../terminal.ts';
 
 export const command: Command = {
@@ -26,15 +27,16 @@ files are removed here. Safe to repeat: what was interrupted goes on.`,
     const { paths } = settings;
     requireRoot('leaving a cloud');
     requireCloudNamespace(settings);
-    const joined = readIdentity(paths)?.joined;
-    if (!joined)
+    const identity = readIdentity(paths);
+    if (!identity?.joined)
       throw new CommandError(
         `${paths.data} is of no machine that has joined a cloud`,
         "a cloud of its own is removed by 'bothy down --purge'",
       );
+    const { joined } = identity;
     await underMachineLock(async () => {
       requireNoBackups(settings);
-      await beForgotten(settings, joined);
+      await beForgotten(settings, { ...identity, joined });
       await stopCloud(settings, { keepGuests: true, guestDeadlineMs: 0 });
       await leaveChassis(settings);
       await stopCloud(settings, { keepGuests: false, guestDeadlineMs: 0 });
@@ -69,10 +71,23 @@ function namesIn(directory: string): string[] {
   }
 }
 
-/** Until here nothing has been changed; what the cloud has forgotten before needs no other word. */
-async function beForgotten({ paths }: Settings, { controlUrl: url }: JoinedCloud): Promise<void> {
+/**
+ * Until here nothing has been changed. What the cloud has forgotten before needs no other word where nothing is here; else nobody can say whether it is
+ * missed: the database may be a copy from before the machine joined. @throws CommandError
+ */
+export async function beForgotten({ paths }: Settings, { hostId, cloudId, joined }: JoinedIdentity): Promise<void> {
+  const { controlUrl: url } = joined;
   const answer = await askControl({ method: 'DELETE', url, path: '/native/v1/hosts/self', ...hostCredentials(paths) });
   const refusal = refusalOf(answer);
-  if (!refusal || refusal.reason === 'host_not_found') return;
-  throw new CommandError(`the cloud does not let this machine go: ${refusal.message}`, 'then run the command again');
+  if (!refusal) return;
+  if (refusal.reason !== 'host_not_found')
+    throw new CommandError(`the cloud does not let this machine go: ${refusal.message}`, 'then run the command again');
+  const { hostData } = cloudLayout(paths);
+  if (namesIn(join(hostData, 'servers')).length === 0 && !(await keepsLayers(hostData, { hostId, cloudId }))) return;
+  throw new CommandError(
+    'the cloud does not know this machine, and disks of servers or volumes are here',
+    `if none of them is needed: bothy down --purge${dataArgument(paths)}`,
+  );
 }
+
+type JoinedIdentity = CloudIdentity & { joined: JoinedCloud };

@@ -28,11 +28,21 @@ export async function purgePools(dataDirectory: string, owner: { cloudId: string
   for (const path of mounts.toReversed()) await order('umount', path);
 }
 
+/** Whether a purge would remove a layer: of what nobody else can be asked. @param dataDirectory the host's */
+export async function keepsLayers(dataDirectory: string, owner: { cloudId: string; hostId: string }): Promise<boolean> {
+  const marked = Object.values(readMarked(await readIfThere(join(dataDirectory, markedName))));
+  const pools = [join(dataDirectory, 'volumes'), ...marked.filter((path) => isOwn(path, owner))];
+  return pools.some((path) => layerFilesOf(path).length > 0);
+}
+
+function layerFilesOf(path: string): string[] {
+  return [path, layersIn(path)].flatMap((directory) =>
+    (existsSync(directory) ? readdirSync(directory) : []).filter(isLayers).map((name) => join(directory, name)),
+  );
+}
+
 async function purge(path: string): Promise<void> {
-  for (const directory of [path, layersIn(path)]) {
-    for (const name of existsSync(directory) ? readdirSync(directory) : [])
-      if (isLayers(name)) rmSync(join(directory, name), { force: true });
-  }
+  for (const file of layerFilesOf(path)) rmSync(file, { force: true });
   await forgetStore(path, layersName);
   rmSync(join(path, markName), { force: true });
 }
