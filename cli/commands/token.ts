@@ -36,11 +36,17 @@ hour and for one machine. Those that are out are listed and taken back at /nativ
 
 async function issue(settings: Parameters<typeof databaseUrlOf>[0], hostName: string | undefined): Promise<string> {
   const { readFileSync } = await import('node:fs');
+  const { sql } = await import('kysely');
+  const { forgetChassis } = await import('../cloud/leave-chassis.ts');
   const { Database } = await import('../../control/kit/database/database.ts');
   const { HostTokenService } = await import('../../control/host/token/index.ts');
   const { Secret } = await import('../../contract/secret.ts');
   const database = new Database({ url: new Secret(databaseUrlOf(settings)), applicationName: 'bothy token' });
   try {
+    await forgetChassis({ target: cloudLayout(settings.paths).southbound }, async () => {
+      const { rows } = await sql<{ id: string }>`select id from host`.execute(database.query);
+      return new Set(rows.map(({ id }) => id));
+    });
     const ca = readFileSync(cloudLayout(settings.paths).authorityFile, 'utf8');
     return (await new HostTokenService({ database, ca }).issue(undefined, { hostName })).text;
   } finally {
