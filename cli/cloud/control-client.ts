@@ -16,6 +16,8 @@ export interface ControlRequest {
   /** The host's own certificate and key, in PEM. */
   certificate?: { cert: string; key: string };
   body?: object;
+  /** Until the whole answer is here. */
+  deadlineMs?: number;
 }
 
 export interface ControlAnswer {
@@ -52,17 +54,21 @@ const cures: Record<string, string> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'that is another cloud than the one whose token or certificate this machine has',
 };
 
-function exchange({ method, url, path, ca, certificate, body }: ControlRequest): Promise<ControlAnswer> {
+function exchange({ deadlineMs = patienceMs, ...asked }: ControlRequest): Promise<ControlAnswer> {
+  const { method, url, path, ca, certificate, body } = asked;
   const text = body === undefined ? undefined : JSON.stringify(body);
   return new Promise((resolve, reject) => {
     const began = Date.now();
     const request = https.request(`${url}${path}`, {
-      ...{ method, ca, agent: false, minVersion: 'TLSv1.2', timeout: patienceMs, ...certificate },
+      ...{ method, ca, agent: false, minVersion: 'TLSv1.2', ...certificate },
       rejectUnauthorized: ca !== undefined,
       headers:
         text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) },
     });
-    request.once('timeout', () => request.destroy(new Error(`no answer in ${patienceMs / 1000} s`)));
+    // Not of silence: who is in between could say a byte now and then, and the machine's lock is held meanwhile.
+    const late = () => request.destroy(new Error(`no answer in ${deadlineMs / 1000} s`));
+    const deadline = setTimeout(late, deadlineMs);
+    request.once('close', () => clearTimeout(deadline));
     request.once('error', reject);
     request.once('response', (response) => {
       const { localAddress = '', remoteAddress = '' } = response.socket as TLSSocket;
