@@ -57,6 +57,16 @@ test('a machine trusts the root that the token names, and none that is said besi
   assert.equal(between.asked.length, 1, 'what would be trusted is not asked');
 });
 
+test('a cloud that stops answering in between is named with a cure', async (t) => {
+  const cloud = await testAuthority();
+  const answers = [
+    { status: 200, body: { ca: cloud.ca } },
+    { status: 503, body: {} },
+  ];
+  const { url } = await cloudOf(t, await cloud.issue('bothy-control'), () => answers.shift()!);
+  await assert.rejects(lookAt(url, fingerprintOf(cloud.ca)), { name: 'CommandError', message: /it answers 503/ });
+});
+
 test('a key that control may know outlives a refusal; one that was made for it does not', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'bothy-joining-'));
   t.after(() => rmSync(directory, { recursive: true }));

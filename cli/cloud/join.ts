@@ -128,6 +128,8 @@ export async function lookAt(url: string, fingerprint: string): Promise<CloudSee
     );
   }
   const trusted = await askControl({ method: 'GET', url, path, ca });
+  const refusal = refusalOf(trusted);
+  if (refusal) throw new CommandError(`the cloud at ${url} does not answer: ${refusal.message}`, cureElse);
   const { cloud_id: cloudId, version, protocol } = trusted.body;
   const { local, remote } = trusted;
   if (trusted.clockMs !== undefined && Math.abs(trusted.clockMs) > clockMs) {
@@ -223,6 +225,7 @@ async function ask(
   }
 }
 
+const cureElse = "see 'bothy logs control' and 'bothy doctor' on the first machine";
 const clockCure = 'on both machines: apt-get install chrony, then chronyc makestep';
 
 function cureOf(reason: string, { paths, values }: Settings): string {
@@ -236,5 +239,5 @@ function cureOf(reason: string, { paths, values }: Settings): string {
     host_join_version_unfit: 'install the version of the cloud here',
     host_join_clock_off: clockCure,
   };
-  return cures[reason] ?? "see 'bothy logs control' and 'bothy doctor' on the first machine";
+  return cures[reason] ?? cureElse;
 }
