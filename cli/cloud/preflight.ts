@@ -29,8 +29,13 @@ export function portsOf({ paths }: Settings): { setting: PortSetting; use: strin
 
 export async function checkPorts(settings: Settings, ports = portsOf(settings)): Promise<void> {
   const { paths, values } = settings;
-  for (const { setting, use } of ports) {
+  for (const [index, { setting, use }] of ports.entries()) {
     const port = Number(values[setting]);
+    const other = ports.slice(0, index).find((each) => Number(values[each.setting]) === port);
+    if (other) {
+      const cure = `set '${setting}' to another in ${paths.settingsFile} (or BOTHY_${setting.toUpperCase()})`;
+      throw new CommandError(`port ${port} is for ${other.use} already, and for ${use} too`, cure);
+    }
     const problem = await listenProblem(values.listen, port);
     if (problem === undefined) continue;
     if (problem === 'EADDRINUSE') {
