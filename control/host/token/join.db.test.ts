@@ -86,6 +86,7 @@ test('a token makes one host, and whoever has its key gets the same answer again
   assert.equal(made.southboundPort, 6642);
   const again = await joins.join({ ...wish, now: 0 });
   assert.equal(again.hostId, made.hostId);
+  assert.equal((await joins.join({ ...wish, name: 'another' })).name, 'second 小屋');
   const another = await wishOf(wish.secret, { name: wish.name }, keys[1]);
   await refused(another, {
     code: 'unauthenticated',

@@ -88,8 +88,8 @@ export class JoinService {
     const key = keyOf(signed.certificate);
     const made = await database.transaction(cloudActor, (tx) => useUp(tx, wish, { hostId, key }));
     // Two requests of one machine met: the other was faster, and its host is the one.
-    if (made !== hostId) return this.join(wish);
-    return { hostId, name: wish.name, cloudId, southboundPort, ...signed };
+    if (made.id !== hostId) return this.join(wish);
+    return { hostId, name: made.name, cloudId, southboundPort, ...signed };
   }
 
   /**
@@ -159,14 +159,23 @@ async function requireNewAddress(db: Queryable, address: string, self: string | 
   if (other) throw new CloudError('conflict', 'host_join_address_taken', { address, host: other.id });
 }
 
-/** The host that the token has made, or makes now. */
-async function useUp(tx: Tx, wish: JoinWish, { hostId, key }: { hostId: HostId; key: string }): Promise<HostId> {
+/** The host that the token has made, with the name that it was made with, or makes now. */
+async function useUp(
+  tx: Tx,
+  wish: JoinWish,
+  { hostId, key }: { hostId: HostId; key: string },
+): Promise<{ id: HostId; name: string }> {
   await sql`select from host_token where secret_sha256 = ${sha256(wish.secret.reveal())} for update`.execute(tx);
   // What it is now is read after the lock, by a statement of its own.
   const token = await findToken(tx, wish);
   if (token.used_by) {
-    if (token.used_key_sha256 === key) return token.used_by as HostId;
-    throw new CloudError('unauthenticated', 'host_token_refused', { why: 'used', name: null });
+    if (token.used_key_sha256 !== key)
+      throw new CloudError('unauthenticated', 'host_token_refused', { why: 'used', name: null });
+    const { rows } = await sql<{
+      id: HostId;
+      name: string;
+    }>`select id, name from host where id = ${token.used_by}`.execute(tx);
+    return rows[0]!;
   }
   await requireNewName(tx, wish);
   await requireNewAddress(tx, wish.address, null);
@@ -176,7 +185,7 @@ async function useUp(tx: Tx, wish: JoinWish, { hostId, key }: { hostId: HostId; 
   if (rows.length === 0) throw new CloudError('conflict', 'host_join_name_taken', { name: wish.name });
   await sql`update host_token set used_at = now(), used_by = ${hostId}, used_key_sha256 = ${key}, generation = generation + 1,
     updated_at = now() where id = ${token.id}`.execute(tx);
-  return hostId;
+  return { id: hostId, name: wish.name };
 }
 
 const keyOf = (certificate: string): string =>
