@@ -22,6 +22,7 @@ import { nat64, nat64Port, nat64Router } from '../../contract/host/index.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { ensureEngine, findEngine, stopEngine, userIds } from '../../engine/process.ts';
 import { map, OvsdbClient, text } from '../../protocols/ovsdb/index.ts';
+import { boundedEngine } from './bounded-engine.ts';
 import { findLink, ipBatch, listLinks, listNamespaces, nft, run, setKernel } from './command.ts';
 import { guard, unguard } from './firewall.ts';
 import type { MachineContext } from './machine-network.ts';
@@ -98,28 +99,11 @@ export const taygaConfig = (dataDirectory: string): string =>
 function engineOf(runDirectory: string, routerId: string, namespace: string): Engine {
   const directory = join(directoryOf(runDirectory), routerId);
   const config = join(directory, 'tayga.conf');
-  return {
-    name: `nat64-${routerId}`,
-    command: 'prlimit',
-    args: [`--data=${dataBytes}`, 'ip', 'netns', 'exec', namespace].concat(
-      ['tayga', '--nodetach', '--user', user],
-      ['--config', config],
-    ),
-    programs: ['prlimit', 'ip', 'tayga'],
-    env: {},
-    becomes: user,
-    after: [],
-    restartAlso: [],
-    outlives: 'guests',
+  return boundedEngine({
+    ...{ name: `nat64-${routerId}`, program: 'tayga', user, namespace, dataBytes, config },
+    args: ['--nodetach', '--user', user, '--config', config],
     pidFile: join(directory, 'tayga.pid'),
-    pidFileWriter: 'supervisor',
-    mark: config,
-    stopSignal: 'SIGTERM',
-    stopTimeoutMs: 3000,
-    prepare: async () => {},
-    // It says nothing when it serves, and nobody waits for it: the next look finds out whether it stands.
-    ready: async () => {},
-  };
+  });
 }
 
 /** Makes exactly these routers' engines run here. One's failure keeps no other from being served; it is thrown at the end. */
@@ -144,7 +128,7 @@ async function ensureOne(context: MachineContext, { id, mtu }: TranslatedRouter)
   const engine = engineOf(options.runDirectory, id, namespace);
   const made = await makePlace(context, id);
   if (made) await stopEngine(engine);
-  await inside(context, namespace, mtu);
+  await inside(namespace, mtu);
   if (datapath.type === 'netdev') {
     await run('ethtool', ['-K', insideDevice, 'tx', 'off'], { netns: namespace });
     await nft(guard(names, [veth]), options);
@@ -172,7 +156,7 @@ async function makePlace({ names, options, client, datapath }: MachineContext, i
   return isNew;
 }
 
-async function inside(_context: MachineContext, namespace: string, mtu: number): Promise<void> {
+async function inside(namespace: string, mtu: number): Promise<void> {
   const within = { netns: namespace };
   const { engine, router } = nat64;
   await ipBatch(

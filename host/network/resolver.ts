@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import type { NetworkNames } from '../../contract/host/index.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { ensureEngine, findEngine, stopEngine } from '../../engine/process.ts';
+import { boundedEngine } from './bounded-engine.ts';
 
 /** A network whose guests are answered here. */
 export interface ResolvedNetwork {
@@ -146,26 +147,11 @@ const directoryOf = (runDirectory: string): string => join(runDirectory, 'names'
 
 function engineOf(runDirectory: string, name: string, namespace?: string): Engine {
   const config = join(directoryOf(runDirectory), `${name}.conf`);
-  const unbound = ['unbound', '-d', '-c', config];
-  return {
-    name: `resolver-${name}`,
-    command: 'prlimit',
-    args: [`--data=${dataBytes}`, ...(namespace === undefined ? [] : ['ip', 'netns', 'exec', namespace]), ...unbound],
-    programs: ['prlimit', 'ip', 'unbound'],
-    env: {},
-    becomes: user,
-    after: [],
-    restartAlso: [],
-    outlives: 'guests',
+  return boundedEngine({
+    ...{ name: `resolver-${name}`, program: 'unbound', user, namespace, dataBytes, config },
+    args: ['-d', '-c', config],
     pidFile: join(directoryOf(runDirectory), `${name}.pid`),
-    pidFileWriter: 'supervisor',
-    mark: config,
-    stopSignal: 'SIGTERM',
-    stopTimeoutMs: 3000,
-    prepare: async () => {},
-    // It says nothing when it serves, and nobody waits for it: the next look finds out whether it stands.
-    ready: async () => {},
-  };
+  });
 }
 
 /** Makes exactly these networks' resolvers run, and the uplink while there is one. One's failure keeps nobody else from being answered. */
