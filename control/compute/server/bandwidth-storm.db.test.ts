@@ -58,12 +58,7 @@ async function port(network: string, policy: string | null): Promise<PortId> {
   return made!.id as PortId;
 }
 
-async function server(...ports: PortId[]): Promise<ServerId> {
-  const wish = cloud.wish({ flavor, ports: ports.map((portId) => ({ portId })) });
-  const { ids } = await cloud.service.create(cloud.member, wish);
-  await cloud.controller.reconcile(ids[0]!);
-  return ids[0]!;
-}
+const server = (...ports: PortId[]): Promise<ServerId> => cloud.serverWith(flavor, ports);
 
 async function isTrue(): Promise<void> {
   const { rows: counted } = await sql`select * from host_bandwidth u left join lateral (

@@ -42,12 +42,7 @@ async function port(physical: string | null): Promise<PortId> {
   return made!.id as PortId;
 }
 
-async function server(...ports: PortId[]): Promise<ServerId> {
-  const wish = cloud.wish({ flavor, ports: ports.map((portId) => ({ portId })) });
-  const { ids } = await cloud.service.create(cloud.member, wish);
-  await cloud.controller.reconcile(ids[0]!);
-  return ids[0]!;
-}
+const server = (...ports: PortId[]): Promise<ServerId> => cloud.serverWith(flavor, ports);
 
 async function hostOf(id: ServerId): Promise<string | null> {
   const { rows } = await sql<{ host_id: string | null }>`select host_id from server where id = ${id}`.execute(

@@ -7,6 +7,7 @@ import {
   type ImageId,
   newId,
   newOrderedId,
+  type PortId,
   type ProjectId,
   type ServerId,
 } from '../../../contract/ids.ts';
@@ -88,6 +89,8 @@ export interface ServerCloud {
   }): Promise<HostId>;
   addFlavor(options?: { id?: string; vcpus?: number; memoryMiB?: number; diskGiB?: number }): Promise<string>;
   wish(over?: Partial<ServerWish>): ServerWish;
+  /** The member's server with these ports, once control has placed it, or found no place. */
+  serverWith(flavor: string, ports: readonly PortId[]): Promise<ServerId>;
   /** What a host that does what it is told would report. */
   obey(hostId: HostId): Promise<ServerId[]>;
   report(hostId: HostId, serverId: ServerId, over?: Partial<ObservedServer>): Promise<ServerId[]>;
@@ -185,6 +188,12 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
       accessIpv6: null,
       ...over,
     }),
+    async serverWith(flavor, ports) {
+      const wish = cloud.wish({ flavor, ports: ports.map((portId) => ({ portId })) });
+      const { ids } = await cloud.service.create(cloud.member, wish);
+      await cloud.controller.reconcile(ids[0]!);
+      return ids[0]!;
+    },
     async obey(hostId) {
       const servers = await side.desiredServers(db, { hostId });
       return side.recordReports(
