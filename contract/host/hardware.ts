@@ -8,7 +8,10 @@ export const networkModels = ['virtio', 'e1000', 'e1000e', 'rtl8139', 'ne2k_pci'
 export const videoModels = ['none', 'vga', 'cirrus', 'bochs', 'virtio', 'vmvga'] as const;
 export const watchdogActions = ['none', 'pause', 'poweroff', 'reset'] as const;
 
-/** A second, for each disk; 0: no limit. */
+/**
+ * A second, for each disk; 0: no limit. By the names of QEMU's `block_set_io_throttle`, and by its rules: of total and directions one kind
+ * alone, a burst never without its rate nor below it, a size never without a rate of operations.
+ */
 export const diskLimits = object({
   bps: count,
   bps_rd: count,
@@ -16,6 +19,15 @@ export const diskLimits = object({
   iops: count,
   iops_rd: count,
   iops_wr: count,
+  /** What may pass in one second after a quiet time. Absent: no more than in any other. */
+  bps_max: optional(count),
+  bps_rd_max: optional(count),
+  bps_wr_max: optional(count),
+  iops_max: optional(count),
+  iops_rd_max: optional(count),
+  iops_wr_max: optional(count),
+  /** In bytes: a larger operation counts as several. Absent: as one. */
+  iops_size: optional(count),
 });
 
 export const guestHardware = object({

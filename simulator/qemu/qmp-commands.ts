@@ -26,6 +26,8 @@ export interface CommandContext extends CardContext {
 type Arguments = Readonly<Record<string, unknown>>;
 type Command = (context: CommandContext, args: Arguments) => unknown;
 
+const rates = ['bps', 'bps_rd', 'bps_wr', 'iops', 'iops_rd', 'iops_wr'];
+
 /** Which arguments a command takes; the others take none. */
 export const takes: Readonly<Record<string, readonly string[]>> = {
   migrate: ['uri'],
@@ -52,9 +54,22 @@ export const takes: Readonly<Record<string, readonly string[]>> = {
   'blockdev-snapshot': ['node', 'overlay'],
   block_resize: ['node-name', 'size'],
   'query-named-block-nodes': ['flat'],
-  block_set_io_throttle: ['id', 'bps', 'bps_rd', 'bps_wr', 'iops', 'iops_rd', 'iops_wr'],
+  block_set_io_throttle: ['id', ...rates, ...rates.map((rate) => `${rate}_max`), 'iops_size'],
   'migrate-set-parameters': ['max-bandwidth'],
 };
+
+/** What QEMU's `throttle_is_valid` refuses. */
+function requireThrottle(limits: Readonly<Record<string, unknown>>): void {
+  const { bps, bps_rd, bps_wr, iops, iops_rd, iops_wr, iops_size } = limits;
+  if ((bps && (bps_rd || bps_wr)) || (iops && (iops_rd || iops_wr)))
+    throw new StateRefusal('bps/iops/max total values and read/write values cannot be used at the same time');
+  if (iops_size && !iops && !iops_rd && !iops_wr) throw new StateRefusal('iops size requires an iops value to be set');
+  for (const rate of rates) {
+    const [average, burst] = [Number(limits[rate]), Number(limits[`${rate}_max`] ?? 0)];
+    if (burst && !average) throw new StateRefusal('bps_max/iops_max require corresponding bps/iops values');
+    if (burst && burst < average) throw new StateRefusal('bps_max/iops_max cannot be lower than bps/iops');
+  }
+}
 
 const nothing = (act: (guest: SimulatedGuest) => void): Command => {
   return ({ guest }) => {
@@ -99,13 +114,11 @@ export const commands: Readonly<Record<string, Command>> = {
       label: id,
     })),
   'query-commands': () => ['qmp_capabilities', ...Object.keys(commands)].map((name) => ({ name })),
-  block_set_io_throttle({ description, throttles }, { id, bps, bps_rd, bps_wr, iops, iops_rd, iops_wr }) {
-    if ((bps && (bps_rd || bps_wr)) || (iops && (iops_rd || iops_wr))) {
-      throw new StateRefusal('bps/iops/max total values and read/write values cannot be used at the same time');
-    }
+  block_set_io_throttle({ description, throttles }, { id, ...limits }) {
+    requireThrottle(limits);
     const found = description.disks.some((disk) => id === `/machine/peripheral/${disk.id}/virtio-backend`);
     if (!found) throw new StateRefusal(`Device '${id}' not found`);
-    throttles.set(String(id), { bps, bps_rd, bps_wr, iops, iops_rd, iops_wr });
+    throttles.set(String(id), limits);
     return {};
   },
   ...cardCommands,

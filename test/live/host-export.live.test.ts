@@ -149,6 +149,9 @@ test(
     assert.ok(slow > 2500, `${slow} ms`);
     layer = await all.want(layer, { export: { ...exported.layer.export!, limits: { ...limited, bps: 2 ** 30 } } });
     assert.ok((await tookMs()) < slow / 2);
+    const burst = { ...limited, bps_max: 2 ** 23 };
+    layer = await all.want(layer, { export: { ...exported.layer.export!, limits: burst } });
+    assert.ok((await tookMs()) < slow / 2, 'what it may do after a quiet time');
     layer = await all.want(layer, { export: exported.layer.export! });
     assert.deepEqual(
       processesOf().map(({ pid }) => pid),

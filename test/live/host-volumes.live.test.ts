@@ -225,6 +225,41 @@ test(
 );
 
 test(
+  'a volume may do more after a quiet time, and large operations count as several, changed while its guest runs',
+  volumeTests,
+  async (t) => {
+    const machine = await machineFor(t);
+    await machine.host();
+    const volume = volumeOf(await makeLayer(machine.world));
+    await machine.want({ image: await smallGuest(machine.world), volumes: [volume] });
+    const shell = await machine.shell();
+    t.after(() => shell.close());
+    const rate = { bps: 0, bps_rd: 0, bps_wr: 0, iops: 20, iops_rd: 0, iops_wr: 0 };
+    /** How long so many reads take, one after the other, past the guest's own cache. */
+    const readsMs = async (
+      limits: typeof rate & { iops_max?: number; iops_size?: number },
+      count: number,
+      kib: number,
+    ) => {
+      await machine.want({ volumes: [{ ...volume, limits }] });
+      const begun = performance.now();
+      await shell.run(
+        `dd if=/dev/vdb of=/dev/null bs=${kib}k count=${count} iflag=direct 2>/tmp/said || cat /tmp/said`,
+      );
+      const ms = Math.round(performance.now() - begun);
+      t.diagnostic(`${count} reads of ${kib} KiB, ${JSON.stringify(limits)}: ${ms} ms`);
+      return ms;
+    };
+    // Of 500 reads 400 pass at once, and 100 at 20 a second; without a burst they would take 25 seconds.
+    const burst = await readsMs({ ...rate, iops_max: 400 }, 500, 4);
+    assert.ok(burst > 4000 && burst < 20_000, `${burst} ms`);
+    const sized = await readsMs({ ...rate, iops_size: 4096 }, 25, 16);
+    const plain = await readsMs(rate, 25, 16);
+    assert.ok(sized > 4000 && sized > 2 * plain, `${sized} ms against ${plain} ms`);
+  },
+);
+
+test(
   'a guest whose pool is full stands still and says why, and goes on when there is room, with nothing lost',
   volumeTests,
   async (t) => {

@@ -128,14 +128,17 @@ test('a volume grows and is limited while the guest runs, and never shrinks', as
     (await want({ volumes: [{ ...volume, sizeBytes }] })).volumes![0]!.sizeBytes;
   assert.equal(await size(2 * volumeBytes), 2 * volumeBytes);
   assert.equal(await size(volumeBytes), 2 * volumeBytes);
-  const limits = { bps: 0, bps_rd: 0, bps_wr: 0, iops: 200, iops_rd: 0, iops_wr: 0 };
+  const none = { bps: 0, bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0 };
+  const limits = { ...none, iops: 200, iops_max: 300, iops_size: 4096 };
   await want({ volumes: [{ ...volume, limits }] });
-  const throttled = () => qemu().throttles.get(`/machine/peripheral/vol-${volume.id}/virtio-backend`)?.iops;
-  assert.equal(throttled(), 200);
+  const throttled = () => qemu().throttles.get(`/machine/peripheral/vol-${volume.id}/virtio-backend`);
+  assert.deepEqual(throttled(), limits);
   await want({ reboot: { count: 1, type: 'hard' } });
-  assert.equal(throttled(), 200, 'also by its next QEMU');
+  assert.deepEqual(throttled(), limits, 'also by its next QEMU');
+  await want({ volumes: [{ ...volume, limits: { ...none, iops: 200 } }] });
+  assert.deepEqual(throttled(), { ...none, iops: 200 }, 'what is said no more limits no more');
   await want({ volumes: [volume] });
-  assert.equal(throttled(), 0);
+  assert.deepEqual(throttled(), none);
 });
 
 test('a file that says that it is larger than it was ever made is given to no guest, and its layer has failed by name', async (t) => {

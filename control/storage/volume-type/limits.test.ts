@@ -33,3 +33,27 @@ test('a total counts where one direction is limited too: QEMU takes no both', ()
     iops_wr: 3,
   });
 });
+
+test('a burst is what may pass after a quiet time; alone, or below its rate, it is the rate', () => {
+  assert.deepEqual(
+    of({ total_iops_sec: '100', total_iops_sec_max: '500', write_bytes_sec: '7', write_bytes_sec_max: '9' }),
+    {
+      ...none,
+      ...{ iops: 100, iops_max: 500, bps_wr: 7, bps_wr_max: 9 },
+    },
+  );
+  assert.deepEqual(of({ read_iops_sec_max: '500' }), { ...none, iops_rd: 500 });
+  assert.deepEqual(of({ read_iops_sec: '500', read_iops_sec_max: '100' }), { ...none, iops_rd: 100 });
+  assert.deepEqual(of({ total_iops_sec_max: '500', read_iops_sec: '3' }), { ...none, iops: 500 }, 'a total counts');
+  assert.equal(of({ total_iops_sec_max: '0' }), undefined);
+});
+
+test('a size of operations counts where their rate is limited, else QEMU takes none', () => {
+  assert.deepEqual(of({ write_iops_sec: '3', size_iops_sec: '4096' }), { ...none, iops_wr: 3, iops_size: 4096 });
+  assert.deepEqual(of({ total_bytes_sec: '3', size_iops_sec: '4096' }), { ...none, bps: 3 });
+  assert.equal(of({ size_iops_sec: '4096' }), undefined);
+});
+
+test('no limit is larger than what QEMU counts to', () => {
+  assert.equal(of({ total_bytes_sec_per_gb: '999999999999999' }, 100)?.bps, 1e15);
+});

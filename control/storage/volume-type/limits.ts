@@ -24,34 +24,62 @@ const limitOf = {
   read_iops_sec: 'iops_rd',
   write_iops_sec: 'iops_wr',
 } as const satisfies Record<string, keyof DiskLimits>;
+type LimitKey = keyof typeof limitOf;
 
 /** Of a type's column `qos_specs_id`: what {@link qosLimits} takes, as one value; null where there is none. */
 export const qosOfTypeSql = (specsId: RawBuilder<unknown>): RawBuilder<QosSpecs | null> =>
   sql`(select json_build_object('consumer', q.consumer, 'specs', q.specs) from qos_specs q where q.id = ${specsId})`;
 
+/** As much as QEMU counts (its throttle.h). */
+const mostOfQemu = 1e15;
+
 /**
  * The limits of a volume of `sizeGib`. A key that ends with `_per_gb` grows with the volume, from `…_per_gb_min` to `…_max`, and counts
- * instead of the one that does not, as in Cinder. QEMU takes a total or limits of the two directions, not both: then the total counts.
+ * instead of the one that does not, as in Cinder. Elsewhere `…_max` is what may pass in a second after a quiet time; alone, or below its rate, it is the
+ * rate: QEMU takes no burst without a rate, and more than it never was to pass. `size_iops_sec`: a larger operation counts as several.
+ * QEMU takes a total or limits of the two directions, not both: then the total counts.
  * @returns undefined where nothing limits it
  */
 export function qosLimits(qos: QosSpecs | null, sizeGib: number): DiskLimits | undefined {
   if (!qos || qos.consumer === 'back-end') return undefined;
-  const limits: DiskLimits = { bps: 0, bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0 };
-  for (const [key, ours] of Object.entries(limitOf)) limits[ours] = limitFrom(qos.specs, key, sizeGib);
-  if (limits.bps > 0) limits.bps_rd = limits.bps_wr = 0;
-  if (limits.iops > 0) limits.iops_rd = limits.iops_wr = 0;
-  return Object.values(limits).some((limit) => limit > 0) ? limits : undefined;
+  const { specs } = qos;
+  const bytes = kindOf(specs, ['total_bytes_sec', 'read_bytes_sec', 'write_bytes_sec'], sizeGib);
+  const operations = kindOf(specs, ['total_iops_sec', 'read_iops_sec', 'write_iops_sec'], sizeGib);
+  if (!bytes && !operations) return undefined;
+  const size = operations ? (amount(specs.size_iops_sec) ?? 0) : 0;
+  return { ...noLimits, ...bytes, ...operations, ...(size > 0 && { iops_size: size }) };
 }
 
-function limitFrom(specs: QosSpecs['specs'], key: string, sizeGib: number): number {
+const noLimits: DiskLimits = { bps: 0, bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0 };
+
+/** Of bytes or of operations, the total first: where there is one, the directions do not count. */
+function kindOf(
+  specs: QosSpecs['specs'],
+  [total, ...directions]: readonly LimitKey[],
+  sizeGib: number,
+): Partial<DiskLimits> | undefined {
+  const all = limitFrom(specs, total!, sizeGib);
+  if (all) return all;
+  const each = directions.map((key) => limitFrom(specs, key, sizeGib)).filter((limit) => limit !== undefined);
+  return each.length > 0 ? Object.assign({}, ...each) : undefined;
+}
+
+function limitFrom(specs: QosSpecs['specs'], key: LimitKey, sizeGib: number): Partial<DiskLimits> | undefined {
+  const ours = limitOf[key];
   const perGib = amount(specs[`${key}_per_gb`]);
-  if (perGib === undefined) return amount(specs[key]) ?? 0;
-  const grown = Math.max(perGib * sizeGib, amount(specs[`${key}_per_gb_min`]) ?? 0);
-  return Math.min(grown, amount(specs[`${key}_max`]) ?? grown, Number.MAX_SAFE_INTEGER);
+  if (perGib !== undefined) {
+    const grown = Math.max(perGib * sizeGib, amount(specs[`${key}_per_gb_min`]) ?? 0);
+    const rate = Math.min(grown, amount(specs[`${key}_max`]) ?? grown, mostOfQemu);
+    return rate > 0 ? { [ours]: rate } : undefined;
+  }
+  const [rate, most] = [amount(specs[key]) ?? 0, amount(specs[`${key}_max`]) ?? 0];
+  if (rate === 0 || most === 0) return rate + most > 0 ? { [ours]: rate + most } : undefined;
+  return { [ours]: Math.min(rate, most), ...(most > rate && { [`${ours}_max`]: most }) };
 }
 
 /** Keys that limit a guest's disk; their values are whole numbers. */
 export const isLimitKey = (key: string): boolean =>
+  key === 'size_iops_sec' ||
   Object.keys(limitOf).some((known) => [known, `${known}_per_gb`, `${known}_per_gb_min`, `${known}_max`].includes(key));
 
 /** @returns undefined for what is no whole number that JavaScript counts exactly */
