@@ -1,4 +1,5 @@
 export { lockPlacement } from './lock.ts';
 export { HostPicture, imageHolders, placementGroups } from './picture.ts';
-export { type HostCapacity, type Placement, type PlacementRequest, place } from './place.ts';
+export { place } from './place.ts';
 export { PlacementRound } from './ranking.ts';
+export { type HostCapacity, type MachineNeed, type Placement, type PlacementRequest, requestOf } from './request.ts';

@@ -7,7 +7,7 @@ import { sql } from 'kysely';
 import type { Tx } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import type { PlacementGroup } from './groups.ts';
-import type { HostCapacity } from './place.ts';
+import type { HostCapacity } from './request.ts';
 
 interface Row extends Omit<HostCapacity, 'seen_lately' | 'holds_image'> {
   /** Milliseconds since 1970; counts where the host is away. */
@@ -69,6 +69,8 @@ async function readSince(tx: Tx, horizon: string): Promise<Reading> {
       (select count(*)::integer from host) as hosts,
       coalesce((select json_agg(each) from (
         select h.id, h.name, h.availability_zone, h.enabled, h.connected, h.forced_down, h.vcpus, h.memory_mib, h.disk_gib, h.physical_networks,
+          coalesce(h.facts #> '{machine,types}', '[]') as machine_types, h.facts #>> '{machine,cpuModel}' as cpu_model,
+          coalesce((h.facts ->> 'cpuLimits')::boolean, false) as cpu_limits,
           extract(epoch from h.last_seen_at)::float8 * 1000 as last_seen, coalesce(u.vcpus, 0) as used_vcpus,
           coalesce(u.memory_mib, 0) as used_memory_mib, coalesce(u.disk_gib, 0) as used_disk_gib
         from host h left join host_usage u on u.host_id = h.id
@@ -90,8 +92,10 @@ export async function imageHolders(tx: Tx, imageIds: Iterable<string>): Promise<
 export async function placementGroups(tx: Tx, ids: Iterable<string>): Promise<Map<string, PlacementGroup>> {
   const { rows } = await sql<Omit<PlacementGroup, 'hosts'> & { id: string; hosts: Record<string, number> | null }>`
     select g.id, g.policy, coalesce(g.max_servers_per_host, 1) as max_servers_per_host,
-      (select json_object_agg(host_id, servers) from (select host_id, count(*)::integer as servers from server
-        where server_group_id = g.id and host_id is not null group by host_id) each) as hosts
+      (select json_object_agg(host_id, servers) from (select host_id, count(*)::integer as servers from (
+        select id as server_id, host_id from server where server_group_id = g.id and host_id is not null
+        union select c.server_id, c.host_id from server_claim c join server s on s.id = c.server_id where s.server_group_id = g.id) there
+        group by host_id) each) as hosts
     from server_group g where g.id = any(${[...ids]}::uuid[])`.execute(tx);
   return new Map(
     rows.map(({ id, hosts, ...group }) => [id, { ...group, hosts: new Map(Object.entries(hosts ?? {})) }]),

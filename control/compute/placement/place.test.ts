@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type HostCapacity, type PlacementRequest, place } from './place.ts';
+import { place } from './place.ts';
+import type { HostCapacity, PlacementRequest } from './request.ts';
 
 const host = (id: string, over: Partial<HostCapacity> = {}): HostCapacity => ({
   id,
@@ -163,4 +164,36 @@ test('a host that does not reach a physical network of the ports takes no server
   const torn = ['white', 'blue'].map((more) => host(more, { physical_networks: ['red', 'green', more] }));
   const good = host('d', { physical_networks: ['green', 'red'], used_vcpus: 8 });
   assert.equal(place(wish, [...hosts, ...torn, good]).host?.id, 'd');
+});
+
+test('who asks may leave hosts out or name the one, and is told that it was that', () => {
+  const hosts = [host('a'), host('b'), host('c', { used_vcpus: 8 })];
+  assert.equal(place({ ...request, exclude: ['a', 'b'] }, hosts).host?.id, 'c');
+  assert.equal(place({ ...request, only: 'c' }, hosts).host?.id, 'c');
+  const none = place({ ...request, only: 'c', exclude: ['c'] }, hosts);
+  assert.deepEqual(none.refusals, { other_host_requested: 2, excluded: 1 });
+  assert.equal(none.fix, 'let the host that was left out be used');
+});
+
+test('a server that moves has all asked of the other host, and is no neighbour of itself', () => {
+  const hosts = [host('a', { used_vcpus: 16 }), host('b', { used_vcpus: 13 }), host('c', { used_vcpus: 15 })];
+  const group = { policy: 'anti-affinity', max_servers_per_host: 1, hosts: new Map([['a', 1]]) } as const;
+  const moving = { server_id: 's', host_id: 'a' };
+  assert.equal(place({ ...request, moving }, hosts, group).host?.id, 'b');
+  const roomy = hosts.map((one) => ({ ...one, used_vcpus: 0 }));
+  assert.equal(place({ ...request, moving, only: 'a' }, roomy, group).host?.id, 'a');
+  assert.equal(place({ ...request, only: 'a' }, roomy, group).host, null, 'one more would be too many');
+});
+
+test('a host that has not the machine, the processors or the limits that a guest needs is refused for just that', () => {
+  const machine = { type: 'pc-q35-7.2', cpu_model: 'max', cpu_limits: true };
+  const good = { machine_types: ['pc-q35-9.0', 'pc-q35-7.2'], cpu_model: 'max', cpu_limits: true };
+  const found = place({ ...request, machine }, [
+    host('a', { ...good, machine_types: ['pc-q35-9.0'] }),
+    host('b', { ...good, cpu_model: 'host' }),
+    host('c', { ...good, cpu_limits: false }),
+    host('d', { ...good, used_vcpus: 14 }),
+  ]);
+  assert.equal(found.host?.id, 'd');
+  assert.deepEqual(found.refusals, { machine_type_unserved: 1, cpu_model_differs: 1, no_cpu_limits: 1 });
 });

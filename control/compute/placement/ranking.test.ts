@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type HostCapacity, type PlacementRequest, place } from './place.ts';
+import { place } from './place.ts';
 import { PlacementRound } from './ranking.ts';
+import type { HostCapacity, PlacementRequest } from './request.ts';
 
 /** Numbers in an order that is the same each time. */
 function dice(seed: number): (below: number) => number {

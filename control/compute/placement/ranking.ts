@@ -4,16 +4,8 @@
  */
 import { lessBandwidth } from '../../network/bandwidth/bandwidth.ts';
 import { moved, type PlacementGroup } from './groups.ts';
-import {
-  type HostCapacity,
-  type Judged,
-  judge,
-  order,
-  type Placement,
-  type PlacementRequest,
-  place,
-  settle,
-} from './place.ts';
+import { judge, order, place, settle } from './place.ts';
+import type { HostCapacity, Judged, Placement, PlacementRequest } from './request.ts';
 
 export class PlacementRound {
   readonly #hosts: Map<string, HostCapacity>;
@@ -44,16 +36,12 @@ export class PlacementRound {
     this.#change({ ...this.#hosts.get(id)!, volumes_refused: true });
   }
 
-  /**
-   * Decides one and takes what it needs, for those that come behind it.
-   * @param from the host that it shall leave
-   */
-  place(request: PlacementRequest, imageId: string | null, from: string | null = null): Placement {
+  /** Decides one and takes what it needs, for those that come behind it. */
+  place(request: PlacementRequest, imageId: string | null): Placement {
     const group = this.#groups.get(request.server_group_id ?? '');
-    const found = group
-      ? this.#placeInGroup(request, imageId, moved(group, from, null))
-      : this.#ranking(request, imageId).placement();
+    const found = group ? this.#placeInGroup(request, imageId, group) : this.#ranking(request, imageId).placement();
     if (!found.host) return found;
+    const from = request.moving?.host_id ?? null;
     if (group) this.#groups.set(request.server_group_id!, moved(group, from, found.host.id));
     this.#took(found.host.id, request);
     return found;
@@ -71,15 +59,9 @@ export class PlacementRound {
   }
 
   #ranking(request: PlacementRequest, imageId: string | null): Ranking {
-    const { vcpus, memory_mib, disk_gib, availability_zone, requested_host_id, volume_host_id = null } = request;
-    const place = [
-      availability_zone,
-      requested_host_id,
-      volume_host_id,
-      request.bandwidth ?? null,
-      request.reach ?? null,
-    ];
-    const kind = JSON.stringify([vcpus, memory_mib, disk_gib, ...place, imageId]);
+    // Which server moves tells its group alone, and the round takes that into account.
+    const { moving: _moving, server_group_id: _group, ...wanted } = request;
+    const kind = JSON.stringify([Object.entries(wanted).sort(), imageId]);
     const known = this.#rankings.get(kind);
     if (known) return known;
     const made = new Ranking(request, this.#hosts.values(), this.#holdersOf(imageId));

@@ -1,4 +1,5 @@
 import type { Generated } from 'kysely';
+import type { Timestamp } from '../../kit/database/schema.ts';
 
 /** See migrations/0090-host-usage.sql: a trigger's, nobody else writes it. */
 export interface HostUsageTable {
@@ -11,8 +12,19 @@ export interface HostUsageTable {
   changed_in: Generated<string>;
 }
 
+/** See migrations/0885-server-claim.sql. */
+export interface ServerClaimTable {
+  server_id: string;
+  host_id: string;
+  vcpus: number;
+  memory_mib: number;
+  disk_gib: number;
+  created_at: Timestamp;
+}
+
 interface PlacementTables {
   host_usage: HostUsageTable;
+  server_claim: ServerClaimTable;
 }
 
 declare module '../../kit/database/schema.ts' {

@@ -13,16 +13,19 @@ export interface PlacementDecision {
   server: { id: string; project_id: string };
   request: PlacementRequest;
   found: Placement;
+  /** What was decided; absent: `placement`, where a server goes that has no host. */
+  kind?: 'placement' | 'move';
   /** That are made with it, and decided together with its host; where none takes one of them, what pools said of that one. */
   volumes?: { asked: readonly VolumeSize[]; verdicts: readonly PoolVerdict[] };
 }
 
 /** A text of its own for each count would be planned anew with each call. */
 export async function recordDecisions(tx: Tx, decided: readonly PlacementDecision[]): Promise<void> {
-  const rows = decided.map(({ server, request, found, volumes }) => ({
+  const rows = decided.map(({ server, request, found, volumes, kind = 'placement' }) => ({
     id: newOrderedId(),
     project_id: server.project_id,
     resource_id: server.id,
+    kind,
     outcome: found.host ? 'placed' : 'no_capacity',
     inputs: {
       ...{ request, hosts: found.hosts, chosen: found.host?.id ?? null, verdicts: found.verdicts },
@@ -32,7 +35,7 @@ export async function recordDecisions(tx: Tx, decided: readonly PlacementDecisio
   }));
   await sql`
     insert into decision (id, project_id, resource_type, resource_id, kind, outcome, inputs, explanation)
-    select id, project_id, 'server', resource_id, 'placement', outcome, inputs, explanation
-    from jsonb_to_recordset(${json(rows)}::jsonb) as d(id uuid, project_id uuid, resource_id uuid, outcome text,
+    select id, project_id, 'server', resource_id, kind, outcome, inputs, explanation
+    from jsonb_to_recordset(${json(rows)}::jsonb) as d(id uuid, project_id uuid, resource_id uuid, kind text, outcome text,
       inputs jsonb, explanation jsonb)`.execute(tx);
 }

@@ -16,6 +16,7 @@ export { hostedServers } from './hosted-servers.ts';
 export { tellDigest } from './image-digest.ts';
 export { patternFields, type ServerFilter, type SortKey, sortKeys } from './list.ts';
 export { type LocalDiskWish, localGib } from './local-disks.ts';
+export { findTarget, type MoveWish, placeMove, releaseClaim } from './moving.ts';
 export { replacePersonality } from './personality.ts';
 export { recordReports } from './reports.ts';
 export type { ListedServer, ServerRow, ShownServer } from './server.ts';

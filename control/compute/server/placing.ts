@@ -26,7 +26,7 @@ import {
 import { recordDecisions } from './decisions.ts';
 import type { ServerPorts } from './dependencies.ts';
 import { refuseServer, sentences } from './refuse.ts';
-import { othersWaiting, stillToPlace, type Unplaced } from './waiting.ts';
+import { othersWaiting, requestFor, stillToPlace, type Unplaced } from './waiting.ts';
 
 export interface PlacingOptions {
   database: Database;
@@ -128,7 +128,7 @@ export class Placing {
       for (const server of [...unchanged, ...others]) {
         // Two jobs may look at one server at once, where one was taken back from a connection that was lost.
         if (returned(server) || outcomes.has(server.id)) continue;
-        outcomes.set(server.id, { server, found: round.place(requestOf(server), server.image_id, server.host_id) });
+        outcomes.set(server.id, { server, found: round.place(requestFor(server), server.image_id) });
         if (performance.now() - since < turnMs) continue;
         await turnOfOthers();
         since = performance.now();
@@ -165,7 +165,7 @@ export class Placing {
         ? [
             recordDecisions(
               tx,
-              decided.map(({ server, found }) => ({ server, request: requestOf(server), found })),
+              decided.map(({ server, found }) => ({ server, request: requestFor(server), found })),
             ),
           ]
         : []),
@@ -235,7 +235,7 @@ const lookAt = ({ now, deadline }: Pick<Unplaced, 'now' | 'deadline'>, waitMs: n
   new Date(Math.min(now.getTime() + waitMs, deadline?.getTime() ?? Number.POSITIVE_INFINITY));
 
 /** Hosts with what they have left to promise, where one of the servers asks for any of it. */
-async function withBandwidth(
+export async function withBandwidth(
   tx: Tx,
   hosts: HostCapacity[],
   servers: readonly PlacementRequest[],
@@ -248,18 +248,6 @@ async function withBandwidth(
 const imagesOf = (servers: readonly Unplaced[]) => new Set(servers.flatMap((server) => server.image_id ?? []));
 
 const groupsOf = (servers: readonly Unplaced[]) => new Set(servers.flatMap((server) => server.server_group_id ?? []));
-
-const requestOf = (server: Unplaced): PlacementRequest => ({
-  vcpus: server.vcpus,
-  memory_mib: server.memory_mib,
-  disk_gib: server.disk_gib + server.local_gib,
-  availability_zone: server.availability_zone,
-  requested_host_id: server.requested_host_id,
-  server_group_id: server.server_group_id ?? null,
-  volume_host_id: server.volume_host_id ?? null,
-  ...(server.bandwidth && { bandwidth: server.bandwidth }),
-  ...(server.reach && { reach: server.reach }),
-});
 
 const refusalOf = (found: Placement) => ({
   message: sentences(found),

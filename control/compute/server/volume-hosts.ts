@@ -13,6 +13,7 @@ import {
   type PlacementRequest,
   PlacementRound,
   placementGroups,
+  requestOf,
 } from '../placement/index.ts';
 import { recordDecisions, type VolumeSize } from './decisions.ts';
 import { sentences } from './refuse.ts';
@@ -30,7 +31,7 @@ export async function chooseHosts(
   asked: PlacementRequest,
   { volumes, imageId, servers }: HostsWish,
 ): Promise<ChosenHost[]> {
-  const request = requestOf(asked);
+  const request = requestOf({ ...asked, volume_host_id: null });
   const group = request.server_group_id ?? null;
   const [, , hosts, holders, groups, pools, free] = await Promise.all([
     lockPlacement(tx),
@@ -62,15 +63,6 @@ export async function chooseHosts(
   await recordDecisions(tx, decided);
   return decided.map(({ found }) => ({ hostId: found.host?.id ?? null, why: sentences(found) }));
 }
-
-/** Nothing else of a server belongs into its why-record. */
-const requestOf = (server: PlacementRequest): PlacementRequest => ({
-  ...{ vcpus: server.vcpus, memory_mib: server.memory_mib, disk_gib: server.disk_gib },
-  ...{ availability_zone: server.availability_zone, requested_host_id: server.requested_host_id },
-  server_group_id: server.server_group_id ?? null,
-  ...(server.bandwidth && { bandwidth: server.bandwidth }),
-  ...(server.reach && { reach: server.reach }),
-});
 
 interface HostsWish {
   volumes: readonly VolumeSize[];

@@ -4,7 +4,8 @@ import type { Tx } from '../../kit/database/database.ts';
 import { bandwidthOfServer } from '../../network/bandwidth/bandwidth.ts';
 import type { CardLimits } from '../../network/port/tables.ts';
 import { reachOfServer } from '../../network/segment/reach.ts';
-import type { PlacementRequest } from '../placement/index.ts';
+import type { ServerHardware } from '../hardware/index.ts';
+import { type MachineNeed, type PlacementRequest, requestOf } from '../placement/index.ts';
 import { cardLimits } from './binding.ts';
 
 /** A server to place, as a look found it. */
@@ -38,6 +39,29 @@ export const diskImage = sql`coalesce((s.desired_root ->> 'image_id')::uuid, s.i
 export const volumeHost = sql`(select v.host_id from volume_attachment a join volume v on v.id = a.volume_id
   where a.server_id = s.id and v.host_id is not null limit 1)`;
 
+/**
+ * Of `server s`, what its ports and its guest ask of a host beside room. A guest that has run finds the processor again that it has seen;
+ * one that has not is the same to it.
+ */
+export const placementNeeds = sql`${bandwidthOfServer(sql`s.id`)} as bandwidth, ${reachOfServer(sql`s.id`)} as reach,
+  nullif(jsonb_strip_nulls(jsonb_build_object('type', coalesce(s.machine ->> 'type', s.hardware ->> 'machine_type'),
+    'cpu_model', case when s.launched_at is not null then s.machine ->> 'cpu_model' end,
+    'cpu_limits', case when s.hardware ? 'cpuLimits' then true end)), '{}') as machine`;
+
+/** The same of a server that has not run yet. */
+export function machineNeedOf({ machine_type: type, cpuLimits }: ServerHardware): MachineNeed | null {
+  if (type === undefined && !cpuLimits) return null;
+  return { ...(type !== undefined && { type }), ...(cpuLimits && { cpu_limits: true }) };
+}
+
+/** What placement is asked for it. */
+export const requestFor = (server: Unplaced): PlacementRequest =>
+  requestOf({
+    ...server,
+    disk_gib: server.disk_gib + server.local_gib,
+    moving: server.host_id === null ? null : { server_id: server.id, host_id: server.host_id },
+  });
+
 /** A volume that it shall have, and why its host gave it up. */
 export interface FailedVolume {
   id: string;
@@ -50,13 +74,13 @@ export const failedVolume = sql<FailedVolume | null>`(select json_build_object('
   where a.server_id = s.id and a.desired_presence = 'present' and v.fault ->> 'code' = 'host' order by a.slot limit 1)`;
 
 /**
- * Of these, those of which nothing has moved since the look: no other placement, no word of the host, no wish to delete; with what their
- * ports are to be promised, and what they must reach, now.
+ * Of these, those of which nothing has moved since the look: no other placement, no word of the host, no wish to delete; with what they
+ * ask of a host now.
  */
 export async function stillToPlace(tx: Tx, servers: readonly Unplaced[]): Promise<Unplaced[]> {
   const [ids, epochs] = [servers.map(({ id }) => id), servers.map(({ epoch }) => epoch)];
-  const { rows } = await sql<Pick<Unplaced, 'id' | 'bandwidth' | 'reach'>>`
-    select s.id, ${bandwidthOfServer(sql`s.id`)} as bandwidth, ${reachOfServer(sql`s.id`)} as reach
+  const { rows } = await sql<Pick<Unplaced, 'id' | 'bandwidth' | 'reach' | 'machine'>>`
+    select s.id, ${placementNeeds}
     from server s join unnest(${ids}::uuid[], ${epochs}::bigint[]) as w (id, epoch) on w.id = s.id and w.epoch = s.epoch
     where s.observed_state = 'none' and s.fault is null and s.desired_presence = 'present' and ${isAwaited}
     order by s.id for update of s`.execute(tx);
@@ -72,7 +96,7 @@ export async function othersWaiting(tx: Tx, asked: readonly Unplaced[], limit: n
   const { rows } = await sql<Unplaced>`
     select s.id, s.project_id, ${diskImage} as image_id, s.host_id, s.epoch, s.generation, s.vcpus, s.memory_mib, s.disk_gib, s.local_gib, ${cardLimits} as card_limits,
       s.availability_zone, s.requested_host_id, s.server_group_id, ${volumeHost} as volume_host_id,
-      ${bandwidthOfServer(sql`s.id`)} as bandwidth, ${reachOfServer(sql`s.id`)} as reach, now() as now,
+      ${placementNeeds}, now() as now,
       (select deadline from operation where resource_id = s.id and state = 'running' order by created_at desc limit 1) as deadline
     from server s
     where s.host_id is null and s.fault is null and s.desired_presence = 'present' and s.observed_state = 'none'

@@ -11,7 +11,7 @@ import { refuseServer } from './refuse.ts';
 import { createDeadlineMs } from './server.ts';
 import { insertServerPorts, insertServers, type NewServer } from './store.ts';
 import type { ChosenHost } from './volume-hosts.ts';
-import type { Unplaced } from './waiting.ts';
+import { machineNeedOf, type Unplaced } from './waiting.ts';
 import type { ServerWish } from './wish.ts';
 
 /** The jobs of servers that are placed without them, for the case that this process dies before it did. */
@@ -66,7 +66,8 @@ export async function writeServers(
   if (plans.volumes.wishes.length > 0) {
     const portIds = ports[0]?.map(({ portId }) => portId) ?? [];
     const [bandwidth, reach] = await Promise.all([bandwidthOfPorts(tx, portIds), reachOfPorts(tx, portIds)]);
-    const request = { ...first!, disk_gib: first!.disk_gib + first!.local_gib, bandwidth, reach };
+    const { hardware, disk_gib, local_gib } = first!;
+    const request = { ...first!, disk_gib: disk_gib + local_gib, bandwidth, reach, machine: machineNeedOf(hardware) };
     hosts = await hostsForVolumes(tx, { request, plan: plans.volumes, servers });
     const given = await giveVolumes(tx, { images: deps.images, caller }, { plan: plans.volumes, servers, hosts });
     for (const [id, why] of given) {

@@ -94,6 +94,24 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.count_claim_usage() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if tg_op <> 'INSERT' then
+    update host_usage set vcpus = vcpus - old.vcpus, memory_mib = memory_mib - old.memory_mib, disk_gib = disk_gib - old.disk_gib,
+      changed_in = pg_current_xact_id() where host_id = old.host_id;
+  end if;
+  if tg_op <> 'DELETE' then
+    insert into host_usage as u (host_id, vcpus, memory_mib, disk_gib)
+    values (new.host_id, new.vcpus, new.memory_mib, new.disk_gib)
+    on conflict (host_id) do update set vcpus = u.vcpus + excluded.vcpus, memory_mib = u.memory_mib + excluded.memory_mib,
+      disk_gib = u.disk_gib + excluded.disk_gib, changed_in = pg_current_xact_id();
+  end if;
+  return null;
+end
+$$;
+
 CREATE FUNCTION public.count_host_usage() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1640,6 +1658,18 @@ CREATE TABLE public.server_admin_password (
     password text NOT NULL
 );
 
+CREATE TABLE public.server_claim (
+    server_id uuid NOT NULL,
+    host_id uuid NOT NULL,
+    vcpus integer NOT NULL,
+    memory_mib bigint NOT NULL,
+    disk_gib bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT server_claim_disk_gib_check CHECK ((disk_gib >= 0)),
+    CONSTRAINT server_claim_memory_mib_check CHECK ((memory_mib >= 0)),
+    CONSTRAINT server_claim_vcpus_check CHECK ((vcpus >= 0))
+);
+
 CREATE TABLE public.server_group (
     id uuid NOT NULL,
     project_id uuid NOT NULL,
@@ -2519,6 +2549,9 @@ ALTER TABLE ONLY public.server_absence
 ALTER TABLE ONLY public.server_admin_password
     ADD CONSTRAINT server_admin_password_pkey PRIMARY KEY (server_id);
 
+ALTER TABLE ONLY public.server_claim
+    ADD CONSTRAINT server_claim_pkey PRIMARY KEY (server_id);
+
 ALTER TABLE ONLY public.server_group
     ADD CONSTRAINT server_group_pkey PRIMARY KEY (id);
 
@@ -2934,6 +2967,8 @@ CREATE INDEX server_absence_server ON public.server_absence USING btree (server_
 
 CREATE INDEX server_absent ON public.server USING btree (id) WHERE (desired_presence = 'absent'::text);
 
+CREATE INDEX server_claim_host ON public.server_claim USING btree (host_id);
+
 CREATE INDEX server_group_member ON public.server USING btree (server_group_id) WHERE (server_group_id IS NOT NULL);
 
 CREATE INDEX server_group_project ON public.server_group USING btree (project_id, id);
@@ -3120,7 +3155,7 @@ CREATE TRIGGER host_bandwidth_room BEFORE UPDATE ON public.host_bandwidth FOR EA
 
 CREATE TRIGGER host_change AFTER INSERT OR DELETE ON public.host FOR EACH ROW EXECUTE FUNCTION public.append_change('host', 'id', 'changed_in');
 
-CREATE TRIGGER host_changed BEFORE UPDATE ON public.host FOR EACH ROW WHEN (((((((((((old.name IS DISTINCT FROM new.name) OR (old.availability_zone IS DISTINCT FROM new.availability_zone)) OR (old.enabled IS DISTINCT FROM new.enabled)) OR (old.connected IS DISTINCT FROM new.connected)) OR (old.forced_down IS DISTINCT FROM new.forced_down)) OR (old.vcpus IS DISTINCT FROM new.vcpus)) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.disk_gib IS DISTINCT FROM new.disk_gib)) OR (old.physical_networks IS DISTINCT FROM new.physical_networks)) OR ((NOT new.connected) AND (old.last_seen_at IS DISTINCT FROM new.last_seen_at)))) EXECUTE FUNCTION public.host_changed_in();
+CREATE TRIGGER host_changed BEFORE UPDATE ON public.host FOR EACH ROW WHEN ((((((((((((old.name IS DISTINCT FROM new.name) OR (old.availability_zone IS DISTINCT FROM new.availability_zone)) OR (old.enabled IS DISTINCT FROM new.enabled)) OR (old.connected IS DISTINCT FROM new.connected)) OR (old.forced_down IS DISTINCT FROM new.forced_down)) OR (old.vcpus IS DISTINCT FROM new.vcpus)) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.disk_gib IS DISTINCT FROM new.disk_gib)) OR (old.physical_networks IS DISTINCT FROM new.physical_networks)) OR (old.facts IS DISTINCT FROM new.facts)) OR ((NOT new.connected) AND (old.last_seen_at IS DISTINCT FROM new.last_seen_at)))) EXECUTE FUNCTION public.host_changed_in();
 
 CREATE TRIGGER host_token_change AFTER INSERT OR DELETE OR UPDATE ON public.host_token FOR EACH ROW EXECUTE FUNCTION public.append_change('host_token', 'id', 'secret_sha256', 'used_key_sha256');
 
@@ -3243,6 +3278,8 @@ CREATE TRIGGER segment_change AFTER INSERT OR DELETE OR UPDATE ON public.segment
 CREATE TRIGGER server_absence_change AFTER INSERT OR UPDATE ON public.server_absence FOR EACH ROW EXECUTE FUNCTION public.append_change('server_absence', 'server_id');
 
 CREATE TRIGGER server_change AFTER INSERT OR DELETE OR UPDATE ON public.server FOR EACH ROW EXECUTE FUNCTION public.append_change('server', 'id', '~observed_step', '~observed_at', '=observed_generation', '=observed_state', '=observed_power', '=observed_reboot_count', '=observed_rescue_count', '=observed_root_count', '=observed_resize_count', '=observed_started_at', '=observed_error', '=launched_at', '=resized_at');
+
+CREATE TRIGGER server_claim_usage AFTER INSERT OR DELETE OR UPDATE ON public.server_claim FOR EACH ROW EXECUTE FUNCTION public.count_claim_usage();
 
 CREATE TRIGGER server_group_change AFTER INSERT OR DELETE OR UPDATE ON public.server_group FOR EACH ROW EXECUTE FUNCTION public.append_change('server_group');
 
@@ -3690,6 +3727,12 @@ ALTER TABLE ONLY public.server_absence
 
 ALTER TABLE ONLY public.server_admin_password
     ADD CONSTRAINT server_admin_password_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.server(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.server_claim
+    ADD CONSTRAINT server_claim_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.server_claim
+    ADD CONSTRAINT server_claim_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.server(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.server_group
     ADD CONSTRAINT server_group_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;

@@ -1,0 +1,135 @@
+/** What placement is asked, what it sees of hosts, and what it answers. */
+import type { Bandwidth } from '../../network/bandwidth/bandwidth.ts';
+import type { Reach } from '../../network/segment/reach.ts';
+
+export interface HostCapacity {
+  id: string;
+  name: string;
+  availability_zone: string;
+  enabled: boolean;
+  connected: boolean;
+  /** Down by an administrator's word. */
+  forced_down: boolean;
+  /** Connected, or it was a moment ago: its process or ours is being restarted. */
+  seen_lately: boolean;
+  vcpus: number;
+  memory_mib: number;
+  disk_gib: number;
+  used_vcpus: number;
+  used_memory_mib: number;
+  used_disk_gib: number;
+  holds_image: boolean;
+  /** That its bridges carry. */
+  physical_networks?: readonly string[];
+  /** What its guests can be: machine types, and the model of their processors; empty and null: it has not said. */
+  machine_types?: readonly string[];
+  cpu_model?: string | null;
+  /** It can limit what a guest has of its processors. */
+  cpu_limits?: boolean;
+  /** Of a server whose volumes are made with it: no pool there takes them all. */
+  volumes_refused?: boolean;
+  /** What its cards have left to promise; absent where nobody asks for any. */
+  bandwidth?: readonly Bandwidth[];
+}
+
+export interface PlacementRequest {
+  vcpus: number;
+  memory_mib: number;
+  disk_gib: number;
+  availability_zone: string | null;
+  requested_host_id: string | null;
+  /** Its server group. */
+  server_group_id?: string | null;
+  /** Where its volumes are. */
+  volume_host_id?: string | null;
+  /** What its ports are to be promised; absent: nothing. */
+  bandwidth?: readonly Bandwidth[] | null;
+  /** Physical networks that its ports need; absent: none. */
+  reach?: Reach | null;
+  /** What its guest is, or shall be, as far as not every host can give it; absent: any. */
+  machine?: MachineNeed | null;
+  /** Not these. */
+  exclude?: readonly string[];
+  /** Only this one; as `requested_host_id`, which is what its owner asked for when it was made. */
+  only?: string | null;
+  /** A server that is on a host already: its own place in a server group binds it not. What it has there it keeps; all is asked of the other one. */
+  moving?: { server_id: string; host_id: string | null } | null;
+}
+
+/** Nothing else of a server belongs into its why-record, or tells one kind of request from another. */
+export function requestOf(server: PlacementRequest): PlacementRequest {
+  const { vcpus, memory_mib, disk_gib, availability_zone, requested_host_id } = server;
+  return {
+    ...{ vcpus, memory_mib, disk_gib, availability_zone, requested_host_id },
+    ...{ server_group_id: server.server_group_id ?? null, volume_host_id: server.volume_host_id ?? null },
+    ...(server.bandwidth && { bandwidth: server.bandwidth }),
+    ...(server.reach && { reach: server.reach }),
+    ...(server.machine && { machine: server.machine }),
+    ...(server.exclude?.length && { exclude: server.exclude }),
+    ...(server.only != null && { only: server.only }),
+    ...(server.moving && { moving: server.moving }),
+  };
+}
+
+export interface MachineNeed {
+  /** One of the host's types. */
+  type?: string | null;
+  /** What the guest has seen of its processor it must find again. */
+  cpu_model?: string | null;
+  cpu_limits?: boolean;
+}
+
+export type Refusal =
+  | 'volumes_elsewhere'
+  | 'volumes_refused'
+  | 'other_host_requested'
+  | 'excluded'
+  | 'other_zone'
+  | 'disabled'
+  | 'forced_down'
+  | 'disconnected'
+  | 'too_few_vcpus'
+  | 'too_little_memory'
+  | 'too_little_disk'
+  | 'too_little_bandwidth'
+  | 'network_not_reached'
+  | 'machine_type_unserved'
+  | 'cpu_model_differs'
+  | 'no_cpu_limits'
+  | 'apart_from_group'
+  | 'too_many_of_group';
+
+export interface HostVerdict {
+  host_id: string;
+  name: string;
+  refusals: Refusal[];
+  /** What is free now, for administrators. */
+  free: { vcpus: number; memory_mib: number; disk_gib: number; bandwidth?: readonly Bandwidth[] };
+  holds_image: boolean;
+  /** What the group would rather have, by its soft policy: the host with the most goes first. 0 where there is none. */
+  preference: number;
+  /** Free share of the scarcest resource after the server; null where the host is refused. */
+  left: number | null;
+  /** `left`, less the weight of a copy where the image is not there; the highest wins, of equals the one with most left. */
+  score: number | null;
+}
+
+export interface Placement {
+  host: HostCapacity | null;
+  /** No host now, but one would take the server if it were not away for the moment: worth a wait. */
+  soon: boolean;
+  /** Best first; hosts that can't take it last. Cut to `verdictsKept`. */
+  verdicts: HostVerdict[];
+  hosts: number;
+  /** How many hosts said each refusal. */
+  refusals: Partial<Record<Refusal, number>>;
+  /** For the tenant. */
+  message: string;
+  fix: string;
+}
+
+/** A host and what is said of it. */
+export interface Judged {
+  host: HostCapacity;
+  verdict: HostVerdict;
+}
