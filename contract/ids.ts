@@ -19,6 +19,7 @@ export type SubnetId = Id<'subnet'>;
 export type PortId = Id<'port'>;
 export type SecurityGroupId = Id<'security_group'>;
 export type ServerId = Id<'server'>;
+export type MigrationId = Id<'server_migration'>;
 export type HostId = Id<'host'>;
 export type VolumeId = Id<'volume'>;
 export type SnapshotId = Id<'volume_snapshot'>;

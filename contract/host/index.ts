@@ -35,6 +35,12 @@ export { hostLimits, imageLimits, layerLimits, messageLimits, portLimits, server
 export { guestMachine, type PinnedMachine } from './machine.ts';
 export { type ControlMessage, type HostMessage, hostStreamPath } from './messages.ts';
 export type { MeterReading } from './meter.ts';
+export type {
+  IncomingServer,
+  ObservedIncoming,
+  ObservedOutgoing,
+  OutgoingServer,
+} from './migration.ts';
 export { nat64, nat64Port, nat64Router } from './nat64.ts';
 export { type DesiredNetwork, desiredNetwork, forbiddenDscp, type NetworkNames } from './network.ts';
 export { readableByControl, readableByHost } from './older.ts';

@@ -134,3 +134,12 @@ export const messageLimits = {
   /** A complete report of 10,000 servers fits; more than a host can hold. */
   hostBytes: 16 * 1024 * 1024,
 } as const;
+
+/** Of a server's way to another host. */
+export const migrationLimits = {
+  /** An IPv6 address with a zone is the longest. */
+  addressLength: 64,
+  /** A server's own disks, and a config drive. */
+  disks: 8,
+  diskNameLength: 32,
+} as const;

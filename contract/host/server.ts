@@ -19,6 +19,7 @@ import { diskLimits, guestHardware } from './hardware.ts';
 import { desiredImage } from './image.ts';
 import { hostLimits, serverLimits as limits } from './limits.ts';
 import { guestMachine } from './machine.ts';
+import { incomingServer, observedIncoming, observedOutgoing, outgoingServer } from './migration.ts';
 import { desiredPort } from './port.ts';
 import { capturedImage } from './service.ts';
 
@@ -140,6 +141,10 @@ export const desiredServer = object({
   launchIndex: optional(integer(0, limits.perRequest - 1)),
   /** ISO 8601. */
   createdAt: text(40, { pattern: '^\\d{4}-\\d{2}-\\d{2}T' }),
+  /** It is on its way here from another host, which still owns it (migration.ts). Absent: it is not. */
+  incoming: optional(incomingServer),
+  /** It is on its way from here. Absent: it is not. */
+  outgoing: optional(outgoingServer),
   /** Control's name for this content: the host gives it back in its hello, and is not told again what it has. */
   stamp: optional(text(limits.stampLength)),
 });
@@ -226,6 +231,9 @@ export const observedServer = object({
       2 * limits.volumes,
     ),
   ),
+  /** Of the migration that its document names, as long as it does. */
+  incoming: optional(observedIncoming),
+  outgoing: optional(observedOutgoing),
   /** What its guest posted as its password, and after how many clearings; control keeps the first one of each. */
   guestPassword: optional(object({ cleared: count, text: text(limits.guestPasswordLength) })),
   /** What the host is doing or waiting for, for people; e.g. 'fetching image, 40 of 64 MiB'. */
