@@ -98,17 +98,19 @@ export async function readNews(
       ),
     ),
   ]);
-  const byId = new Map(documents.map((document) => [document.id, document]));
+  const byId = Map.groupBy(documents, ({ id }) => id);
   const layersOf = Map.groupBy(layers, ({ hostId }) => hostId);
   const networksOf = new Map(networks);
   const serversOf = ({ session, servers }: Taken) =>
     servers.flatMap((id): DesiredServer[] => {
-      const { owner, absences } = whereabouts(id);
+      const { epochs, absences } = whereabouts(id);
       const absence = absences.get(session.hostId);
       // What is neither the host's nor told to be absent is left alone: nothing is erased because it is missing.
       if (absence) return [absentServer(absence)];
-      if (owner?.hostId !== session.hostId) return [];
-      if (byId.get(id)?.epoch === owner.epoch) return [byId.get(id)!];
+      const own = epochs.get(session.hostId);
+      if (own === undefined) return [];
+      const document = byId.get(id)?.find(({ epoch }) => epoch === own);
+      if (document) return [document];
       // It changed owners between the two reads.
       if (byId.has(id)) session.dirtyServers.add(id);
       return [];

@@ -69,8 +69,8 @@ export async function recordLiveness(db: Queryable, connectionIds: readonly stri
 
 /** What is known of a server's place: its owner, and the hosts that must hear that it is not theirs. */
 export interface Whereabouts {
-  /** Undefined where there is no such server. */
-  owner: { hostId: HostId | null; epoch: number } | undefined;
+  /** The hosts that have a document of it, and under which epoch: its owner, and during a migration another one. */
+  epochs: ReadonlyMap<HostId, number>;
   absences: ReadonlyMap<HostId, Absence>;
 }
 
@@ -80,7 +80,7 @@ export interface Absence {
   generation: number;
 }
 
-const nowhere: Whereabouts = { owner: undefined, absences: new Map() };
+const nowhere: Whereabouts = { epochs: new Map(), absences: new Map() };
 
 /**
  * Whose each server is, by epoch, and whose it is not any more; as one statement sees it. An epoch belongs to one owner for ever, so
@@ -93,22 +93,27 @@ export async function whereaboutsOf(
   if (serverIds.length === 0) return () => nowhere;
   const { rows } = await sql<{
     id: ServerId;
-    exists: boolean;
     host_id: HostId | null;
-    epoch: number;
+    epoch: number | null;
+    other: { host_id: HostId; epoch: number } | null;
     absences: (Absence & { host_id: HostId })[];
   }>`
-    select wanted.id, s.id is not null as exists, s.host_id, s.epoch,
+    select wanted.id, s.host_id, s.epoch,
+      case when s.desired_move is not null then (select json_build_object('host_id', m.other_host_id, 'epoch', m.other_epoch)
+        from server_migration m where m.server_id = s.id and m.other_host_id is not null) end as other,
       coalesce((select json_agg(json_build_object('id', a.server_id, 'host_id', a.host_id, 'epoch', a.epoch,
         'generation', a.generation)) from server_absence a where a.server_id = wanted.id), '[]') as absences
     from ${rowsOf({ values: serverIds, type: 'uuid' })} as wanted (id) left join server s on s.id = wanted.id`.execute(
     db,
   );
   const found = new Map(
-    rows.map(({ id, exists, host_id: hostId, epoch, absences }): [ServerId, Whereabouts] => [
+    rows.map(({ id, host_id: hostId, epoch, other, absences }): [ServerId, Whereabouts] => [
       id,
       {
-        owner: exists ? { hostId, epoch } : undefined,
+        epochs: new Map([
+          ...(hostId !== null && epoch !== null ? [[hostId, epoch] as const] : []),
+          ...(other ? [[other.host_id, other.epoch] as const] : []),
+        ]),
         absences: new Map(absences.map(({ host_id, ...absence }) => [host_id, absence])),
       },
     ]),
@@ -133,6 +138,7 @@ export async function confirmAbsences(db: Queryable, hostId: HostId, told: reado
       where a.host_id = ${hostId} and a.server_id = t.id and (a.epoch, a.generation) <= (t.epoch, t.generation))
     select t.id from told t
     where not exists (select from server s where s.id = t.id and s.host_id = ${hostId})
+      and not exists (select from server_migration m where m.server_id = t.id and m.other_host_id = ${hostId})
       and not exists (select from server_absence a where a.host_id = ${hostId} and a.server_id = t.id
         and (a.epoch, a.generation) > (t.epoch, t.generation))`.execute(db);
   return new Set(rows.map(({ id }) => id));

@@ -5,6 +5,7 @@ import { type RawBuilder, sql } from 'kysely';
 import { desiredPort, desiredServer } from '../../../contract/host/index.ts';
 import { newId } from '../../../contract/ids.ts';
 import { testDatabase, testProject } from '../../kit/database/testing.ts';
+import { desiredNetworks } from '../../network/port/server-views.ts';
 import { testAttachment, testVolume } from '../../storage/attachment/testing.ts';
 import { serverCloud } from './testing.ts';
 
@@ -27,6 +28,12 @@ test('whatever changes a server’s document changes its stamp, field by field, 
     });
     return { stamp: stamp!, rest };
   };
+  const migrationTo = (to: string) => sql`with made as (
+      insert into server_migration (id, project_id, user_id, server_id, server_generation, host_id, kind, target_host_id, target_epoch, other_host_id,
+        other_epoch, phase, old_flavor_id, new_flavor_id)
+      select ${newId()}, project_id, user_id, id, generation, host_id, 'live-migration', ${to}, 9, ${to}, 9, 'preparing', flavor_id, flavor_id
+      from server where id = ${id} returning id, server_id)
+    update server s set desired_move = '{"state": "moving"}', desired_reboot_count = 2 from made where made.server_id = s.id`;
   const set = (what: RawBuilder<unknown>) => sql`update server set ${what} where id = ${id}`;
   const rescue = JSON.stringify({
     count: 1,
@@ -86,6 +93,10 @@ test('whatever changes a server’s document changes its stamp, field by field, 
     set(sql`hardware = '{"guest_agent": true}'`),
     set(sql`machine = '{"type": "pc-q35-7.1", "cpu_model": "host", "layout": 1}'`),
     set(sql`created_at = created_at - interval '1 day'`),
+    migrationTo(elsewhere),
+    sql`update server_migration set forced = true`,
+    sql`update server_migration set kind = 'migration', target = '{"address": "::1", "disksPort": 1, "disks": [], "memoryPort": null}'`,
+    sql`update server_migration set phase = 'ended', other_host_id = null`,
     sql`update server_port set position = 3`,
     sql`update server_port set tag = '小屋'`,
     sql`update port set mac = '02:00:00:00:00:77'`,
@@ -109,7 +120,8 @@ test('whatever changes a server’s document changes its stamp, field by field, 
     for (const key of changed(before.rest.ports[0] ?? {}, after.rest.ports[0] ?? {})) seen.add(`ports.${key}`);
     before = after;
   }
-  const fixed = ['id', 'stamp', 'ports.id', 'ports.networkId'];
+  // The last is in the other host's document, see below.
+  const fixed = ['id', 'stamp', 'ports.id', 'ports.networkId', 'incoming'];
   const fields = [
     ...Object.keys(desiredServer.properties),
     ...Object.keys(desiredPort.properties).map((key) => `ports.${key}`),
@@ -127,6 +139,65 @@ test('whatever changes a server’s document changes its stamp, field by field, 
     await change.execute(db.database.query);
     assert.equal((await look()).stamp, before.stamp);
   }
+});
+
+test('a host to which a server is on its way has a document of it, and its networks, and the source keeps one of what it was', async () => {
+  await using db = await testDatabase();
+  const cloud = await serverCloud(db.database);
+  const source = await cloud.addHost();
+  const { ids } = await cloud.service.create(
+    cloud.member,
+    cloud.wish({ flavor: await cloud.addFlavor(), automatic: 'auto' }),
+  );
+  await cloud.controller.reconcile(ids[0]!);
+  const target = await cloud.addHost();
+  const run = (what: RawBuilder<unknown>) => what.execute(db.database.query);
+  await run(sql`insert into port (id, project_id, network_id, mac, device_owner, device_id)
+    select ${newId()}, project_id, network_id, '02:00:00:00:00:99', 'network:distributed', 'ovnmeta-' || network_id from port`);
+  const told = async (hostId: typeof source) => {
+    const [document] = await cloud.side.desiredServers(db.database.query, { hostId });
+    const [entry] = await cloud.side.serverStamps(db.database.query, hostId);
+    assert.equal(entry?.stamp, document?.stamp);
+    return document;
+  };
+  const networks = async () => (await desiredNetworks(db.database.query, target)).length;
+  assert.deepEqual([await told(target), await networks()], [undefined, 0]);
+  const size = { vcpus: 7, memory_mib: 77, disk_gib: 9, flavor: { name: 'large' }, hardware: {}, local_disks: [] };
+  await run(sql`insert into server_migration (id, project_id, user_id, server_id, server_generation, host_id, kind, target_host_id, target_epoch, other_host_id,
+      other_epoch, other_size, phase, old_flavor_id, new_flavor_id)
+    select ${newId()}, project_id, user_id, id, generation, host_id, 'resize', ${target}, 2, ${target}, 2, ${JSON.stringify(size)}::jsonb, 'preparing', flavor_id, flavor_id from server`);
+  await run(sql`update server set desired_move = '{"state": "moving"}'`);
+  const coming = await told(target);
+  assert.deepEqual(
+    [coming?.epoch, coming?.vcpus, coming?.memoryMiB, coming?.diskGiB, coming?.flavorName, coming?.incoming?.mode],
+    [2, 7, 77, 9, 'large', 'cold'],
+  );
+  assert.equal(await networks(), 1);
+  assert.deepEqual([(await told(source))?.vcpus, (await told(source))?.outgoing?.target], [1, null]);
+  assert.equal((await told(source))?.power, 'on');
+  await run(
+    sql`update server_migration set phase = 'copying', target = '{"address": "::1", "disksPort": 1, "disks": ["root"], "memoryPort": null}'`,
+  );
+  assert.deepEqual([(await told(source))?.power, (await told(source))?.outgoing?.target?.disksPort], ['off', 1]);
+  await run(sql`update server_migration set phase = 'cancelling'`);
+  assert.equal((await told(target))?.incoming?.cancelled, true);
+  await run(sql`update server set host_id = ${target}, epoch = 2`);
+  await run(
+    sql`update server_migration set phase = 'moved', other_host_id = ${source}, other_epoch = 1, other_size = null`,
+  );
+  const kept = await told(source);
+  assert.deepEqual([kept?.epoch, kept?.power, kept?.outgoing?.keep, kept?.incoming], [1, 'off', true, undefined]);
+  assert.deepEqual([(await told(target))?.incoming, (await told(target))?.outgoing], [undefined, undefined]);
+  const absences = () => run(sql`select host_id, epoch from server_absence`).then(({ rows }) => rows);
+  assert.deepEqual(await absences(), []);
+  await run(sql`delete from server`);
+  assert.deepEqual(
+    (await absences()).toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
+    [
+      { host_id: source, epoch: 1 },
+      { host_id: target, epoch: 2 },
+    ].toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
+  );
 });
 
 const changed = (a: object, b: object): string[] =>

@@ -25,6 +25,7 @@ import type { DesiredPorts } from '../../network/port/server-views.ts';
 import { type DesiredVolumeRow, desiredVolumesOf, volumeDocument } from '../../storage/attachment/index.ts';
 import { hardwareDocument, type ServerHardware } from '../hardware/index.ts';
 import type { ServerPorts } from './dependencies.ts';
+import { type DocumentOf, otherDocument, ownerDocument } from './document-of.ts';
 import type { InjectedFile } from './personality.ts';
 import type { KeySnapshot, LocalDisk, ServerImage, ServerMachine, ServerRoot } from './snapshots.ts';
 import type { Power, ServerRescue, ServerResize } from './states.ts';
@@ -75,6 +76,8 @@ interface Row {
   hardware: ServerHardware;
   machine: ServerMachine | null;
   created_at: Date;
+  incoming: DesiredServer['incoming'] | null;
+  outgoing: DesiredServer['outgoing'] | null;
 }
 
 /** Another form of documents has other stamps. */
@@ -86,19 +89,21 @@ const personality = sql`(select files from server_personality where server_id = 
 const rescueImage = sql`(s.desired_rescue ->> 'image_id')::uuid`;
 const bootImage = sql`coalesce((s.desired_root ->> 'image_id')::uuid, s.image_id)`;
 
-/** Of servers that were given to a host, all that documents are made from but ports and an image's hosts. */
-const facts = ({ hostId, serverIds }: ServerFilter) => sql`
-  from (select s.host_id, s.id, s.project_id, s.user_id, s.epoch, s.generation, s.desired_power,
-      case when s.desired_shelve ->> 'state' = 'offloading' then 'absent' else s.desired_presence end as desired_presence,
-      s.desired_reboot_count, s.desired_reboot_type, s.desired_rescue, s.desired_root_count, s.desired_resize,
+/**
+ * Of servers that were given to a host, all that documents are made from but ports and an image's hosts.
+ * @param of the owner's documents, or those of the hosts beside them that take part in a migration
+ */
+const facts = ({ hostId, serverIds }: ServerFilter, of: DocumentOf) => sql`
+  from (select ${of.columns}, s.id, s.project_id, s.user_id, s.generation,
+      s.desired_reboot_count, s.desired_reboot_type, s.desired_rescue, s.desired_root_count,
       (select i.id from image i where i.id = (s.desired_capture ->> 'image_id')::uuid and i.desired_presence = 'present'
-        and s.desired_presence = 'present') as capture, s.name, s.hostname, s.vcpus, s.memory_mib, s.disk_gib, s.local_disks, s.root_tag, s.image_id,
+        and s.desired_presence = 'present') as capture, s.name, s.hostname, s.root_tag, s.image_id,
       s.image, s.desired_root, ${laterDigest(sql`coalesce(s.desired_root -> 'image', s.image)`, bootImage)} as image_sha256,
       ${laterDigest(sql`s.desired_rescue -> 'image'`, rescueImage)} as rescue_sha256, s.config_drive, h.availability_zone as zone, s.keys, d.user_data, ${personality} as files, ${desiredVolumesOf(sql`s.id`)} as volumes, a.password as admin_password,
-      s.metadata, s.guest_password, s.guest_password_cleared, s.launch_index, s.reservation_id, s.flavor ->> 'name' as flavor_name, s.boot_roles, s.hardware, s.machine, s.created_at
-    from server s join host h on h.id = s.host_id left join server_user_data d on d.server_id = s.id
+      s.metadata, s.guest_password, s.guest_password_cleared, s.launch_index, s.reservation_id, s.boot_roles, s.machine, s.created_at
+    from ${of.tables} join host h on h.id = ${of.hostId} left join server_user_data d on d.server_id = s.id
       left join server_admin_password a on a.server_id = s.id
-    where ${hostId === undefined ? sql`true` : sql`s.host_id = ${hostId}::uuid`}
+    where ${hostId === undefined ? sql`true` : sql`${of.hostId} = ${hostId}::uuid`}
       and ${serverIds === undefined ? sql`true` : isOneOf(sql`s.id`, serverIds)}) s`;
 
 const { nearestFirst, byId } = sourceOrders;
@@ -118,10 +123,12 @@ export async function desiredServers(
   // What changes between the two reads wakes whoever reads again.
   const beside = which.serverIds && portsOf(which.serverIds);
   beside?.catch(() => {});
-  const { rows } = await sql<Row & { own_stamp: string }>`
+  const read = (of: DocumentOf) =>
+    sql<Row & { own_stamp: string }>`
     select s.*, ${ownStamp} as own_stamp, ${sourcesOf(bootImage, nearestFirst)} as image_sources,
       case when s.desired_rescue is not null then ${sourcesOf(rescueImage, nearestFirst)} end as rescue_sources
-    ${facts(which)} order by s.id`.execute(db);
+    ${facts(which, of)} order by s.id`.execute(db);
+  const rows = (await Promise.all([read(ownerDocument), read(otherDocument)])).flatMap((found) => found.rows);
   if (rows.length === 0) return [];
   const ports = await (beside ?? portsOf(rows.map((row) => row.id)));
   return rows.map((row) => documentOf(row, ports.get(row.id)));
@@ -172,6 +179,8 @@ function documentOf(row: Row & { own_stamp: string }, ports: DesiredPorts | unde
     hardware: hardwareDocument(row.hardware),
     ...(row.machine && { machine: machineOf(row.machine) }),
     createdAt: row.created_at.toISOString(),
+    ...(row.incoming && { incoming: row.incoming }),
+    ...(row.outgoing && { outgoing: row.outgoing }),
     stamp: row.own_stamp + (ports?.stamp ?? ''),
   };
 }
@@ -183,10 +192,13 @@ export async function serverStamps(
   hostId: HostId,
 ): Promise<ServerStamp[]> {
   // One value: a hundred thousand rows would cost their reader more than the database.
-  const { rows } = await sql<{ all: Pick<ServerStamp, 'id' | 'epoch' | 'generation' | 'stamp'>[] }>`
-    select coalesce(json_agg(json_build_object('id', s.id, 'epoch', s.epoch, 'generation', s.generation, 'stamp', ${ownStamp})
-      order by s.id), '[]') as all ${facts({ hostId })}`.execute(db);
-  const { all } = rows[0]!;
+  const read = async (of: DocumentOf) => {
+    const { rows } = await sql<{ all: Pick<ServerStamp, 'id' | 'epoch' | 'generation' | 'stamp'>[] }>`
+      select coalesce(json_agg(json_build_object('id', s.id, 'epoch', s.epoch, 'generation', s.generation, 'stamp', ${ownStamp})
+        order by s.id), '[]') as all ${facts({ hostId }, of)}`.execute(db);
+    return rows[0]!.all;
+  };
+  const all = (await Promise.all([read(ownerDocument), read(otherDocument)])).flat();
   const ports = await deps.ports.portStamps(
     db,
     all.map(({ id }) => id),

@@ -59,6 +59,19 @@ export interface ServerShelve {
   offloaded?: true;
 }
 
+/** Its way to another host (control/compute/server-migration). */
+export interface ServerMove {
+  migration_id: string;
+  kind: MoveKind;
+  /**
+   * moving: it is still where it was; moved: it is there and not yet what it shall be; kept: it is, and can go back; reverting: it goes
+   * back. Of a live migration only the first.
+   */
+  state: 'moving' | 'moved' | 'kept' | 'reverting';
+}
+
+export type MoveKind = 'resize' | 'migration' | 'live-migration';
+
 /** What the derived states are made of. */
 export interface ServerState {
   host_id: string | null;

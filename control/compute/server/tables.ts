@@ -11,7 +11,15 @@ import type {
   ServerMachine,
   ServerRoot,
 } from './snapshots.ts';
-import type { ObservedState, Power, ServerCapture, ServerRescue, ServerResize, ServerShelve } from './states.ts';
+import type {
+  ObservedState,
+  Power,
+  ServerCapture,
+  ServerMove,
+  ServerRescue,
+  ServerResize,
+  ServerShelve,
+} from './states.ts';
 
 export interface ServerTable {
   id: string;
@@ -73,6 +81,8 @@ export interface ServerTable {
   desired_shelve: Json<ServerShelve> | null;
   /** What its disk is made of, where that is not its image: it was unshelved from it. */
   desired_root: Json<ServerRoot> | null;
+  /** It is on its way to another host, or came by one that is not confirmed. */
+  desired_move: Json<ServerMove> | null;
   /** What made the present generation, as people call it. */
   desired_verb: Generated<string>;
   /** Since when it waits to be reclaimed; null: it is not deleted. */

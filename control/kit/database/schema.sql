@@ -226,6 +226,15 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.forget_migration_absence() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  delete from server_absence where host_id = new.other_host_id and server_id = new.server_id;
+  return null;
+end
+$$;
+
 CREATE FUNCTION public.hold_host_bandwidth(ids uuid[]) RETURNS void
     LANGUAGE sql
     AS $$
@@ -239,6 +248,15 @@ CREATE FUNCTION public.host_changed_in() RETURNS trigger
 begin
   new.changed_in := pg_current_xact_id();
   return new;
+end
+$$;
+
+CREATE FUNCTION public.leave_migration() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  update server_migration set other_host_id = null where server_id = old.id and other_host_id is not null;
+  return old;
 end
 $$;
 
@@ -285,6 +303,19 @@ CREATE FUNCTION public.note_forgotten() RETURNS trigger
     AS $$
 begin
   insert into forgotten (id, kind) values (old.id, tg_argv[0]) on conflict (id) do nothing;
+  return null;
+end
+$$;
+
+CREATE FUNCTION public.note_migration_absence() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  insert into server_absence (host_id, server_id, epoch, generation)
+    select old.other_host_id, s.id, old.other_epoch, s.generation from server s
+    where s.id = old.server_id and s.host_id is distinct from old.other_host_id
+      and exists (select from host where id = old.other_host_id)
+    on conflict (host_id, server_id) do update set epoch = excluded.epoch, generation = excluded.generation;
   return null;
 end
 $$;
@@ -1637,6 +1668,7 @@ CREATE TABLE public.server (
     desired_shelve jsonb,
     desired_root jsonb,
     root_tag text,
+    desired_move jsonb,
     CONSTRAINT server_desired_power_check CHECK ((desired_power = ANY (ARRAY['on'::text, 'off'::text, 'paused'::text, 'suspended'::text]))),
     CONSTRAINT server_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT server_desired_reboot_type_check CHECK ((desired_reboot_type = ANY (ARRAY['soft'::text, 'hard'::text]))),
@@ -1697,7 +1729,30 @@ CREATE TABLE public.server_migration (
     ended text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT server_migration_ended_check CHECK ((ended = ANY (ARRAY['confirmed'::text, 'reverted'::text])))
+    kind text DEFAULT 'resize'::text NOT NULL,
+    target_host_id uuid,
+    target_epoch bigint,
+    phase text,
+    other_host_id uuid,
+    other_epoch bigint,
+    other_size jsonb,
+    forced boolean DEFAULT false NOT NULL,
+    target jsonb,
+    source_state text,
+    target_state text,
+    progress jsonb,
+    reached bigint DEFAULT 0 NOT NULL,
+    reached_at timestamp with time zone,
+    downtime_ms bigint,
+    error jsonb,
+    CONSTRAINT server_migration_ended_check CHECK ((ended = ANY (ARRAY['completed'::text, 'confirmed'::text, 'reverted'::text, 'cancelled'::text, 'failed'::text]))),
+    CONSTRAINT server_migration_kind_check CHECK ((kind = ANY (ARRAY['resize'::text, 'migration'::text, 'live-migration'::text, 'evacuation'::text]))),
+    CONSTRAINT server_migration_phase_check CHECK ((phase = ANY (ARRAY['preparing'::text, 'copying'::text, 'handing-over'::text, 'cancelling'::text, 'moved'::text, 'reverting'::text, 'ended'::text])))
+);
+
+CREATE TABLE public.server_migration_key (
+    migration_id uuid NOT NULL,
+    key text NOT NULL
 );
 
 ALTER TABLE public.server_migration ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
@@ -2555,6 +2610,9 @@ ALTER TABLE ONLY public.server_claim
 ALTER TABLE ONLY public.server_group
     ADD CONSTRAINT server_group_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.server_migration_key
+    ADD CONSTRAINT server_migration_key_pkey PRIMARY KEY (migration_id);
+
 ALTER TABLE ONLY public.server_migration
     ADD CONSTRAINT server_migration_number_key UNIQUE (number);
 
@@ -2977,6 +3035,10 @@ CREATE INDEX server_host ON public.server USING btree (host_id) INCLUDE (vcpus, 
 
 CREATE INDEX server_image ON public.server USING btree (image_id);
 
+CREATE UNIQUE INDEX server_migration_moving ON public.server_migration USING btree (server_id) WHERE (phase <> 'ended'::text);
+
+CREATE INDEX server_migration_other ON public.server_migration USING btree (other_host_id) WHERE (other_host_id IS NOT NULL);
+
 CREATE INDEX server_migration_project ON public.server_migration USING btree (project_id);
 
 CREATE INDEX server_migration_server ON public.server_migration USING btree (server_id);
@@ -3283,9 +3345,15 @@ CREATE TRIGGER server_claim_usage AFTER INSERT OR DELETE OR UPDATE ON public.ser
 
 CREATE TRIGGER server_group_change AFTER INSERT OR DELETE OR UPDATE ON public.server_group FOR EACH ROW EXECUTE FUNCTION public.append_change('server_group');
 
+CREATE TRIGGER server_leaves_migration BEFORE DELETE ON public.server FOR EACH ROW EXECUTE FUNCTION public.leave_migration();
+
 CREATE TRIGGER server_left AFTER DELETE ON public.server FOR EACH ROW EXECUTE FUNCTION public.note_absence();
 
-CREATE TRIGGER server_migration_change AFTER INSERT OR DELETE OR UPDATE ON public.server_migration FOR EACH ROW EXECUTE FUNCTION public.append_change('server_migration');
+CREATE TRIGGER server_migration_change AFTER INSERT OR DELETE OR UPDATE ON public.server_migration FOR EACH ROW EXECUTE FUNCTION public.append_change('server_migration', 'id', '~progress', '~reached', '~reached_at', '=source_state', '=target_state', '=downtime_ms');
+
+CREATE TRIGGER server_migration_given AFTER INSERT OR UPDATE OF other_host_id ON public.server_migration FOR EACH ROW WHEN ((new.other_host_id IS NOT NULL)) EXECUTE FUNCTION public.forget_migration_absence();
+
+CREATE TRIGGER server_migration_left AFTER UPDATE OF other_host_id ON public.server_migration FOR EACH ROW WHEN (((old.other_host_id IS NOT NULL) AND (old.other_host_id IS DISTINCT FROM new.other_host_id))) EXECUTE FUNCTION public.note_migration_absence();
 
 CREATE TRIGGER server_moved AFTER UPDATE OF host_id ON public.server FOR EACH ROW WHEN ((old.host_id IS DISTINCT FROM new.host_id)) EXECUTE FUNCTION public.note_absence();
 
@@ -3743,11 +3811,20 @@ ALTER TABLE ONLY public.server
 ALTER TABLE ONLY public.server_migration
     ADD CONSTRAINT server_migration_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE SET NULL;
 
+ALTER TABLE ONLY public.server_migration_key
+    ADD CONSTRAINT server_migration_key_migration_id_fkey FOREIGN KEY (migration_id) REFERENCES public.server_migration(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.server_migration
+    ADD CONSTRAINT server_migration_other_host_id_fkey FOREIGN KEY (other_host_id) REFERENCES public.host(id) ON DELETE SET NULL;
+
 ALTER TABLE ONLY public.server_migration
     ADD CONSTRAINT server_migration_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.server_migration
     ADD CONSTRAINT server_migration_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.server(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.server_migration
+    ADD CONSTRAINT server_migration_target_host_id_fkey FOREIGN KEY (target_host_id) REFERENCES public.host(id) ON DELETE SET NULL;
 
 ALTER TABLE ONLY public.server_personality
     ADD CONSTRAINT server_personality_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.server(id) ON DELETE CASCADE;

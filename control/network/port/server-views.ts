@@ -184,15 +184,23 @@ const dns64Of = sql`(select ${nat64.prefix}::text where not exists (select from 
   and exists (select from port p join router r on r.id::text = p.device_id
     where p.network_id = n.id and p.device_owner like 'network:router_interface%' and r.nat64))`;
 
+/** The ports, and those that they carry, of servers on their way to the host: it has their networks before them. */
+const comingPorts = (hostId: HostId) => sql`
+  select p.network_id as id from server_migration m join server_port sp on sp.server_id = m.server_id
+    left join trunk t on t.port_id = sp.port_id left join subport c on c.trunk_id = t.id
+    join port p on p.id in (sp.port_id, c.port_id)
+  where m.other_host_id = ${hostId} and m.phase in ('preparing', 'copying', 'handing-over')`;
+
 /**
- * Networks that have a server's port bound to the host, each with its metadata port and the names on it. From the host's ports on: every
+ * Networks that have a server's port bound to the host, or on its way there, each with its metadata port and the names on it. From the host's ports on: every
  * host asks this once a minute, and what it costs must be the host's, not the cloud's.
  */
 export async function desiredNetworks(db: Queryable, hostId: HostId): Promise<DesiredNetwork[]> {
   const { rows } = await sql<DesiredNetwork>`
     with here as materialized (select distinct p.network_id as id from port p
       cross join lateral (select from server_port sp where sp.port_id = p.id
-        union all select from subport s where s.port_id = p.id limit 1) taken where p.host_id = ${hostId})
+        union all select from subport s where s.port_id = p.id limit 1) taken where p.host_id = ${hostId}
+      union ${comingPorts(hostId)})
     select n.id, own.project_id as "projectId", own.mtu, metadata.port as "metadataPort", jsonb_strip_nulls(jsonb_build_object('domain', own.domain, 'dns64', ${dns64Of}, 'hosts', ${hostsOf})) as names
     from here n cross join lateral (select mtu, project_id, ${domainOf(sql`dns_domain`)} as domain from network where id = n.id limit 1) own
     cross join lateral (
