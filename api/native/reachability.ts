@@ -73,6 +73,9 @@ const sentences: Readonly<Record<StopReason, (what: string) => string>> = {
   behind_nat: (what) => `${what} lets in nobody to addresses behind its translation; a floating IP would`,
   router_serves_nothing: (what) => `the address is that of ${what} itself, which answers to a ping alone`,
   no_gateway_host: (what) => `no host has the physical network that the gateway of ${what} is on`,
+  segments_apart: (what) =>
+    `the two are on different segments of ${what}, which nothing of the cloud joins; a router of the fabric would`,
+  host_without_segment: (what) => `a host of the two has none of the physical networks of ${what}`,
   floating_ip_unassigned: (what) => `${what} stands for no port`,
   port_not_forwarded: (what) => `${what} has port forwardings, and none for that port`,
   answer_from_another_address: (what) =>

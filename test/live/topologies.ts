@@ -1,6 +1,7 @@
 /**
- * Topologies for the reachability test, by a seed: two to three networks with routers between, what leads outside, what tenants forget and
- * forbid. The rows are those that the network service would write.
+ * Topologies for the reachability test, by a seed: two to three networks, some of them tagged ones of the physical network, with routers
+ * between, what leads outside, guests with further addresses, what tenants forget and forbid. The rows are those that the network service
+ * would write.
  */
 import { newId } from '../../contract/ids.ts';
 import { eui64 } from '../../control/network/ovn/address.ts';
@@ -13,6 +14,8 @@ export interface External {
   v4: string;
   /** Of 203.0.113.0/24; counts up over all topologies. */
   next: number;
+  /** Of tagged networks; counts up over all topologies. */
+  tag: number;
 }
 
 export interface Guest {
@@ -27,6 +30,7 @@ export interface Topology {
   guests: Guest[];
   routers: string[];
   groups: string[];
+  addressGroups: string[];
   floatingIps: string[];
   /** Those that a guest, or outside (-1), can be asked. */
   questions: { from: number; to: string; toPort: string | null; question: Question }[];
@@ -54,10 +58,11 @@ export async function makeTopology(cloud: TestCloud, external: External, seed: n
   const routers: { id: string; snat: boolean; gateway: string | null }[] = [];
   for (let n = 0; n < 1 + at.below(2); n++) routers.push(await makeRouter(cloud, external, at));
   const nets: Net[] = [];
-  for (let n = 0; n < 2 + at.below(2); n++) nets.push(await makeNet(cloud, at, n, routers));
+  for (let n = 0; n < 2 + at.below(2); n++) nets.push(await makeNet(cloud, external, at, n, routers));
   await connectRouters(cloud, at, nets, routers);
-  const groups = await makeGroups(cloud, at, nets);
-  const guests: (Guest & { net: Net; v4: string; v6: string })[] = [];
+  const addressGroups = await makeAddressGroups(cloud, at, nets);
+  const groups = await makeGroups(cloud, at, nets, addressGroups);
+  const guests: (Guest & { net: Net; v4: string; v6: string; taken: string[] })[] = [];
   for (let n = 0; n < 5; n++) guests.push(await makeGuest(cloud, at, at.pick(nets), groups, n));
   const floating: { id: string; ip: string; port: string }[] = [];
   for (const guest of guests) {
@@ -72,6 +77,7 @@ export async function makeTopology(cloud: TestCloud, external: External, seed: n
     guests,
     routers: routers.map(({ id }) => id),
     groups,
+    addressGroups,
     floatingIps: floating.map(({ id }) => id),
     questions: [],
   };
@@ -90,8 +96,18 @@ async function makeRouter(cloud: TestCloud, external: External, at: Random) {
   return { id, snat, gateway };
 }
 
-async function makeNet(cloud: TestCloud, at: Random, n: number, routers: readonly { id: string }[]): Promise<Net> {
-  const id = await cloud.network({ name: `net ${n}` });
+async function makeNet(
+  cloud: TestCloud,
+  external: External,
+  at: Random,
+  n: number,
+  routers: readonly { id: string }[],
+): Promise<Net> {
+  const tagged = {
+    ...{ provider_network_type: 'vlan', provider_physical_network: 'physnet1' },
+    ...{ provider_segmentation_id: external.tag++, mtu: 1500 },
+  };
+  const id = await cloud.network({ name: `net ${n}`, ...(at.chance(0.25) && tagged) });
   const [v4, v6] = [`10.${n + 1}.0.0/24`, `fd00:${n + 1}::/64`];
   const gateway4 = at.chance(0.9) ? v4.replace('0/24', '1') : null;
   const s4 = await cloud.subnet(id, v4, { gateway_ip: gateway4 });
@@ -136,7 +152,22 @@ async function connectRouters(
   }
 }
 
-async function makeGroups(cloud: TestCloud, at: Random, nets: readonly Net[]): Promise<string[]> {
+/** Of prefixes and single addresses, some of them guests'. */
+async function makeAddressGroups(cloud: TestCloud, at: Random, nets: readonly Net[]): Promise<string[]> {
+  const one = (net: Net) => at.pick([net.v4, net.v6, net.v4.replace('0/24', `${10 + at.below(5)}/32`)]);
+  const made: string[] = [];
+  for (let n = 0; n < 2; n++) {
+    made.push(await cloud.addressGroup([...new Set([one(at.pick(nets)), one(at.pick(nets))])]));
+  }
+  return made;
+}
+
+async function makeGroups(
+  cloud: TestCloud,
+  at: Random,
+  nets: readonly Net[],
+  addressGroups: readonly string[],
+): Promise<string[]> {
   const groups: string[] = [];
   for (let n = 0; n < 3; n++) {
     const id = await cloud.securityGroup({ name: `group ${n}`, stateful: at.chance(0.8) });
@@ -148,6 +179,7 @@ async function makeGroups(cloud: TestCloud, at: Random, nets: readonly Net[]): P
         {},
         {},
         { remote_group_id: at.pick(groups) },
+        { remote_address_group_id: at.pick(addressGroups) },
         { remote_ip_prefix: at.pick(nets)[version === 4 ? 'v4' : 'v6'] },
       ]);
       const traffic = at.pick([
@@ -167,26 +199,29 @@ async function makeGuest(cloud: TestCloud, at: Random, net: Net, groups: readonl
   const mac = `fa:16:3e:${[at.below(256), at.below(256), n + 16].map((byte) => byte.toString(16).padStart(2, '0')).join(':')}`;
   const [v4, v6] = [net.v4.replace('0/24', String(10 + n)), eui64(net.v6, mac)];
   const secured = at.chance(0.9);
+  // Beside its own, as a virtual one of several machines would be.
+  const taken = secured && at.chance(0.4) ? [net.v4.replace('0/24', String(100 + n))] : [];
+  const allowed_address_pairs = taken.map((ip_address) => ({ ip_address, mac_address: mac }));
   const row = { id: newId(), mac, port_security_enabled: secured, admin_state_up: at.chance(0.95) };
   const member = secured ? groups.filter(() => at.chance(0.55)) : [];
   const own = [
     { subnet: net.s4, ip: v4 },
     { subnet: net.s6, ip: v6 },
   ];
-  const port = await cloud.port(net.id, own, row, member);
+  const port = await cloud.port(net.id, own, { ...row, allowed_address_pairs }, member);
   const gateways = [...(net.gateway4 ? [net.gateway4] : []), net.gateway6];
-  return { port, mac, net, v4, v6, addresses: [`${v4}/24`, `${v6}/64`], gateways, routes: net.hostRoutes };
+  const addresses = [v4, ...taken].map((address) => `${address}/24`).concat(`${v6}/64`);
+  return { port, mac, net, v4, v6, taken, addresses, gateways, routes: net.hostRoutes };
 }
 
 function questionsOf(
   at: Random,
-  guests: readonly (Guest & { v4: string; v6: string })[],
+  guests: readonly (Guest & { v4: string; v6: string; taken: string[] })[],
   floating: readonly { ip: string; port: string }[],
 ): Topology['questions'] {
   const all: Topology['questions'] = [];
-  const ask = (from: number, to: string, toPort: string | null) => {
+  const ask = (from: number, to: string, toPort: string | null, protocol = at.pick([tcp, udp])) => {
     const version = to.includes(':') ? 6 : 4;
-    const protocol = at.pick([tcp, udp]);
     const source = from < 0 ? { address: outside } : { port: guests[from]!.port };
     const question: Question = { from: source, to: { address: to }, version, protocol, port: at.pick([80, 80, 81]) };
     all.push({ from, to, toPort, question });
@@ -196,6 +231,8 @@ function questionsOf(
       if (m === n) continue;
       ask(n, other.v4, other.port);
       if (at.chance(0.5)) ask(n, other.v6, other.port);
+      // The guests' UDP server would answer from their first address.
+      for (const address of other.taken) ask(n, address, other.port, tcp);
     }
     for (const { ip, port } of floating) if (port !== guest.port) ask(n, ip, port);
     ask(n, outside, null);

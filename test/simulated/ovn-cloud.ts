@@ -207,6 +207,14 @@ export class TestCloud {
     return this.insert('security_group_rule', all);
   }
 
+  async addressGroup(addresses: readonly string[]): Promise<string> {
+    const id = newId();
+    await testProject(this.database, this.project);
+    await this.run(sql`insert into address_group (id, project_id, addresses)
+      values (${id}, ${this.project}, ${[...addresses]}::cidr[])`);
+    return id;
+  }
+
   async setRoutes(router: string, routes: readonly { destination: string; nexthop: string }[]): Promise<void> {
     await this.run(sql`update router set routes = ${JSON.stringify(routes)}::jsonb where id = ${router}`);
   }

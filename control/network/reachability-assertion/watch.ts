@@ -14,7 +14,7 @@ import type { ReachabilityAssertionRow } from './reachability-assertion.ts';
 
 const nouns: ReadonlySet<string> = new Set([
   ...['network', 'subnet', 'subnet_pool', 'port', 'port_ip', 'port_security_group', 'router', 'floating_ip'],
-  ...['security_group', 'security_group_rule', 'address_group'],
+  ...['security_group', 'security_group_rule', 'address_group', 'segment', 'port_forwarding'],
 ]);
 /** Columns by which such a row is of a network, a router or a group. */
 const belongings = ['network_id', 'floating_network_id', 'router_id', 'security_group_id', 'port_id', 'device_id'];
@@ -29,6 +29,9 @@ export class AssertionWatch {
   readonly #sweep = new Sweep(() => this.#decideAll(), { everyMs });
   #unsubscribe: (() => void) | undefined;
   #touched = new Set<string>();
+  /** Of hosts that have changed since this one looks: what they carry. */
+  readonly #carried = new Map<string, string>();
+  #hostsMoved = false;
   #work: Promise<void> | undefined;
   #running = false;
 
@@ -53,7 +56,9 @@ export class AssertionWatch {
   }
 
   #notice(changes: readonly Change[]): void {
-    for (const { resource_type, resource_id, project_id, body, observed_only } of changes) {
+    for (const change of changes) {
+      const { resource_type, resource_id, project_id, body, observed_only } = change;
+      if (resource_type === 'host') this.#noticeHost(change);
       if (observed_only || !nouns.has(resource_type)) continue;
       this.#touched.add(resource_id);
       if (project_id !== null) this.#touched.add(project_id);
@@ -62,15 +67,29 @@ export class AssertionWatch {
         if (typeof id === 'string' && id.length === 36) this.#touched.add(id);
       }
     }
-    if (this.#touched.size > 0) this.#work ??= this.#run();
+    if (this.#isTouched()) this.#work ??= this.#run();
   }
+
+  /** Hosts change often, what they carry seldom: physical networks, and by them segments and gateways. */
+  #noticeHost({ resource_id, action, body }: Change): void {
+    const carried = action === 'deleted' ? '' : JSON.stringify(body.physical_networks);
+    if (this.#carried.get(resource_id) === carried) return;
+    this.#carried.set(resource_id, carried);
+    this.#hostsMoved = true;
+  }
+
+  #isTouched = (): boolean => this.#touched.size > 0 || this.#hostsMoved;
 
   async #run(): Promise<void> {
     try {
-      while (this.#touched.size > 0 && this.#running) {
+      while (this.#isTouched() && this.#running) {
         const ids = [...this.#touched];
+        const carried = this.#hostsMoved
+          ? sql`or ground && array(select network_id from segment where physical_network is not null)`
+          : sql``;
         this.#touched = new Set();
-        await this.#decideWhere(sql`project_id = any(${ids}::uuid[]) or ground && ${ids}::uuid[]`);
+        this.#hostsMoved = false;
+        await this.#decideWhere(sql`project_id = any(${ids}::uuid[]) or ground && ${ids}::uuid[] ${carried}`);
       }
     } catch (error) {
       this.#log.warn({ err: error }, 'reachability assertions: could not be decided; the next look will');

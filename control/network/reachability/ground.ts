@@ -13,6 +13,8 @@ import type {
   SecurityGroupRuleRow,
   SubnetRow,
 } from '../ovn/model.ts';
+import { isPooled } from './nat64.ts';
+import { type Between, between, type Whereabouts } from './whereabouts.ts';
 
 /** Also one that is no port's. */
 export interface FloatingIpGround {
@@ -45,8 +47,13 @@ export interface GroundRows {
   floatingIps?: readonly FloatingIpGround[];
   securityGroups?: readonly SecurityGroupRow[];
   addressGroups?: readonly AddressGroupRow[];
-  /** Physical networks that some host has. */
-  physicalNetworks?: readonly string[];
+  hosts?: readonly HostGround[];
+}
+
+/** Of a host: what its external bridges carry. */
+export interface HostGround {
+  id: string;
+  physical_networks: readonly string[];
 }
 
 export interface Forwarded {
@@ -94,7 +101,7 @@ export class Ground {
   /** What passage.ts has found among these rows, by what it was found for. */
   readonly portRules = new Map<string, readonly PortRule[]>();
   readonly #addressGroups: ReadonlyMap<string, AddressGroupRow>;
-  readonly #physicalNetworks: ReadonlySet<string>;
+  readonly #hosts: ReadonlyMap<string, HostGround>;
   readonly #byAddress: ReadonlyMap<string, PortRow[]>;
   readonly #byNetwork: ReadonlyMap<string, PortRow[]>;
   readonly #byRouter: ReadonlyMap<string, PortRow[]>;
@@ -107,7 +114,7 @@ export class Ground {
     this.securityGroups = byId(rows.securityGroups);
     this.#addressGroups = byId(rows.addressGroups);
     this.floatingIps = rows.floatingIps ?? [];
-    this.#physicalNetworks = new Set(rows.physicalNetworks);
+    this.#hosts = byId(rows.hosts);
     const ports = [...this.ports.values()].filter(({ device_owner }) => device_owner !== 'network:floatingip');
     const addressed = ports.flatMap((port) => port.ips.map(({ ip }) => ({ ip, port })));
     this.#byAddress = new Map(
@@ -215,7 +222,28 @@ export class Ground {
   /** False where no host has the physical network that a router's gateway is on. */
   canCarry(networkId: string): boolean {
     const physical = this.networks.get(networkId)?.provider_physical_network;
-    return !physical || this.#physicalNetworks.has(physical);
+    return !physical || [...this.#hosts.values()].some(({ physical_networks }) => physical_networks.includes(physical));
+  }
+
+  /** What keeps two places on a network apart, or is only assumed of them. */
+  between(networkId: string, one: Whereabouts, other: Whereabouts): Between | undefined {
+    const network = this.networks.get(networkId);
+    return network && between(network, this.#hosts, one, other);
+  }
+
+  /** Whether a router translates an address inside: not one of an address scope with the outside, and whoever has come by NAT64 (../ovn/intent/nat.ts). */
+  isTranslated(router: RouterRow, address: string, gateway: PortRow): boolean {
+    if (router.nat64 && isPooled(address)) return true;
+    if (!router.enable_snat) return false;
+    const inside = this.routerPorts(router.id).filter((port) => !isGateway(port));
+    return inside
+      .flatMap((port) => this.addressesOf(port, 4))
+      .some(({ subnet }) => within(subnet.range, address) && !this.isScoped(subnet, gateway));
+  }
+
+  /** Whether it is an address of the router itself. */
+  isOwn(router: RouterRow, address: string): boolean {
+    return this.routerPorts(router.id).some(({ ips }) => ips.some(({ ip }) => ip === address));
   }
 
   /** As OVN chooses: the longest prefix, and of two the one that is connected. */

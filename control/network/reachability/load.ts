@@ -102,10 +102,10 @@ class Reading {
     const groups = [...new Set(rules.flatMap(({ remote_group_id }) => remote_group_id ?? []))];
     const named = [...new Set(rules.flatMap(({ remote_address_group_id }) => remote_address_group_id ?? []))];
     const addresses = [...this.#addresses];
-    const [addressGroups, members, physicalNetworks] = await Promise.all([
+    const [addressGroups, members, hosts] = await Promise.all([
       named.length > 0 ? this.#reader.addressGroups.ask({ ids: named }) : [],
       groups.length > 0 ? this.#reader.members.ask({ groups, addresses }) : [],
-      this.#reader.physicalNetworks(),
+      this.#reader.hosts(),
     ]);
     this.#add(members);
     return new Ground({
@@ -116,7 +116,7 @@ class Reading {
       floatingIps: [...this.#floatingIps.values()],
       securityGroups,
       addressGroups,
-      physicalNetworks,
+      hosts,
     });
   }
 

@@ -72,6 +72,8 @@ export type StopReason =
   | 'router_disabled'
   | 'no_route'
   | 'no_gateway_host'
+  | 'segments_apart'
+  | 'host_without_segment'
   | 'behind_nat'
   | 'router_serves_nothing'
   | 'floating_ip_unassigned'
@@ -95,6 +97,7 @@ export type Assumption =
   | 'outside_routes_here'
   | 'any_default_route'
   | 'any_of_nat64'
+  | 'on_one_segment'
   | 'guest_forwards'
   | 'guest_has_address'
   | 'answer_untracked';

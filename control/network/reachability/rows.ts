@@ -11,7 +11,7 @@ import {
   selectPorts,
 } from '../ovn/load.ts';
 import type { AddressGroupRow, NetworkRow, PortRow, RouterRow, SecurityGroupRow, SubnetRow } from '../ovn/model.ts';
-import type { FloatingIpGround } from './ground.ts';
+import type { FloatingIpGround, HostGround } from './ground.ts';
 import { Joined, type Wanted } from './joined.ts';
 
 type FloatingIpRow = FloatingIpGround & { floating_port_id: string };
@@ -33,7 +33,7 @@ export class GroundReader {
   readonly securityGroups: Joined<'ids', SecurityGroupRow>;
   readonly addressGroups: Joined<'ids', AddressGroupRow>;
   readonly #db: Queryable;
-  #physicalNetworks: Promise<string[]> | undefined;
+  #hosts: Promise<readonly HostGround[]> | undefined;
 
   constructor(db: Queryable) {
     this.#db = db;
@@ -72,12 +72,10 @@ export class GroundReader {
     this.addressGroups = new Joined(({ ids }) => loadAddressGroups(db, ids), isIn);
   }
 
-  /** Those that some host has. */
-  physicalNetworks(): Promise<string[]> {
-    this.#physicalNetworks ??= sql<{ name: string }>`select distinct unnest(physical_networks) as name from host`
-      .execute(this.#db)
-      .then(({ rows }) => rows.map(({ name }) => name));
-    return this.#physicalNetworks;
+  /** All of them, and what they carry. */
+  hosts(): Promise<readonly HostGround[]> {
+    this.#hosts ??= sql<HostGround>`select id, physical_networks from host`.execute(this.#db).then(({ rows }) => rows);
+    return this.#hosts;
   }
 }
 

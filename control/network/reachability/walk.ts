@@ -7,10 +7,11 @@ import { parseCidr } from '../../kit/address.ts';
 import { translates } from '../ovn/intent/nat64.ts';
 import type { PortRow, RouterRow } from '../ovn/model.ts';
 import { type Ground, isGateway, isRouterPort, type Route, within } from './ground.ts';
-import { inOtherWords, isBelowPrefix, isKept, isPooled, toIPv4 } from './nat64.ts';
+import { inOtherWords, isBelowPrefix, isKept, toIPv4 } from './nat64.ts';
 import { type Direction, missingRule, type Passage, passage } from './passage.ts';
 import type { Assumption, Hop, Opening, Packet, Stop, StopKind, StopReason } from './question.ts';
 import { Translations } from './translations.ts';
+import type { Whereabouts } from './whereabouts.ts';
 
 /** Where a way ended. */
 export type Arrival = { at: 'port'; port: PortRow } | { at: 'router' } | { at: 'outside'; network: string };
@@ -39,6 +40,7 @@ export class Walk {
   readonly #before: Walk | undefined;
   #routers = 0;
   #isFromPool = false;
+  #at: Whereabouts = 'fabric';
 
   /** @param before the way there, when this is the answer's */
   constructor(ground: Ground, packet: Packet, before?: Walk) {
@@ -54,6 +56,7 @@ export class Walk {
     this.#usable(port);
     this.#filter(port, 'egress');
     this.#hop('port', port.id, 'leaves');
+    this.#at = port.host_id ?? undefined;
     this.#forwardInside(port);
     this.#unforward(port);
     const { source, destination, version } = this.packet;
@@ -111,6 +114,7 @@ export class Walk {
       const router = this.#ground.routers.get(port.device_id);
       return router && this.#atRouter(router, port);
     }
+    this.#carry(networkId, port.host_id ?? undefined);
     if (nexthop === this.packet.destination) return this.#arrive(port);
     // A guest that stands in for a router: what it does with the packet is its own affair.
     this.#filter(port, 'ingress');
@@ -133,8 +137,21 @@ export class Walk {
       const direct = nexthop === this.packet.destination;
       return this.#stop('network', networkId, direct ? 'address_unknown' : 'gateway_unknown');
     }
+    this.#carry(networkId, 'fabric');
     this.#hop('outside', networkId, 'leaves');
-    return { at: 'outside', network: networkId };
+    const { destination } = this.packet;
+    if (!this.#ground.ownerOf(networkId, destination)) return { at: 'outside', network: networkId };
+    // A router of the fabric's, which joins subnets of the network, or its segments.
+    this.assumptions.add('outside_routes_here');
+    return this.#onNetwork(networkId, destination);
+  }
+
+  /** Over one network, by a segment that both sides are on. */
+  #carry(networkId: string, to: Whereabouts): void {
+    const found = this.#ground.between(networkId, this.#at, to);
+    if (found === 'on_one_segment') this.assumptions.add(found);
+    else if (found !== undefined) this.#stop('network', networkId, found);
+    this.#at = to;
   }
 
   #arrive(port: PortRow): Arrival {
@@ -152,7 +169,7 @@ export class Walk {
       this.#stop('router', router.id, 'router_disabled', [update('router', router.id, { admin_state_up: true })]);
     }
     this.#enabled(came);
-    if (isGateway(came) && !this.#ground.canCarry(came.network_id)) this.#stop('router', router.id, 'no_gateway_host');
+    if (isGateway(came)) this.#enterGateway(router, came);
     if (this.#isolated(router, came)) return this.#stop('router', router.id, 'behind_nat');
     this.#translateBack(router, came);
     if (isGateway(came)) {
@@ -160,7 +177,7 @@ export class Walk {
       this.#forward(router, router.id);
     }
     if (translates(router, this.#ground.gatewaysOf(router)) && !this.#translateVersion(router)) return undefined;
-    if (this.#isOwn(router)) return this.#served(router);
+    if (this.#ground.isOwn(router, this.packet.destination)) return this.#served(router);
     const { source, destination } = this.packet;
     const route = this.#ground.route(router, destination);
     if (!route) return this.#stop('router', router.id, 'no_route', this.#routes(router));
@@ -176,18 +193,24 @@ export class Walk {
   /** Out on the external network; or back in, where one of the router's own floating IPs is asked for. */
   #byGateway(router: RouterRow, { kind, out, nexthop, several }: Route, source: string): Arrival | undefined {
     if (several) this.assumptions.add('any_default_route');
-    if (!this.#ground.canCarry(out.network_id)) this.#stop('router', router.id, 'no_gateway_host');
+    this.#enterGateway(router, out);
     const before = this.packet;
     const floating = this.#ground.floatingIpOf(router.id, source);
     const own = floating?.floating_network_id === out.network_id ? floating : undefined;
     const nat = this.packet.version === 4 && !this.#isAnswer(router);
     if (nat && own) this.packet = { ...before, source: own.floating_ip };
-    else if (nat && this.#isTranslated(router, source, out)) this.#translateSource(out);
+    else if (nat && this.#ground.isTranslated(router, source, out)) this.#translateSource(out);
     if (this.packet !== before) this.#translations.remember(router.id, before, this.packet);
     this.#hop('router', router.id, this.packet === before ? kind : 'snat', out.id);
     const hairpin = this.#ground.floatingIpAt(out.network_id, this.packet.destination);
     if (hairpin?.router_id !== router.id) return this.#onNetwork(out.network_id, nexthop ?? this.packet.destination);
     return this.#atRouter(router, out);
+  }
+
+  /** Only hosts carry it that are on its network's physical network. */
+  #enterGateway(router: RouterRow, { network_id }: PortRow): void {
+    if (!this.#ground.canCarry(network_id)) this.#stop('router', router.id, 'no_gateway_host');
+    this.#at = 'fabric';
   }
 
   #translateSource(gateway: PortRow): void {
@@ -279,31 +302,10 @@ export class Walk {
     return this.#translations.isAnswer(router.id, this.packet);
   }
 
-  /** Inside, and not of one address scope with the outside; or who has come by NAT64: what the router translates (../ovn/intent/nat.ts). */
-  #isTranslated(router: RouterRow, address: string, gateway: PortRow): boolean {
-    if (router.nat64 && isPooled(address)) return true;
-    return (
-      router.enable_snat &&
-      this.#insideOf(router).some(
-        ({ subnet }) => within(subnet.range, address) && !this.#ground.isScoped(subnet, gateway),
-      )
-    );
-  }
-
-  #insideOf(router: RouterRow) {
-    const inside = this.#ground.routerPorts(router.id).filter((port) => !isGateway(port));
-    return inside.flatMap((port) => this.#ground.addressesOf(port, 4));
-  }
-
   /** From outside, by its own address: what ../ovn/intent/router.ts calls isolation. */
   #isolated(router: RouterRow, came: PortRow): boolean {
     const { version, destination } = this.packet;
-    return version === 4 && isGateway(came) && this.#isTranslated(router, destination, came);
-  }
-
-  #isOwn(router: RouterRow): boolean {
-    const { destination } = this.packet;
-    return this.#ground.routerPorts(router.id).some(({ ips }) => ips.some(({ ip }) => ip === destination));
+    return version === 4 && isGateway(came) && this.#ground.isTranslated(router, destination, came);
   }
 
   /** A router answers to a ping, and to nothing else. */
