@@ -145,3 +145,6 @@ export function eui64(cidr: Cidr, mac: string): Ip {
   const id = [bytes[0]! ^ 2n, bytes[1]!, bytes[2]!, 0xffn, 0xfen, bytes[3]!, bytes[4]!, bytes[5]!];
   return { version: 6, value: cidr.base | id.reduce((sum, byte) => (sum << 8n) | byte, 0n) };
 }
+
+/** @param address known to be one, as rows have it */
+export const within = (cidr: Cidr, address: string): boolean => inCidr(cidr, parseIp(address) as Ip);

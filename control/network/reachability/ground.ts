@@ -2,7 +2,7 @@
  * The rows that a question is decided on, found by what a packet knows: an address on a network, a router's routes. The rows are those that
  * OVN's are made of (../ovn/model.ts), so that the answer is about the same cloud; they never change.
  */
-import { type Cidr, type Ip, inCidr, parseCidr, parseIp } from '../../kit/address.ts';
+import { type Cidr, type Ip, parseCidr, parseIp, within } from '../../kit/address.ts';
 import { gatewaysOf } from '../ovn/intent/router.ts';
 import type {
   AddressGroupRow,
@@ -14,7 +14,7 @@ import type {
   SubnetRow,
 } from '../ovn/model.ts';
 import { isPooled } from './nat64.ts';
-import { type Between, between, type Whereabouts } from './whereabouts.ts';
+import { type Between, between, type HostGround, type Whereabouts } from './whereabouts.ts';
 
 /** Also one that is no port's. */
 export interface FloatingIpGround {
@@ -50,12 +50,6 @@ export interface GroundRows {
   hosts?: readonly HostGround[];
 }
 
-/** Of a host: what its external bridges carry. */
-export interface HostGround {
-  id: string;
-  physical_networks: readonly string[];
-}
-
 export interface Forwarded {
   floatingIp: string;
   address: string;
@@ -82,8 +76,6 @@ export interface PortRule {
 const protocols = { tcp: 6, udp: 17 } as const;
 
 const byId = <Row extends { id: string }>(rows: readonly Row[] = []) => new Map(rows.map((row) => [row.id, row]));
-
-export const within = (cidr: Cidr, address: string): boolean => inCidr(cidr, parseIp(address) as Ip);
 
 export const isRouterPort = (port: PortRow): boolean => port.device_owner.startsWith('network:router');
 export const isGateway = (port: PortRow): boolean => port.device_owner === 'network:router_gateway';

@@ -3,8 +3,7 @@
  * the answer comes back as IPv6. Which address of the pool a guest has only the engine knows (host/network/nat64.ts); one stands for all. Pure.
  */
 import { nat64 } from '../../../contract/host/index.ts';
-import { type Cidr, formatIp, parseCidr, parseIp } from '../../kit/address.ts';
-import { within } from './ground.ts';
+import { type Cidr, formatIp, parseCidr, parseIp, within } from '../../kit/address.ts';
 import type { Packet } from './question.ts';
 
 const range = (cidr: string): Cidr => parseCidr(cidr)!;

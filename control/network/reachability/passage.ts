@@ -1,8 +1,8 @@
 /** What a port's security groups make of a packet. Pure; as ../ovn/intent/security.ts tells OVN. */
-import { parseCidr } from '../../kit/address.ts';
+import { parseCidr, within } from '../../kit/address.ts';
 import type { PortRow, SecurityGroupRuleRow } from '../ovn/model.ts';
 import { protocolNumber } from '../security-group/rules.ts';
-import { type Ground, isFiltered, type PortRule, within } from './ground.ts';
+import { type Ground, isFiltered, type PortRule } from './ground.ts';
 import type { Packet } from './question.ts';
 
 export type Direction = 'ingress' | 'egress';

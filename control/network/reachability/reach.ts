@@ -2,9 +2,9 @@
  * Whether a packet gets there and its answer back: a pure function of the cloud's rows (ground.ts). A connection is what a tenant means by
  * "can A reach B": so both ways count, with what routers and rules remember of the first for the second.
  */
-import { parseIp } from '../../kit/address.ts';
+import { parseIp, within } from '../../kit/address.ts';
 import type { PortRow } from '../ovn/model.ts';
-import { type Ground, within } from './ground.ts';
+import type { Ground } from './ground.ts';
 import type { Answer, Assumption, Packet, Question, Stop } from './question.ts';
 import { type Arrival, Walk } from './walk.ts';
 

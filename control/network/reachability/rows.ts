@@ -11,8 +11,9 @@ import {
   selectPorts,
 } from '../ovn/load.ts';
 import type { AddressGroupRow, NetworkRow, PortRow, RouterRow, SecurityGroupRow, SubnetRow } from '../ovn/model.ts';
-import type { FloatingIpGround, HostGround } from './ground.ts';
+import type { FloatingIpGround } from './ground.ts';
 import { Joined, type Wanted } from './joined.ts';
+import type { HostGround } from './whereabouts.ts';
 
 type FloatingIpRow = FloatingIpGround & { floating_port_id: string };
 

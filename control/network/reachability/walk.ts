@@ -3,10 +3,10 @@
  * networks, routers with their routes and address translation, the rules of the port at the end. It goes on past what only a rule or a
  * switch stops, so that all of those are named at once, and ends where there is no way on.
  */
-import { parseCidr } from '../../kit/address.ts';
+import { parseCidr, within } from '../../kit/address.ts';
 import { translates } from '../ovn/intent/nat64.ts';
 import type { PortRow, RouterRow } from '../ovn/model.ts';
-import { type Ground, isGateway, isRouterPort, type Route, within } from './ground.ts';
+import { type Ground, isGateway, isRouterPort, type Route } from './ground.ts';
 import { inOtherWords, isBelowPrefix, isKept, toIPv4 } from './nat64.ts';
 import { type Direction, missingRule, type Passage, passage } from './passage.ts';
 import type { Assumption, Hop, Opening, Packet, Stop, StopKind, StopReason } from './question.ts';

@@ -3,7 +3,12 @@
  * hosts are on by what their external bridges carry; OVN takes a frame from host to host by such a segment alone, never by a tunnel. Pure.
  */
 import type { NetworkRow } from '../ovn/model.ts';
-import type { HostGround } from './ground.ts';
+
+/** Of a host: what its external bridges carry. */
+export interface HostGround {
+  id: string;
+  physical_networks: readonly string[];
+}
 
 /** A host by its id; the fabric, that each physical network is part of; undefined: nobody knows, as of a port that no host has yet. */
 export type Whereabouts = string | 'fabric' | undefined;
