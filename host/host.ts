@@ -85,9 +85,6 @@ export interface HostDependencies {
   step?: (name: string) => void | Promise<void>;
 }
 
-/** What the desired state has nothing of. */
-type AsideMessage = ControlMessage & { type: 'keys' | 'pools' | 'metered' };
-
 export class Host {
   readonly #configuration: HostConfiguration;
   readonly #dependencies: HostDependencies;
@@ -348,9 +345,9 @@ export class Host {
         return facts;
       },
       cloudId: () => this.#cloudId,
-      heard: () => this.#lease.renew(),
-      greeted: ({ cloudId, leaseMs }) => {
-        this.#lease.grant(leaseMs);
+      heard: (leaseMs) => this.#lease.renewed(leaseMs),
+      ask: () => this.#lease.ask(),
+      greeted: ({ cloudId }) => {
         this.#cloudId ??= cloudId;
       },
       received: (message, unreadable) => this.#received(message, unreadable),
@@ -378,11 +375,15 @@ export class Host {
     this.#dependencies.desired?.([...state.servers.values()]);
   }
 
-  async #received(message: StateMessage | AsideMessage, unreadable: readonly Unreadable[]): Promise<void> {
+  async #received(
+    message: Exclude<ControlMessage, { type: 'hello' }>,
+    unreadable: readonly Unreadable[],
+  ): Promise<void> {
     // Before anything is written down: keys are not.
     if (message.type === 'keys') return this.#keys.take(message.keys);
     if (message.type === 'pools') return this.#storage.declare(message.pools);
     if (message.type === 'metered') return this.#meters.recorded(message.sequence);
+    if (message.type === 'lease') return this.#lease.lent(message.asked, message.leaseMs);
     const state = await this.#desired.next(message, unreadable, this.#cloudId!);
     if (this.#dead || this.#closing) return;
     this.#adopt(state);

@@ -121,6 +121,7 @@ interface StartOptions {
   pingMs?: number;
   silentMs?: number;
   resyncMs?: number;
+  leaseMs?: number;
   protocol?: ProtocolRange;
 }
 
@@ -714,6 +715,57 @@ test('a silent host is given up, and heartbeats write no change', async () => {
     db.database.query,
   );
   assert.equal(rows[0]!.n, 2, 'registered and connected, no more');
+});
+
+/** How long the host may still believe in its lease, by the database, in ms; null: it has none that anybody knows the end of. */
+const leaseLeft = async (hostId: HostId): Promise<number | null> =>
+  (
+    await sql<{ ms: number | null }>`select (extract(epoch from lease_ends_at - now()) * 1000)::float8 as ms
+      from host where id = ${hostId}`.execute(db.database.query)
+  ).rows[0]!.ms;
+
+test('a host is lent what is its only after the database knows until when, and again for each time that it asks', async () => {
+  await using control = await start({ pingMs: 30, leaseMs: 60_000 });
+  const hostId = await register();
+  const host = await dial(control.port, hostId);
+  host.hello({}, null, { time: 4711 });
+  assert.deepEqual(await host.next('lease'), { type: 'lease', asked: 4711, leaseMs: 60_000 });
+  const first = (await leaseLeft(hostId))!;
+  assert.ok(first > 50_000 && first <= 60_000, String(first));
+  await sql`update host set lease_ends_at = now() where id = ${hostId}`.execute(db.database.query);
+  host.socket.ping('4800');
+  assert.deepEqual(await host.next('lease'), { type: 'lease', asked: 4800, leaseMs: 60_000 });
+  assert.ok((await leaseLeft(hostId))! > 50_000);
+  const { rows } = await sql<{ n: number }>`select count(*) n from change where resource_id = ${hostId}`.execute(
+    db.database.query,
+  );
+  assert.equal(rows[0]!.n, 2, 'registered and connected: a lease is no event');
+});
+
+test('a stream that speaks for its host no more lends nothing; a lease never ends sooner than was said', async () => {
+  await using before = await start({ pingMs: 30, leaseMs: 600_000 });
+  await using control = await start({ pingMs: 30, leaseMs: 1000 });
+  const hostId = await register();
+  const host = await dial(before.port, hostId);
+  host.hello({}, null, { time: 1 });
+  await host.next('lease');
+  const again = await dial(control.port, hostId);
+  again.hello({}, null, { time: 2 });
+  assert.equal((await again.next('lease')).leaseMs, 1000);
+  assert.equal((await host.end()).code, closeCodes.replaced);
+  assert.ok((await leaseLeft(hostId))! > 500_000, 'the host may still believe what it was told first');
+});
+
+test('of a host that does not ask nobody knows when its lease ends', async () => {
+  await using control = await start({ pingMs: 30 });
+  const hostId = await register();
+  const host = await dial(control.port, hostId);
+  host.hello({}, null, { time: 1 });
+  await host.next('lease');
+  assert.notEqual(await leaseLeft(hostId), null);
+  const { host: older } = await connected(control.port, hostId);
+  older.socket.ping('5');
+  await until('a look', async () => (await leaseLeft(hostId)) === null);
 });
 
 test('a host whose control process died without a word is seen as away by the others', async () => {

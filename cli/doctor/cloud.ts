@@ -123,9 +123,9 @@ function checkStream({ state, url, lastError }: HostHealth['control']): Finding 
 /** See host/lease/README.md. */
 function checkLease({ state, leaseMs }: HostHealth['lease']): Finding {
   const check = 'host lease';
-  if (state === 'held') return ok(check, `control gives signs of life; each lends the servers for ${leaseMs / 1000} s`);
-  if (state === 'none') return warning(check, 'control has not greeted this host process yet', 'see the stream above');
-  const detail = `control is silent for more than ${leaseMs / 1000} s: guests run on, nothing is started or rebooted`;
+  if (state === 'held') return ok(check, `control lends the servers for ${leaseMs / 1000} s at a time`);
+  if (state === 'none') return warning(check, 'control has lent this host process nothing yet', 'see the stream above');
+  const detail = `control has lent nothing for more than ${leaseMs / 1000} s: guests run on, nothing is started or rebooted`;
   return problem(check, detail, 'see: bothy logs control');
 }
 

@@ -43,7 +43,7 @@ export type {
 } from './migration.ts';
 export { nat64, nat64Port, nat64Router } from './nat64.ts';
 export { type DesiredNetwork, desiredNetwork, forbiddenDscp, type NetworkNames } from './network.ts';
-export { readableByControl, readableByHost } from './older.ts';
+export { lentByMessage, readableByControl, readableByHost } from './older.ts';
 export { type DeclaredPool, declaredPool, declaredPoolKinds, poolTiers } from './pool.ts';
 export { type DesiredFixedIp, type DesiredPort, desiredFixedIp, desiredPort } from './port.ts';
 export { agree, hostProtocol, type ProtocolRange, speaking } from './protocol.ts';

@@ -14,6 +14,9 @@
  * complete. Control keeps a report only if host and epoch are still the owner's and the generation is not older. The host's
  * pings carry its time (milliseconds since 1970 in decimal), by which control measures how far their clocks are apart.
  *
+ * A host asks for its lease with each of these, and with its hello: it is lent what control lends for `leaseMs` from the moment at which it *asked*. Control
+ * first writes into the database how long that will last at most, and then says so (`lease`); see docs/decisions/0017-leases.md.
+ *
  * A message is right or the stream ends; the documents in it are read one by one (read.ts), and one that can't be read is
  * answered by an observation `failed`, while the others go on. Peers may be of different versions: unknown fields and
  * unknown types of messages are ignored, and both hellos say which versions of the protocol are spoken (protocol.ts).
@@ -27,6 +30,7 @@ import type { Static } from 'typebox';
 import type { HostId, ImageId, LayerId, NetworkId, ServerId, VolumeKeyId } from '../ids.ts';
 import {
   boolean,
+  count,
   dictionary,
   documents,
   id,
@@ -50,6 +54,8 @@ import type { DesiredServer, ObservedServer } from './server.ts';
 
 export const hostStreamPath = '/host/v1/stream';
 
+/** Milliseconds since 1970 by the host's clock. */
+const hostTime = count;
 /** Of the change log; means something to control only. */
 const position = text(100);
 
@@ -61,6 +67,8 @@ export const controlMessages = {
     hostId: id<HostId>(),
     leaseMs: integer(0, 2 ** 31),
   }),
+  /** Lent, for so long from when the host said this time. */
+  lease: object({ type: literal('lease'), asked: hostTime, leaseMs: integer(0, 2 ** 31) }),
   /**
    * `images`: all uploads whose bytes the host shall keep, beyond what its servers need. In an update only when the list has
    * changed. It may come a moment after an upload that it names, so the host leaves young files alone. `unchanged`: of these servers
@@ -123,6 +131,8 @@ export const hostMessages = {
     ...versions,
     cloudId: nullable(id<string>()),
     facts: hostFacts,
+    /** It asks for a lease. Absent: an older host, which takes any sign of life for one. */
+    time: optional(hostTime),
     /** What the last snapshot or update said. */
     remembers: optional(object({ incarnation: id<string>(), position })),
     /** The stamps of the documents in force, by server. Absent: the host wants them all. */

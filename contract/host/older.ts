@@ -1,7 +1,8 @@
 /**
  * What a peer of an older protocol can read of what this one says. Of protocol 2 it is that digests of an image may come later: to a
  * peer of protocol 1 what waits for one is not said until it is known, seconds later. Of protocol 3 it is that layers may be encrypted: a
- * host that overlooks that would make them in the clear, and is told of none. Pure.
+ * host that overlooks that would make them in the clear, and is told of none. Of protocol 4 it is that a lease is lent by a message of its own: to a
+ * peer of an older one any sign of life is one. Pure.
  */
 import type { ImageId, ServerId } from '../ids.ts';
 import type { ControlMessage, HostMessage } from './messages.ts';
@@ -11,6 +12,8 @@ import type { DesiredServer, ObservedServer } from './server.ts';
 const digestsLater = 2;
 /** The first in which a layer may be encrypted. */
 const encryptedLayers = 3;
+/** The first in which control lends by `lease` alone. */
+export const lentByMessage = 4;
 
 const awaitsDigest = ({ presence, image, rescue }: DesiredServer): boolean =>
   presence === 'present' && (image?.sha256 === null || rescue?.image.sha256 === null);

@@ -1,5 +1,5 @@
 /**
- * Pings the streams, ends those that are silent, and notes in the database which live. Parts of them in turn: a thousand pings in one
+ * Pings the streams, ends those that are silent, notes in the database which live, and lends their hosts what is theirs for a while longer. Parts of them in turn: a thousand pings in one
  * turn of the event loop are one that others wait for. If the process dies, other control processes see that nobody vouches for
  * its streams ({@link recordLiveness}).
  */
@@ -12,6 +12,7 @@ export interface LivenessOptions {
   database: Database;
   log: Logger;
   timing: { pingMs: number; silentMs: number };
+  leaseMs: number;
   /** Every stream, greeted or not. */
   sessions(): Iterable<HostSession>;
   /** Those that speak for their host. */
@@ -59,9 +60,16 @@ export class Liveness {
   #record(): void {
     if (this.#recording) return;
     this.#recording = true;
-    const { database, greeted, timing, log } = this.#options;
+    const { database, greeted, timing, leaseMs, log } = this.#options;
     const alive = [...greeted.values()].map((session) => session.connectionId);
-    recordLiveness(database.query, alive, timing.silentMs + timing.pingMs)
+    const asking = [...greeted.values()].flatMap((session) =>
+      session.asks === undefined ? [] : [{ session, asked: session.asks }],
+    );
+    const streams = { alive, asking: asking.map(({ session }) => session.connectionId) };
+    recordLiveness(database.query, streams, { silentMs: timing.silentMs + timing.pingMs, leaseMs })
+      .then((lent) => {
+        for (const { session, asked } of asking) if (lent.has(session.connectionId)) session.lend(asked);
+      })
       .catch((error) => log.warn({ err: error }, 'host stream: recording liveness failed'))
       .finally(() => {
         this.#recording = false;

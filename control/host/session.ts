@@ -10,6 +10,7 @@ import {
   type ControlMessage,
   type DeclaredPool,
   type HostMessage,
+  lentByMessage,
   messageLimits,
   type ProtocolRange,
   type Reading,
@@ -98,6 +99,10 @@ export class HostSession {
   hostName = '';
   /** How far the host's clock was ahead of ours at its last ping, less the ping's way; undefined before. */
   clockOffsetMs: number | undefined;
+  /** Its hello asked for a lease, in a protocol by which it gets one. */
+  asksForLeases = false;
+  /** Its time as it last asked; undefined once that was lent. */
+  asks: number | undefined;
   readonly openedMs: number = performance.now();
   /** Of the protocol; until its hello the host might be of any. */
   #version = 1;
@@ -161,10 +166,19 @@ export class HostSession {
     this.lastHeardMs = performance.now();
   }
 
+  /** What it asked for with this time is in the database. */
+  lend(asked: number): void {
+    if (this.asks === asked) this.asks = undefined;
+    // Before it is told what is its it goes on with what it had.
+    if (this.#phase === 'open') this.send({ type: 'lease', asked, leaseMs: this.#owner.leaseMs });
+  }
+
   /** A ping, with the host's time. */
   pinged(time: string): void {
     this.heard();
-    if (/^\d{1,15}$/.test(time)) this.clockOffsetMs = Number(time) - Date.now();
+    if (!/^\d{1,15}$/.test(time)) return;
+    this.clockOffsetMs = Number(time) - Date.now();
+    if (this.asksForLeases) this.asks = Number(time);
   }
 
   received(text: string): void {
@@ -236,6 +250,7 @@ export class HostSession {
       return this.end(closeCodes.protocolError, reason);
     }
     this.#version = version;
+    this.asksForLeases = version >= lentByMessage && hello.time !== undefined;
     this.#held = new Set(Object.keys(hello.holds ?? {}) as ServerId[]);
     if (hello.cloudId !== null && hello.cloudId !== this.#owner.cloudId) {
       return this.end(closeCodes.otherCloud, `the host belongs to cloud ${hello.cloudId}`);
@@ -260,6 +275,7 @@ export class HostSession {
         ...(held.layers && { unchangedLayers: held.layers.map(({ id }) => id) }),
       });
       this.#phase = 'open';
+      if (this.asksForLeases) this.lend(hello.time!);
       this.#owner.opened(this);
       this.#record();
     } catch (error) {

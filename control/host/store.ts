@@ -8,19 +8,23 @@ import type { HostEndpoint } from './answers.ts';
 import type { Capacity } from './capacity.ts';
 import type { HostRow } from './tables.ts';
 
-/** The stream `connectionId` speaks for the host from now on. False when no such host is registered. */
+/**
+ * The stream `connectionId` speaks for the host from now on. False when no such host is registered.
+ * @param leaseMs what it is going to be lent for; null: it is of a protocol by which nobody knows when its lease ends
+ */
 export async function connectHost(
   db: Queryable,
   hostId: HostId,
   connectionId: string,
   facts: HostFacts,
   capacity: Capacity,
+  leaseMs: number | null,
 ): Promise<boolean> {
   const { rows } =
     await sql`update host set connected = true, connection_id = ${connectionId}, facts = ${JSON.stringify(facts)},
       vcpus = ${capacity.vcpus}, memory_mib = ${capacity.memoryMiB}, disk_gib = ${capacity.diskGiB},
       physical_networks = coalesce(${facts.physicalNetworks ?? null}::text[], physical_networks),
-      last_seen_at = now(), updated_at = now()
+      last_seen_at = now(), updated_at = now(), lease_ends_at = ${leaseEnd(leaseMs)}
     where id = ${hostId} returning id`.execute(db);
   return rows.length === 1;
 }
@@ -53,18 +57,35 @@ export async function disconnectHosts(db: Queryable, connectionIds: readonly str
     from ended where h.id = ended.id`.execute(db);
 }
 
+/** Never sooner than what a control process before has said. */
+const leaseEnd = (leaseMs: number | null) =>
+  leaseMs === null
+    ? sql`null`
+    : sql`greatest(lease_ends_at, now() + ${leaseMs}::double precision * interval '1 millisecond')`;
+
 /**
  * Notes that these streams live, and that hosts whose stream nobody has vouched for are away: their control process
  * died without a word. Their connection_id stays: a stream that was silent only because control could not write revives.
+ * @param asking of these the ones whose hosts have asked for their lease
+ * @returns of those the ones that still speak for their host, whose lease the database now knows
  */
-export async function recordLiveness(db: Queryable, connectionIds: readonly string[], silentMs: number): Promise<void> {
-  await sql`
+export async function recordLiveness(
+  db: Queryable,
+  { alive, asking }: { alive: readonly string[]; asking: readonly string[] },
+  { silentMs, leaseMs }: { silentMs: number; leaseMs: number },
+): Promise<Set<string>> {
+  const { rows } = await sql<{ id: string }>`
     with mine as materialized (
-      select id from host where connection_id = any(${[...connectionIds]}::uuid[]) order by id for no key update),
-    alive as (update host h set connected = true, last_seen_at = now() from mine where h.id = mine.id)
-    update host set connected = false, updated_at = now()
-    where connected and last_seen_at < now() - ${silentMs}::double precision * interval '1 millisecond'
-      and not connection_id = any(${[...connectionIds]}::uuid[])`.execute(db);
+      select id, connection_id = any(${[...asking]}::uuid[]) as asks from host
+      where connection_id = any(${[...alive]}::uuid[]) order by id for no key update),
+    living as (update host h set connected = true, last_seen_at = now(),
+        lease_ends_at = case when mine.asks then ${leaseEnd(leaseMs)} else lease_ends_at end
+      from mine where h.id = mine.id returning h.connection_id as id, mine.asks),
+    silent as (update host set connected = false, updated_at = now()
+      where connected and last_seen_at < now() - ${silentMs}::double precision * interval '1 millisecond'
+        and not connection_id = any(${[...alive]}::uuid[]))
+    select id from living where asks`.execute(db);
+  return new Set(rows.map(({ id }) => id));
 }
 
 /** What is known of a server's place: its owner, and the hosts that must hear that it is not theirs. */

@@ -52,10 +52,11 @@ interface Timing {
   pingMs: number;
   silentMs: number;
   resyncMs: number;
+  /** For how long hosts are lent what is theirs, from when they asked. */
+  leaseMs: number;
 }
 
-const defaults: Timing = { pingMs: 5000, silentMs: 15_000, resyncMs: 60_000 };
-const leaseMs = 30_000;
+const defaults: Timing = { pingMs: 3000, silentMs: 15_000, resyncMs: 60_000, leaseMs: 15_000 };
 const retryMs = 100;
 /** Streams that are opened, or whose whole word is recorded, at a time: a thousand that come back at once leave the database to the API. */
 const opening = 2;
@@ -103,7 +104,7 @@ export class HostStreams {
     this.#endings = new Endings(options);
     this.#owner = {
       cloudId: options.cloudId,
-      leaseMs,
+      leaseMs: this.#timing.leaseMs,
       protocol: options.protocol ?? hostProtocol,
       log: options.log,
       told: this.#told,
@@ -119,6 +120,7 @@ export class HostStreams {
     };
     this.#liveness = new Liveness({
       ...{ database: options.database, log: options.log, timing: this.#timing, greeted: this.#byHost },
+      leaseMs: this.#timing.leaseMs,
       sessions: () => this.#all,
     });
     this.#resync = new Resync({
@@ -176,6 +178,7 @@ export class HostStreams {
       session.connectionId,
       facts,
       capacityOf(facts),
+      session.asksForLeases ? this.#timing.leaseMs : null,
     );
     if (!known) return false;
     await recordBandwidths(this.#database.query, session.hostId, facts.bandwidths ?? []);

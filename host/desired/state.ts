@@ -49,7 +49,7 @@ export interface DesiredState {
   unreadable: ReadonlyMap<string, Unreadable>;
 }
 
-export type StateMessage = Exclude<ControlMessage, { type: 'hello' | 'keys' | 'pools' | 'metered' }>;
+export type StateMessage = Exclude<ControlMessage, { type: 'hello' | 'keys' | 'pools' | 'metered' | 'lease' }>;
 type Message<T> = Extract<StateMessage, { type: T }>;
 
 export interface Applied {

@@ -1,59 +1,80 @@
 /**
  * For how long this host may begin something for its servers: see README.md. Owns a timer, nothing on disk: a host process that
- * starts anew has no lease until control greets it, which is not the same as one that has ended.
+ * starts anew has no lease until control lends it one, which is not the same as one that has ended.
  *
- * The clock is the kernel's monotonic one: setting the machine's time neither ends a lease nor prolongs it.
+ * It ends so long after this host *asked* as control said, never so long after the answer: of that moment control knows nothing.
  */
+import { bootTimeMs } from './clock.ts';
+
 export type LeaseState = 'none' | 'held' | 'ended';
+
+/** How many questions are remembered until their answer: far more than are asked in one lease. */
+const questions = 64;
 
 export class Lease {
   readonly #onChange: (state: LeaseState) => void;
+  readonly #now: () => number;
+  /** When it was asked, by the time that was said. */
+  readonly #asked = new Map<number, number>();
   #leaseMs = 0;
   #endsAtMs = 0;
   #state: LeaseState = 'none';
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(options: { onChange(state: LeaseState): void }) {
+  /** @param options.now in ms, by a clock that nobody sets; for tests */
+  constructor(options: { onChange(state: LeaseState): void; now?: () => number }) {
     this.#onChange = options.onChange;
+    this.#now = options.now ?? bootTimeMs;
   }
 
+  /** By the clock, also where a timer is late: the machine slept. */
   get state(): LeaseState {
+    if (this.#state === 'held' && this.#now() >= this.#endsAtMs) this.#become('ended');
     return this.#state;
   }
 
   /** For the health account. */
   get status(): { state: LeaseState; leaseMs: number; endsInMs: number | null } {
-    const endsInMs = this.#state === 'held' ? Math.max(0, Math.round(this.#endsAtMs - performance.now())) : null;
-    return { state: this.#state, leaseMs: this.#leaseMs, endsInMs };
+    const endsInMs = this.state === 'held' ? Math.max(0, this.#endsAtMs - this.#now()) : null;
+    return { state: this.state, leaseMs: this.#leaseMs, endsInMs };
   }
 
-  /** Control has greeted: it lends for this long after each sign of life. */
-  grant(leaseMs: number): void {
-    this.#leaseMs = leaseMs;
-    this.#extend();
+  /** @returns what to say to control, which gives it back with what it lends */
+  ask(): number {
+    const time = Date.now();
+    // A clock that was set back says one time twice: the earlier moment counts.
+    if (!this.#asked.has(time)) this.#asked.set(time, this.#now());
+    if (this.#asked.size > questions) this.#asked.delete(this.#asked.keys().next().value!);
+    return time;
   }
 
-  /** Control gave a sign of life. */
-  renew(): void {
-    if (this.#state !== 'none') this.#extend();
+  /** Control lends, in answer to what was asked with this time; what nobody asked lends nothing. */
+  lent(asked: number, leaseMs: number): void {
+    const atMs = this.#asked.get(asked);
+    if (atMs !== undefined) this.#extend(atMs, leaseMs);
+  }
+
+  /** A control of an older protocol gave a sign of life: it lends for so long after each. */
+  renewed(leaseMs: number): void {
+    this.#extend(this.#now(), leaseMs);
   }
 
   close(): void {
     clearTimeout(this.#timer);
   }
 
-  #extend(): void {
-    this.#endsAtMs = performance.now() + this.#leaseMs;
+  #extend(fromMs: number, leaseMs: number): void {
+    this.#leaseMs = leaseMs;
+    this.#endsAtMs = Math.max(this.#endsAtMs, fromMs + leaseMs);
+    if (this.#now() >= this.#endsAtMs) return;
     this.#become('held');
-    // One timer, moved on when it fires: signs of life come with every message.
-    this.#timer ??= setTimeout(() => this.#look(), this.#leaseMs).unref();
+    // One timer, moved on when it fires.
+    this.#timer ??= setTimeout(() => this.#look(), this.#endsAtMs - this.#now()).unref();
   }
 
   #look(): void {
     this.#timer = undefined;
-    const leftMs = this.#endsAtMs - performance.now();
-    if (leftMs <= 0) this.#become('ended');
-    else this.#timer = setTimeout(() => this.#look(), Math.ceil(leftMs)).unref();
+    if (this.state === 'held') this.#timer = setTimeout(() => this.#look(), this.#endsAtMs - this.#now()).unref();
   }
 
   #become(state: LeaseState): void {

@@ -13,6 +13,7 @@ import {
   type HostMessage,
   hostProtocol,
   hostStreamPath,
+  lentByMessage,
   messageLimits,
   type ObservedServer,
   type ProtocolRange,
@@ -43,8 +44,10 @@ export interface StreamOptions {
   cloudId(): string | null;
   /** Control has introduced itself, for the first time or again. */
   greeted(hello: { cloudId: string; leaseMs: number }): void;
-  /** Control that has greeted gave a sign of life. */
-  heard(): void;
+  /** Control of a protocol by which each is a lease, and that has greeted, gave a sign of life. */
+  heard(leaseMs: number): void;
+  /** Asks for a lease. @returns what is said to control with that */
+  ask(): number;
   /** Resolves once the state is saved. Called one message at a time. */
   received(message: Exclude<ControlMessage, { type: 'hello' }>, unreadable: readonly Unreadable[]): Promise<void>;
   /** Everything that is, or undefined while not everything was looked at yet. */
@@ -94,6 +97,7 @@ export class ControlStream {
   /** What was said to be held did not help: all is asked for. */
   #wantsAll = false;
   #lastError: string | null = null;
+  #leaseMs = 0;
   /** Of the protocol, with the control that greeted last. */
   #version = hostProtocol.highest;
   readonly #incomplete = new Map<ServerId, ObservedServer>();
@@ -231,7 +235,7 @@ export class ControlStream {
     this.#socket = socket;
     const heard = () => {
       this.#lastHeardMs = performance.now();
-      if (this.#state === 'open') this.#options.heard();
+      if (this.#state === 'open' && this.#version < lentByMessage) this.#options.heard(this.#leaseMs);
     };
     socket.on('open', () => {
       this.#state = 'greeting';
@@ -243,11 +247,11 @@ export class ControlStream {
       const remembers = this.#options.remembers();
       const holds = this.#wantsAll ? undefined : this.#options.holds();
       this.#send({
-        ...{ type: 'hello', ...speaking(protocol), cloudId: cloudId(), facts: facts() },
+        ...{ type: 'hello', ...speaking(protocol), cloudId: cloudId(), facts: facts(), time: this.#options.ask() },
         ...(remembers && { remembers }),
         ...(holds && { holds: holds.servers, holdsLayers: holds.layers }),
       });
-      pingWithTime(socket);
+      this.#pingWithTime(socket);
     });
     socket.on('ping', heard);
     socket.on('pong', heard);
@@ -292,10 +296,15 @@ export class ControlStream {
         if (performance.now() - this.#lastHeardMs > silenceMs) {
           this.#note('control fell silent');
           socket.terminate();
-        } else pingWithTime(socket);
+        } else this.#pingWithTime(socket);
       },
-      Math.min(silenceMs, Math.max(leaseMs, 40)) / 4,
+      Math.min(silenceMs, Math.max(leaseMs, 40)) / 5,
     ).unref();
+  }
+
+  /** By it control measures how far this machine's clock is from its own, and lends. */
+  #pingWithTime(socket: WebSocket): void {
+    socket.ping(String(this.#options.ask()));
   }
 
   #received(socket: WebSocket, text: string): void {
@@ -344,7 +353,9 @@ export class ControlStream {
       this.#incomplete.clear();
       this.#lastError = null;
       log.info({ url: this.#url }, 'connected to control');
+      this.#leaseMs = hello.leaseMs;
       greeted(hello);
+      if (version < lentByMessage) this.#options.heard(hello.leaseMs);
       this.#watchSilence(socket, hello.leaseMs);
     }
   }
@@ -368,9 +379,6 @@ export class ControlStream {
     this.#lastError = error;
   }
 }
-
-/** By it control measures how far this machine's clock is from its own. */
-const pingWithTime = (socket: WebSocket): void => socket.ping(String(Date.now()));
 
 /** The configuration may name control's address alone. */
 export function streamUrl(url: string): string {

@@ -11,6 +11,7 @@ import {
   type HostMessage,
   hostProtocol,
   hostStreamPath,
+  lentByMessage,
   type ObservedLayer,
   type ObservedServer,
   type QuarantinedImage,
@@ -198,10 +199,12 @@ export class FakeControl {
     });
     socket.on('ping', (data) => {
       this.pinged = data.toString();
+      this.#lend(Number(this.pinged));
     });
     socket.on('message', (data) => {
       const message = JSON.parse(data.toString()) as HostMessage;
       this.messages.push(message);
+      if (message.type === 'hello' && message.time !== undefined) this.#lend(message.time);
       if (message.type === 'quarantine') this.#quarantine(message);
       if (message.type === 'ask') this.#tellKeys(message.keys);
       if (message.type !== 'report') return;
@@ -215,6 +218,12 @@ export class FakeControl {
     this.send({ type: 'hello', ...this.versions, cloudId, hostId, leaseMs: this.leaseMs });
     this.snapshot();
   }
+
+  /** What the host asked for with this time. */
+  #lend(asked: number): void {
+    if (this.versions.protocol >= lentByMessage) this.send({ type: 'lease', asked, leaseMs: this.leaseMs });
+  }
+
   #tellKeys(ids: readonly VolumeKeyId[]): void {
     this.asked.push(...ids);
     const keys = ids.flatMap((id) => {

@@ -58,7 +58,7 @@ export class FakeHost {
   hello(
     facts: Partial<HostFacts> = {},
     cloudId: string | null = null,
-    more: Pick<HostMessage & { type: 'hello' }, 'remembers' | 'holds' | 'holdsLayers'> = {},
+    more: Pick<HostMessage & { type: 'hello' }, 'remembers' | 'holds' | 'holdsLayers' | 'time'> = {},
   ): void {
     this.send({ type: 'hello', ...speaking(hostProtocol), cloudId, facts: { ...testFacts, ...facts }, ...more });
   }

@@ -889,7 +889,8 @@ CREATE TABLE public.host (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     changed_in xid8 DEFAULT pg_current_xact_id() NOT NULL,
     forced_down boolean DEFAULT false NOT NULL,
-    agent_description text DEFAULT ''::text NOT NULL
+    agent_description text DEFAULT ''::text NOT NULL,
+    lease_ends_at timestamp with time zone
 );
 
 CREATE TABLE public.host_bandwidth (
@@ -3215,13 +3216,13 @@ CREATE TRIGGER group_type_change AFTER INSERT OR DELETE OR UPDATE ON public.grou
 
 CREATE TRIGGER host_bandwidth_room BEFORE UPDATE ON public.host_bandwidth FOR EACH ROW WHEN ((((new.used_egress_kbps > old.used_egress_kbps) AND (new.used_egress_kbps > new.egress_kbps)) OR ((new.used_ingress_kbps > old.used_ingress_kbps) AND (new.used_ingress_kbps > new.ingress_kbps)))) EXECUTE FUNCTION public.refuse_bandwidth();
 
-CREATE TRIGGER host_change AFTER INSERT OR DELETE ON public.host FOR EACH ROW EXECUTE FUNCTION public.append_change('host', 'id', 'changed_in');
+CREATE TRIGGER host_change AFTER INSERT OR DELETE ON public.host FOR EACH ROW EXECUTE FUNCTION public.append_change('host', 'id', 'changed_in', 'lease_ends_at');
 
 CREATE TRIGGER host_changed BEFORE UPDATE ON public.host FOR EACH ROW WHEN ((((((((((((old.name IS DISTINCT FROM new.name) OR (old.availability_zone IS DISTINCT FROM new.availability_zone)) OR (old.enabled IS DISTINCT FROM new.enabled)) OR (old.connected IS DISTINCT FROM new.connected)) OR (old.forced_down IS DISTINCT FROM new.forced_down)) OR (old.vcpus IS DISTINCT FROM new.vcpus)) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.disk_gib IS DISTINCT FROM new.disk_gib)) OR (old.physical_networks IS DISTINCT FROM new.physical_networks)) OR (old.facts IS DISTINCT FROM new.facts)) OR ((NOT new.connected) AND (old.last_seen_at IS DISTINCT FROM new.last_seen_at)))) EXECUTE FUNCTION public.host_changed_in();
 
 CREATE TRIGGER host_token_change AFTER INSERT OR DELETE OR UPDATE ON public.host_token FOR EACH ROW EXECUTE FUNCTION public.append_change('host_token', 'id', 'secret_sha256', 'used_key_sha256');
 
-CREATE TRIGGER host_updated AFTER UPDATE ON public.host FOR EACH ROW WHEN (((((to_jsonb(old.*) - 'last_seen_at'::text) - 'updated_at'::text) - 'changed_in'::text) IS DISTINCT FROM (((to_jsonb(new.*) - 'last_seen_at'::text) - 'updated_at'::text) - 'changed_in'::text))) EXECUTE FUNCTION public.append_change('host', 'id', 'changed_in');
+CREATE TRIGGER host_updated AFTER UPDATE ON public.host FOR EACH ROW WHEN (((to_jsonb(old.*) - '{last_seen_at,updated_at,changed_in,lease_ends_at}'::text[]) IS DISTINCT FROM (to_jsonb(new.*) - '{last_seen_at,updated_at,changed_in,lease_ends_at}'::text[]))) EXECUTE FUNCTION public.append_change('host', 'id', 'changed_in', 'lease_ends_at');
 
 CREATE TRIGGER identity_provider_change AFTER INSERT OR DELETE OR UPDATE ON public.identity_provider FOR EACH ROW EXECUTE FUNCTION public.append_change('identity_provider', 'id', 'sealed_client_secret');
 
