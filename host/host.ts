@@ -11,7 +11,7 @@ import type { ControlMessage, DesiredServer, HostFacts, Unreadable } from '../co
 import { Credentials } from '../protocols/tls/index.ts';
 import type { HostConfiguration } from './configuration.ts';
 import { DesiredHolder } from './desired/holder.ts';
-import type { DesiredState, StateMessage } from './desired/state.ts';
+import type { DesiredState } from './desired/state.ts';
 import { DesiredStore } from './desired/store.ts';
 import type { DiskKeeper } from './disk/disk-keeper.ts';
 import type { DiskSaver } from './disk/save-disk.ts';
