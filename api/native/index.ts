@@ -22,6 +22,7 @@ import { reachabilityAssertionRoutes } from './reachability-assertions.ts';
 import { storagePoolRoutes } from './storage-pools.ts';
 import { volumeCacheRoutes } from './volume-cache.ts';
 import { volumeSpaceRoutes } from './volume-space.ts';
+import { whyRoutes } from './why.ts';
 
 const root = {
   summary: 'What there is here',
@@ -68,6 +69,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
       changeRoutes(boundary, deps, app);
       operationRoutes(boundary, deps);
       decisionRoutes(boundary, deps);
+      whyRoutes(boundary, deps);
       quarantineRoutes(boundary, deps);
       hostRoutes(boundary, deps);
       volumeCacheRoutes(boundary, deps);

@@ -57,7 +57,8 @@ export interface ComputeReasons {
   ephemeral_beyond_flavor: NoFields;
   swap_beyond_flavor: NoFields;
   /** Its host has no room, and no other takes over its disk. */
-  resize_does_not_fit: { id: string };
+  /** `fix`: the nearest way out, in the tenant's words. */
+  resize_does_not_fit: { id: string; fix: string };
   attach_bandwidth_exceeded: { id: string };
   attach_network_not_reached: { id: string; port: string };
   /** Or its resize is being confirmed. */

@@ -2,14 +2,24 @@ import type { ColumnType, Generated, Selectable } from 'kysely';
 import type { DesiredLayer, DesiredServer, HostFacts, ImageFormat } from '../../contract/host/index.ts';
 import type { Json, Timestamp } from '../kit/database/schema.ts';
 
+/** Whose word something is; `at` in ISO 8601. See migrations/0887-host-word-by.sql. */
+export interface HostWordBy {
+  user_id: string;
+  user_name: string;
+  at: string;
+}
+
 export interface HostTable {
   id: string;
   name: string;
   availability_zone: Generated<string>;
   enabled: Generated<boolean>;
   disabled_reason: string | null;
+  /** Null where it is open, or nobody knows any more. */
+  disabled_by: Json<HostWordBy | null>;
   /** An administrator's word that it is down, whatever its stream says; a host that comes back does not end it. */
   forced_down: Generated<boolean>;
+  forced_down_by: Json<HostWordBy | null>;
   /** Empty until the host's first connection. */
   facts: Json<Partial<HostFacts>>;
   physical_networks: Generated<string[]>;

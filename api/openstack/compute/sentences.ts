@@ -101,8 +101,8 @@ const servers = {
   attach_network_not_reached: ({ port }) =>
     `Binding failed for port ${port}: the host of the server does not reach the physical network of the port.`,
   attach_bandwidth_exceeded: ({ id }) => `Failed to allocate additional resources to ${id} during interface attach`,
-  resize_does_not_fit: ({ id }) =>
-    `No valid host was found. The host of instance ${id} has no room for the flavor, and no other can take it over yet.`,
+  resize_does_not_fit: ({ id, fix }) =>
+    `No valid host was found. The host of instance ${id} has no room for the flavor, and no other can take it over yet. What would help: ${fix}.`,
   not_resized: 'Instance has not been resized.',
   unshelve_in_place: ({ id }) =>
     `Specifying an availability zone or a host when unshelving server "${id}" with status "shelved" is not supported. The server status must be SHELVED_OFFLOADED.`,

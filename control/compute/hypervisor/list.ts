@@ -1,6 +1,7 @@
 /** Hosts with what they carry: `host_usage` is counted by the transactions that change it, see its migration. */
 import { sql } from 'kysely';
 import type { HostFacts } from '../../../contract/host/index.ts';
+import type { Caller } from '../../kit/caller.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 
 export interface Hypervisor {
@@ -88,16 +89,29 @@ export interface HostWord {
   forcedDown?: boolean;
 }
 
-/** Answers false where there is no such host. */
-export async function setHostWord(db: Queryable, hostId: string, { open, forcedDown }: HostWord): Promise<boolean> {
-  const { numUpdatedRows } = await db
-    .updateTable('host')
-    .set({
-      ...(open && { enabled: open.enabled, disabled_reason: open.reason }),
-      ...(forcedDown !== undefined && { forced_down: forcedDown }),
-      updated_at: sql`now()`,
-    })
-    .where('id', '=', hostId)
-    .executeTakeFirst();
-  return numUpdatedRows === 1n;
+/** A word that is said again stays whose it was first. Answers false where there is no such host. */
+export async function setHostWord(
+  db: Queryable,
+  hostId: string,
+  { open, forcedDown }: HostWord,
+  by: Pick<Caller, 'userId' | 'userName'>,
+): Promise<boolean> {
+  const said = sql`jsonb_build_object('user_id', ${by.userId}::text, 'user_name', ${by.userName}::text,
+    'at', to_char(now() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))`;
+  const { numAffectedRows } = await sql`update host set
+      ${
+        open
+          ? sql`disabled_by = case when ${open.enabled}::boolean then null
+          when enabled or disabled_reason is distinct from ${open.reason}::text then ${said} else disabled_by end,
+        enabled = ${open.enabled}, disabled_reason = ${open.reason},`
+          : sql``
+      }
+      ${
+        forcedDown === undefined
+          ? sql``
+          : sql`forced_down_by = case when not ${forcedDown}::boolean then null when not forced_down then ${said} else forced_down_by end,
+        forced_down = ${forcedDown},`
+      }
+      updated_at = now() where id = ${hostId}`.execute(db);
+  return numAffectedRows === 1n;
 }

@@ -64,7 +64,7 @@ export class HypervisorService {
   /** Whether new servers may be placed there, and whether it is taken for down; those that are there stay as they are. */
   async say(caller: Caller, id: string, word: HostWord): Promise<void> {
     requireAdmin(caller, 'open or close a host');
-    const known = await this.#database.transaction(actorOf(caller), (tx) => setHostWord(tx, id, word));
+    const known = await this.#database.transaction(actorOf(caller), (tx) => setHostWord(tx, id, word, caller));
     if (!known) throw notFound('host', id);
   }
 

@@ -2,4 +2,14 @@ export { lockPlacement } from './lock.ts';
 export { HostPicture, imageHolders, placementGroups } from './picture.ts';
 export { place } from './place.ts';
 export { PlacementRound } from './ranking.ts';
-export { type HostCapacity, type MachineNeed, type Placement, type PlacementRequest, requestOf } from './request.ts';
+export {
+  type Alternative,
+  type HostCapacity,
+  type HostVerdict,
+  type MachineNeed,
+  type Placement,
+  type PlacementRequest,
+  type Refusal,
+  requestOf,
+} from './request.ts';
+export { inNumbers } from './why.ts';

@@ -10,7 +10,6 @@ import type { PlacementGroup } from './groups.ts';
 import type { HostCapacity } from './request.ts';
 
 interface Row extends Omit<HostCapacity, 'seen_lately' | 'holds_image'> {
-  /** Milliseconds since 1970; counts where the host is away. */
   last_seen: number | null;
 }
 
@@ -46,9 +45,9 @@ export class HostPicture {
     this.#database = reading.database;
     this.#horizon = reading.horizon;
     const { now } = reading;
-    return Array.from(this.#rows.values(), ({ last_seen, ...row }) => ({
+    return Array.from(this.#rows.values(), (row) => ({
       ...row,
-      seen_lately: row.connected || (last_seen !== null && last_seen > now - awayMs),
+      seen_lately: row.connected || (row.last_seen !== null && row.last_seen > now - awayMs),
       holds_image: false,
     }));
   }
@@ -68,7 +67,8 @@ async function readSince(tx: Tx, horizon: string): Promise<Reading> {
       pg_snapshot_xmin(pg_current_snapshot())::text as horizon, extract(epoch from clock_timestamp())::float8 * 1000 as now,
       (select count(*)::integer from host) as hosts,
       coalesce((select json_agg(each) from (
-        select h.id, h.name, h.availability_zone, h.enabled, h.connected, h.forced_down, h.vcpus, h.memory_mib, h.disk_gib, h.physical_networks,
+        select h.id, h.name, h.availability_zone, h.enabled, h.disabled_reason, h.disabled_by,
+          h.connected, h.forced_down, h.forced_down_by, h.vcpus, h.memory_mib, h.disk_gib, h.physical_networks,
           coalesce(h.facts #> '{machine,types}', '[]') as machine_types, h.facts #>> '{machine,cpuModel}' as cpu_model,
           coalesce((h.facts ->> 'cpuLimits')::boolean, false) as cpu_limits,
           extract(epoch from h.last_seen_at)::float8 * 1000 as last_seen, coalesce(u.vcpus, 0) as used_vcpus,

@@ -10,7 +10,7 @@ import { hasRoom } from '../../network/bandwidth/bandwidth.ts';
 import { isReached } from '../../network/segment/reach.ts';
 import { moved, type PlacementGroup } from './groups.ts';
 import type { HostCapacity, HostVerdict, Judged, Placement, PlacementRequest, Refusal } from './request.ts';
-import { explain } from './why.ts';
+import { explain, failedOf } from './why.ts';
 
 /** A decision row must stay small in a cloud of a thousand hosts. */
 const verdictsKept = 20;
@@ -19,7 +19,8 @@ const copyWeight = 2;
 /** @param group of the request, as it is now, with the server itself where that moves */
 export function place(request: PlacementRequest, hosts: readonly HostCapacity[], group?: PlacementGroup): Placement {
   const others = group && request.moving ? moved(group, request.moving.host_id, null) : group;
-  return settle(request, hosts.map((host) => ({ host, verdict: judge(request, host, others) })).sort(order));
+  const judged = hosts.map((host) => ({ host, verdict: judge(request, host, others) })).sort(order);
+  return settle(request, judged, others);
 }
 
 /** Best first; a total order, so that the same hosts give the same answer. */
@@ -35,8 +36,8 @@ export function order(a: Judged, b: Judged): number {
   );
 }
 
-/** @param judged in that order */
-export function settle(request: PlacementRequest, judged: readonly Judged[]): Placement {
+/** @param judged in that order @param group as the verdicts saw it */
+export function settle(request: PlacementRequest, judged: readonly Judged[], group?: PlacementGroup): Placement {
   const best = judged[0];
   const host = best && best.verdict.score !== null ? best.host : null;
   const refusals: Partial<Record<Refusal, number>> = {};
@@ -44,9 +45,12 @@ export function settle(request: PlacementRequest, judged: readonly Judged[]): Pl
     for (const refusal of verdict.refusals) refusals[refusal] = (refusals[refusal] ?? 0) + 1;
   }
   const away = (one: Judged) => one.host.seen_lately && one.verdict.refusals.join() === 'disconnected';
-  const verdicts = judged.slice(0, verdictsKept).map(({ verdict }) => verdict);
+  const verdicts = judged.slice(0, verdictsKept).map((one) => ({
+    ...one.verdict,
+    ...(one.verdict.refusals.length > 0 && { failed: failedOf(request, one, group) }),
+  }));
   const placed = request.volume_host_id == null ? 'placed' : 'placed where its volumes are';
-  const why = host ? { message: placed, fix: '' } : explain(request, judged);
+  const why = host ? { message: placed, fix: '', alternatives: [] } : explain(request, judged, group);
   return { host, soon: !host && judged.some(away), verdicts, hosts: judged.length, refusals, ...why };
 }
 

@@ -1,4 +1,6 @@
 /** What placement is asked, what it sees of hosts, and what it answers. */
+
+import type { HostWordBy } from '../../host/tables.ts';
 import type { Bandwidth } from '../../network/bandwidth/bandwidth.ts';
 import type { Reach } from '../../network/segment/reach.ts';
 
@@ -8,8 +10,13 @@ export interface HostCapacity {
   availability_zone: string;
   enabled: boolean;
   connected: boolean;
+  disabled_reason?: string | null;
+  disabled_by?: HostWordBy | null;
   /** Down by an administrator's word. */
   forced_down: boolean;
+  forced_down_by?: HostWordBy | null;
+  /** Milliseconds since 1970; counts where the host is away. Absent: never. */
+  last_seen?: number | null;
   /** Connected, or it was a moment ago: its process or ours is being restarted. */
   seen_lately: boolean;
   vcpus: number;
@@ -99,10 +106,33 @@ export type Refusal =
   | 'apart_from_group'
   | 'too_many_of_group';
 
+/** A check that a host does not pass: what was asked, and what is there. */
+export interface Failed {
+  check: Refusal;
+  wanted?: number | string | readonly string[];
+  there?: number | string | readonly string[] | null;
+  unit?: 'vcpus' | 'MiB' | 'GiB' | 'kbit/s';
+  /** Whose word it is, where it is one's. */
+  said?: { reason: string | null; by: HostWordBy | null };
+}
+
+/** What would have to be otherwise for one host to take the server. */
+export interface Alternative {
+  host_id: string;
+  name: string;
+  failed: Failed[];
+  /** For administrators: with names and numbers. */
+  change: string;
+  /** For the tenant. */
+  fix: string;
+}
+
 export interface HostVerdict {
   host_id: string;
   name: string;
   refusals: Refusal[];
+  /** The same with numbers; of those that a record keeps. */
+  failed?: Failed[];
   /** What is free now, for administrators. */
   free: { vcpus: number; memory_mib: number; disk_gib: number; bandwidth?: readonly Bandwidth[] };
   holds_image: boolean;
@@ -126,6 +156,8 @@ export interface Placement {
   /** For the tenant. */
   message: string;
   fix: string;
+  /** Where there is no host: the ways out, nearest first, one of each kind. */
+  alternatives: Alternative[];
 }
 
 /** A host and what is said of it. */

@@ -1,81 +1,89 @@
-/** Why no host takes a server, in words, and what would help. Pure. */
-import type { HostVerdict, Judged, PlacementRequest, Refusal } from './request.ts';
-
-const size: ReadonlySet<Refusal> = new Set([
-  'too_few_vcpus',
-  'too_little_memory',
-  'too_little_disk',
-  'too_little_bandwidth',
-]);
-
-const words: Readonly<Record<Refusal, string>> = {
-  other_host_requested: 'is not the requested host',
-  excluded: 'is left out by who asks',
-  volumes_elsewhere: 'does not have the volumes of the server',
-  volumes_refused: 'has no pool that takes the volumes of the server',
-  other_zone: 'is in another availability zone',
-  disabled: 'is closed for new servers',
-  forced_down: 'is down by an administrator’s word',
-  disconnected: 'is not connected',
-  too_few_vcpus: 'has too few vCPUs free',
-  too_little_memory: 'has too little memory free',
-  too_little_disk: 'has too little disk free',
-  too_little_bandwidth: 'has too little bandwidth left to promise',
-  network_not_reached: 'does not reach one segment of each of the ports’ networks, with addresses left',
-  machine_type_unserved: 'does not have the machine type',
-  cpu_model_differs: 'has another model of processor for guests',
-  no_cpu_limits: 'can not limit processor time',
-  apart_from_group: 'has none of the server group’s servers',
-  too_many_of_group: 'has as many of the server group’s servers as may be on one',
-};
-
-/** What each refusal's end would look like, from the tenant's side. */
-const cures: Readonly<Record<Refusal, string>> = {
-  other_host_requested: 'do not ask for a certain host',
-  excluded: 'let the host that was left out be used',
-  volumes_elsewhere: 'use volumes that are where there is room for the server',
-  volumes_refused: 'use smaller volumes or another volume type',
-  other_zone: 'do not ask for a certain availability zone, or ask for another',
-  disabled: 'ask the administrators to open a host',
-  forced_down: 'ask the administrators to take back that a host is down',
-  disconnected: 'try again when the hosts are back',
-  too_few_vcpus: 'use a flavor with fewer vCPUs or delete a server',
-  too_little_memory: 'use a flavor with less memory or delete a server',
-  too_little_disk: 'use a flavor with a smaller disk or delete a server',
-  too_little_bandwidth: 'use ports with a lower minimum bandwidth or delete a server that has one',
-  network_not_reached: 'use networks that more hosts reach',
-  machine_type_unserved: 'use an image that asks for a machine type that more hosts have',
-  cpu_model_differs: 'ask the administrators for a host whose guests have the same model of processor',
-  no_cpu_limits: 'use a flavor without limits of processor time',
-  apart_from_group: 'use a server group with the policy soft-affinity',
-  too_many_of_group: 'use a server group with the policy soft-anti-affinity or delete one of its servers',
-};
-
 /**
- * For the tenant, so without names and numbers of hosts: those are in the verdicts, which administrators read.
- * The nearest fix: the set of refusals that the fewest conditions away from a fit; that host counts for all.
+ * Why no host takes a server, and what would help. Pure. The tenant reads the message and the fix: without names of hosts, and without
+ * numbers of what they have; those are in the verdicts and the alternatives, which administrators read.
  */
-export function explain(request: PlacementRequest, judged: readonly Judged[]): { message: string; fix: string } {
-  if (judged.length === 0) return { message: 'there is no host yet', fix: 'ask the administrators to add a host' };
+import type { PlacementGroup } from './groups.ts';
+import { meanings } from './refusals.ts';
+import type { Alternative, Failed, Judged, Placement, PlacementRequest, Refusal } from './request.ts';
+
+/** A decision row stays small. */
+const alternativesKept = 5;
+
+/** @param group as the verdicts saw it */
+export function explain(
+  request: PlacementRequest,
+  judged: readonly Judged[],
+  group?: PlacementGroup,
+): Pick<Placement, 'message' | 'fix' | 'alternatives'> {
+  if (judged.length === 0) {
+    return { message: 'there is no host yet', fix: 'ask the administrators to add a host', alternatives: [] };
+  }
+  const alternatives = nearest(request, judged, group);
+  return { message: inTheWay(request, judged), fix: alternatives[0]!.fix, alternatives };
+}
+
+/** Of each set of refusals the host that is the least away from a fit; of those the nearest few. */
+function nearest(request: PlacementRequest, judged: readonly Judged[], group?: PlacementGroup): Alternative[] {
+  const best = new Map<string, { one: Judged; cost: number }>();
+  for (const one of judged) {
+    const cost = costOf(request, one);
+    const kind = one.verdict.refusals.join();
+    const known = best.get(kind);
+    if (!known || cost < known.cost) best.set(kind, { one, cost });
+  }
+  return [...best.values()]
+    .sort((a, b) => a.cost - b.cost)
+    .slice(0, alternativesKept)
+    .map(({ one: { host, verdict } }) => {
+      const failed = failedOf(request, { host, verdict }, group);
+      const change = failed.map(({ check, ...told }) => meanings[check].change(told, host.name)).join(', and ');
+      const fix = verdict.refusals.map((refusal) => meanings[refusal].fix).join(', and ');
+      return { host_id: host.id, name: host.name, failed, change, fix };
+    });
+}
+
+/** The checks that a host does not pass, with numbers. @param group as the verdict saw it */
+export function failedOf(request: PlacementRequest, { host, verdict }: Judged, group?: PlacementGroup): Failed[] {
+  const asked = { request, host, free: verdict.free, group };
+  return verdict.refusals.map((check) => ({ check, ...meanings[check].tell(asked) }));
+}
+
+/** Of what is too large the part that is too much counts too: of two full hosts the less full one is nearer. */
+function costOf(request: PlacementRequest, { host, verdict }: Judged): number {
+  let cost = 0;
+  for (const refusal of verdict.refusals) {
+    cost += meanings[refusal].cost;
+    if (refusal === 'too_few_vcpus') cost += 1 - verdict.free.vcpus / request.vcpus;
+    else if (refusal === 'too_little_memory') cost += 1 - verdict.free.memory_mib / request.memory_mib;
+    else if (refusal === 'too_little_disk') cost += 1 - verdict.free.disk_gib / request.disk_gib;
+  }
+  return cost + (host.seen_lately ? 0 : 1);
+}
+
+/** What the hosts said that were asked for; the others are in the way of nothing. */
+function inTheWay(request: PlacementRequest, judged: readonly Judged[]): string {
   const asked = judged.filter(({ verdict }) => !verdict.refusals.includes('other_host_requested'));
   const zoned = asked.filter(({ verdict }) => !verdict.refusals.includes('other_zone'));
-  if (request.availability_zone !== null && asked.length > 0 && zoned.length === 0) {
-    return { message: `no host is in availability zone '${request.availability_zone}'`, fix: cures.other_zone };
-  }
+  if (request.availability_zone !== null && asked.length > 0 && zoned.length === 0)
+    return `no host is in availability zone '${request.availability_zone}'`;
   const withVolumes = zoned.filter(({ verdict }) => !verdict.refusals.includes('volumes_elsewhere'));
   const relevant = [withVolumes, zoned, judged].find((some) => some.length > 0)!;
   const counts = new Map<Refusal, number>();
   for (const { verdict } of relevant) {
     for (const refusal of verdict.refusals) counts.set(refusal, (counts.get(refusal) ?? 0) + 1);
   }
-  const total = relevant.length;
-  const parts = [...counts]
+  return [...counts]
     .sort((a, b) => b[1] - a[1])
-    .map(([refusal, count]) => `${count === total ? 'every host' : 'a host'} ${words[refusal]}`);
-  const nearest = relevant.toSorted((a, b) => distance(a.verdict) - distance(b.verdict))[0]!.verdict.refusals;
-  return { message: parts.join('; '), fix: nearest.map((refusal) => cures[refusal]).join(', and ') };
+    .map(([refusal, count]) => `${count === relevant.length ? 'every host' : 'a host'} ${meanings[refusal].says}`)
+    .join('; ');
 }
 
-/** What the caller can change alone (a smaller flavor) is nearer than what others must do. */
-const distance = (verdict: HostVerdict): number =>
-  verdict.refusals.reduce((sum, refusal) => sum + (size.has(refusal) ? 1 : 10), 0);
+/** For administrators: what each host said, with numbers, and the ways out. */
+export function inNumbers({ verdicts, alternatives }: Pick<Placement, 'verdicts' | 'alternatives'>): string {
+  const number = ({ check, wanted, there, unit }: Failed) =>
+    unit === undefined ? check : `${check} (wants ${wanted}, has ${there} ${unit})`;
+  return [
+    ...verdicts.map(({ name, failed = [] }) => `${name}: ${failed.map(number).join(', ')}`),
+    ...alternatives.map(({ change }) => `would help: ${change}`),
+  ].join('\n');
+}

@@ -29,6 +29,7 @@ export async function recordDecisions(tx: Tx, decided: readonly PlacementDecisio
     outcome: found.host ? 'placed' : 'no_capacity',
     inputs: {
       ...{ request, hosts: found.hosts, chosen: found.host?.id ?? null, verdicts: found.verdicts },
+      ...(found.alternatives.length > 0 && { alternatives: found.alternatives }),
       ...(volumes && { volumes: volumes.asked, pool_verdicts: volumes.verdicts }),
     },
     explanation: { message: found.message, refusals: found.refusals, fix: found.fix },

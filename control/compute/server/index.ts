@@ -36,4 +36,5 @@ export {
 } from './states.ts';
 export { stateColumns } from './states-sql.ts';
 export type { ServerNotes, ServerOperation } from './store.ts';
+export { type PlacementWhy, type ServerWhy, whyOfServer } from './why.ts';
 export type { ServerWish } from './wish.ts';

@@ -17,6 +17,7 @@ import {
   type HostCapacity,
   HostPicture,
   imageHolders,
+  inNumbers,
   lockPlacement,
   type Placement,
   type PlacementRequest,
@@ -251,5 +252,5 @@ const groupsOf = (servers: readonly Unplaced[]) => new Set(servers.flatMap((serv
 
 const refusalOf = (found: Placement) => ({
   message: sentences(found),
-  details: found.verdicts.map(({ name, refusals }) => `${name}: ${refusals.join(', ')}`).join('\n'),
+  details: inNumbers(found),
 });

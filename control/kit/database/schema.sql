@@ -890,6 +890,8 @@ CREATE TABLE public.host (
     changed_in xid8 DEFAULT pg_current_xact_id() NOT NULL,
     forced_down boolean DEFAULT false NOT NULL,
     agent_description text DEFAULT ''::text NOT NULL,
+    disabled_by jsonb,
+    forced_down_by jsonb,
     lease_ends_at timestamp with time zone
 );
 

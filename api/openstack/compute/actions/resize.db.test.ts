@@ -84,7 +84,7 @@ test('what can not be is refused, and the server is what it was', async () => {
     [flavor.shrunk, `${disk} it has 2 GiB and can not become smaller.`],
     [
       flavor.huge,
-      `No valid host was found. The host of instance ${id} has no room for the flavor, and no other can take it over yet.`,
+      `No valid host was found. The host of instance ${id} has no room for the flavor, and no other can take it over yet. What would help: use a flavor with fewer vCPUs or delete a server.`,
     ],
     ['none', 'Flavor none could not be found.'],
   ];

@@ -10,7 +10,7 @@ import type { Tx } from '../../../kit/database/database.ts';
 import { checkQuota } from '../../../kit/quota/quota.ts';
 import type { FlavorRow } from '../../flavor/index.ts';
 import { requireAbleHost, resizedHardware } from '../../hardware/index.ts';
-import { lockPlacement } from '../../placement/index.ts';
+import { type HostCapacity, lockPlacement, place } from '../../placement/index.ts';
 import { beginMigration, endMigration } from '../../server-migration/index.ts';
 import { flavorSnapshot } from '../create.ts';
 import { localGib, resizedLocalDisks } from '../local-disks.ts';
@@ -117,9 +117,15 @@ async function requireRoom(tx: Tx, server: ServerRow, after: Room): Promise<void
   if (vcpus + memory_mib + disk_gib === 0) return;
   await checkQuota(tx, server.project_id, descriptor.usage, { vcpus, memory_mib }, shareOf(server));
   await lockPlacement(tx);
-  const { rows } = await sql<{ fits: boolean }>`
-    select h.vcpus >= coalesce(u.vcpus, 0) + ${vcpus} and h.memory_mib >= coalesce(u.memory_mib, 0) + ${memory_mib}
-      and h.disk_gib >= coalesce(u.disk_gib, 0) + ${disk_gib} as fits
+  const { rows } = await sql<
+    Pick<HostCapacity, 'id' | 'name' | `${'' | 'used_'}${'vcpus' | 'memory_mib' | 'disk_gib'}`>
+  >`
+    select h.id, h.name, h.vcpus, h.memory_mib, h.disk_gib, coalesce(u.vcpus, 0)::integer as used_vcpus,
+      coalesce(u.memory_mib, 0) as used_memory_mib, coalesce(u.disk_gib, 0) as used_disk_gib
     from host h left join host_usage u on u.host_id = h.id where h.id = ${server.host_id}`.execute(tx);
-  if (rows[0]?.fits !== true) throw new CloudError('invalid', 'resize_does_not_fit', { id: server.id });
+  // What keeps new servers from a host is no matter to one that is there.
+  const open = { enabled: true, connected: true, forced_down: false, seen_lately: true, holds_image: true };
+  const hosts = rows.map((host) => ({ ...host, ...open, availability_zone: '' }));
+  const { host, fix } = place({ vcpus, memory_mib, disk_gib, availability_zone: null, requested_host_id: null }, hosts);
+  if (!host) throw new CloudError('invalid', 'resize_does_not_fit', { id: server.id, fix });
 }
