@@ -732,7 +732,9 @@ test('a host is lent what is its only after the database knows until when, and a
   assert.deepEqual(await host.next('lease'), { type: 'lease', asked: 4711, leaseMs: 60_000 });
   const first = (await leaseLeft(hostId))!;
   assert.ok(first > 50_000 && first <= 60_000, String(first));
-  await sql`update host set lease_ends_at = now() where id = ${hostId}`.execute(db.database.query);
+  await sql`update host set lease_ends_at = now() + interval '1 second' where id = ${hostId}`.execute(
+    db.database.query,
+  );
   host.socket.ping('4800');
   assert.deepEqual(await host.next('lease'), { type: 'lease', asked: 4800, leaseMs: 60_000 });
   assert.ok((await leaseLeft(hostId))! > 50_000);
@@ -754,6 +756,24 @@ test('a stream that speaks for its host no more lends nothing; a lease never end
   assert.equal((await again.next('lease')).leaseMs, 1000);
   assert.equal((await host.end()).code, closeCodes.replaced);
   assert.ok((await leaseLeft(hostId))! > 500_000, 'the host may still believe what it was told first');
+});
+
+test('a lease that ended before it was renewed is lent anew only on a new stream, behind all that has happened', async () => {
+  await using control = await start({ pingMs: 30, leaseMs: 60_000 });
+  const hostId = await register();
+  const host = await dial(control.port, hostId);
+  host.hello({}, null, { time: 1 });
+  await host.next('lease');
+  await sql`update host set lease_ends_at = now() - interval '1 second' where id = ${hostId}`.execute(
+    db.database.query,
+  );
+  host.socket.ping('2');
+  assert.equal((await host.end()).code, closeCodes.tryAgainLater);
+  assert.ok(!host.messages.some(({ type }) => type === 'lease'));
+  assert.ok((await leaseLeft(hostId))! < 0);
+  const again = await dial(control.port, hostId);
+  again.hello({}, null, { time: 3 });
+  assert.equal((await again.next('lease', ({ asked }) => asked === 3)).asked, 3);
 });
 
 test('of a host that does not ask nobody knows when its lease ends', async () => {

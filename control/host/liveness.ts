@@ -5,6 +5,7 @@
  */
 import type { Logger } from 'pino';
 import type { Database } from '../kit/database/database.ts';
+import { closeCodes } from './messages.ts';
 import type { HostSession } from './session.ts';
 import { recordLiveness } from './store.ts';
 
@@ -67,8 +68,12 @@ export class Liveness {
     );
     const streams = { alive, asking: asking.map(({ session }) => session.connectionId) };
     recordLiveness(database.query, streams, { silentMs: timing.silentMs + timing.pingMs, leaseMs })
-      .then((lent) => {
-        for (const { session, asked } of asking) if (lent.has(session.connectionId)) session.lend(asked);
+      .then(({ lent, lapsed }) => {
+        for (const { session, asked } of asking) {
+          if (lent.has(session.connectionId)) session.lend(asked);
+          else if (lapsed.has(session.connectionId))
+            session.end(closeCodes.tryAgainLater, 'the lease had ended: all is told anew');
+        }
       })
       .catch((error) => log.warn({ err: error }, 'host stream: recording liveness failed'))
       .finally(() => {

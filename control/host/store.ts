@@ -67,25 +67,27 @@ const leaseEnd = (leaseMs: number | null) =>
  * Notes that these streams live, and that hosts whose stream nobody has vouched for are away: their control process
  * died without a word. Their connection_id stays: a stream that was silent only because control could not write revives.
  * @param asking of these the ones whose hosts have asked for their lease
- * @returns of those the ones that still speak for their host, whose lease the database now knows
+ * @returns of those the ones that still speak for their host: whose lease the database now knows (`lent`), and whose lease had ended before: what was theirs may
+ * be others' since, and they must hear of it first (`lapsed`)
  */
 export async function recordLiveness(
   db: Queryable,
   { alive, asking }: { alive: readonly string[]; asking: readonly string[] },
   { silentMs, leaseMs }: { silentMs: number; leaseMs: number },
-): Promise<Set<string>> {
-  const { rows } = await sql<{ id: string }>`
+): Promise<{ lent: Set<string>; lapsed: Set<string> }> {
+  const { rows } = await sql<{ id: string; lapsed: boolean }>`
     with mine as materialized (
-      select id, connection_id = any(${[...asking]}::uuid[]) as asks from host
+      select id, connection_id = any(${[...asking]}::uuid[]) as asks, coalesce(lease_ends_at < now(), false) as lapsed from host
       where connection_id = any(${[...alive]}::uuid[]) order by id for no key update),
     living as (update host h set connected = true, last_seen_at = now(),
-        lease_ends_at = case when mine.asks then ${leaseEnd(leaseMs)} else lease_ends_at end
-      from mine where h.id = mine.id returning h.connection_id as id, mine.asks),
+        lease_ends_at = case when mine.asks and not mine.lapsed then ${leaseEnd(leaseMs)} else lease_ends_at end
+      from mine where h.id = mine.id returning h.connection_id as id, mine.asks, mine.lapsed),
     silent as (update host set connected = false, updated_at = now()
       where connected and last_seen_at < now() - ${silentMs}::double precision * interval '1 millisecond'
         and not connection_id = any(${[...alive]}::uuid[]))
-    select id from living where asks`.execute(db);
-  return new Set(rows.map(({ id }) => id));
+    select id, lapsed from living where asks`.execute(db);
+  const ids = (lapsed: boolean) => new Set(rows.filter((row) => row.lapsed === lapsed).map(({ id }) => id));
+  return { lent: ids(false), lapsed: ids(true) };
 }
 
 /** What is known of a server's place: its owner, and the hosts that must hear that it is not theirs. */
