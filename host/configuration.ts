@@ -47,8 +47,8 @@ export interface HostConfiguration {
   sweepIntervalMs?: number;
   /** How often control is told what has passed ports. */
   meterIntervalMs?: number;
-  /** Pauses before control is dialled again. */
-  controlRetry?: { retryFirstMs: number; retryMaxMs: number; steadyMs?: number };
+  /** Pauses before control is dialled again, and the silence that ends a stream. */
+  controlRetry?: { retryFirstMs: number; retryMaxMs: number; steadyMs?: number; silenceMs?: number };
   /** Versions of the stream's protocol. For tests of peers of other versions. */
   protocol?: ProtocolRange;
   limits?: Partial<ServerLimits>;

@@ -6,7 +6,6 @@
  * their processes and goes on from what is.
  */
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { ControlMessage, DesiredServer, HostFacts, Unreadable } from '../contract/host/index.ts';
 import { Credentials } from '../protocols/tls/index.ts';
 import type { HostConfiguration } from './configuration.ts';
@@ -43,6 +42,7 @@ import { Consoles } from './service/console.ts';
 import { httpsSource } from './service/fetch-source.ts';
 import { HostHttpService } from './service/http-service.ts';
 import { type Certify, serviceRoutes } from './service/routes.ts';
+import { ControlAddresses } from './stream/addresses.ts';
 import { ControlStream } from './stream/client.ts';
 import type { Observations } from './stream/news.ts';
 import { quarantineStatus } from './stream/quarantine.ts';
@@ -334,9 +334,10 @@ export class Host {
   }
 
   #newStream(): ControlStream {
-    const { hostId, controlUrls: urls, controlName, protocol } = this.#configuration;
+    const { hostId, controlName, protocol } = this.#configuration;
     return new ControlStream({
-      ...{ hostId, urls, controlName, log: this.#dependencies.log, tls: () => this.#credentials.current },
+      addresses: new ControlAddresses({ ...this.#configuration, ...this.#dependencies }),
+      ...{ hostId, controlName, log: this.#dependencies.log, tls: () => this.#credentials.current },
       ...this.#configuration.controlRetry,
       ...(protocol && { protocol }),
       facts: () => {
@@ -376,7 +377,7 @@ export class Host {
   }
 
   async #received(
-    message: Exclude<ControlMessage, { type: 'hello' }>,
+    message: Exclude<ControlMessage, { type: 'hello' | 'controls' }>,
     unreadable: readonly Unreadable[],
   ): Promise<void> {
     // Before anything is written down: keys are not.
@@ -396,5 +397,3 @@ export class Host {
     await this.#dependencies.step?.(name);
   }
 }
-
-export const acceleratorCacheFile = (dataDirectory: string) => join(dataDirectory, 'accelerator.json');

@@ -3,6 +3,7 @@
  * running process; both are the host's alone. A unix socket's path has at most 107 bytes, so the run directory is short.
  *
  *   <data>/desired.json, .log      what control last said, see desired/store.ts
+ *   <data>/controls.json           where control processes are, see stream/addresses.ts
  *   <data>/erased                  servers whose disks were erased, see server/erased.ts
  *   <data>/images/files/<id>[.json] stored images and what is known about them; control passes through, guests do not
  *   <data>/images/files/<id>.raw   the raw disk that was made of an image, where guests can't read the image itself

@@ -1,5 +1,6 @@
 /** What a real machine gives a Host: QEMU as processes of users of their own, qemu-img's opinion, the KVM probe. */
 import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { HostConfiguration } from './configuration.ts';
 import { diskKeeper } from './disk/disk-keeper.ts';
 import { saveDisk } from './disk/save-disk.ts';
@@ -7,7 +8,7 @@ import { chooseAccelerator, openKvmDevice } from './guest/kvm-probe.ts';
 import { ProcessLauncher } from './guest/launcher.ts';
 import { tpmKeeper } from './guest/tpm.ts';
 import { type GuestUser, GuestUsers, inspectorUid } from './guest/users.ts';
-import { acceleratorCacheFile, type HostDependencies } from './host.ts';
+import type { HostDependencies } from './host.ts';
 import { qemuImgConverter, qemuImgInspector } from './image/inspect.ts';
 import { probeIoUring, readBootId, readMachineTypes, readQemuVersion } from './machine-facts.ts';
 import { guestsDirectory } from './paths.ts';
@@ -66,7 +67,7 @@ export async function qemuMachine(
         bootId,
         qemuVersion,
         runDirectory,
-        cacheFile: acceleratorCacheFile(dataDirectory),
+        cacheFile: join(dataDirectory, 'accelerator.json'),
       }),
   };
 }

@@ -19,6 +19,7 @@ import {
   type HostedNetworks,
   type HostedServers,
   HostStreams,
+  type HostStreamsOptions,
   registerHost,
   type ServerFilter,
   type ServerStamp,
@@ -118,6 +119,7 @@ class Networks implements HostedNetworks {
 }
 
 interface StartOptions {
+  controls?: HostStreamsOptions['controls'];
   pingMs?: number;
   silentMs?: number;
   resyncMs?: number;
@@ -125,7 +127,7 @@ interface StartOptions {
   protocol?: ProtocolRange;
 }
 
-async function start({ protocol, ...timing }: StartOptions = {}) {
+async function start({ protocol, controls, ...timing }: StartOptions = {}) {
   const feed = new ChangeFeed({ database: db.database, url: db.url, log });
   await feed.start();
   const servers = new Servers();
@@ -141,6 +143,7 @@ async function start({ protocol, ...timing }: StartOptions = {}) {
     cloudId,
     timing,
     ...(protocol && { protocol }),
+    ...(controls && { controls }),
   });
   hosts.start();
   const app = await createApi({
@@ -646,6 +649,26 @@ test("a new connection of a host replaces the old one; the old one's end changes
   assert.equal((await hostRow(hostId)).connected, true);
   const id = await makeServer(hostId);
   assert.equal((await second.next('update')).servers[0]!.id, id);
+});
+
+test('a host is told where control processes are, with its greeting and when it changes', async () => {
+  const changed: (() => void)[] = [];
+  let addresses = ['https://a:8443'];
+  const controls = {
+    get addresses() {
+      return addresses;
+    },
+    onAddresses: (listener: () => void) => void changed.push(listener),
+  };
+  await using control = await start({ controls });
+  const host = await dial(control.port, await register());
+  for (const listener of changed) listener();
+  host.hello();
+  assert.deepEqual((await host.next('controls')).urls, ['https://a:8443'], 'not before it has said who it is');
+  await host.next('snapshot');
+  addresses = ['https://a:8443', 'https://b:8443'];
+  for (const listener of changed) listener();
+  assert.deepEqual((await host.next('controls')).urls, addresses);
 });
 
 test('a connection to another control process takes the host over', async () => {

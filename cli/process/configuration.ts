@@ -26,6 +26,8 @@ export interface ControlConfiguration {
   listen: { address: string; port: number };
   /** Without a trailing slash and path, e.g. https://192.0.2.7:8443. */
   publicUrl: string;
+  /** Where hosts reach this very process, e.g. https://192.0.2.7:8443; absent: they are told of none. */
+  ownUrl?: string;
   tls: TlsFiles;
   /** In base64, the newest first: what seals credentials in the database. */
   sealingKeys: string[];

@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { listQuarantine } from '../../control/compute/recovery/index.ts';
 import type { HostStreams } from '../../control/host/index.ts';
 import type { ChangeFeed } from '../../control/kit/change-log/changes.ts';
+import type { ControlProcess, Presence } from '../../control/kit/control-process/index.ts';
 import type { Database } from '../../control/kit/database/database.ts';
 import { currentIncarnation } from '../../control/kit/database/incarnation.ts';
 import type { ProjectionStatus } from '../../control/kit/projection/index.ts';
@@ -14,9 +15,10 @@ interface Parts {
   feed: ChangeFeed;
   projector: Projector;
   hosts: HostStreams;
+  presence: Pick<Presence, 'others'>;
 }
 
-export async function controlHealth({ database, feed, projector, hosts }: Parts): Promise<Health> {
+export async function controlHealth({ database, feed, projector, hosts, presence }: Parts): Promise<Health> {
   const [work, quarantine, databaseClock] = await Promise.all([
     databasePart(database),
     quarantinePart(database),
@@ -32,15 +34,33 @@ export async function controlHealth({ database, feed, projector, hosts }: Parts)
       cure: 'it reconnects by itself; if not, look at the database above',
     },
     projectionPart(projector.status()),
+    ...presence.others.map(otherPart),
     {
       name: 'hosts',
-      ok: hosts.connectedHosts.length > 0,
+      // Of several control processes one may have none.
+      ok: hosts.connectedHosts.length > 0 || presence.others.some(({ silent }) => !silent),
       detail: `${hosts.connectedHosts.length} connected here`,
       cure: 'see: bothy logs host',
     },
   ];
   const hostClocks = hosts.clocks.map(({ hostName, offsetMs }) => ({ of: `host ${hostName}`, offsetMs }));
   return { parts, clocks: [...databaseClock, ...hostClocks] };
+}
+
+/** Another control process; no start waits for one that is silent. */
+export function otherPart({ machine, url, version, silent, silentMs }: ControlProcess): HealthPart {
+  const at = `${url || 'at no address that hosts are told'}, Bothy ${version}`;
+  return {
+    name: `control on ${machine}`,
+    ok: !silent,
+    detail: silent
+      ? `silent for ${Math.round(silentMs / 1000)} s (${at}); its work is done by the others`
+      : `lives (${at})`,
+    ...(silent && {
+      cure: `on ${machine}: bothy status, bothy logs control; where it is gone for good nothing is to be done`,
+      forPeople: true,
+    }),
+  };
 }
 
 /** How the projection is; what it only keeps is in quarantine like a host's servers: no wait of a start ends it. */

@@ -23,6 +23,7 @@ import { HostTokenService, JoinService } from '../../control/host/token/index.ts
 import { bootstrapIdentity, IdentityService, Sealer } from '../../control/identity/index.ts';
 import { openImage } from '../../control/image/open.ts';
 import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
+import { Presence } from '../../control/kit/control-process/index.ts';
 import { Database } from '../../control/kit/database/database.ts';
 import { settleIncarnation } from '../../control/kit/database/incarnation.ts';
 import { migrate } from '../../control/kit/database/migrate.ts';
@@ -87,8 +88,8 @@ export async function startControl(
   const feed = new ChangeFeed({ database, url, log });
   await feed.start();
   const { holder = leaseHolder(join(dirname(configuration.healthSocket), 'lease-holder.json')) } = hooks;
-  const areas = await openAreas({ configuration, log, hooks, database, feed, tls, holder });
-  const queue = new WorkQueue({ database, log, holder });
+  const { queue, presence } = openWork({ configuration, database, log, holder });
+  const areas = await openAreas({ configuration, log, hooks, database, feed, tls, holder, presence });
   const history = new HistoryKeeper({ database, log, resources, retention: configuration.retention, holder });
   const consoles = consoleUpgrades({ consoles: areas.compute.services.consoles, log });
   const api = await createApi({
@@ -114,17 +115,18 @@ export async function startControl(
   for (const part of [image, storage, compute, hosts, assertions]) part.start();
   await listen(api, configuration.listen);
   // One that can't serve shall not lead either.
-  for (const part of [projector, history]) part.start();
+  for (const part of [projector, history, presence]) part.start();
   return {
     port: (api.server.address() as AddressInfo).port,
-    health: () => controlHealth({ database, feed, projector, hosts }),
+    health: () => controlHealth({ database, feed, projector, hosts, presence }),
     async close() {
       credentials.close();
       compute.stop();
       storage.stop();
       consoles.close();
-      const parts = [image, hosts, projector, assertions, queue, history];
-      await Promise.all(parts.map((part) => part.stop()));
+      await Promise.all([image, hosts, projector, assertions, queue, history].map((part) => part.stop()));
+      // Only now is nothing under way that others would have to take over.
+      await presence.stop();
       await api.close();
       await identity.stop();
       await feed.stop();
@@ -158,9 +160,26 @@ interface Ground {
   feed: ChangeFeed;
   tls: { key: string; cert: string; ca: string };
   holder: string;
+  presence: Presence;
 }
 
-async function openAreas({ configuration, log, hooks, database, feed, tls, holder }: Ground) {
+/** The queue of work, and who else there is to work at it. */
+function openWork({
+  configuration,
+  database,
+  log,
+  holder,
+}: Pick<Ground, 'configuration' | 'database' | 'log' | 'holder'>) {
+  const { localHost, ownUrl = '', bothyVersion: version } = configuration;
+  const queue = new WorkQueue({ database, log, holder });
+  const presence = new Presence({
+    ...{ database, log, self: { id: holder, machine: localHost.name, url: ownUrl, version } },
+    onSilent: (id) => void queue.takeOver(id),
+  });
+  return { queue, presence };
+}
+
+async function openAreas({ configuration, log, hooks, database, feed, tls, holder, presence }: Ground) {
   const { region, publicUrl, cloudId, northbound, passwordPolicy } = configuration;
   const { reclaimSeconds = 0, shelvedOffloadSeconds = 0, confirmSeconds = 0 } = configuration;
   const sealingKeys = configuration.sealingKeys.map((key) => new Secret(Buffer.from(key, 'base64')));
@@ -188,7 +207,7 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
     ...(hooks.hostAwayMs !== undefined && { hostAwayMs: hooks.hostAwayMs }),
   });
   const hosts = new HostStreams({
-    ...{ database, feed, cloudId, resources, log },
+    ...{ database, feed, cloudId, resources, log, controls: presence },
     ...{ servers: compute.hosted, layers: storage.hosted },
     ...{ networks: ports, meters: network.meters },
   });

@@ -127,6 +127,8 @@ export const messageLimits = {
   quarantinedImages: 10_000,
   /** Of encrypted layers, asked for at a time. */
   keys: 1000,
+  /** Addresses of control processes. */
+  controls: 16,
   /** Readings that control records in one transaction; what is left has the next message. */
   meters: 2000,
   /** A snapshot of some thousand servers with full user data. */

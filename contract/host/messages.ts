@@ -43,6 +43,7 @@ import {
   text,
 } from '../schema/type.ts';
 import { hostFacts, poolLevels } from './facts.ts';
+import { hostUrl } from './image.ts';
 import type { DesiredLayer, ObservedLayer } from './layer.ts';
 import { hostLimits, layerLimits, messageLimits as limits, serverLimits } from './limits.ts';
 import { meteredMessage, metersMessage } from './meter.ts';
@@ -121,6 +122,8 @@ export const controlMessages = {
       limits.keys,
     ),
   }),
+  /** Where control processes are, the one that says it first. Told after its hello and when it has changed; an older control tells none. */
+  controls: object({ type: literal('controls'), urls: list(hostUrl, limits.controls) }),
   /** The answer to `meters`. An older control gives none, and the host says its last word again and again: it has no harm. */
   metered: meteredMessage,
 };

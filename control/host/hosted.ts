@@ -38,11 +38,14 @@ export interface HostedServers {
   /** Of all that the host owns; a fraction of what the documents cost. */
   serverStamps(db: Queryable, hostId: HostId): Promise<ServerStamp[]>;
   /** Keeps what comes from the owner under its epoch; answers the servers whose absence is recorded. */
-  recordReports(
-    hostId: HostId,
-    observed: readonly ObservedServer[],
-    options?: { complete: boolean },
-  ): Promise<ServerId[]>;
+  recordReports(hostId: HostId, observed: readonly ObservedServer[], options?: ReportOptions): Promise<ServerId[]>;
+}
+
+export interface ReportOptions {
+  /** All that the host has is in it. */
+  complete: boolean;
+  /** On which it was said; what comes on one that was replaced is refused with {@link StreamReplaced}. Absent: any (tests). */
+  connectionId?: string;
 }
 
 export interface ServerFilter {
@@ -58,11 +61,7 @@ export interface HostedLayers {
   /** Of all that the host shall have or remove. */
   layerStamps(db: Queryable, hostId: HostId): Promise<LayerStamp[]>;
   /** As for servers. */
-  recordReports(
-    hostId: HostId,
-    observed: readonly ObservedLayer[],
-    options?: { complete: boolean },
-  ): Promise<LayerId[]>;
+  recordReports(hostId: HostId, observed: readonly ObservedLayer[], options?: ReportOptions): Promise<LayerId[]>;
   /** The pools that are declared for these hosts: all of each. */
   declaredPools(db: Queryable, hostIds: readonly HostId[]): Promise<ReadonlyMap<HostId, DeclaredPool[]>>;
   /** The pools that the host says that it has: all of them. */

@@ -9,6 +9,7 @@ export type {
   LayerFilter,
   LayerStamp,
   OwnedLayer,
+  ReportOptions,
   ServerFilter,
   ServerStamp,
 } from './hosted.ts';
@@ -26,6 +27,6 @@ export {
 } from './quarantine.ts';
 export { registerHost } from './register.ts';
 export type { HostConnection, HostSession } from './session.ts';
-export { endpointColumns, endpointOf, endpointUrl, listEndpoints } from './store.ts';
+export { endpointColumns, endpointOf, endpointUrl, listEndpoints, requireCurrent, StreamReplaced } from './store.ts';
 export { HostStreams, type HostStreamsOptions } from './streams.ts';
 export type { HostRow } from './tables.ts';

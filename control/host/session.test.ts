@@ -26,6 +26,7 @@ test('a host that says more than can be recorded is not read until it can', asyn
   const waiting: (() => void)[] = [];
   const owner: SessionOwner = {
     ...{ cloudId: newId(), leaseMs: 1000, protocol: hostProtocol, log: pino({ level: 'silent' }), told: new Told() },
+    controls: () => [],
     connect: async () => true,
     readSnapshot: async () => ({
       servers: [],

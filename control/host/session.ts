@@ -22,6 +22,7 @@ import { isDatabaseUnavailable } from '../kit/database/database.ts';
 import type { HandedOutKey, LayerStamp, ServerStamp } from './hosted.ts';
 import { closeCodes, parseHostMessage } from './messages.ts';
 import { type Forgettable, PendingReports, type Reported } from './pending.ts';
+import { StreamReplaced } from './store.ts';
 import type { Told } from './told.ts';
 import { HostView } from './view.ts';
 
@@ -65,11 +66,13 @@ export interface SessionOwner {
   /** Records and answers whom the host may forget. */
   record(session: HostSession, reported: Reported): Promise<Forgettable>;
   /** Keeps what the host says of its quarantine. */
-  quarantined(hostId: HostId, message: HostMessage & { type: 'quarantine' }): Promise<void>;
+  quarantined(session: HostSession, message: HostMessage & { type: 'quarantine' }): Promise<void>;
   /** Keeps what has passed its ports. */
   metered(hostId: HostId, message: HostMessage & { type: 'meters' }): Promise<void>;
   /** Answers what the host asks for. */
   handOutKeys(hostId: HostId, ids: readonly VolumeKeyId[]): Promise<HandedOutKey[]>;
+  /** Where the host finds control processes; none: it is told of none. */
+  controls(): readonly string[];
   /** The snapshot is out: changes may flow. */
   opened(session: HostSession): void;
   ended(session: HostSession): void;
@@ -155,6 +158,12 @@ export class HostSession {
   send(message: ControlMessage): void {
     if (this.#phase === 'closed') return;
     this.#connection.send(JSON.stringify(readableByHost(this.#version, message, this.#held)));
+  }
+
+  /** Once the host has introduced itself, and whenever they have changed. */
+  tellControls(): void {
+    const urls = this.#owner.controls().slice(0, messageLimits.controls);
+    if (this.greeted && urls.length > 0) this.send({ type: 'controls', urls });
   }
 
   ping(): void {
@@ -259,6 +268,7 @@ export class HostSession {
       if (!(await this.#owner.connect(this, hello))) {
         return this.end(closeCodes.unknownHost, 'no host with this id is registered');
       }
+      this.tellControls();
       const { held, pools, ...snapshot } = await this.#owner.readSnapshot(this, hello);
       if (this.closed) return;
       this.view.tellHeld({ servers: held.servers ?? [], layers: held.layers ?? [] });
@@ -322,8 +332,9 @@ export class HostSession {
     this.#quarantine = this.#quarantine.then(async () => {
       if (this.closed) return;
       try {
-        await this.#owner.quarantined(this.hostId, message);
+        await this.#owner.quarantined(this, message);
       } catch (error) {
+        if (error instanceof StreamReplaced) return this.#replaced();
         this.#owner.log.warn({ err: error, hostId: this.hostId }, 'host stream: recording the quarantine failed');
         this.end(closeCodes.tryAgainLater, 'the quarantine could not be recorded');
       }
@@ -365,10 +376,18 @@ export class HostSession {
     );
   }
 
+  #replaced(): void {
+    this.end(closeCodes.replaced, 'a newer connection of this host took over');
+  }
+
   /** Without the database reports wait; what else fails is a defect, and a new stream starts from a complete report. */
   #recordingFailed(error: unknown, reported: Reported): void {
     this.#recording = false;
     if (this.closed) return;
+    if (error instanceof StreamReplaced) {
+      this.#replaced();
+      return;
+    }
     if (!isDatabaseUnavailable(error)) {
       this.#owner.log.error({ err: error, hostId: this.hostId }, 'host stream: recording a report failed');
       this.end(closeCodes.internal, 'the report could not be recorded');

@@ -48,6 +48,19 @@ export async function recordBandwidths(
     where (b.egress_kbps, b.ingress_kbps) <> (excluded.egress_kbps, excluded.ingress_kbps)`.execute(db);
 }
 
+/** Another connection speaks for the host: what was said on this one before counts no more. */
+export class StreamReplaced extends Error {}
+
+/**
+ * For a transaction that records what was said on a stream. Its process may have been frozen since, for longer than any transaction lives, while
+ * the host said newer things elsewhere.
+ * @throws StreamReplaced
+ */
+export async function requireCurrent(db: Queryable, hostId: HostId, connectionId: string): Promise<void> {
+  const { rows } = await sql`select from host where id = ${hostId} and connection_id = ${connectionId}`.execute(db);
+  if (rows.length === 0) throw new StreamReplaced('another connection speaks for the host');
+}
+
 /** An older stream's end changes nothing. Rows are locked in one order by all who touch several: no two wait for each other. */
 export async function disconnectHosts(db: Queryable, connectionIds: readonly string[]): Promise<void> {
   await sql`

@@ -11,13 +11,14 @@ import type { Logger } from 'pino';
 import { hostProtocol, type ProtocolRange } from '../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
 import type { Change, ChangeFeed } from '../kit/change-log/changes.ts';
+import type { Presence } from '../kit/control-process/index.ts';
 import type { Database } from '../kit/database/database.ts';
 import { Gate } from '../kit/gate.ts';
 import type { ResourceDescriptor } from '../kit/resource.ts';
 import { capacityOf } from './capacity.ts';
 import { Endings } from './endings.ts';
 import { DatabaseHistory } from './history.ts';
-import type { HostedLayers, HostedMeters, HostedNetworks, HostedServers } from './hosted.ts';
+import type { HostedLayers, HostedMeters, HostedNetworks, HostedServers, ReportOptions } from './hosted.ts';
 import { looksOf, Marks, markDirty, onlyOf } from './interest.ts';
 import { Liveness } from './liveness.ts';
 import { closeCodes } from './messages.ts';
@@ -28,7 +29,15 @@ import { recordQuarantine } from './quarantine.ts';
 import { Resync } from './resync.ts';
 import { type HostConnection, type HostHello, HostSession, type HostSnapshot, type SessionOwner } from './session.ts';
 import { readSnapshot, type SnapshotSources } from './snapshot.ts';
-import { confirmAbsences, connectHost, disconnectHosts, findHost, placesOf, recordBandwidths } from './store.ts';
+import {
+  confirmAbsences,
+  connectHost,
+  disconnectHosts,
+  findHost,
+  placesOf,
+  recordBandwidths,
+  requireCurrent,
+} from './store.ts';
 import { Told } from './told.ts';
 
 export interface HostStreamsOptions {
@@ -42,6 +51,8 @@ export interface HostStreamsOptions {
   cloudId: string;
   /** All of the cloud: each says which changes of it hosts must hear of. */
   resources: readonly ResourceDescriptor[];
+  /** Where hosts find control processes, this one first; absent: they are told nothing of it. */
+  controls?: Pick<Presence, 'addresses' | 'onAddresses'>;
   /** For tests: how often streams are pinged, after which silence they end, how often all is looked at again. */
   timing?: Partial<Timing>;
   /** For tests of peers of other versions. */
@@ -112,12 +123,19 @@ export class HostStreams {
       readSnapshot: (session, hello) => this.#gate.run(() => this.#read(session, hello)),
       record: (session, reported) =>
         reported.complete ? this.#gate.run(() => this.#record(session, reported)) : this.#record(session, reported),
-      quarantined: (hostId, message) => recordQuarantine(this.#database, hostId, message),
+      quarantined: async ({ hostId, connectionId }, message) => {
+        await requireCurrent(this.#database.query, hostId, connectionId);
+        await recordQuarantine(this.#database, hostId, message);
+      },
       metered: (hostId, { readings }) => options.meters.recordReadings(hostId, readings),
       handOutKeys: (hostId, ids) => this.#layers.handOutKeys(hostId, ids),
+      controls: () => options.controls?.addresses ?? [],
       opened: (session) => this.#opened(session),
       ended: (session) => this.#ended(session),
     };
+    options.controls?.onAddresses(() => {
+      for (const session of this.#all) session.tellControls();
+    });
     this.#liveness = new Liveness({
       ...{ database: options.database, log: options.log, timing: this.#timing, greeted: this.#byHost },
       leaseMs: this.#timing.leaseMs,
@@ -194,18 +212,23 @@ export class HostStreams {
     return true;
   }
 
-  async #record({ hostId }: HostSession, { servers, layers, pools, complete }: Reported): Promise<Forgettable> {
+  async #record(
+    { hostId, connectionId }: HostSession,
+    { servers, layers, pools, complete }: Reported,
+  ): Promise<Forgettable> {
+    const options = { complete, connectionId };
+    if (pools.length > 0) await requireCurrent(this.#database.query, hostId, connectionId);
     const [forgotten, forgottenLayers] = await Promise.all([
-      this.#recordServers(hostId, servers, complete),
-      layers.length > 0 ? this.#layers.recordReports(hostId, layers, { complete }) : [],
+      this.#recordServers(hostId, servers, options),
+      layers.length > 0 ? this.#layers.recordReports(hostId, layers, options) : [],
       pools.length > 0 ? this.#layers.recordLevels(this.#database.query, hostId, pools) : undefined,
     ]);
     return { servers: forgotten, layers: forgottenLayers };
   }
 
-  async #recordServers(hostId: HostId, observed: Reported['servers'], complete: boolean): Promise<ServerId[]> {
-    if (observed.length === 0 && !complete) return [];
-    const recorded = await this.#servers.recordReports(hostId, observed, { complete });
+  async #recordServers(hostId: HostId, observed: Reported['servers'], options: ReportOptions): Promise<ServerId[]> {
+    if (observed.length === 0 && !options.complete) return [];
+    const recorded = await this.#servers.recordReports(hostId, observed, options);
     const absent = observed.filter(({ state }) => state === 'absent');
     if (absent.length === 0) return recorded;
     // Gone from the database, or someone else's by now: the host's word ends what it had to hear of them.

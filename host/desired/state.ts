@@ -49,7 +49,10 @@ export interface DesiredState {
   unreadable: ReadonlyMap<string, Unreadable>;
 }
 
-export type StateMessage = Exclude<ControlMessage, { type: 'hello' | 'keys' | 'pools' | 'metered' | 'lease' }>;
+export type StateMessage = Exclude<
+  ControlMessage,
+  { type: 'hello' | 'controls' | 'keys' | 'pools' | 'metered' | 'lease' }
+>;
 type Message<T> = Extract<StateMessage, { type: T }>;
 
 export interface Applied {

@@ -12,7 +12,6 @@ import {
   type HostFacts,
   type HostMessage,
   hostProtocol,
-  hostStreamPath,
   lentByMessage,
   messageLimits,
   type ObservedServer,
@@ -27,13 +26,14 @@ import type { HostId, ImageId, ServerId, VolumeKeyId } from '../../contract/ids.
 import type { TlsTexts } from '../../protocols/tls/index.ts';
 import type { HostLogger } from '../logger.ts';
 import { backOffMs } from '../server/back-off.ts';
+import type { ControlAddresses } from './addresses.ts';
 import { mayWait, News, type Observations } from './news.ts';
 import { type HostQuarantine, ToldQuarantine } from './quarantine.ts';
 
 export interface StreamOptions {
   hostId: HostId;
   /** Any of them will do; each attempt takes the next. */
-  urls: string[];
+  addresses: ControlAddresses;
   /** Asked for each connection. */
   tls(): TlsTexts;
   /** Subject CN of control's certificate; anything that the CA signed for the address, where absent. */
@@ -49,7 +49,10 @@ export interface StreamOptions {
   /** Asks for a lease. @returns what is said to control with that */
   ask(): number;
   /** Resolves once the state is saved. Called one message at a time. */
-  received(message: Exclude<ControlMessage, { type: 'hello' }>, unreadable: readonly Unreadable[]): Promise<void>;
+  received(
+    message: Exclude<ControlMessage, { type: 'hello' | 'controls' }>,
+    unreadable: readonly Unreadable[],
+  ): Promise<void>;
   /** Everything that is, or undefined while not everything was looked at yet. */
   observations(): Observations | undefined;
   /** Where control has said what this host remembers of it; an older control has not, and knows no quarantine. */
@@ -79,7 +82,6 @@ export class ControlStream {
   #socket: WebSocket | undefined;
   #state: StreamState = 'closed';
   #url = '';
-  #attempt = 0;
   #failures = 0;
   #stopped = true;
   #retryTimer: NodeJS.Timeout | undefined;
@@ -103,7 +105,6 @@ export class ControlStream {
   readonly #incomplete = new Map<ServerId, ObservedServer>();
 
   constructor(options: StreamOptions) {
-    if (options.urls.length === 0) throw new Error('no control is named');
     this.#options = options;
   }
 
@@ -221,8 +222,8 @@ export class ControlStream {
   }
 
   #dial(): void {
-    const { urls, tls, log, controlName } = this.#options;
-    this.#url = streamUrl(urls[this.#attempt++ % urls.length]!);
+    const { addresses, tls, log, controlName } = this.#options;
+    this.#url = addresses.next();
     this.#state = 'connecting';
     const socket = new WebSocket(this.#url, {
       ...tls(),
@@ -289,7 +290,7 @@ export class ControlStream {
 
   /** Pings in time for signs of life before a lease ends, too. */
   #watchSilence(socket: WebSocket, leaseMs = Number.POSITIVE_INFINITY): void {
-    const silenceMs = this.#options.silenceMs ?? 20_000;
+    const silenceMs = this.#options.silenceMs ?? 8000;
     clearInterval(this.#silenceTimer);
     this.#silenceTimer = setInterval(
       () => {
@@ -324,6 +325,10 @@ export class ControlStream {
     }
     if (this.#state === 'greeting') {
       this.#refuse(socket, 'control did not introduce itself');
+      return;
+    }
+    if (message.type === 'controls') {
+      this.#options.addresses.told(message.urls);
       return;
     }
     this.#work = this.#work.then(async () => {
@@ -378,13 +383,6 @@ export class ControlStream {
   #note(error: string): void {
     this.#lastError = error;
   }
-}
-
-/** The configuration may name control's address alone. */
-export function streamUrl(url: string): string {
-  const parsed = new URL(url);
-  if (parsed.pathname === '/') parsed.pathname = hostStreamPath;
-  return parsed.href.replace(/^http/, 'ws');
 }
 
 /** The address must be the certificate's, and the certificate control's. (The types of ws know an older form.) */

@@ -24,6 +24,7 @@ test('it is told of a server when its image has a digest; what it holds of one t
   const opened = Promise.withResolvers<void>();
   const owner: SessionOwner = {
     ...{ cloudId: newId(), leaseMs: 1000, protocol: hostProtocol, log: pino({ level: 'silent' }), told: new Told() },
+    controls: () => [],
     connect: async () => true,
     readSnapshot: async () => ({ servers: [known!, fresh!, rebuilt!], networks: [], images: [], pools: [], held }),
     record: async () => ({ servers: [], layers: [] }),

@@ -7,14 +7,16 @@ export class ChangeWatcher {
   readonly ids: string[] = [];
   /** How many connections it took. */
   connections = 0;
-  readonly #url: string;
+  readonly #port: () => number;
   readonly #options: { ca: Buffer; token: string };
   #last: string | undefined;
   #request: ReturnType<typeof https.get> | undefined;
   #closed = false;
 
-  constructor(options: { port: number; caFile: string; token: string }) {
-    this.#url = `https://127.0.0.1:${options.port}/native/v1/changes`;
+  /** @param options port: of which control, asked for each connection */
+  constructor(options: { port: number | (() => number); caFile: string; token: string }) {
+    const { port } = options;
+    this.#port = typeof port === 'function' ? port : () => port;
     this.#options = { ca: readFileSync(options.caFile), token: options.token };
   }
 
@@ -30,7 +32,8 @@ export class ChangeWatcher {
     if (this.#last !== undefined) headers['last-event-id'] = this.#last;
     let rest = '';
     const again = () => setTimeout(() => this.connect(), 30).unref();
-    this.#request = https.get(this.#url, { ca, headers, agent: false }, (response) => {
+    const url = `https://127.0.0.1:${this.#port()}/native/v1/changes`;
+    this.#request = https.get(url, { ca, headers, agent: false }, (response) => {
       if (response.statusCode !== 200) {
         response.resume();
         again();
@@ -47,6 +50,11 @@ export class ChangeWatcher {
       response.on('close', again);
     });
     this.#request.on('error', () => again());
+  }
+
+  /** Leaves the control that it hears of now, as a client does that hears nothing more of it. */
+  leave(): void {
+    this.#request?.destroy();
   }
 
   close(): void {

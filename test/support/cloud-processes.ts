@@ -72,8 +72,8 @@ export interface CloudProcesses extends AsyncDisposable {
   pidDirectory: string;
   /** The session leader of a name: postgres, fleet, control, another. */
   pid(name: string): number;
-  /** A second control process at a port of its own, beside the first. */
-  startAnother(): Promise<{ publicUrl: string }>;
+  /** One more control process at a port of its own, beside the first; hosts are told of it. */
+  startAnother(name?: string): Promise<{ publicUrl: string }>;
   hosts: SimulatedIdentity['hosts'];
   controlUrl: string;
   /** Ends control and starts another, which serves when this resolves. */
@@ -121,7 +121,7 @@ class Starter {
     const configure = (name: string, onPort: number) =>
       controlConfiguration(identity, {
         ...{ databaseUrl, northbound: `unix:${northbound}`, port: onPort, logLevel, runDirectory: this.#in(name) },
-        hostSocket: this.#in('host.sock'),
+        ...{ hostSocket: this.#in('host.sock'), ownUrl: `https://127.0.0.1:${onPort}` },
       });
     const configuration = configure('control', port);
     const { cloudId } = identity;
@@ -146,9 +146,9 @@ class Starter {
       pidDirectory: this.#in('pids'),
       northbound: `unix:${northbound}`,
       pid: (name: string) => this.#pids.get(name)!,
-      startAnother: async () => {
-        const another = configure('another', await freePort());
-        await this.#node('another', controlFlags, ['cli/main.ts', 'control'], another);
+      startAnother: async (name = 'another') => {
+        const another = configure(name, await freePort());
+        await this.#node(name, controlFlags, ['cli/main.ts', 'control'], another);
         return { publicUrl: another.publicUrl };
       },
       restartControl: async () => {

@@ -47,6 +47,8 @@ export function controlConfiguration(
     logLevel: LogLevel;
     runDirectory: string;
     hostSocket?: string;
+    /** Where hosts are told that they reach it; none where it is not given. */
+    ownUrl?: string;
   },
 ): ControlConfiguration {
   mkdirSync(over.runDirectory, { recursive: true });
@@ -58,6 +60,7 @@ export function controlConfiguration(
     databaseUrl: over.databaseUrl,
     listen: { address: '127.0.0.1', port: over.port },
     publicUrl: `https://127.0.0.1:${over.port}`,
+    ...(over.ownUrl !== undefined && { ownUrl: over.ownUrl }),
     tls: identity.control,
     southboundPort: 6642,
     bothyVersion: '0.1.0',

@@ -6,6 +6,7 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Logger } from 'pino';
 import type { ObservedServer } from '../../../contract/host/index.ts';
 import type { HostId, ServerId } from '../../../contract/ids.ts';
+import { type ReportOptions, requireCurrent } from '../../host/index.ts';
 import { cloudActor, type Database, type Queryable, type Tx, withCommit } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
@@ -35,19 +36,19 @@ export async function recordReports(
   deps: { database: Database; log: Logger },
   hostId: HostId,
   observed: readonly ObservedServer[],
-  { complete }: { complete: boolean } = { complete: false },
+  { complete, connectionId }: ReportOptions = { complete: false },
 ): Promise<ServerId[]> {
   // The last word on a server counts, where one message has two.
   const reports = new Map(observed.map((report) => [report.id as string, report]));
   if (complete) await dropKnown(deps.database.query, hostId, reports);
   if (reports.size === 0) return [];
   return deps.database.transaction(cloudActor, async (tx) => {
-    const known = await reportedRows(tx, [...reports.keys()], sql`order by s.id for update`);
+    const current = connectionId === undefined ? undefined : requireCurrent(tx, hostId, connectionId);
+    const [known] = await Promise.all([reportedRows(tx, [...reports.keys()], sql`order by s.id for update`), current]);
     const now = new Date().toISOString();
     const patches: ObservedPatch[] = [];
     const steps: OperationStep[] = [];
-    const forget: ServerId[] = [];
-    const ran: string[] = [];
+    const [forget, ran]: [ServerId[], string[]] = [[], []];
     const volumes: AttachmentChange[] = [];
     for (const [id, report] of reports) {
       const row = known.get(id);

@@ -681,6 +681,15 @@ CREATE TABLE public.console_token (
     CONSTRAINT console_token_kind_check CHECK ((kind = ANY (ARRAY['serial'::text, 'vnc'::text])))
 );
 
+CREATE TABLE public.control_process (
+    id uuid NOT NULL,
+    machine text NOT NULL,
+    url text NOT NULL,
+    version text NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    seen_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.credential (
     id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -2303,6 +2312,9 @@ ALTER TABLE ONLY public.cloud
 
 ALTER TABLE ONLY public.console_token
     ADD CONSTRAINT console_token_pkey PRIMARY KEY (digest);
+
+ALTER TABLE ONLY public.control_process
+    ADD CONSTRAINT control_process_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.credential
     ADD CONSTRAINT credential_access_hash_key UNIQUE (access_hash);

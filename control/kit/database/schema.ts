@@ -68,6 +68,15 @@ export interface DecisionTable {
   created_at: Timestamp;
 }
 
+export interface ControlProcessTable {
+  id: string;
+  machine: string;
+  url: string;
+  version: string;
+  started_at: Timestamp;
+  seen_at: Timestamp;
+}
+
 export interface CloudTable {
   only_row: Generated<boolean>;
   id: string;
@@ -106,6 +115,7 @@ export interface FoundationTables {
   accounted_incarnation: AccountedIncarnationTable;
   quota: QuotaTable;
   lease: LeaseTable;
+  control_process: ControlProcessTable;
 }
 
 /**

@@ -53,11 +53,15 @@ const lockedBy = async () => {
   return rows.map((row) => row.locked_by);
 };
 
-async function withQueue(holder: string, look: (id: string) => void, work: () => Promise<unknown>): Promise<void> {
+async function withQueue(
+  holder: string,
+  look: (id: string) => void,
+  work: (queue: WorkQueue) => Promise<unknown>,
+): Promise<void> {
   const queue = new WorkQueue({ database: db.database, log, holder });
   await queue.start({ look: async (id) => look(id) });
   try {
-    await work();
+    await work(queue);
   } finally {
     await queue.stop();
   }
@@ -74,6 +78,21 @@ test('the next process of its name does at once what a killed one was at; others
     holder,
     (each) => looked.push(each),
     () => until('the job to be done', async () => (await lockedBy()).length === 0, { timeoutMs: 10_000 }),
+  );
+  assert.deepEqual(looked, [id]);
+});
+
+test('another process does it as soon as the killed one is known to be silent', async () => {
+  const [holder, id] = [newId(), newId()];
+  await killedAtWork(holder, id);
+  const looked: string[] = [];
+  await withQueue(
+    newId(),
+    (each) => looked.push(each),
+    async (queue) => {
+      await queue.takeOver(holder);
+      await until('the job to be done', async () => (await lockedBy()).length === 0, { timeoutMs: 10_000 });
+    },
   );
   assert.deepEqual(looked, [id]);
 });

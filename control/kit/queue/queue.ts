@@ -48,7 +48,7 @@ export async function putOff(tx: Tx, task: string, wishes: readonly LaterWish[])
 
 /**
  * Reconciles take seconds at most. One that is cut off with its process is free for others after this; for the next process of the
- * same name at once.
+ * same name at once, and for all as soon as the process is known to be silent ({@link WorkQueue.takeOver}).
  */
 const takeBackMs = 60_000;
 const takeBackEveryMs = 15_000;
@@ -134,6 +134,11 @@ export class WorkQueue {
     this.#pool.close();
     // Without a database it would wait for ever, with timers that keep the process.
     if (!inTime) runner?.kill().catch(() => {});
+  }
+
+  /** Takes the jobs of another process that is silent: where it was only frozen, both may work at one. */
+  takeOver(holder: string): Promise<void> {
+    return this.#takeBack({ of: holder });
   }
 
   #task(name: string, reconcile: Reconcile): Task {

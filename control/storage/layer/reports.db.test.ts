@@ -4,6 +4,7 @@ import { sql } from 'kysely';
 import pino from 'pino';
 import type { ObservedLayer } from '../../../contract/host/index.ts';
 import { type LayerId, newId, type VolumeId } from '../../../contract/ids.ts';
+import { StreamReplaced } from '../../host/index.ts';
 import { testSealer } from '../../identity/testing.ts';
 import { cloudActor, type Tx } from '../../kit/database/database.ts';
 import { type TestDatabase, testDatabase, testProject } from '../../kit/database/testing.ts';
@@ -208,4 +209,20 @@ test('how far a layer is says SQL as the code does', async () => {
       }
     }
   }
+});
+
+test('what was said on a stream that another has replaced changes nothing: its control was frozen meanwhile', async () => {
+  const { top } = await volume();
+  const [before, now] = [newId(), newId()];
+  const speaks = (connectionId: string) =>
+    sql`update host set connection_id = ${connectionId} where id = ${pool.host_id}`.execute(db.database.query);
+  const say = (state: ObservedLayer['state'], connectionId: string, complete = false) =>
+    side.recordReports(pool.host_id, [observed(top, { state })], { complete, connectionId });
+  await speaks(before);
+  await say('building', before);
+  await speaks(now);
+  await say('ready', now);
+  for (const complete of [false, true]) await assert.rejects(say('building', before, complete), StreamReplaced);
+  assert.equal((await row(top))!.observed_state, 'ready');
+  assert.deepEqual(await say('ready', now, true), []);
 });

@@ -6,6 +6,7 @@ import { type RawBuilder, sql } from 'kysely';
 import type { Logger } from 'pino';
 import type { ObservedLayer } from '../../../contract/host/index.ts';
 import type { HostId, LayerId } from '../../../contract/ids.ts';
+import { type ReportOptions, requireCurrent } from '../../host/index.ts';
 import { cloudActor, type Database, type Queryable, type Tx, withCommit } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import { json } from '../../kit/database/schema.ts';
@@ -32,14 +33,18 @@ export async function recordReports(
   deps: ReportDependencies,
   hostId: HostId,
   observed: readonly ObservedLayer[],
-  { complete }: { complete: boolean } = { complete: false },
+  { complete, connectionId }: ReportOptions = { complete: false },
 ): Promise<LayerId[]> {
   // The last word on a layer counts, where one message has two.
   const reports = new Map(observed.map((report) => [report.id as string, report]));
   if (complete) await dropKnown(deps.database.query, hostId, reports);
   if (reports.size === 0) return [];
   return deps.database.transaction(cloudActor, async (tx) => {
-    const known = await reportedRows(tx, [...reports.keys()], sql`order by l.id for no key update`);
+    const current = connectionId === undefined ? undefined : requireCurrent(tx, hostId, connectionId);
+    const [known] = await Promise.all([
+      reportedRows(tx, [...reports.keys()], sql`order by l.id for no key update`),
+      current,
+    ]);
     const { patches, gone, news, forget } = judge(deps, hostId, reports, known);
     const merged = patches.flatMap(({ id, former_parent_id }) => {
       const former = known.get(id)!.former_parent_id;

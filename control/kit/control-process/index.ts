@@ -1,0 +1,1 @@
+export { type ControlProcess, Presence, type PresenceOptions } from './presence.ts';
