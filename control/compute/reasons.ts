@@ -16,6 +16,7 @@ export type UnservedWhy =
   | 'no_device'
   | 'no_kernel'
   | 'no_host_filters'
+  | 'other_host'
   /** Its network counts a rate and a burst. */
   | 'no_card_peak'
   /** No host's kernel lets it say what a guest has of the processors. */

@@ -5,7 +5,7 @@ import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
 import type { Queryable } from '../kit/database/database.ts';
 import { isOneOf, rowsOf } from '../kit/database/one-of.ts';
 import type { HostEndpoint } from './answers.ts';
-import type { Capacity } from './capacity.ts';
+import { capacityColumns } from './capacity.ts';
 import type { HostRow } from './tables.ts';
 
 /**
@@ -17,12 +17,11 @@ export async function connectHost(
   hostId: HostId,
   connectionId: string,
   facts: HostFacts,
-  capacity: Capacity,
   leaseMs: number | null,
 ): Promise<boolean> {
   const { rows } =
     await sql`update host set connected = true, connection_id = ${connectionId}, facts = ${JSON.stringify(facts)},
-      vcpus = ${capacity.vcpus}, memory_mib = ${capacity.memoryMiB}, disk_gib = ${capacity.diskGiB},
+      ${capacityColumns(facts)},
       physical_networks = coalesce(${facts.physicalNetworks ?? null}::text[], physical_networks),
       last_seen_at = now(), updated_at = now(), lease_ends_at = ${leaseEnd(leaseMs)}
     where id = ${hostId} returning id`.execute(db);

@@ -15,7 +15,6 @@ import type { Presence } from '../kit/control-process/index.ts';
 import type { Database } from '../kit/database/database.ts';
 import { Gate } from '../kit/gate.ts';
 import type { ResourceDescriptor } from '../kit/resource.ts';
-import { capacityOf } from './capacity.ts';
 import { Endings } from './endings.ts';
 import { DatabaseHistory } from './history.ts';
 import type { HostedLayers, HostedMeters, HostedNetworks, HostedServers, ReportOptions } from './hosted.ts';
@@ -195,7 +194,6 @@ export class HostStreams {
       session.hostId,
       session.connectionId,
       facts,
-      capacityOf(facts),
       session.asksForLeases ? this.#timing.leaseMs : null,
     );
     if (!known) return false;

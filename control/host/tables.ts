@@ -23,9 +23,19 @@ export interface HostTable {
   /** Empty until the host's first connection. */
   facts: Json<Partial<HostFacts>>;
   physical_networks: Generated<string[]>;
+  /** What placement may hand out; see capacity.ts. */
   vcpus: Generated<number>;
   memory_mib: Generated<number>;
   disk_gib: Generated<number>;
+  /** Administrators' own, `CUSTOM_…`; see migrations/0888-host-inventory.sql. */
+  traits: Generated<string[]>;
+  vcpus_ratio: number | null;
+  memory_ratio: number | null;
+  disk_ratio: number | null;
+  vcpus_reserved: number | null;
+  memory_reserved_mib: number | null;
+  disk_reserved_gib: number | null;
+  provider_generation: Generated<number>;
   connected: Generated<boolean>;
   connection_id: string | null;
   /** Administrators' note on its part in the network. */

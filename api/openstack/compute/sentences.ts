@@ -59,7 +59,8 @@ const unserved: Readonly<Record<UnservedWhy, string>> = {
   no_passthrough: 'no device of a host is given to a server',
   no_device: 'no machine here has that',
   no_kernel: 'a server starts what is on its disk',
-  no_host_filters: 'hosts are chosen by their zone and their room, not by what they are',
+  no_host_filters: 'hosts are chosen by their zone, traits, aggregates and room, not by this',
+  other_host: 'the host of the server is not so',
   no_card_peak:
     'what passes through a network card is limited to its average, and above that to its burst; there is no peak beside',
   no_cpu_groups: 'no host can limit what a server has of its processors',

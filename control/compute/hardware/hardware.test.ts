@@ -119,7 +119,8 @@ const refused: Refusal[] = [
   ['image', 'os_command_line', 'quiet', 'no_kernel'],
   ['image', 'kernel_id', 'b2173dd3-7ad6-4362-baa6-a68bce3565cb', 'no_kernel'],
   ['image', 'vmware_adaptertype', 'ide', 'other_engine'],
-  ['image', 'trait:HW_CPU_X86_AVX', 'required', 'no_host_filters'],
+  ['image', 'trait:HW_CPU_X86_AVX', 'forbidden', 'value'],
+  ['image', 'trait:hw_cpu', 'required', 'no_host_filters'],
   ['flavor', 'hw:cpu_policy', 'dedicated', 'shared_processors'],
   ['flavor', 'hw:cpu_policy', 'mixed', 'shared_processors'],
   ['flavor', 'hw:cpu_dedicated_mask', '^0', 'shared_processors'],
@@ -144,12 +145,13 @@ const refused: Refusal[] = [
   ['flavor', 'quota:vif_outbound_average', '500000001', 'value'],
   ['flavor', 'quota:vif_outbound_average', '-1', 'value'],
   ['flavor', 'quota:vif_inbound_bursts', '10', 'unknown'],
-  ['flavor', 'trait:HW_CPU_X86_AVX', 'required', 'no_host_filters'],
+  ['flavor', 'trait:HW_CPU_X86_AVX', 'preferred', 'value'],
   ['flavor', 'trait1:CUSTOM_GOLD', 'forbidden', 'no_host_filters'],
   ['flavor', 'resources:VCPU', '0', 'no_host_filters'],
   ['flavor', 'resources_A:CUSTOM_GOLD', '1', 'no_host_filters'],
   ['flavor', 'capabilities:hypervisor_type', 's== QEMU', 'no_host_filters'],
-  ['flavor', 'aggregate_instance_extra_specs:ssd', 'true', 'no_host_filters'],
+  ['flavor', 'aggregate_instance_extra_specs:ssd', '>=', 'value'],
+  ['flavor', 'aggregate_instance_extra_specs:ssd', '', 'value'],
   ['flavor', 'accel:device_profile', 'gpu', 'no_passthrough'],
   ['flavor', 'pci_passthrough:alias', 'gpu:1', 'no_passthrough'],
   ['flavor', 'vmware:hw_version', 'vmx-13', 'other_engine'],
@@ -271,4 +273,22 @@ test('every text is read, or refused: none breaks a reader', () => {
       }
     }
   }
+});
+
+test('what flavor and image ask of hosts is kept for placement, and no host hears of it', () => {
+  const extra_specs = {
+    'trait:CUSTOM_GOLD': 'required',
+    'trait:CUSTOM_LOUD': 'forbidden',
+    'aggregate_instance_extra_specs:ssd': '<or> true <or> yes',
+  };
+  const hardware = hardwareOf(
+    { 'trait:HW_CPU_X86_AVX': 'required', 'trait:CUSTOM_GOLD': 'required' },
+    { vcpus: 1, extra_specs },
+  );
+  assert.deepEqual(hardware.host_wish, {
+    required: ['HW_CPU_X86_AVX', 'CUSTOM_GOLD'],
+    forbidden: ['CUSTOM_LOUD'],
+    aggregate: { ssd: '<or> true <or> yes' },
+  });
+  assert.equal(JSON.stringify(hardwareDocument(hardware)).includes('GOLD'), false);
 });

@@ -6,8 +6,10 @@
 import { CloudError } from '../../../contract/errors.ts';
 import type { GuestHardware } from '../../../contract/host/index.ts';
 import type { CardLimits } from '../../network/port/tables.ts';
+import { hostWishOf } from '../placement/host-wish.ts';
 import type { UnservedWhy } from '../reasons.ts';
 import { asksFor, extraSpecs, unservedWhy } from './extra-specs.ts';
+import { hostReader } from './host-readers.ts';
 import { askingFamilies, imageProperties, legacyNames, unservedProperty } from './image-properties.ts';
 import type { ServerHardware } from './server-hardware.ts';
 import { type Asked, Unserved } from './values.ts';
@@ -26,7 +28,7 @@ export function hardwareOf(properties: Texts, flavor: { vcpus: number; extra_spe
     limits = {},
     cards = {},
     cpu = {},
-    tpmModel: model,
+    tpmModel,
     tpmVersion,
     secureBoot,
     input,
@@ -37,6 +39,7 @@ export function hardwareOf(properties: Texts, flavor: { vcpus: number; extra_spe
     cpuShares,
     cpuPeriodUs,
     cpuQuotaUs,
+    host = [],
     ...plain
   } = asked;
   const refuse = (name: string, value: string) => {
@@ -50,29 +53,36 @@ export function hardwareOf(properties: Texts, flavor: { vcpus: number; extra_spe
     });
   };
   const topology = topologyOf(flavor.vcpus, cpu);
-  if ((plain.videoRamMiB ?? 0) > (videoRamMaxMiB ?? 0)) throw refuse('hw_video_ram', String(plain.videoRamMiB));
-  if (!hasVideoRam(plain)) throw refuse('hw_video_ram', String(plain.videoRamMiB));
+  if ((plain.videoRamMiB ?? 0) > (videoRamMaxMiB ?? 0) || !hasVideoRam(plain))
+    throw refuse('hw_video_ram', String(plain.videoRamMiB));
   const alone = limitedTwice(limits) ?? burstAlone(cards);
   if (alone) throw refuse(alone, String(specs[alone]));
-  // As in Nova: a version alone means the older interface, a model alone nothing.
-  const tpmModel = model ?? 'tpm-tis';
-  if (model !== undefined && tpmVersion === undefined) throw refuse('hw_tpm_model', model);
-  if (tpmModel === 'tpm-crb' && tpmVersion === '1.2') throw refuse('hw_tpm_version', tpmVersion);
   if (secureBoot === 'required' && plain.firmware !== 'uefi') throw refuse('os_secure_boot', secureBoot);
   const secure = secureBoot !== undefined && secureBoot !== 'disabled' && plain.firmware === 'uefi';
   return {
     ...plain,
     ...(secure && { firmware: 'uefi-secure' as const }),
-    ...(tpmVersion && { tpm: { model: tpmModel, version: tpmVersion } }),
+    ...tpmOf({ tpmModel, tpmVersion }, refuse),
     ...(tablet && { pointer: input ?? ('usb' as const) }),
     ...(topology && { topology }),
     ...(rngBytes !== undefined && { rng: { bytes: rngBytes, periodMs: rngPeriodMs ?? 1000 } }),
     ...cpuLimitsOf({ cpuShares, cpuPeriodUs, cpuQuotaUs }),
     ...(Object.keys(limits).length > 0 && { diskLimits: { ...noLimits, ...limits } }),
     ...cardLimitsOf(cards),
+    ...(host.length > 0 && { host_wish: hostWishOf(host) }),
     ...agentOf(properties, plain.guest_agent),
     ...(Object.keys(image).length > 0 && { image }),
   };
+}
+
+/** As in Nova: a version alone means the older interface, a model alone nothing. */
+function tpmOf(
+  { tpmModel: model, tpmVersion: version }: Pick<Asked, 'tpmModel' | 'tpmVersion'>,
+  refuse: (name: string, value: string) => CloudError,
+): Pick<ServerHardware, 'tpm'> {
+  if (model !== undefined && version === undefined) throw refuse('hw_tpm_model', model);
+  if (model === 'tpm-crb' && version === '1.2') throw refuse('hw_tpm_version', version);
+  return version === undefined ? {} : { tpm: { model: model ?? 'tpm-tis', version } };
 }
 
 /** For another flavor: what the image asked for stays. @throws CloudError `invalid` */
@@ -91,6 +101,7 @@ export function hardwareDocument({
   admin_user: _,
   machine_type: __,
   card_limits: ___,
+  host_wish: _____,
   image: ____,
   ...same
 }: ServerHardware): GuestHardware {
@@ -146,10 +157,12 @@ function read(of: 'image' | 'flavor', texts: Texts, readers: Readers, into: Aske
       const fields = { of, name: name.slice(0, 255), value: value.slice(0, 255), why };
       return new CloudError('invalid', 'hardware_unserved', fields, { cause });
     };
-    if (!Object.hasOwn(readers, name)) throw refused(of === 'flavor' ? unservedWhy(name) : unservedProperty(name));
+    const reader = hostReader(of, name) ?? (Object.hasOwn(readers, name) ? readers[name] : undefined);
+    if (!reader) throw refused(of === 'flavor' ? unservedWhy(name) : unservedProperty(name));
     try {
-      const { limits, cpu, cards, ...plain } = readers[name]!(value);
+      const { limits, cpu, cards, host, ...plain } = reader(value);
       Object.assign(into, plain);
+      if (host) into.host = [...(into.host ?? []), ...host];
       if (limits) into.limits = { ...into.limits, ...limits };
       if (cards) into.cards = { ...into.cards, ...cards };
       if (cpu) into.cpu = { ...into.cpu, ...cpu };

@@ -1,5 +1,6 @@
 import type { GuestHardware } from '../../../contract/host/index.ts';
 import type { CardLimits } from '../../network/port/tables.ts';
+import type { HostWish } from '../placement/host-wish.ts';
 
 /** As the server's row keeps it. */
 export interface ServerHardware extends Omit<GuestHardware, 'guestAgent'> {
@@ -10,6 +11,8 @@ export interface ServerHardware extends Omit<GuestHardware, 'guestAgent'> {
   machine_type?: string;
   /** The network's business (control/network/ovn); its host hears nothing of it. */
   card_limits?: CardLimits;
+  /** What its host shall be; placement's business. */
+  host_wish?: HostWish;
   /** Of the image's properties those that are about the machine, for the next flavor. Absent: of before they were kept. */
   image?: Record<string, string>;
 }

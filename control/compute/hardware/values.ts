@@ -1,11 +1,21 @@
 /** How the texts of image properties and extra specs are read. Pure. */
 import { watchdogActions } from '../../../contract/host/index.ts';
+import type { HostWord } from '../placement/host-wish.ts';
 import type { UnservedWhy } from '../reasons.ts';
 import type { ServerHardware } from './server-hardware.ts';
 
 type Kept = Omit<
   ServerHardware,
-  'tpm' | 'pointer' | 'topology' | 'rng' | 'diskLimits' | 'cpuLimits' | 'card_limits' | 'image' | 'admin_user'
+  | 'tpm'
+  | 'pointer'
+  | 'topology'
+  | 'rng'
+  | 'diskLimits'
+  | 'cpuLimits'
+  | 'card_limits'
+  | 'host_wish'
+  | 'image'
+  | 'admin_user'
 >;
 
 /** What one or all of them ask for. */
@@ -25,6 +35,8 @@ export interface Asked extends Kept {
   cpuShares?: number;
   cpuPeriodUs?: number;
   cpuQuotaUs?: number;
+  /** What its host shall be. */
+  host?: HostWord[];
   cpu?: Partial<Record<'sockets' | 'cores' | 'threads' | 'maxSockets' | 'maxCores' | 'maxThreads', number>>;
 }
 

@@ -7,11 +7,15 @@ import { sql } from 'kysely';
 import type { Tx } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import type { PlacementGroup } from './groups.ts';
+import type { HostNature } from './host-wish.ts';
+import { type NatureRow, natureColumns, natureFrom } from './nature.ts';
 import type { HostCapacity } from './request.ts';
 
-interface Row extends Omit<HostCapacity, 'seen_lately' | 'holds_image'> {
+interface Row extends Omit<HostCapacity, 'seen_lately' | 'holds_image' | keyof NatureRow>, NatureRow {
   last_seen: number | null;
 }
+
+type Known = Omit<Row, 'custom_traits' | 'architecture'> & Required<HostNature>;
 
 interface Reading {
   /** Of which database, since which start of its server. */
@@ -26,7 +30,7 @@ interface Reading {
 const wholeEveryMs = 60_000;
 
 export class HostPicture {
-  #rows = new Map<string, Row>();
+  #rows = new Map<string, Known>();
   #database = '';
   /** All below was final at the last read. */
   #horizon = '0';
@@ -39,7 +43,7 @@ export class HostPicture {
     // Another database behind the same address, or a host is gone: a read of what changed does not tell.
     if (whole || !this.#take(reading)) {
       if (!whole) reading = await readSince(tx, '0');
-      this.#rows = new Map(reading.changed.map((row) => [row.id, row]));
+      this.#rows = new Map(reading.changed.map((row) => [row.id, known(row)]));
       this.#wholeAt = performance.now();
     }
     this.#database = reading.database;
@@ -55,9 +59,13 @@ export class HostPicture {
   /** False where what is known can't be brought up to date by it. */
   #take({ database, changed, hosts }: Reading): boolean {
     if (database !== this.#database) return false;
-    for (const row of changed) this.#rows.set(row.id, row);
+    for (const row of changed) this.#rows.set(row.id, known(row));
     return this.#rows.size === hosts;
   }
+}
+
+function known({ custom_traits, architecture, ...row }: Row): Known {
+  return { ...row, ...natureFrom({ ...row, custom_traits, architecture }) };
 }
 
 /** One value, since a thousand rows of many columns cost the reader more than the database. */
@@ -67,8 +75,8 @@ async function readSince(tx: Tx, horizon: string): Promise<Reading> {
       pg_snapshot_xmin(pg_current_snapshot())::text as horizon, extract(epoch from clock_timestamp())::float8 * 1000 as now,
       (select count(*)::integer from host) as hosts,
       coalesce((select json_agg(each) from (
-        select h.id, h.name, h.availability_zone, h.enabled, h.disabled_reason, h.disabled_by,
-          h.connected, h.forced_down, h.forced_down_by, h.vcpus, h.memory_mib, h.disk_gib, h.physical_networks,
+        select h.id, h.name, h.availability_zone, h.disabled_reason, h.disabled_by, h.connected, h.forced_down_by, ${natureColumns},
+          h.vcpus, h.memory_mib, h.disk_gib, h.physical_networks,
           coalesce(h.facts #> '{machine,types}', '[]') as machine_types, h.facts #>> '{machine,cpuModel}' as cpu_model,
           coalesce((h.facts ->> 'cpuLimits')::boolean, false) as cpu_limits,
           extract(epoch from h.last_seen_at)::float8 * 1000 as last_seen, coalesce(u.vcpus, 0) as used_vcpus,

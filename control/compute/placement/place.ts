@@ -9,6 +9,7 @@
 import { hasRoom } from '../../network/bandwidth/bandwidth.ts';
 import { isReached } from '../../network/segment/reach.ts';
 import { moved, type PlacementGroup } from './groups.ts';
+import { type HostWish, unmet } from './host-wish.ts';
 import type { HostCapacity, HostVerdict, Judged, Placement, PlacementRequest, Refusal } from './request.ts';
 import { explain, failedOf } from './why.ts';
 
@@ -78,6 +79,7 @@ export function judge(request: PlacementRequest, host: HostCapacity, group?: Pla
   if (request.bandwidth && !hasRoom(host.bandwidth ?? [], request.bandwidth)) refusals.push('too_little_bandwidth');
   if (request.reach && !isReached(host.physical_networks ?? [], request.reach)) refusals.push('network_not_reached');
   refusals.push(...sayOfMachine(host, request.machine));
+  if (request.host_wish) refusals.push(...sayOfWish(host, request.host_wish));
   const { refusal, preference } = sayOfGroup(host, group);
   if (refusal) refusals.push(refusal);
   const fits = refusals.length === 0;
@@ -93,6 +95,15 @@ function sayOfMachine(host: HostCapacity, need: PlacementRequest['machine']): Re
     ...(need.type != null && !host.machine_types?.includes(need.type) ? (['machine_type_unserved'] as const) : []),
     ...(need.cpu_model != null && host.cpu_model !== need.cpu_model ? (['cpu_model_differs'] as const) : []),
     ...(need.cpu_limits && !host.cpu_limits ? (['no_cpu_limits'] as const) : []),
+  ];
+}
+
+function sayOfWish(host: HostCapacity, wish: HostWish): Refusal[] {
+  const { missing, forbidden, elsewhere } = unmet(host, wish);
+  return [
+    ...(missing.length > 0 ? (['trait_missing'] as const) : []),
+    ...(forbidden.length > 0 ? (['trait_forbidden'] as const) : []),
+    ...(elsewhere.length > 0 ? (['other_aggregate'] as const) : []),
   ];
 }
 

@@ -4,6 +4,7 @@
  */
 import { isReached } from '../../network/segment/reach.ts';
 import type { PlacementGroup } from './groups.ts';
+import { unmet } from './host-wish.ts';
 import type { Failed, HostCapacity, HostVerdict, PlacementRequest, Refusal } from './request.ts';
 
 type Told = Omit<Failed, 'check'>;
@@ -141,6 +142,31 @@ export const meanings: Readonly<Record<Refusal, Meaning>> = {
     }),
     change: ({ wanted, there }, host) =>
       `let ${host} reach ${listed(wanted)}, alone of its network; it reaches ${listed(there)}`,
+  },
+  trait_missing: {
+    says: 'does not have a trait that the flavor or the image requires',
+    fix: 'use a flavor and an image that do not require the trait',
+    ...byOthers,
+    tell: ({ request, host }) => ({ wanted: unmet(host, request.host_wish ?? {}).missing, there: host.traits ?? [] }),
+    change: ({ wanted }, host) => `drop trait ${listed(wanted)} of the flavor or image, or give it to ${host}`,
+  },
+  trait_forbidden: {
+    says: 'has a trait that the flavor or the image forbids',
+    fix: 'use a flavor and an image that do not forbid the trait',
+    ...byOthers,
+    tell: ({ request, host }) => ({ wanted: [], there: unmet(host, request.host_wish ?? {}).forbidden }),
+    change: ({ there }, host) => `let the flavor or image allow trait ${listed(there)}, or take it from ${host}`,
+  },
+  other_aggregate: {
+    says: 'is in no aggregate of the kind that the flavor asks for',
+    fix: 'use a flavor for another kind of hosts',
+    ...byOthers,
+    tell: ({ request, host }) => {
+      const { elsewhere } = unmet(host, request.host_wish ?? {});
+      const there = (host.aggregates ?? []).flatMap((one) => Object.entries(one).map((pair) => pair.join('=')));
+      return { wanted: elsewhere.map((key) => `${key}=${request.host_wish!.aggregate![key]}`), there };
+    },
+    change: ({ wanted }, host) => `put ${host} into an aggregate with ${listed(wanted)}`,
   },
   machine_type_unserved: {
     says: 'does not have the machine type',

@@ -3,8 +3,9 @@
 import type { HostWordBy } from '../../host/tables.ts';
 import type { Bandwidth } from '../../network/bandwidth/bandwidth.ts';
 import type { Reach } from '../../network/segment/reach.ts';
+import type { HostNature, HostWish } from './host-wish.ts';
 
-export interface HostCapacity {
+export interface HostCapacity extends HostNature {
   id: string;
   name: string;
   availability_zone: string;
@@ -55,6 +56,8 @@ export interface PlacementRequest {
   reach?: Reach | null;
   /** What its guest is, or shall be, as far as not every host can give it; absent: any. */
   machine?: MachineNeed | null;
+  /** What its flavor and its image ask hosts to be; absent: anything. */
+  host_wish?: HostWish | null;
   /** Not these. */
   exclude?: readonly string[];
   /** Only this one; as `requested_host_id`, which is what its owner asked for when it was made. */
@@ -72,6 +75,7 @@ export function requestOf(server: PlacementRequest): PlacementRequest {
     ...(server.bandwidth && { bandwidth: server.bandwidth }),
     ...(server.reach && { reach: server.reach }),
     ...(server.machine && { machine: server.machine }),
+    ...(server.host_wish && { host_wish: server.host_wish }),
     ...(server.exclude?.length && { exclude: server.exclude }),
     ...(server.only != null && { only: server.only }),
     ...(server.moving && { moving: server.moving }),
@@ -100,6 +104,9 @@ export type Refusal =
   | 'too_little_disk'
   | 'too_little_bandwidth'
   | 'network_not_reached'
+  | 'trait_missing'
+  | 'trait_forbidden'
+  | 'other_aggregate'
   | 'machine_type_unserved'
   | 'cpu_model_differs'
   | 'no_cpu_limits'

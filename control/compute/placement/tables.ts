@@ -22,7 +22,14 @@ export interface ServerClaimTable {
   created_at: Timestamp;
 }
 
+/** See migrations/0888-host-inventory.sql. */
+export interface CustomTraitTable {
+  name: string;
+  created_at: Timestamp;
+}
+
 interface PlacementTables {
+  custom_trait: CustomTraitTable;
   host_usage: HostUsageTable;
   server_claim: ServerClaimTable;
 }

@@ -115,3 +115,20 @@ test('a group that is gone binds nobody', async () => {
     reason: 'server_group_not_found',
   });
 });
+
+test('of a hundred servers made at once on nearly full hosts, by two controls, exactly so many get one as there is room for', async () => {
+  const zone = 'nearly full';
+  const room = [3, 0, 5, 1];
+  for (const vcpus of room) await cloud.addHost({ vcpus, memoryMiB: 200_000, zone });
+  const made = await Promise.all(
+    Array.from({ length: 100 }, async (_, n) => {
+      const { ids } = await cloud.service.create(cloud.member, cloud.wish({ flavor, availabilityZone: zone }));
+      await controllers[n % controllers.length]!.reconcile(ids[0]!);
+      return ids[0]!;
+    }),
+  );
+  const { perHost, refused } = await where(made);
+  assert.deepEqual(perHost, [1, 3, 5]);
+  assert.equal(refused.length, 91);
+  for (const message of refused) assert.match(message, /^Every host has too few vCPUs free\. Use a flavor with fewer/);
+});

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sql } from 'kysely';
-import type { ServerId } from '../../../contract/ids.ts';
+import type { HostId, ServerId } from '../../../contract/ids.ts';
 import { until } from '../../../test/support/until.ts';
 import { testDatabase } from '../../kit/database/testing.ts';
+import { AggregateService } from '../aggregate/index.ts';
 import { ServerService } from './service.ts';
 import { serverCloud, silentLog } from './testing.ts';
 
@@ -114,4 +115,38 @@ test('a server gets its machine with its first host, as that one has it, and kee
   await cloud.controller.reconcile(id);
   assert.equal((await cloud.service.get(cloud.admin, id)).host_id, second);
   assert.deepEqual(await machine(), pinned);
+});
+
+test('a server goes to the hosts that its flavor asks for by trait and aggregate, as they are at that moment', async () => {
+  await using db = await testDatabase();
+  const cloud = await serverCloud(db.database);
+  const [plain, gold, ssd] = [await cloud.addHost(), await cloud.addHost(), await cloud.addHost()];
+  const aggregates = new AggregateService({ database: db.database });
+  const { number } = await aggregates.create(cloud.admin, { name: 'fast', availabilityZone: null });
+  await aggregates.addHost(cloud.admin, number, `host-${ssd}`);
+  const flavorOf = async (specs: Record<string, string>) => {
+    const id = await cloud.addFlavor();
+    await sql`update flavor set extra_specs = ${JSON.stringify(specs)}::jsonb where flavor_id = ${id}`.execute(
+      db.database.query,
+    );
+    return id;
+  };
+  const place = async (flavor: string) => {
+    const { ids } = await cloud.service.create(cloud.member, cloud.wish({ flavor }));
+    await cloud.controller.reconcile(ids[0]!);
+    return cloud.service.get(cloud.admin, ids[0]!);
+  };
+  const wantsGold = await flavorOf({ 'trait:CUSTOM_GOLD': 'required' });
+  const none = await place(wantsGold);
+  assert.match(none.fault!.message, /^Every host does not have a trait that the flavor or the image requires\./);
+  await sql`update host set traits = '{CUSTOM_GOLD}' where id = ${gold}`.execute(db.database.query);
+  assert.equal((await place(wantsGold)).host_id, gold);
+  const wantsSsd = await flavorOf({ 'aggregate_instance_extra_specs:ssd': 'true' });
+  assert.notEqual((await place(wantsSsd)).fault, null);
+  await aggregates.update(cloud.admin, number, { metadata: { ssd: 'true' } });
+  assert.equal((await place(wantsSsd)).host_id, ssd);
+  await aggregates.removeHost(cloud.admin, number, `host-${ssd}`);
+  assert.notEqual((await place(wantsSsd)).fault, null);
+  const wantsPlain = await flavorOf({ 'trait:CUSTOM_GOLD': 'forbidden', 'trait:COMPUTE_NODE': 'required' });
+  for (let n = 0; n < 4; n++) assert.ok([plain, ssd].includes((await place(wantsPlain)).host_id as HostId));
 });

@@ -67,7 +67,14 @@ export async function writeServers(
     const portIds = ports[0]?.map(({ portId }) => portId) ?? [];
     const [bandwidth, reach] = await Promise.all([bandwidthOfPorts(tx, portIds), reachOfPorts(tx, portIds)]);
     const { hardware, disk_gib, local_gib } = first!;
-    const request = { ...first!, disk_gib: disk_gib + local_gib, bandwidth, reach, machine: machineNeedOf(hardware) };
+    const request = {
+      ...first!,
+      disk_gib: disk_gib + local_gib,
+      bandwidth,
+      reach,
+      machine: machineNeedOf(hardware),
+      host_wish: hardware.host_wish ?? null,
+    };
     hosts = await hostsForVolumes(tx, { request, plan: plans.volumes, servers });
     const given = await giveVolumes(tx, { images: deps.images, caller }, { plan: plans.volumes, servers, hosts });
     for (const [id, why] of given) {

@@ -1,3 +1,17 @@
+CREATE FUNCTION public.aggregate_changed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if tg_table_name = 'aggregate_host' then
+    update host set changed_in = pg_current_xact_id(), provider_generation = provider_generation + 1
+      where id = case when tg_op = 'DELETE' then old.host_id else new.host_id end;
+  else
+    update host set changed_in = pg_current_xact_id() where id in (select host_id from aggregate_host where aggregate_id = new.id);
+  end if;
+  return null;
+end
+$$;
+
 CREATE FUNCTION public.append_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -701,6 +715,12 @@ CREATE TABLE public.credential (
     created_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.custom_trait (
+    name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT custom_trait_name_check CHECK (((name ~ '^CUSTOM_[A-Z0-9_]+$'::text) AND (length(name) <= 255)))
+);
+
 CREATE TABLE public.decision (
     id uuid NOT NULL,
     project_id uuid,
@@ -901,7 +921,21 @@ CREATE TABLE public.host (
     agent_description text DEFAULT ''::text NOT NULL,
     disabled_by jsonb,
     forced_down_by jsonb,
-    lease_ends_at timestamp with time zone
+    traits text[] DEFAULT '{}'::text[] NOT NULL,
+    vcpus_ratio double precision,
+    memory_ratio double precision,
+    disk_ratio double precision,
+    vcpus_reserved bigint,
+    memory_reserved_mib bigint,
+    disk_reserved_gib bigint,
+    provider_generation bigint DEFAULT 0 NOT NULL,
+    lease_ends_at timestamp with time zone,
+    CONSTRAINT host_disk_ratio_check CHECK ((disk_ratio > (0)::double precision)),
+    CONSTRAINT host_disk_reserved_gib_check CHECK ((disk_reserved_gib >= 0)),
+    CONSTRAINT host_memory_ratio_check CHECK ((memory_ratio > (0)::double precision)),
+    CONSTRAINT host_memory_reserved_mib_check CHECK ((memory_reserved_mib >= 0)),
+    CONSTRAINT host_vcpus_ratio_check CHECK ((vcpus_ratio > (0)::double precision)),
+    CONSTRAINT host_vcpus_reserved_check CHECK ((vcpus_reserved >= 0))
 );
 
 CREATE TABLE public.host_bandwidth (
@@ -2322,6 +2356,9 @@ ALTER TABLE ONLY public.credential
 ALTER TABLE ONLY public.credential
     ADD CONSTRAINT credential_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.custom_trait
+    ADD CONSTRAINT custom_trait_pkey PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.default_security_group_rule
     ADD CONSTRAINT default_security_group_rule_pkey PRIMARY KEY (id);
 
@@ -3196,6 +3233,10 @@ CREATE TRIGGER address_scope_change AFTER INSERT OR DELETE OR UPDATE ON public.a
 
 CREATE TRIGGER aggregate_change AFTER INSERT OR DELETE OR UPDATE ON public.aggregate FOR EACH ROW EXECUTE FUNCTION public.append_change('aggregate');
 
+CREATE TRIGGER aggregate_changed AFTER UPDATE OF metadata ON public.aggregate FOR EACH ROW EXECUTE FUNCTION public.aggregate_changed();
+
+CREATE TRIGGER aggregate_host_changed AFTER INSERT OR DELETE ON public.aggregate_host FOR EACH ROW EXECUTE FUNCTION public.aggregate_changed();
+
 CREATE TRIGGER application_credential_change AFTER INSERT OR DELETE OR UPDATE ON public.application_credential FOR EACH ROW EXECUTE FUNCTION public.append_change('application_credential');
 
 CREATE TRIGGER backup_change AFTER INSERT OR DELETE OR UPDATE ON public.backup FOR EACH ROW EXECUTE FUNCTION public.append_change('backup');
@@ -3232,7 +3273,7 @@ CREATE TRIGGER host_bandwidth_room BEFORE UPDATE ON public.host_bandwidth FOR EA
 
 CREATE TRIGGER host_change AFTER INSERT OR DELETE ON public.host FOR EACH ROW EXECUTE FUNCTION public.append_change('host', 'id', 'changed_in', 'lease_ends_at');
 
-CREATE TRIGGER host_changed BEFORE UPDATE ON public.host FOR EACH ROW WHEN ((((((((((((old.name IS DISTINCT FROM new.name) OR (old.availability_zone IS DISTINCT FROM new.availability_zone)) OR (old.enabled IS DISTINCT FROM new.enabled)) OR (old.connected IS DISTINCT FROM new.connected)) OR (old.forced_down IS DISTINCT FROM new.forced_down)) OR (old.vcpus IS DISTINCT FROM new.vcpus)) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.disk_gib IS DISTINCT FROM new.disk_gib)) OR (old.physical_networks IS DISTINCT FROM new.physical_networks)) OR (old.facts IS DISTINCT FROM new.facts)) OR ((NOT new.connected) AND (old.last_seen_at IS DISTINCT FROM new.last_seen_at)))) EXECUTE FUNCTION public.host_changed_in();
+CREATE TRIGGER host_changed BEFORE UPDATE ON public.host FOR EACH ROW WHEN ((((((((((((((((old.name IS DISTINCT FROM new.name) OR (old.availability_zone IS DISTINCT FROM new.availability_zone)) OR (old.enabled IS DISTINCT FROM new.enabled)) OR (old.connected IS DISTINCT FROM new.connected)) OR (old.forced_down IS DISTINCT FROM new.forced_down)) OR (old.vcpus IS DISTINCT FROM new.vcpus)) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.disk_gib IS DISTINCT FROM new.disk_gib)) OR (old.physical_networks IS DISTINCT FROM new.physical_networks)) OR (old.facts IS DISTINCT FROM new.facts)) OR (old.traits IS DISTINCT FROM new.traits)) OR (old.disabled_reason IS DISTINCT FROM new.disabled_reason)) OR (old.disabled_by IS DISTINCT FROM new.disabled_by)) OR (old.forced_down_by IS DISTINCT FROM new.forced_down_by)) OR ((NOT new.connected) AND (old.last_seen_at IS DISTINCT FROM new.last_seen_at)))) EXECUTE FUNCTION public.host_changed_in();
 
 CREATE TRIGGER host_token_change AFTER INSERT OR DELETE OR UPDATE ON public.host_token FOR EACH ROW EXECUTE FUNCTION public.append_change('host_token', 'id', 'secret_sha256', 'used_key_sha256');
 
