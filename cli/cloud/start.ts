@@ -9,7 +9,7 @@ import type { Host } from '../../host/index.ts';
 import { CommandError } from '../command.ts';
 import { mendInterrupted } from '../install/apt.ts';
 import { ensureInstalled } from '../install/index.ts';
-import { exportPackages, type PackageSet } from '../install/packages.ts';
+import type { PackageSet } from '../install/packages.ts';
 import { nodeFlags, sourceRoot } from '../process/definitions.ts';
 import type { Health, HealthPart } from '../process/health.ts';
 import type { Settings } from '../settings.ts';
@@ -22,6 +22,7 @@ import { readIdentity } from './identity.ts';
 import { cloudLayout } from './layout.ts';
 import { underMachineLock } from './machine-lock.ts';
 import { requireAlone, requireCloudNamespace } from './namespace.ts';
+import { packagesBySettings } from './packages.ts';
 import { checkCard, checkDisk, checkPorts, requireRoot } from './preflight.ts';
 import type { PreparedCloud } from './prepare.ts';
 
@@ -52,7 +53,7 @@ export async function makeReady(
   if ((await supervisorPid(settings)) === undefined) requireAlone(settings);
   const joined = readIdentity(settings.paths)?.joined;
   const set = joined ? 'host' : packages;
-  if (!(await ensureInstalled(set, settings.values.iscsi_portal === '' ? [] : exportPackages))) mendInterrupted();
+  if (!(await ensureInstalled(set, packagesBySettings(settings)))) mendInterrupted();
   if ((await supervisorPid(settings)) === undefined && !(await anythingRuns(settings))) await checkPorts(settings);
   if (!joined && (await supervisorPid(settings)) === undefined) {
     const { requireKnownDatabase } = await import('./known-database.ts');

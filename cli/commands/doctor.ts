@@ -34,7 +34,7 @@ async function examine(settings: Settings): Promise<Finding[]> {
   if (process.getuid?.() !== 0)
     findings.push(warning('user', 'not root: parts of the cloud are hidden', 'run the command with sudo'));
   findings.push(...machine.checkSystem());
-  findings.push(...(await guarded('packages', () => machine.checkPackages(joined ? 'host' : 'cloud'))));
+  findings.push(...(await guarded('packages', () => machine.checkPackages(joined ? 'host' : 'cloud', settings))));
   findings.push(...(await guarded('kvm', machine.checkKvm)));
   findings.push(...(await guarded('kernel', machine.checkKernel)));
   findings.push(...(await guarded('disk', () => machine.checkDisk(settings))));

@@ -2,6 +2,7 @@
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import type { ProcessState } from '../cloud/observe.ts';
+import { packagesBySettings } from '../cloud/packages.ts';
 import { freeSpaceMiB, holderOf, listenProblem, portsOf } from '../cloud/preflight.ts';
 import { bothyVersion } from '../cloud/version.ts';
 import { missingPackages } from '../install/apt.ts';
@@ -28,9 +29,9 @@ export function checkSystem(): Finding[] {
   ];
 }
 
-/** @param set those that this machine needs */
-export async function checkPackages(set: 'cloud' | 'host'): Promise<Finding[]> {
-  const missing = await missingPackages(packageSets[set]);
+/** @param set those that each such machine needs */
+export async function checkPackages(set: 'cloud' | 'host', settings: Settings): Promise<Finding[]> {
+  const missing = await missingPackages([...packageSets[set], ...packagesBySettings(settings)]);
   if (missing.length > 0) {
     const list = missing.map(({ name, why }) => `${name} (${why})`).join(', ');
     return [

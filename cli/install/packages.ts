@@ -41,6 +41,12 @@ const demo: NeededPackage[] = [{ name: 'openssh-client', why: 'logs in to guests
 /** Only where a machine's settings name a portal for volumes of machines outside. */
 export const exportPackages: NeededPackage[] = [{ name: 'tgt', why: 'gives volumes to machines outside, by iSCSI' }];
 
+/** Only where a machine's settings name a pool of a Ceph cluster. */
+export const clusterPackages: NeededPackage[] = [
+  { name: 'ceph-common', why: 'the rbd command: makes, clones and deletes volumes in Ceph' },
+  { name: 'qemu-block-extra', why: 'QEMU opens volumes in Ceph, and others by iSCSI' },
+];
+
 const test: NeededPackage[] = [
   { name: 'chromium', why: 'tests open consoles in a real browser' },
   { name: 'python3-openstackclient', why: 'conformance tests drive the cloud with it' },
@@ -49,7 +55,7 @@ const test: NeededPackage[] = [
   { name: 'mmdebstrap', why: "builds a guest with Debian's own cloud-init" },
   ...exportPackages,
   { name: 'libiscsi-bin', why: 'a machine outside that has a volume by iSCSI' },
-  { name: 'qemu-block-extra', why: 'another such machine, and QEMU with volumes in Ceph' },
+  ...clusterPackages.filter(({ name }) => name === 'qemu-block-extra'),
 ];
 
 /** What a machine needs that joins a cloud. */

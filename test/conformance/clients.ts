@@ -27,7 +27,7 @@ export function openstackClient(cloud: LiveCloud, folder: string): Stestr {
   });
 }
 
-/** Of the services that there are, in the versions that there are; of networking, of the resources that there are. */
+/** Of the services that there are, in the versions that there are (lists/not-asked.txt); of networking, of the resources that there are. */
 export const isOfClient = (id: string): boolean =>
   /\.functional\.(common|compute|identity|image|volume|network)\./.test(id) &&
   !/\.(identity\.v2|image\.v1|volume\.v[12])\./.test(id) &&

@@ -12,7 +12,7 @@ import { environmentOf, type LiveCloud, repository } from '../support/live-cloud
 import { isOfClient, openstackClient } from './clients.ts';
 import { type Prepared, prepare } from './prepare.ts';
 import { idsOf, type Stestr, type Verdict } from './stestr.ts';
-import { keepResult, page, readReasons, readResult, runAgain } from './table.ts';
+import { keepResult, page, readNotAsked, readReasons, readResult, runAgain } from './table.ts';
 import { neutronPlugin, poolNames, tempest } from './tempest.ts';
 
 interface Suite {
@@ -142,7 +142,7 @@ function writeDown(name: string, verdicts: Verdict[], { whole }: { whole: boolea
 function writePage(): void {
   const results = Object.keys(suites).flatMap((name) => readResult(name) ?? []);
   const file = join(repository, 'docs/conformance.md');
-  writeFileSync(file, page(results, readReasons()));
+  writeFileSync(file, page(results, readReasons(), readNotAsked()));
   console.log(`${file}: ${readFileSync(file, 'utf8').split('\n').length} lines`);
 }
 

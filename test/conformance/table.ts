@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Verdict } from './stestr.ts';
 
 const resultsFolder = join(import.meta.dirname, 'results');
+const notAskedFile = join(import.meta.dirname, 'lists/not-asked.txt');
 const reasonsFile = join(import.meta.dirname, 'lists/reasons.txt');
 
 export interface SuiteResult {
@@ -61,15 +62,24 @@ export interface Reason {
   text: string;
 }
 
-export function readReasons(): Reason[] {
-  const lines = readFileSync(reasonsFile, 'utf8').split('\n');
-  return lines
-    .filter((line) => line !== '' && !line.startsWith('#'))
-    .map((line) => {
-      const [pattern, text] = line.split('\t');
-      return { pattern: new RegExp(pattern!), text: text! };
-    });
+export const readReasons = (): Reason[] =>
+  fieldsOf(reasonsFile).map(([pattern, text]) => ({ pattern: new RegExp(pattern!), text: text! }));
+
+/** Ids that no suite asks for, though their package has them. */
+export interface NotAsked {
+  which: string;
+  ids: number;
+  text: string;
 }
+
+export const readNotAsked = (): NotAsked[] =>
+  fieldsOf(notAskedFile).map(([which, ids, text]) => ({ which: which!, ids: Number(ids), text: text! }));
+
+const fieldsOf = (file: string): string[][] =>
+  readFileSync(file, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#'))
+    .map((line) => line.split('\t'));
 
 /**
  * The area of the id: `tempest.api.compute.…` and `openstackclient.tests.functional.compute.…` are compute's, and all that the plugin of
@@ -78,7 +88,11 @@ export function readReasons(): Reason[] {
 const areaOf = (id: string): string =>
   id.startsWith('neutron_tempest_plugin.') ? 'network' : (/\.(?:api|functional)\.(\w+)\./.exec(id)?.[1] ?? 'other');
 
-export function page(suites: readonly SuiteResult[], reasons: readonly Reason[]): string {
+export function page(
+  suites: readonly SuiteResult[],
+  reasons: readonly Reason[],
+  notAsked: readonly NotAsked[] = [],
+): string {
   const lines = [
     '# Conformance',
     '',
@@ -91,6 +105,13 @@ export function page(suites: readonly SuiteResult[], reasons: readonly Reason[])
     '',
   ];
   for (const suite of suites) lines.push(...missing(suite, reasons));
+  if (notAsked.length > 0)
+    lines.push(
+      "## The client's functional tests: what is not asked, and why",
+      '',
+      ...notAsked.map(({ which, ids, text }) => `- \`${which}\` (${ids}): ${text}`),
+      '',
+    );
   return `${lines.join('\n').trimEnd()}\n`;
 }
 

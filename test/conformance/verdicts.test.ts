@@ -48,6 +48,8 @@ test('the page counts by area and tells of each that does not pass why, or that 
   const text = page([{ title: 'T', date: 'd', commit: 'c', verdicts }], [{ pattern: /volume/, text: 'needs volumes' }]);
   assert.match(text, /\| image \| 2 \| 1 \| 1 \| 0 \|/);
   assert.match(text, /needs volumes \(1\):\n\n- `a\.api\.image\.X\.test_volume`/);
+  const more = page([], [], [{ which: 'functional.x.v1', ids: 3, text: 'is gone' }]);
+  assert.match(more, /what is not asked, and why\n\n- `functional\.x\.v1` \(3\): is gone/);
   assert.match(text, /not looked into: an \\<odd\\> one \(1\):\n\n- `a\.api\.compute\.Y\.test_1` \(skipped\)/);
 });
 

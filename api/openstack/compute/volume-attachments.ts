@@ -130,7 +130,10 @@ export function volumeAttachmentRoutes(app: Boundary, servers: ServerService): v
 
 type Update = Input<typeof contracts.update.body, never>['volumeAttachment'];
 
-/** First what may change of the attachment, then the exchange, which only Cinder asks for, and only of a volume that it is moving. */
+/**
+ * First what may change of the attachment, then the exchange: which Nova leaves to Cinder alone, of a volume that Cinder is moving (Nova's bug 2112187; policy
+ * `os-volumes-attachments:swap` is the service role's), and answers administrators 409. Here nobody asks for it: volumes in use move by a retype.
+ */
 async function update(servers: ServerService, request: FastifyRequest, volume: string, asked: Update): Promise<void> {
   const [caller, id] = [callerOf(request), serverIdOf(request)];
   const other = parseId(asked.volumeId) !== parseId(volume);
