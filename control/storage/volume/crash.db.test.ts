@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
+import { GroupService } from '../group/index.ts';
+import { GroupTypeService } from '../group-type/index.ts';
 import type { VolumeStep } from './controller.ts';
 import { type VolumeCloud, volumeCloud } from './testing.ts';
 
@@ -129,6 +131,87 @@ for (const step of ['looked', 'removed'] as const) {
         db.database.query,
       );
     assert.equal(rows.length, 0);
+  });
+}
+
+/** Of its layers those that shall be there, the top first. */
+const layersOf = async (id: string) => {
+  const { rows } = await sql<{ id: string; parent_id: string | null; image_id: string | null }>`
+    select l.id, l.parent_id, l.image_id from volume_layer l join volume v on v.id = l.volume_id
+    where v.id = ${id} and l.desired_presence = 'present' order by l.id = v.layer_id desc`.execute(db.database.query);
+  return rows;
+};
+
+for (const step of ['looked', 'task ended'] as const) {
+  test(`a volume holds what an image does, and that alone, when the controller dies after '${step}'`, async () => {
+    const { id } = await cloud.made();
+    await cloud.volumes.reimage(cloud.member, id, { imageId: cloud.imageId, reserved: false });
+    await dieAndRepeat(step, id);
+    assert.deepEqual([await cloud.status(id), await running(id)], ['downloading', 1]);
+    await cloud.report();
+    await dieAndRepeat(step, id);
+    assert.deepEqual([await cloud.status(id), await running(id)], ['available', 0]);
+    const layers = await layersOf(id);
+    assert.deepEqual(
+      layers.map(({ image_id }) => image_id),
+      [cloud.imageId],
+    );
+  });
+
+  test(`a volume is put back to its snapshot when the controller dies after '${step}'`, async () => {
+    const { id } = await cloud.made();
+    const asked = { volumeId: id, name: '', description: null, metadata: {}, inUse: false };
+    const snapshot = await cloud.snapshots.create(cloud.member, asked);
+    await cloud.obey();
+    await cloud.volumes.revert(cloud.member, id, snapshot.id);
+    await dieAndRepeat(step, id);
+    assert.deepEqual([await cloud.status(id), await running(id)], ['reverting', 1]);
+    await cloud.report();
+    await dieAndRepeat(step, id);
+    assert.deepEqual([await cloud.status(id), await running(id)], ['available', 0]);
+    const [top, kept, ...others] = await layersOf(id);
+    assert.deepEqual([kept?.id, top?.parent_id, others], [snapshot.layer_id, snapshot.layer_id, []]);
+  });
+}
+
+for (const step of ['looked', 'failed'] as const) {
+  test(`a volume that gets no image is in error, and gets it when it is asked again, when the controller dies after '${step}'`, async () => {
+    const { id } = await cloud.made();
+    const reimage = () => cloud.volumes.reimage(cloud.member, id, { imageId: cloud.imageId, reserved: false });
+    await reimage();
+    await sql`update volume_layer set observed_state = 'failed', observed_generation = generation, observed_epoch = epoch
+      where volume_id = ${id} and desired_presence = 'present'`.execute(db.database.query);
+    await dieAndRepeat(step, id);
+    assert.deepEqual([await cloud.status(id), await running(id)], ['error', 0]);
+    await reimage();
+    await cloud.report();
+    await dieAndRepeat(step, id);
+    assert.deepEqual([await cloud.status(id), await running(id)], ['available', 0]);
+    assert.equal((await layersOf(id)).length, 1);
+  });
+}
+
+for (const step of ['looked', 'launched'] as const) {
+  test(`a group made of a group is whole when the controller dies after '${step}' at each of its volumes`, async () => {
+    const groupTypes = new GroupTypeService({ database: db.database });
+    const groups = new GroupService({ database: db.database, images: cloud.images, groupTypes });
+    const wish = { name: '組', description: null };
+    const type = await groupTypes.create(cloud.admin, { ...wish, name: step, public: true, specs: {} });
+    const group = await groups.create(cloud.member, {
+      ...{ ...wish, type: type.id, volumeTypes: ['__DEFAULT__'], zone: null },
+    });
+    for (let count = 0; count < 2; count++) await cloud.made({ groupId: group.id, type: '__DEFAULT__' });
+    const { id } = await groups.createFrom(cloud.member, { groupId: group.id }, wish);
+    const { volume_ids } = await groups.get(cloud.member, id);
+    assert.equal(volume_ids.length, 2);
+    for (const volumeId of volume_ids) await dieAndRepeat(step, volumeId);
+    assert.equal((await groups.get(cloud.member, id)).status, 'creating');
+    await cloud.report();
+    for (const [at, volumeId] of volume_ids.entries()) {
+      await dieAndRepeat(step, volumeId);
+      assert.equal((await groups.get(cloud.member, id)).status, at === 0 ? 'creating' : 'available');
+      assert.equal(await running(volumeId), 0);
+    }
   });
 }
 
