@@ -25,7 +25,8 @@ import type { ImageConverter, ImageInspector } from './image/inspect.ts';
 import { intakeDigestSets } from './image/intake.ts';
 import { LaterDigests } from './image/later-digests.ts';
 import { ImageStore } from './image/store.ts';
-import { Lease, type LeaseState } from './lease/lease.ts';
+import type { GuestGuard } from './lease/guard.ts';
+import { Lease } from './lease/lease.ts';
 import type { HostLogger } from './logger.ts';
 import { capacity } from './machine-facts.ts';
 import { metadataFiles, type VendorData } from './metadata/document.ts';
@@ -53,6 +54,7 @@ import type { LayerTools } from './volume/tools.ts';
 export interface HostDependencies {
   network: HostNetworkPort;
   launcher: QemuLauncher;
+  guard: GuestGuard;
   /** Absent: guests run as this process (tests). */
   guestUsers?: GuestUsers | undefined;
   inspect: ImageInspector;
@@ -94,7 +96,7 @@ export class Host {
   readonly #digestSets = intakeDigestSets();
   readonly #laterDigests: LaterDigests;
   readonly #credentials: Credentials;
-  readonly #lease = new Lease({ onChange: (state) => this.#leaseChanged(state) });
+  readonly #lease: Lease;
   readonly #source: ReturnType<typeof httpsSource>;
   readonly #keys = new LayerKeys({
     ask: (ids) => this.#stream.ask(ids),
@@ -129,6 +131,7 @@ export class Host {
     });
     const { dataDirectory, runDirectory, guests, controlName, durable = true, listen, socket } = configuration;
     const { log, network } = dependencies;
+    this.#lease = new Lease({ guard: dependencies.guard, log, onChange: () => this.#leaseChanged() });
     this.#credentials = new Credentials(configuration.tls, configuration.credentials);
     const tls = this.#credentials.current;
     const maxVirtualBytes = configuration.maxVirtualBytes ?? 16 * 2 ** 40;
@@ -194,7 +197,7 @@ export class Host {
         metadataFiles(server, { vendorData, services: (await vendorServices?.of(server)) ?? {} }),
       images,
       fetcher: new ImageFetcher({ store: images, open: this.#source.open, convert, maxVirtualBytes, log }),
-      lease: this.#lease,
+      ...{ lease: this.#lease, guard: this.#dependencies.guard },
       erased: this.#erased,
       accelerator: () => this.#verdict.accelerator,
       step: (name: string) => this.#step(name),
@@ -219,10 +222,7 @@ export class Host {
     });
   }
 
-  #leaseChanged(state: LeaseState): void {
-    const { log } = this.#dependencies;
-    if (state === 'ended') log.warn({}, 'control is silent and the lease has ended: nothing is begun until it answers');
-    else log.info({}, 'control lends this host its servers');
+  #leaseChanged(): void {
     this.#reconciler.wakeAll();
     this.#storage.layers.wakeUnsettled();
   }

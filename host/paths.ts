@@ -16,6 +16,7 @@
  *   <data>/exports/                volumes that machines outside have, see volume/export/record.ts
  *   <data>/backups/                backups of volumes, where no other directory is named, see volume/backups.ts
  *   <run>/exports/<layer id>/      sockets of a volume's export, see volume/export/exports.ts
+ *   <run>/lease/                   when the lease ends, and which guests end with it, see lease/guard.ts
  *   <run>/guests/<id>/             its sockets and pid file; see server/ownership.ts for who may do what where
  */
 import { join } from 'node:path';

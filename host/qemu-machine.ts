@@ -10,6 +10,7 @@ import { tpmKeeper } from './guest/tpm.ts';
 import { type GuestUser, GuestUsers, inspectorUid } from './guest/users.ts';
 import type { HostDependencies } from './host.ts';
 import { qemuImgConverter, qemuImgInspector } from './image/inspect.ts';
+import { WatchdogGuard } from './lease/guard.ts';
 import { probeIoUring, readBootId, readMachineTypes, readQemuVersion } from './machine-facts.ts';
 import { guestsDirectory } from './paths.ts';
 import { qemuLayerTools } from './volume/qemu-tools.ts';
@@ -17,6 +18,7 @@ import { qemuLayerTools } from './volume/qemu-tools.ts';
 export type QemuMachine = Pick<
   HostDependencies,
   | 'launcher'
+  | 'guard'
   | 'guestUsers'
   | 'inspect'
   | 'convert'
@@ -48,6 +50,7 @@ export async function qemuMachine(
   const inspector = guests && { uid: inspectorUid(guests), gid: inspectorUid(guests), groups: [guests.gid] };
   await mkdir(runDirectory, { recursive: true, mode: 0o711 });
   return {
+    guard: new WatchdogGuard({ runDirectory }),
     launcher: new ProcessLauncher({ dataDirectory, guestsDirectory: guestsDirectory(runDirectory), accounts: guests }),
     guestUsers: guests && new GuestUsers(guests, groups),
     inspect: qemuImgInspector(inspector),

@@ -7,6 +7,7 @@ import type { ServerId } from '../contract/ids.ts';
 import { QmpClient } from '../protocols/qmp/index.ts';
 import { ProcessLauncher, type QemuProcess } from './guest/launcher.ts';
 import type { GuestAccounts } from './guest/users.ts';
+import { stopWatchdog } from './lease/guard.ts';
 import { guestsDirectory, serverPaths } from './paths.ts';
 import { readRecord, writeRecord } from './server/record.ts';
 import { endProcesses } from './volume/export/processes.ts';
@@ -46,6 +47,7 @@ export async function stopGuests(
         options.onProgress?.(--left, guests.length);
       }),
     );
+    await stopWatchdog(place.runDirectory);
   } finally {
     clearInterval(awake);
   }

@@ -71,6 +71,11 @@ export const desiredServer = object({
    * no QEMU runs. A host that knows neither says `failed`.
    */
   power: oneOf('on', 'off', 'paused', 'suspended'),
+  /**
+   * What becomes of its guest when the host's lease ends, for then another host may be given it: it stands still, or its QEMU is ended. Absent: it runs
+   * on, for nobody gives it to another host but by evidence that it does not run here.
+   */
+  onLeaseEnd: optional(oneOf('pause', 'stop')),
   /** Raised with each reboot that was asked for; the host has served it when its own count is equal. */
   reboot: object({ count: reboots, type: oneOf('soft', 'hard') }),
   /** Boots from a disk made of this image, with its own as the second one; each count is a disk made anew. Absent: it does not. */

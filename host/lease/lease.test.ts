@@ -1,14 +1,20 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { silent } from '../logger.ts';
 import { bootTimeMs } from './clock.ts';
 import { Lease, type LeaseState } from './lease.ts';
 
 function lease(t: TestContext) {
   const clock = { ms: 1000 };
   const states: LeaseState[] = [];
-  const made = new Lease({ onChange: (state) => states.push(state), now: () => clock.ms });
+  const ends: number[] = [];
+  const made = new Lease({
+    ...{ guard: { extended: (ms) => ends.push(ms) }, log: silent },
+    onChange: (state) => states.push(state),
+    now: () => clock.ms,
+  });
   t.after(() => made.close());
-  return { clock, states, lease: made };
+  return { clock, states, ends, lease: made };
 }
 
 test('a lease lasts from when the host asked, however late the answer comes', (t) => {

@@ -4,15 +4,26 @@
  *
  * It ends so long after this host *asked* as control said, never so long after the answer: of that moment control knows nothing.
  */
+import type { HostLogger } from '../logger.ts';
 import { bootTimeMs } from './clock.ts';
+import type { GuestGuard } from './guard.ts';
 
 export type LeaseState = 'none' | 'held' | 'ended';
 
 /** How many questions are remembered until their answer: far more than are asked in one lease. */
 const questions = 64;
 
+export interface LeaseOptions {
+  /** Told of each new end, before anything begins under it. */
+  guard: Pick<GuestGuard, 'extended'>;
+  onChange(state: LeaseState): void;
+  log: HostLogger;
+  /** In ms, by a clock that nobody sets; for tests. */
+  now?: () => number;
+}
+
 export class Lease {
-  readonly #onChange: (state: LeaseState) => void;
+  readonly #options: LeaseOptions;
   readonly #now: () => number;
   /** When it was asked, by the time that was said. */
   readonly #asked = new Map<number, number>();
@@ -21,9 +32,8 @@ export class Lease {
   #state: LeaseState = 'none';
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param options.now in ms, by a clock that nobody sets; for tests */
-  constructor(options: { onChange(state: LeaseState): void; now?: () => number }) {
-    this.#onChange = options.onChange;
+  constructor(options: LeaseOptions) {
+    this.#options = options;
     this.#now = options.now ?? bootTimeMs;
   }
 
@@ -65,8 +75,9 @@ export class Lease {
 
   #extend(fromMs: number, leaseMs: number): void {
     this.#leaseMs = leaseMs;
-    this.#endsAtMs = Math.max(this.#endsAtMs, fromMs + leaseMs);
-    if (this.#now() >= this.#endsAtMs) return;
+    if (fromMs + leaseMs <= Math.max(this.#endsAtMs, this.#now())) return;
+    this.#endsAtMs = fromMs + leaseMs;
+    this.#options.guard.extended(this.#endsAtMs);
     this.#become('held');
     // One timer, moved on when it fires.
     this.#timer ??= setTimeout(() => this.#look(), this.#endsAtMs - this.#now()).unref();
@@ -80,6 +91,8 @@ export class Lease {
   #become(state: LeaseState): void {
     if (this.#state === state) return;
     this.#state = state;
-    this.#onChange(state);
+    if (state === 'held') this.#options.log.info({}, 'control lends this host its servers');
+    else this.#options.log.warn({}, 'the lease has ended: nothing is begun until control lends again');
+    this.#options.onChange(state);
   }
 }

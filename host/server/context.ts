@@ -11,6 +11,7 @@ import type { ImageFetcher } from '../image/fetch.ts';
 import type { LaterDigests } from '../image/later-digests.ts';
 import type { ImageStore } from '../image/store.ts';
 import type { UploadContext } from '../image/upload.ts';
+import type { GuestGuard } from '../lease/guard.ts';
 import type { Lease } from '../lease/lease.ts';
 import type { HostLogger } from '../logger.ts';
 import type { LayerFiles } from '../volume/index.ts';
@@ -76,6 +77,7 @@ export interface ServerContext {
   /** Undefined: guests run as this process (tests). */
   guestUsers: GuestUsers | undefined;
   lease: Pick<Lease, 'state'>;
+  guard: GuestGuard;
   erased: Pick<ErasedServers, 'epochOf' | 'add'>;
   durable: boolean;
   limits: ServerLimits;

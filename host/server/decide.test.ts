@@ -204,6 +204,45 @@ test('under a lease that has ended nothing begins, what runs is left alone, and 
   }
 });
 
+const guarded = exampleServer({ onLeaseEnd: 'pause' });
+const guard = { leaseHeld: true, guarded: undefined, held: false, ended: false };
+const watched = { ...guard, guarded: 'pause' } as const;
+const frozen = { ...watched, held: true };
+const started = { ...whole, guest: { state: 'prelaunch', ending: false } };
+const leases: [string, DesiredServer, Partial<ServerFacts>, string][] = [
+  [
+    'a guest that may not outlive the lease runs only when the watchdog knows it',
+    guarded,
+    { ...started, guard },
+    'guard',
+  ],
+  ['and then', guarded, { ...started, guard: watched }, 'continue'],
+  [
+    'it does not begin before there is a lease',
+    guarded,
+    { ...whole, guard: { ...guard, leaseHeld: false }, record: built },
+    'await-lease',
+  ],
+  ['another word is told', guarded, { guest: running, guard: { ...guard, guarded: 'stop' } }, 'guard'],
+  ['none any more', on, { guest: running, guard: watched }, 'unguard'],
+  ['one that stands still goes on with the lease', guarded, { guest: running, guard: frozen }, 'release'],
+  ['not before', guarded, { guest: running, guard: { ...frozen, leaseHeld: false } }, 'await-lease'],
+  [
+    'nobody asks it anything: off',
+    { ...guarded, power: 'off', generation: 2 },
+    { guest: running, guard: frozen },
+    'quit',
+  ],
+  ['another epoch', { ...guarded, epoch: 2 }, { guest: running, guard: frozen }, 'quit'],
+  ['deleted', exampleServer({ presence: 'absent' }), { guest: running, guard: frozen }, 'quit'],
+  ['it need not end with the lease any more', on, { guest: running, guard: frozen }, 'release'],
+  ['one that was stopped with the lease begins again', guarded, { guard: { ...guard, ended: true } }, 'launch'],
+  ['one that died by itself does not', guarded, { guard }, 'halt'],
+];
+for (const [name, desired, facts, step] of leases) {
+  test(`a lease: ${name}`, () => assert.equal(decide(desired, { ...whole, ...facts }).do, step));
+}
+
 test('the same facts always give the same step, and no step loops on itself without change', () => {
   for (const [, desired, facts] of cases) assert.deepEqual(decide(desired, facts), decide(desired, facts));
 });

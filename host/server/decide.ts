@@ -38,6 +38,18 @@ export interface ServerFacts {
   erasedEpoch: number | undefined;
   /** Control is silent for longer than it lends servers, see ../lease/README.md. */
   leaseEnded: boolean;
+  /** What the watchdog of the lease has of the guest, or of the one before it; absent: nothing. */
+  guard?: GuardFacts | undefined;
+}
+
+export interface GuardFacts {
+  /** The lease is there: not only has none ended. */
+  leaseHeld: boolean;
+  guarded: DesiredServer['onLeaseEnd'] | undefined;
+  /** The guest stands still, since the lease ended. */
+  held: boolean;
+  /** The one before was stopped when it did. */
+  ended: boolean;
 }
 
 interface GuestFacts {
@@ -57,6 +69,11 @@ export type Step =
   | { do: 'adopt-epoch' }
   /** Something shall begin, and may not before control answers. */
   | { do: 'await-lease' }
+  /** The watchdog is told of the guest, before that runs. */
+  | { do: 'guard'; onLeaseEnd: NonNullable<DesiredServer['onLeaseEnd']> }
+  | { do: 'unguard' }
+  /** It stood still when the lease ended, and is still this host's. */
+  | { do: 'release' }
   | { do: 'make-disk' }
   /** A disk lies there that was not made for this record: it is not touched. */
   | { do: 'keep-out' }
@@ -102,7 +119,8 @@ const nothing = (state: Rest['state'], error: HaltError = null): Step => ({ do: 
 
 export function decide(desired: DesiredServer | undefined, facts: ServerFacts): Step {
   const step = nextStep(desired, facts);
-  if (facts.leaseEnded && beginsSomething(step)) return { do: 'await-lease' };
+  const mayBegin = !facts.leaseEnded && (desired?.onLeaseEnd === undefined || facts.guard?.leaseHeld === true);
+  if (!mayBegin && beginsSomething(step)) return { do: 'await-lease' };
   const imageId = step.do === 'nothing' ? captureWanted(desired, facts) : undefined;
   return imageId === undefined ? step : { do: 'capture', imageId };
 }
@@ -127,6 +145,7 @@ function beginsSomething(step: Step): boolean {
     case 'restore-disk':
     case 'launch':
     case 'continue':
+    case 'release':
       return true;
     case 'quit':
       return step.begins === true;
@@ -147,6 +166,8 @@ function nextStep(desired: DesiredServer | undefined, facts: ServerFacts): Step 
     return { do: 'adopt-epoch' };
   }
   if (!guest) return decideWithoutGuest(desired, facts);
+  const guarding = guardStep(desired, facts);
+  if (guarding) return guarding;
   // Nobody asks the guest: nothing of what it would write down is kept.
   if (rebuildPending(desired, record)) {
     const why = 'its disk is made anew';
@@ -162,6 +183,17 @@ function nextStep(desired: DesiredServer | undefined, facts: ServerFacts): Step 
     (facts.cards && cardStep(desired, facts.cards)) ?? (facts.volumes && volumeStep(desired, facts.volumes));
   const waits = facts.volumes && awaitsNextStart(desired, facts.volumes);
   return coming ?? (waits ? { ...step, waits } : step);
+}
+
+/** What a guest that may not outlive the lease needs before anything else; one that stands still with it can't be asked anything. */
+function guardStep(desired: DesiredServer, { record, guard }: ServerFacts): Step | undefined {
+  const { onLeaseEnd } = desired;
+  if (guard?.held) {
+    if (!isWanted(desired, record)) return { do: 'quit', why: 'the guest stands still' };
+    return onLeaseEnd === undefined || guard.guarded === onLeaseEnd ? { do: 'release' } : { do: 'guard', onLeaseEnd };
+  }
+  if (guard?.guarded === onLeaseEnd) return undefined;
+  return onLeaseEnd === undefined ? { do: 'unguard' } : { do: 'guard', onLeaseEnd };
 }
 
 /** The guest shall be there: it is not off, and has not gone off by itself since control last asked. */
@@ -255,7 +287,9 @@ function decideWithoutGuest(desired: DesiredServer, facts: ServerFacts): Step {
 }
 
 /** There is no guest, and there should be one: where what it had in memory can't come back, its owner decides. */
-function whatIsLost(desired: DesiredServer, { record, bootId }: ServerFacts): HaltError {
+function whatIsLost(desired: DesiredServer, { record, bootId, guard }: ServerFacts): HaltError {
+  // As after a restart of the machine: it comes back if it is still this host's.
+  if (guard?.ended && desired.power === 'on') return null;
   if (record?.running?.bootId === bootId) return { code: 'guest_died', message: 'QEMU ended without being told to' };
   const kept = desired.power !== 'on' && (record?.running || (desired.power === 'suspended' && record?.memory));
   if (!kept) return null;

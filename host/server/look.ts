@@ -20,6 +20,7 @@ export async function look(task: ServerTask, desired: DesiredServer | undefined)
   const { data, run, disk, rescueDisk, memory } = task.paths;
   const names = await readdir(data).catch(() => undefined);
   const here = (path: string) => dirname(path) === data && names?.includes(basename(path)) === true;
+  const guard = guardFacts(task, desired);
   return {
     record,
     files: names !== undefined || (await exists(run)),
@@ -29,13 +30,26 @@ export async function look(task: ServerTask, desired: DesiredServer | undefined)
     keptDisks: keptDisksAmong(names ?? []),
     memory: here(memory),
     plugged: task.plugging !== undefined || (record?.ports.length ?? 0) > 0,
-    cards: await cardFacts(task),
-    volumes: await volumeFacts(task, desired),
+    // Who stands still answers nothing.
+    cards: guard?.held ? undefined : await cardFacts(task),
+    volumes: guard?.held ? undefined : await volumeFacts(task, desired),
     layer: await layerAwaited(task, desired),
     guest: guest && { state: guest.state, ending: guest.ending },
     bootId: context.bootId,
     erasedEpoch: context.erased.epochOf(task.id),
     leaseEnded: context.lease.state === 'ended',
+    guard,
+  };
+}
+
+function guardFacts({ id, guest, context }: ServerTask, desired: DesiredServer | undefined): ServerFacts['guard'] {
+  const { guard, lease } = context;
+  const pid = guest?.process.pid;
+  const guarded = pid === undefined ? undefined : guard.guarded(id, pid);
+  if (desired?.onLeaseEnd === undefined && guarded === undefined) return undefined;
+  return {
+    leaseHeld: lease.state === 'held',
+    ...{ guarded, held: pid !== undefined && guard.held(pid), ended: pid === undefined && guard.ended(id) },
   };
 }
 

@@ -76,7 +76,7 @@ export class SimulatedMachine {
     const host = new Host(
       { ...this.#configuration(), ...changes.configuration },
       {
-        ...{ network, launcher, log },
+        ...{ network, launcher, log, guard: this.qemus.guard },
         inspect: async () => {},
         convert: async () => {},
         saveDisk: saveEmptyDisk,

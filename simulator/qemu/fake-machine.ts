@@ -8,6 +8,7 @@ import { parseId } from '../../contract/ids.ts';
 import type { QemuLaunch, QemuLauncher, QemuProcess } from '../../host/guest/launcher.ts';
 import { Claims } from './claims.ts';
 import { defaultBehaviour, FakeQemu, type QemuBehaviour } from './fake-qemu.ts';
+import { FakeLeaseGuard } from './lease-guard.ts';
 
 export interface FakeMachineOptions {
   /** Whether the machine has this tap; absent: it has every tap. */
@@ -22,6 +23,8 @@ export class FakeMachine implements QemuLauncher {
   /** Of guests to come. */
   behaviour: QemuBehaviour;
   readonly claims: Claims;
+  /** Of the host's lease. */
+  readonly guard = new FakeLeaseGuard(() => this.guests);
   readonly #running = new Map<number, { serverId: ServerId; qemu: FakeQemu }>();
   readonly #behaviours = new Map<ServerId, Partial<QemuBehaviour>>();
   /** QEMUs started so far. */

@@ -137,6 +137,14 @@ export class FakeQemu {
     }
   }
 
+  /** Stopped by a signal: nothing of the guest or of QEMU goes on, whatever its state says. */
+  held = false;
+
+  /** Its guest does something now. */
+  get executes(): boolean {
+    return this.state === 'running' && !this.held;
+  }
+
   /** SIGKILL: files and sockets stay behind. */
   kill(): void {
     this.#exit('killed');
@@ -257,7 +265,7 @@ export class FakeQemu {
         const qmp = new QmpServer({
           path: monitor.path,
           context,
-          silent: () => this.behaviour.silent,
+          silent: () => this.behaviour.silent || this.held,
           executed: this.executed,
         });
         await qmp.open();

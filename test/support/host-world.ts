@@ -129,6 +129,7 @@ function dependenciesOf(
   return {
     network,
     launcher: machine,
+    guard: machine.guard,
     inspect: async () => {},
     convert: async () => {},
     saveDisk: saveEmptyDisk,

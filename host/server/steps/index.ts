@@ -6,6 +6,7 @@ import { capture } from './capturing.ts';
 import { awaitCard, forgetCard, plugCard, unplugCard } from './cards.ts';
 import { dropDisk, dropRescue, makeDisk, makeRecord, makeRescueDisk } from './disks.ts';
 import { halt, powerDown, quit } from './ending.ts';
+import { guardGuest, releaseGuest, unguardGuest } from './guarding.ts';
 import { dropDisk as dropLocalDisk, growDisk, makeLocalDisk } from './local-disks.ts';
 import { continueGuest, dropMemory, pause, saveMemory } from './memory.ts';
 import { erase, unplug } from './removing.ts';
@@ -47,6 +48,9 @@ const functions: { [Name in Doing['do']]: StepFunction<Name> } = {
     'disk_erased',
     'its disk was erased here when the server was deleted: the database is older than that',
   ),
+  guard: guardGuest,
+  unguard: unguardGuest,
+  release: releaseGuest,
   'make-disk': makeDisk,
   'make-record': makeRecord,
   'drop-disk': dropDisk,

@@ -21,6 +21,7 @@ export const erase: StepFunction<'erase'> = async ({ task }) => {
   if (task.record?.disk) await task.context.erased.add(task.id, task.record.epoch);
   await task.context.tpm.end(paths, task.user);
   task.context.cpuGroups?.leave(task.id);
+  task.context.guard.unguard(task.id);
   const { disk, rescueDisk, memory, configDrive, consoleLog, firmwareVariables } = paths;
   for (const path of [disk, rescueDisk, memory, configDrive, consoleLog, firmwareVariables])
     await rm(path, { force: true });

@@ -69,7 +69,13 @@ export const launch: StepFunction<'launch'> = async ({ task, desired, signal }) 
     });
     if (task.closed || context.lease.state === 'ended') return undefined;
     const process = await context.launcher.launch({
-      ...{ serverId: task.id, args, logFile: paths.qemuLog, user: task.user },
+      // One that may not outlive the lease runs no moment before the watchdog knows of it.
+      ...{
+        serverId: task.id,
+        args: desired.onLeaseEnd ? [...args, '-S'] : args,
+        logFile: paths.qemuLog,
+        user: task.user,
+      },
       ...(memory !== undefined && { incoming: memory }),
       secrets: opened.flatMap(({ secrets }) => secrets),
     });
