@@ -11,6 +11,7 @@ import { changeRoutes } from './changes.ts';
 import { decisionRoutes } from './decisions.ts';
 import type { NativeDeps } from './deps.ts';
 import { nativeFault, versionDocument } from './documents.ts';
+import { evacuationPolicyRoutes } from './evacuation-policy.ts';
 import { nativeFaults } from './faults.ts';
 import { hostRoutes } from './hosts.ts';
 import { meterRoutes } from './meters.ts';
@@ -70,6 +71,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
       operationRoutes(boundary, deps);
       decisionRoutes(boundary, deps);
       whyRoutes(boundary, deps);
+      evacuationPolicyRoutes(boundary, deps);
       quarantineRoutes(boundary, deps);
       hostRoutes(boundary, deps);
       volumeCacheRoutes(boundary, deps);

@@ -241,6 +241,8 @@ export const observedServer = object({
   outgoing: optional(observedOutgoing),
   /** What its guest posted as its password, and after how many clearings; control keeps the first one of each. */
   guestPassword: optional(object({ cleared: count, text: text(limits.guestPasswordLength) })),
+  /** What the watchdog does with its guest when the lease ends, whatever its document says by now. Absent: nothing. */
+  onLeaseEnd: optional(oneOf('pause', 'stop')),
   /** What the host is doing or waiting for, for people; e.g. 'fetching image, 40 of 64 MiB'. */
   step: nullable(text(hostLimits.stepLength)),
   error: nullable(object({ code: text(hostLimits.errorCodeLength), message: text(hostLimits.errorMessageLength) })),

@@ -8,13 +8,14 @@ export interface Observation extends Pick<ObservedServer, 'state' | 'error' | 's
   record: ServerRecord | undefined;
   /** QEMU runs. */
   guest: boolean;
+  onLeaseEnd: ObservedServer['onLeaseEnd'];
   /** For want of room to write to these it stands still. */
   full: ReadonlySet<VolumeId>;
 }
 
 export function observedServer(
   desired: DesiredServer,
-  { record, guest, full, state, error, step }: Observation,
+  { record, guest, onLeaseEnd, full, state, error, step }: Observation,
 ): ObservedServer {
   const { id, epoch, generation } = desired;
   const asked = ({ imageId }: { imageId: string }) => desired.captures?.some((capture) => capture.imageId === imageId);
@@ -27,6 +28,7 @@ export function observedServer(
     captures: record?.captures?.filter(asked) ?? [],
     ...(record?.volumes?.length && { volumes: observedVolumes(desired, record, { guest, full }) }),
     ...(record?.guestPassword && { guestPassword: record.guestPassword }),
+    ...(onLeaseEnd && { onLeaseEnd }),
     ...{ step, error },
     startedAt: guest ? (record?.running?.startedAt ?? null) : null,
   };

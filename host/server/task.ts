@@ -386,8 +386,10 @@ export class ServerTask {
       return;
     }
     const [record, guest, full] = [this.record, this.guest !== undefined, this.full];
+    const pid = this.guest?.process.pid;
+    const onLeaseEnd = pid === undefined ? undefined : this.context.guard.guarded(this.id, pid);
     const step = state === 'failed' ? null : this.#pending;
-    this.#observed = observedServer(desired, { record, guest, full, state, error, step });
+    this.#observed = observedServer(desired, { record, guest, onLeaseEnd, full, state, error, step });
     this.#owner.observed(this);
   }
 }

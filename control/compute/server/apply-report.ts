@@ -26,6 +26,7 @@ export interface ReportedRow extends ServerState {
   observed_step: string | null;
   observed_error: { code: string; message: string } | null;
   observed_started_at: Date | null;
+  observed_on_lease_end: 'pause' | 'stop' | null;
   guest_password: string | null;
   guest_password_cleared: number;
 }
@@ -44,6 +45,7 @@ export interface ObservedPatch {
   observed_rescue_count: number;
   observed_root_count: number;
   observed_resize_count: number;
+  observed_on_lease_end: 'pause' | 'stop' | null;
   observed_started_at: string | null;
   observed_step: string | null;
   observed_error: { code: string; message: string } | null;
@@ -99,11 +101,7 @@ export function applyReport(row: ReportedRow, hostId: string, report: ObservedSe
     observed_generation: report.generation,
     observed_state: report.state,
     observed_power: power,
-    observed_reboot_count: report.rebootCount,
-    observed_rescue_count: report.rescueCount ?? 0,
-    observed_root_count: report.rootCount ?? 0,
-    observed_resize_count: report.resizeCount ?? 0,
-    observed_started_at: report.startedAt,
+    ...countsOf(report),
     observed_step: report.step === null ? null : cut(report.step),
     observed_error: report.error && { code: cut(report.error.code), message: cut(report.error.message) },
     guest_password: row.guest_password ?? postedPassword(row, report),
@@ -139,6 +137,15 @@ export function applyReport(row: ReportedRow, hostId: string, report: ObservedSe
   }
   return same(row, patch) ? { kind: 'unchanged', satisfied } : { kind: 'recorded', patch, satisfied, failed, captured };
 }
+
+const countsOf = (report: ObservedServer) => ({
+  observed_reboot_count: report.rebootCount,
+  observed_rescue_count: report.rescueCount ?? 0,
+  observed_root_count: report.rootCount ?? 0,
+  observed_resize_count: report.resizeCount ?? 0,
+  observed_on_lease_end: report.onLeaseEnd ?? null,
+  observed_started_at: report.startedAt,
+});
 
 /** Failures that a host tells in the words of its engines (paths, names, commands): those are for administrators. */
 const tenantWords: Readonly<Record<string, string>> = {
@@ -177,6 +184,7 @@ function same(row: ReportedRow, patch: ObservedPatch): boolean {
     row.observed_rescue_count === patch.observed_rescue_count &&
     row.observed_root_count === patch.observed_root_count &&
     row.observed_resize_count === patch.observed_resize_count &&
+    row.observed_on_lease_end === patch.observed_on_lease_end &&
     row.guest_password === patch.guest_password &&
     row.observed_step === patch.observed_step &&
     (row.observed_started_at?.getTime() ?? null) === timeOf(patch.observed_started_at) &&

@@ -27,7 +27,7 @@ import { hardwareDocument, type ServerHardware } from '../hardware/index.ts';
 import type { ServerPorts } from './dependencies.ts';
 import { type DocumentOf, otherDocument, ownerDocument } from './document-of.ts';
 import type { InjectedFile } from './personality.ts';
-import type { KeySnapshot, LocalDisk, ServerImage, ServerMachine, ServerRoot } from './snapshots.ts';
+import type { EvacuationPolicy, KeySnapshot, LocalDisk, ServerImage, ServerMachine, ServerRoot } from './snapshots.ts';
 import type { Power, ServerRescue, ServerResize } from './states.ts';
 
 interface Row {
@@ -43,6 +43,7 @@ interface Row {
   desired_root_count: number;
   capture: ImageId | null;
   desired_resize: Pick<ServerResize, 'count' | 'state'> | null;
+  on_lease_end: EvacuationPolicy['on_lease_end'] | null;
   desired_reboot_count: number;
   desired_reboot_type: 'soft' | 'hard';
   name: string;
@@ -95,7 +96,7 @@ const bootImage = sql`coalesce((s.desired_root ->> 'image_id')::uuid, s.image_id
  */
 const facts = ({ hostId, serverIds }: ServerFilter, of: DocumentOf) => sql`
   from (select ${of.columns}, s.id, s.project_id, s.user_id, s.generation,
-      s.desired_reboot_count, s.desired_reboot_type, s.desired_rescue, s.desired_root_count,
+      s.evacuation_policy ->> 'on_lease_end' as on_lease_end, s.desired_reboot_count, s.desired_reboot_type, s.desired_rescue, s.desired_root_count,
       (select i.id from image i where i.id = (s.desired_capture ->> 'image_id')::uuid and i.desired_presence = 'present'
         and s.desired_presence = 'present') as capture, s.name, s.hostname, s.root_tag, s.image_id,
       s.image, s.desired_root, ${laterDigest(sql`coalesce(s.desired_root -> 'image', s.image)`, bootImage)} as image_sha256,
@@ -143,6 +144,7 @@ function documentOf(row: Row & { own_stamp: string }, ports: DesiredPorts | unde
     generation: row.generation,
     presence: row.desired_presence,
     power: row.desired_power,
+    ...(row.on_lease_end && row.on_lease_end !== 'keep' && { onLeaseEnd: row.on_lease_end }),
     reboot: { count: row.desired_reboot_count, type: row.desired_reboot_type },
     name: row.name,
     hostname: row.hostname,

@@ -12,6 +12,7 @@ export type {
   ServerPorts,
 } from './dependencies.ts';
 export { desiredServers } from './desired.ts';
+export { evacuationPolicyOf, setEvacuationPolicy } from './evacuation-policy.ts';
 export { hostedServers } from './hosted-servers.ts';
 export { tellDigest } from './image-digest.ts';
 export { patternFields, type ServerFilter, type SortKey, sortKeys } from './list.ts';
@@ -21,7 +22,14 @@ export { replacePersonality } from './personality.ts';
 export { recordReports } from './reports.ts';
 export type { ListedServer, ServerRow, ShownServer } from './server.ts';
 export { maxTags, ServerService, type ServerServiceOptions } from './service.ts';
-export type { FlavorSnapshot, KeySnapshot, LocalDisk, ServerImage, ServerMachine } from './snapshots.ts';
+export type {
+  EvacuationPolicy,
+  FlavorSnapshot,
+  KeySnapshot,
+  LocalDisk,
+  ServerImage,
+  ServerMachine,
+} from './snapshots.ts';
 export {
   isServerStatus,
   powerState,

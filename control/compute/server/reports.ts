@@ -99,7 +99,7 @@ async function reportedRows(
   locking: RawBuilder<unknown>,
 ): Promise<Map<string, KnownRow>> {
   const { rows } = await sql<KnownRow>`
-    select ${stateColumns}, ${attachmentsOfServer(sql`s.id`)} as attachments, s.id, s.epoch, s.observed_started_at, s.observed_step, s.guest_password, s.guest_password_cleared
+    select ${stateColumns}, ${attachmentsOfServer(sql`s.id`)} as attachments, s.id, s.epoch, s.observed_started_at, s.observed_on_lease_end, s.observed_step, s.guest_password, s.guest_password_cleared
     from server s where ${isOneOf(sql`s.id`, ids)} ${locking}`.execute(db);
   return new Map(rows.map((row) => [row.id, row]));
 }
@@ -182,11 +182,11 @@ async function writePatches(
       observed_root_count = p.observed_root_count,
       observed_resize_count = p.observed_resize_count,
       resized_at = case when p.observed_resize_count > 0 then coalesce(v.resized_at, now()) end,
-      observed_started_at = p.observed_started_at,
+      observed_on_lease_end = p.observed_on_lease_end, observed_started_at = p.observed_started_at,
       guest_password = p.guest_password, observed_step = p.observed_step, observed_error = nullif(p.observed_error, 'null'::jsonb), observed_at = now(),
       fault = nullif(p.fault, 'null'::jsonb), launched_at = p.launched_at, updated_at = now()
     from jsonb_to_recordset(${JSON.stringify(patches)}::jsonb) as p(id uuid, generation bigint, desired_power text, desired_capture jsonb, desired_shelve jsonb,
       observed_generation bigint, observed_state text, observed_power text, observed_reboot_count integer,
-      observed_rescue_count bigint, observed_root_count bigint, observed_resize_count bigint, observed_started_at timestamptz, guest_password text, observed_step text, observed_error jsonb, fault jsonb, launched_at timestamptz)
+      observed_rescue_count bigint, observed_root_count bigint, observed_resize_count bigint, observed_on_lease_end text, observed_started_at timestamptz, guest_password text, observed_step text, observed_error jsonb, fault jsonb, launched_at timestamptz)
     where v.id = p.id`.execute(tx);
 }

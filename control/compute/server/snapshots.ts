@@ -79,3 +79,18 @@ export interface ServerSize {
   /** Absent in a resize of before flavors changed it. */
   hardware?: ServerHardware;
 }
+
+/** What becomes of a server when its host is lost. */
+export interface EvacuationPolicy {
+  /** elsewhere: on another host, as soon as it is certain that its guest does not run where it was. */
+  restart: 'never' | 'elsewhere';
+  /** The higher is restarted sooner. */
+  priority: number;
+  /** What its host does with its guest when the lease ends: it runs on, stands still until control lends again, or ends. */
+  on_lease_end: 'keep' | 'pause' | 'stop';
+  /**
+   * keep: it is restarted only where all of its disks can be had elsewhere; from_image: its own disk is made anew of its image, and what was written to it
+   * is lost.
+   */
+  disk: 'keep' | 'from_image';
+}

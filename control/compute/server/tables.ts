@@ -3,6 +3,7 @@ import type { Generated } from 'kysely';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
 import type { ServerHardware } from '../hardware/index.ts';
 import type {
+  EvacuationPolicy,
   FlavorSnapshot,
   KeySnapshot,
   LocalDisk,
@@ -83,6 +84,8 @@ export interface ServerTable {
   desired_root: Json<ServerRoot> | null;
   /** It is on its way to another host, or came by one that is not confirmed. */
   desired_move: Json<ServerMove> | null;
+  /** What becomes of it when its host is lost; null: nothing. */
+  evacuation_policy: Json<EvacuationPolicy & { generation: number }> | null;
   /** What made the present generation, as people call it. */
   desired_verb: Generated<string>;
   /** Since when it waits to be reclaimed; null: it is not deleted. */
@@ -100,6 +103,8 @@ export interface ServerTable {
   observed_resize_count: Generated<number>;
   /** Since when the resize waits to be confirmed. */
   resized_at: Timestamp | null;
+  /** What becomes of its guest when the lease of its host ends; null: it runs on. */
+  observed_on_lease_end: 'pause' | 'stop' | null;
   observed_started_at: Timestamp | null;
   observed_step: string | null;
   observed_error: Json<{ code: string; message: string }> | null;

@@ -1715,6 +1715,8 @@ CREATE TABLE public.server (
     desired_root jsonb,
     root_tag text,
     desired_move jsonb,
+    evacuation_policy jsonb,
+    observed_on_lease_end text,
     CONSTRAINT server_desired_power_check CHECK ((desired_power = ANY (ARRAY['on'::text, 'off'::text, 'paused'::text, 'suspended'::text]))),
     CONSTRAINT server_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT server_desired_reboot_type_check CHECK ((desired_reboot_type = ANY (ARRAY['soft'::text, 'hard'::text]))),
@@ -3098,6 +3100,8 @@ CREATE INDEX server_migration_server ON public.server_migration USING btree (ser
 CREATE INDEX server_project ON public.server USING btree (project_id, id DESC);
 
 CREATE INDEX server_resized ON public.server USING btree (resized_at) WHERE (resized_at IS NOT NULL);
+
+CREATE INDEX server_restart_elsewhere ON public.server USING btree (host_id) WHERE ((evacuation_policy ->> 'restart'::text) = 'elsewhere'::text);
 
 CREATE INDEX server_shelved ON public.server USING btree (id) WHERE (desired_shelve IS NOT NULL);
 

@@ -1,0 +1,50 @@
+/** What becomes of a server when its host is lost, as its owner says it. */
+import type { ServerId } from '../../../contract/ids.ts';
+import { actorOf, type Caller } from '../../kit/caller.ts';
+import type { Database } from '../../kit/database/database.ts';
+import { beginOperation } from '../../kit/operation/operations.ts';
+import { notFound } from '../../kit/refusal.ts';
+import { onLockedServer, reachOf, requireUnlocked, shortlyMs } from './actions/action.ts';
+import { requireLegal } from './legal.ts';
+import type { EvacuationPolicy } from './snapshots.ts';
+import { findServer, updateDesired } from './store.ts';
+
+/** Of a server of which nobody has said anything: it waits for its host. */
+const nothingSaid: EvacuationPolicy = { restart: 'never', priority: 0, on_lease_end: 'keep', disk: 'keep' };
+
+/** @throws CloudError `not_found` */
+export async function evacuationPolicyOf(database: Database, caller: Caller, id: ServerId): Promise<EvacuationPolicy> {
+  const server = await findServer(database.query, reachOf(caller), id);
+  if (!server) throw notFound('server', id);
+  const { generation: _, ...policy } = server.evacuation_policy ?? { ...nothingSaid, generation: 0 };
+  return policy;
+}
+
+/**
+ * Done when the host says that it keeps to it. What is not said follows from whether it shall be restarted: a guest that nobody ends or stops when its host is not heard of
+ * is restarted elsewhere only where something else proves that its host is off.
+ * @param wish null: as if nothing had ever been said
+ * @throws CloudError `not_found`, `forbidden`, `conflict` where something else is under way, or it is locked
+ */
+export function setEvacuationPolicy(
+  database: Database,
+  caller: Caller,
+  id: ServerId,
+  wish: Partial<EvacuationPolicy> | null,
+): Promise<EvacuationPolicy> {
+  const doing = 'say what becomes of a server when its host is lost';
+  return onLockedServer({ database }, caller, id, doing, async (tx, server) => {
+    requireUnlocked(caller, server);
+    requireLegal(server, 'evacuationPolicy');
+    const onLeaseEnd = wish?.restart === 'elsewhere' ? 'pause' : 'keep';
+    const policy: EvacuationPolicy = { ...nothingSaid, on_lease_end: onLeaseEnd, ...wish };
+    const verb = 'evacuationPolicy';
+    const generation = await updateDesired(tx, id, verb, { evacuationPolicy: wish && policy });
+    await beginOperation(tx, actorOf(caller), {
+      ...{ projectId: server.project_id, resourceType: 'server', resourceId: id, verb, generation },
+      ...{ deadlineMs: shortlyMs, owner: server.host_id === null ? 'control' : `host ${server.host_id}` },
+      waitingFor: server.host_id === null ? 'a host to be chosen' : 'the host to hear of it',
+    });
+    return policy;
+  });
+}
