@@ -172,10 +172,7 @@ function documentOf(row: Row & { own_stamp: string }, ports: DesiredPorts | unde
     reservationId: row.reservation_id,
     flavorName: row.flavor_name,
     ...(row.boot_roles && { bootRoles: row.boot_roles.slice(0, serverLimits.bootRoles) }),
-    ...(row.admin_password !== null && { adminPassword: row.admin_password }),
-    ...((row.guest_password !== null || row.guest_password_cleared > 0) && {
-      guestPassword: { cleared: row.guest_password_cleared, text: row.guest_password },
-    }),
+    ...passwordsOf(row),
     metadata: row.metadata,
     launchIndex: row.launch_index,
     hardware: hardwareDocument(row.hardware),
@@ -210,6 +207,13 @@ export async function serverStamps(
     return { ...server, stamp: server.stamp + stamp, ports: portIds, networks };
   });
 }
+
+const passwordsOf = (row: Row) => ({
+  ...(row.admin_password !== null && { adminPassword: row.admin_password }),
+  ...((row.guest_password !== null || row.guest_password_cleared > 0) && {
+    guestPassword: { cleared: row.guest_password_cleared, text: row.guest_password },
+  }),
+});
 
 const localDiskOf = ({ name, size_mib: sizeMiB, format, tag }: LocalDisk): DesiredLocalDisk => ({
   ...{ name, sizeMiB, format },
