@@ -69,6 +69,8 @@ export const hostFacts = object({
   physicalNetworks: optional(list(text(limits.nameLength), limits.physicalNetworks)),
   /** Where machines outside reach its volumes by iSCSI, `address:port` or `address:first-last`. Absent: nowhere. */
   iscsiPortal: optional(text(limits.reasonLength)),
+  /** The ways that servers may take from it and to it (migration.ts). Absent (an older host): none, and none is told of it. */
+  migrations: optional(list(oneOf('cold', 'live'), 2)),
   /** Where other machines reach this host's HTTPS service, e.g. https://10.0.0.5:8444 */
   url: text(limits.urlLength),
 });

@@ -71,8 +71,21 @@ export interface ComputeReasons {
   shelved_image_gone: { id: string; image: string };
   rescue_without_image: { id: string };
   rescue_image_unsupported: { id: string };
-  /** There is no host that the server could move to. */
-  no_other_host: { id: string };
+  /** There is no host that the server could move to; `why`: of those that there are, and what would help. Null: there is none beside its own. */
+  no_other_host: { id: string; why: string | null };
+  /** Volumes lie on one host, and do not go along yet. */
+  local_volumes: { id: string };
+  /** It boots from a medium that is read only. */
+  move_of_medium: { id: string };
+  move_of_rescued: { id: string };
+  /** What it has can't be fetched. */
+  source_host_away: { id: string };
+  /** Its host takes no part in migrations: it is older, or has what they need not. */
+  source_host_unable: { id: string };
+  /** Of this server, by Nova's number. */
+  migration_not_found: { id: string; migration: string };
+  /** `call`: abort, or force_complete. */
+  migration_state: { id: string; migration: string; status: string; call: string };
   /** There is, and the way there is not built yet. */
   move_not_offered: { id: string };
   move_to_same_host: { host: string };

@@ -142,7 +142,7 @@ function routes(app: FastifyInstance, options: ComputeDialectOptions): void {
   snapshotRoutes(boundary, options.snapshots);
   externalEventRoutes(boundary);
   migrationRoutes(boundary, options.migrations);
-  serverMigrationRoutes(boundary, servers);
+  serverMigrationRoutes(boundary, servers, options.migrations);
   tenantUsageRoutes(boundary, options.tenantUsages);
   goneRoutes(boundary);
 }

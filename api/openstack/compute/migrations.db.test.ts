@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { sql } from 'kysely';
 import { type HostId, newId } from '../../../contract/ids.ts';
 import { callerOf } from '../../../control/compute/server/testing.ts';
 import { type ComputeApi, computeApi } from './testing.ts';
@@ -116,15 +117,68 @@ test('managers see their own project’s migrations without hosts; members none'
   assert.equal(await refused(member, `?project_id=${projectId}`), 403);
 });
 
-test('a server has no live migrations', async () => {
+test('the live migrations of a server that are under way have the form of each version, and can be called off', async () => {
   const id = await activeServer();
-  const call = async (method: string, path: string, version = 24, caller = api.cloud.admin) =>
-    api.call(caller, method, `/servers/${id}/migrations${path}`, { version });
+  const call = async (method: string, path: string, version = 24, caller = api.cloud.admin, body?: object) =>
+    api.call(caller, method, `/servers/${id}/migrations${path}`, { version, ...(body && { body }) });
   assert.deepEqual((await call('GET', '')).body, { migrations: [] });
   assert.equal((await call('GET', '/1')).status, 404);
   assert.equal((await call('DELETE', '/1')).status, 404);
   assert.equal((await call('GET', '', 22)).status, 404);
   assert.equal((await call('GET', '', 24, api.cloud.member)).status, 403);
+  const target = await api.cloud.addHost({ name: 'rack-2' });
+  const live = { 'os-migrateLive': { host: 'rack-2', block_migration: 'auto' } };
+  const asked = await api.call(api.cloud.admin, 'POST', `/servers/${id}/action`, { body: live, version: 25 });
+  assert.equal(asked.status, 202, JSON.stringify(asked.body));
+  const shown = await api.call(api.cloud.member, 'GET', `/servers/${id}`);
+  assert.deepEqual([shown.body.server.status, shown.body.server['OS-EXT-STS:task_state']], ['MIGRATING', 'migrating']);
+  const [old] = (await call('GET', '', 23)).body.migrations;
+  assert.deepEqual(
+    [
+      old.status,
+      old.server_uuid,
+      old.source_compute,
+      old.dest_compute,
+      old.dest_host,
+      old.memory_total_bytes,
+      old.uuid,
+    ],
+    ['preparing', id, 'rack-1', 'rack-2', target, 0, undefined],
+  );
+  assert.ok((await call('GET', `/${old.id}`, 59)).body.migration.uuid);
+  assert.equal((await call('GET', `/${old.id}`, 80)).body.migration.project_id, api.cloud.projectId);
+  const [listed] = await list(`?instance_uuid=${id}&migration_type=live-migration`);
+  assert.deepEqual(
+    [listed.migration_type, listed.status, listed.dest_compute],
+    ['live-migration', 'preparing', 'rack-2'],
+  );
+  const force = { force_complete: null };
+  assert.equal((await call('POST', `/${old.id}/action`, 21, api.cloud.admin, force)).status, 404);
+  assert.equal(
+    (await call('POST', `/${old.id}/action`, 22, api.cloud.admin, force)).status,
+    400,
+    'nothing is sent yet',
+  );
+  assert.equal((await call('DELETE', `/${old.id}`, 64)).status, 400);
+  assert.equal((await call('DELETE', `/${old.id}`, 65, api.cloud.member)).status, 403);
+  assert.equal((await call('DELETE', `/${old.id}`, 65)).status, 202);
+  const { incoming, epoch, generation } = (
+    await api.cloud.side.desiredServers(api.db.database.query, { hostId: target })
+  )[0]!;
+  assert.equal(incoming?.cancelled, true);
+  await api.cloud.report(target, id as never, {
+    ...{ epoch, generation, state: 'stopped', incoming: { id: incoming!.id, state: 'given_up', error: null } },
+  });
+  assert.deepEqual((await call('GET', '')).body, { migrations: [] });
+  const [ended] = await list(`?instance_uuid=${id}`);
+  assert.equal(ended.status, 'cancelled');
+  await sql`delete from host where id = ${target}`.execute(api.db.database.query);
+  const { body } = await api.call(api.cloud.admin, 'GET', `/servers/${id}/os-instance-actions`, { version: 50 });
+  assert.deepEqual(body.instanceActions.map(({ action }: { action: string }) => action).toSorted(), [
+    'create',
+    'live-migration',
+    'live_migration_cancel',
+  ]);
 });
 
 test('what was done with a server is told from 2.21 on when it is gone, to those who saw it', async () => {

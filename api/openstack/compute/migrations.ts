@@ -1,5 +1,6 @@
-/** /os-migrations, and the live migrations of a server, of which there are none. */
+/** /os-migrations, and the live migrations of a server that are under way. */
 import type { FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
 import { parseId } from '../../../contract/ids.ts';
 import type { ServerService } from '../../../control/compute/server/index.ts';
 import type {
@@ -20,12 +21,13 @@ import { serverIdOf } from './servers.ts';
 import * as v from './validate.ts';
 
 const host = a.orNull(a.text);
+const bytes = a.integer;
 const shown = (version: number) =>
   a.record({
     ...{ id: a.integer, instance_uuid: a.id, status: a.text, created_at: a.text, updated_at: a.orNull(a.text) },
     ...{ source_compute: host, source_node: host, dest_compute: host, dest_node: host, dest_host: host },
     ...{ old_instance_type_id: a.orNull(a.integer), new_instance_type_id: a.orNull(a.integer) },
-    ...(version >= 23 && { migration_type: a.one('resize') }),
+    ...(version >= 23 && { migration_type: a.one('resize', 'migration', 'live-migration', 'evacuation') }),
     ...(version >= 59 && { uuid: a.id }),
     ...(version >= 80 && { user_id: a.id, project_id: a.id }),
   });
@@ -36,7 +38,16 @@ const parameters = (version: number): string[] => [
   ...(version >= 66 ? ['changes-before'] : []),
   ...(version >= 80 ? ['user_id', 'project_id'] : []),
 ];
-const none = 'No server is migrated live';
+/** Bytes; before anything is known 0. */
+const liveShown = (version: number) =>
+  a.record({
+    ...{ id: a.integer, server_uuid: a.id, status: a.text, created_at: a.text, updated_at: a.orNull(a.text) },
+    ...{ source_compute: host, source_node: host, dest_compute: host, dest_node: host, dest_host: host },
+    ...{ memory_total_bytes: bytes, memory_processed_bytes: bytes, memory_remaining_bytes: bytes },
+    ...{ disk_total_bytes: bytes, disk_processed_bytes: bytes, disk_remaining_bytes: bytes },
+    ...(version >= 59 && { uuid: a.id }),
+    ...(version >= 80 && { user_id: a.id, project_id: a.id }),
+  });
 const live = { rights: 'manager', versions: { from: 23 } } as const;
 const contracts = {
   list: {
@@ -53,11 +64,33 @@ const contracts = {
     },
   },
   listLive: {
-    ...{ summary: `List a server's live migrations. ${none}`, ...live },
-    answers: { 200: a.record({ migrations: a.none }) },
+    ...{ summary: 'List the live migrations of a server that are under way', ...live },
+    answers: { 200: v.since([23, 59, 80], (version) => a.record({ migrations: a.listOf(liveShown(version)) })) },
   },
-  showLive: { summary: `Show a live migration. ${none}`, ...live, rights: 'admin', answers: {} },
-  endLive: { summary: `End a live migration. ${none}`, rights: 'manager', versions: { from: 24 }, answers: {} },
+  showLive: {
+    summary: 'Show a live migration that is under way',
+    rights: 'admin',
+    versions: { from: 23 },
+    answers: { 200: v.since([23, 59, 80], (version) => a.record({ migration: liveShown(version) })) },
+  },
+  endLive: {
+    summary: 'Call a live migration off: the server stays where it is',
+    rights: 'manager',
+    versions: { from: 24 },
+    answers: { 202: null },
+  },
+  actLive: { summary: 'Act on a live migration that is under way', rights: 'caller', versions: { from: 22 } },
+} as const;
+
+/** Nova has one. */
+const liveActions = {
+  force_complete: {
+    summary: 'Make a live migration end, whatever it costs the guest',
+    rights: 'manager',
+    versions: { from: 22 },
+    body: Type.Null(),
+    answers: { 202: null },
+  },
 } as const;
 
 export function migrationRoutes(app: Boundary, migrations: MigrationService): void {
@@ -76,9 +109,8 @@ export function migrationRoutes(app: Boundary, migrations: MigrationService): vo
   });
 }
 
-/** The hidden, and other kinds: there are none. */
-const nothing = (query: Query): boolean =>
-  v.looseBoolean(first(query, 'hidden') ?? 'false') || !['resize', undefined].includes(first(query, 'migration_type'));
+/** The hidden: there are none. */
+const nothing = (query: Query): boolean => v.looseBoolean(first(query, 'hidden') ?? 'false');
 
 function pageFilter({ limit, marker }: { limit: number; marker: string | undefined }) {
   if (marker === undefined) return { limit };
@@ -99,7 +131,8 @@ function readFilter(request: FastifyRequest, query: Query): Omit<MigrationFilter
   };
   const id = (text: string): string => parseId(text) ?? nobody;
   take('host', (text) => (filter.host = text));
-  take('source_compute', (text) => (filter.host = text));
+  take('source_compute', (text) => (filter.source = text));
+  take('migration_type', (text) => (filter.kind = text));
   take('status', (text) => (filter.status = text));
   take('instance_uuid', (text) => (filter.serverId = id(text)));
   take('user_id', (text) => (filter.userId = id(text)), 80);
@@ -114,44 +147,80 @@ function readFilter(request: FastifyRequest, query: Query): Omit<MigrationFilter
   return filter;
 }
 
-function body(request: FastifyRequest, row: MigrationRow) {
-  const version = request.microversion;
-  // Whoever is no administrator hears of no host.
-  const name = isAdmin(callerOf(request)) ? row.host_name : null;
+/** Whoever is no administrator hears of no host. */
+function hostsOf(request: FastifyRequest, { source_name, target_name, target_url }: MigrationRow) {
+  const shown = isAdmin(callerOf(request));
+  const [source, target] = shown ? [source_name, target_name] : [null, null];
   return {
-    ...{ id: row.number, instance_uuid: row.server_id, status: row.status },
-    ...{ created_at: plainTime(row.created_at), updated_at: plainTime(row.updated_at) },
-    ...{ source_compute: name, source_node: name, dest_compute: name, dest_node: name },
-    dest_host: name && hostAddress(row.host_url),
-    ...{ old_instance_type_id: row.old_flavor_number, new_instance_type_id: row.new_flavor_number },
-    ...(version >= 23 && { migration_type: 'resize' }),
-    ...(version >= 59 && { uuid: row.id }),
-    ...(version >= 80 && { user_id: row.user_id, project_id: row.project_id }),
+    ...{ source_compute: source, source_node: source, dest_compute: target, dest_node: target },
+    dest_host: target && hostAddress(target_url),
   };
 }
 
-export function serverMigrationRoutes(app: Boundary, servers: ServerService): void {
-  const path = '/servers/:id/migrations';
-  const absent = async (request: FastifyRequest): Promise<never> => {
-    const id = serverIdOf(request);
-    await servers.get(callerOf(request), id);
-    const { migration } = request.params as { migration: string };
-    throw new Refusal(
-      'not_found',
-      `In-progress live migration ${migration.slice(0, 100)} is not found for server ${id}.`,
-    );
+const timesOf = ({ created_at, updated_at }: MigrationRow) => ({
+  ...{ created_at: plainTime(created_at), updated_at: plainTime(updated_at) },
+});
+
+const ownersOf = (request: FastifyRequest, row: MigrationRow) => ({
+  ...(request.microversion >= 59 && { uuid: row.id }),
+  ...(request.microversion >= 80 && { user_id: row.user_id, project_id: row.project_id }),
+});
+
+function body(request: FastifyRequest, row: MigrationRow) {
+  return {
+    ...{ id: row.number, instance_uuid: row.server_id, status: row.status, ...timesOf(row), ...hostsOf(request, row) },
+    ...{ old_instance_type_id: row.old_flavor_number, new_instance_type_id: row.new_flavor_number },
+    ...(request.microversion >= 23 && { migration_type: row.kind }),
+    ...ownersOf(request, row),
   };
+}
+
+function liveBody(request: FastifyRequest, row: MigrationRow) {
+  const { disks, memory } = row.progress ?? {};
+  const left = ({ total, copied }: { total: number; copied: number }) => Math.max(0, total - copied);
+  return {
+    ...{ id: row.number, server_uuid: row.server_id, status: row.status, ...timesOf(row), ...hostsOf(request, row) },
+    memory_total_bytes: memory?.total ?? 0,
+    memory_processed_bytes: memory?.sent ?? 0,
+    memory_remaining_bytes: memory?.remaining ?? 0,
+    disk_total_bytes: disks?.total ?? 0,
+    disk_processed_bytes: disks?.copied ?? 0,
+    disk_remaining_bytes: disks ? left(disks) : 0,
+    ...ownersOf(request, row),
+  };
+}
+
+/** What no number can be is nobody's. */
+const numberOf = (text: string): number => (/^[0-9]{1,9}$/.test(text) ? Number(text) : 0);
+const migrationOf = (request: FastifyRequest): string =>
+  (request.params as { migration: string }).migration.slice(0, 100);
+
+export function serverMigrationRoutes(app: Boundary, servers: ServerService, migrations: MigrationService): void {
+  const path = '/servers/:id/migrations';
   app.get(path, contracts.listLive, async (request) => {
     requireManager(callerOf(request), 'list live migrations');
-    await servers.get(callerOf(request), serverIdOf(request));
-    return { migrations: [] };
+    const { id } = await servers.get(callerOf(request), serverIdOf(request));
+    const rows = await migrations.ofServer(id, { kind: 'live-migration', inProgress: true });
+    return { migrations: rows.map((row) => liveBody(request, row)) };
   });
-  app.get(`${path}/:migration`, contracts.showLive, (request) => {
+  app.get(`${path}/:migration`, contracts.showLive, async (request) => {
     requireAdmin(callerOf(request), 'see a live migration');
-    return absent(request);
+    const { id } = await servers.get(callerOf(request), serverIdOf(request));
+    const number = numberOf(migrationOf(request));
+    const [row] = await migrations.ofServer(id, { kind: 'live-migration', inProgress: true, number });
+    if (row) return { migration: liveBody(request, row) };
+    throw new Refusal('not_found', `In-progress live migration ${migrationOf(request)} is not found for server ${id}.`);
   });
-  app.delete(`${path}/:migration`, contracts.endLive, (request) => {
-    requireManager(callerOf(request), 'end a live migration');
-    return absent(request);
+  app.delete(`${path}/:migration`, contracts.endLive, async (request, reply) => {
+    const early = request.microversion >= 65;
+    await servers.abortMigration(callerOf(request), serverIdOf(request), {
+      number: numberOf(migrationOf(request)),
+      early,
+    });
+    return reply.status(202).send();
+  });
+  app.actions(`${path}/:migration/action`, contracts.actLive, liveActions, async (request, reply) => {
+    await servers.forceMigration(callerOf(request), serverIdOf(request), { number: numberOf(migrationOf(request)) });
+    return reply.status(202).send();
   });
 }

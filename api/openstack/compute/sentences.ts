@@ -114,7 +114,19 @@ const servers = {
   rescue_without_image: ({ id }) =>
     `Instance ${id} cannot be rescued: it was not made from an image, so one must be named`,
   rescue_image_unsupported: ({ id }) => `Requested rescue image '${id}' is not supported`,
-  no_other_host: ({ id }) => `No valid host was found. There is no other host that instance ${id} could move to.`,
+  no_other_host: ({ id, why }) =>
+    `No valid host was found. ${why ?? `There is no other host that instance ${id} could move to.`}`,
+  local_volumes: ({ id }) =>
+    `Migration pre-check error: instance ${id} has volumes, which do not go to another host yet. Detach them first.`,
+  move_of_medium: ({ id }) =>
+    `Migration pre-check error: instance ${id} runs from a medium and has no disk of its own.`,
+  move_of_rescued: ({ id }) => `Migration pre-check error: instance ${id} is being rescued.`,
+  source_host_away: ({ id }) => `Compute service of the host of instance ${id} is unavailable at this time.`,
+  source_host_unable: ({ id }) =>
+    `Migration pre-check error: the host of instance ${id} takes no part in migrations. Its software or its QEMU is too old for it.`,
+  migration_not_found: ({ id, migration }) => `Migration ${migration} not found for instance ${id}`,
+  migration_state: ({ id, migration, status, call }) =>
+    `Migration ${migration} state of instance ${id} is ${status}. Cannot ${call} while the migration is in this state.`,
   move_not_offered: ({ id }) =>
     `No valid host was found. Hosts do not take over servers of others yet: instance ${id} stays where it is.`,
   move_to_same_host: ({ host }) => `Cannot migrate to the host where the server exists: ${host}`,

@@ -6,16 +6,18 @@
  * SHUTOFF, as in Nova (sync_power_states): desired_power follows, nothing restarts it but its owner. A crash keeps its error
  * in observed_error. That is the one desired column that a report may move, and only to off; and the image that was wanted of a
  * server's disk is wanted no more once the host has said what came of it. What follows of that for one that is shelved is in shelving.ts;
- * one that is unshelved is shelved no more once it runs.
+ * one that is unshelved is shelved no more once it runs, and one that has changed hosts can go back once it is as it shall be.
  */
 import type { ObservedServer } from '../../../contract/host/index.ts';
 import { beginningOf } from '../../kit/text.ts';
+import { hasLetGo } from '../server-migration/index.ts';
 import type { ServerFault } from './snapshots.ts';
 import {
   isSatisfied,
   type ObservedState,
   type Power,
   type ServerCapture,
+  type ServerMove,
   type ServerShelve,
   type ServerState,
 } from './states.ts';
@@ -38,6 +40,7 @@ export interface ObservedPatch {
   desired_power: Power;
   desired_capture: ServerCapture | null;
   desired_shelve: ServerShelve | null;
+  desired_move: ServerMove | null;
   observed_generation: number;
   observed_state: Exclude<ObservedState, 'none'>;
   observed_power: Power | null;
@@ -91,13 +94,14 @@ export function applyReport(row: ReportedRow, hostId: string, report: ObservedSe
   if (report.generation < row.observed_generation) return { kind: 'ignored', reason: 'older generation' };
   if (report.generation > row.generation) return { kind: 'ignored', reason: 'generation from the future' };
   const captured = report.captures?.find(({ imageId }) => imageId === row.desired_capture?.image_id);
-  const power = powerOf[report.state] ?? row.observed_power;
+  const power = letsGo(row, report) ? row.observed_power : (powerOf[report.state] ?? row.observed_power);
   const patch: ObservedPatch = {
     id: row.id,
     generation: row.generation,
     desired_power: row.desired_power,
     desired_capture: captured ? null : row.desired_capture,
     desired_shelve: row.desired_shelve,
+    desired_move: row.desired_move,
     observed_generation: report.generation,
     observed_state: report.state,
     observed_power: power,
@@ -122,6 +126,7 @@ export function applyReport(row: ReportedRow, hostId: string, report: ObservedSe
   // What an administrator declared broken stays so until a person acts; every other fault ends when the world is right.
   if (satisfied && row.fault && row.fault.reason !== 'reset') patch.fault = null;
   if (satisfied && row.desired_shelve?.state === 'unshelving') patch.desired_shelve = null;
+  if (satisfied && row.desired_move?.state === 'moved') patch.desired_move = { ...row.desired_move, state: 'kept' };
   if (report.state === 'failed' && report.generation === row.generation && row.desired_presence === 'present') {
     failed = forTenant(patch.observed_error ?? { code: 'internal', message: '' });
     const known = row.fault?.reason === 'host' && row.fault.generation === row.generation;
@@ -158,12 +163,24 @@ export const forTenant = ({ code, message }: ReportFailure): ReportFailure => ({
   message: Object.hasOwn(tenantWords, code) ? tenantWords[code]! : message,
 });
 
+/** Its guest stands still, or is off, because it runs on elsewhere in a moment. */
+const letsGo = ({ desired_move: move }: ReportedRow, { outgoing }: ObservedServer): boolean =>
+  move?.kind === 'live-migration' &&
+  move.state === 'moving' &&
+  outgoing !== undefined &&
+  hasLetGo({ source_state: outgoing.state });
+
 const postedPassword = (row: ReportedRow, { guestPassword }: ObservedServer): string | null =>
   guestPassword?.cleared === row.guest_password_cleared ? guestPassword.text : null;
 
-/** It was as asked in this very generation, and is off without anyone's wish: a host says `building` on the way. */
+/**
+ * It was as asked in this very generation, and is off without anyone's wish: a host says `building` on the way. One on its way to another host
+ * is off there where it is left.
+ */
 function hasGoneOff(row: ReportedRow, report: ObservedServer): boolean {
+  const onItsWay = row.desired_move?.state === 'moving' || row.desired_move?.state === 'reverting';
   return (
+    !onItsWay &&
     report.state === 'stopped' &&
     row.desired_presence === 'present' &&
     row.desired_power !== 'off' &&
@@ -177,6 +194,7 @@ function same(row: ReportedRow, patch: ObservedPatch): boolean {
     row.generation === patch.generation &&
     row.desired_capture === patch.desired_capture &&
     row.desired_shelve === patch.desired_shelve &&
+    row.desired_move === patch.desired_move &&
     row.observed_generation === patch.observed_generation &&
     row.observed_state === patch.observed_state &&
     row.observed_power === patch.observed_power &&

@@ -4,6 +4,7 @@ import { cloudActor, type Database, type Tx } from '../../kit/database/database.
 import { beginOperation } from '../../kit/operation/operations.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
 import { endMigration } from '../server-migration/index.ts';
+import { forgetKept } from './migrating.ts';
 import { isSatisfied, type ServerState } from './states.ts';
 import { updateDesired } from './store.ts';
 
@@ -21,16 +22,17 @@ const confirmMs = 10 * 60_000;
 export async function confirmWhenDue(database: Database, server: Resized, afterSeconds: number): Promise<boolean> {
   const { id, generation, resized_at: since, now, host_id: hostId } = server;
   if (afterSeconds <= 0 || since === null || now.getTime() < since.getTime() + afterSeconds * 1000) return false;
-  if (server.desired_resize?.state !== 'kept' || server.fault || server.soft_deleted_at) return false;
+  const { desired_resize: resize, desired_move: move } = server;
+  if ((resize?.state !== 'kept' && move?.state !== 'kept') || server.fault || server.soft_deleted_at) return false;
   if (!isSatisfied(server)) return false;
-  const { count } = server.desired_resize;
   return database.transaction(cloudActor, async (tx) => {
     // Unless somebody has acted on it meanwhile.
     const { rows } = await sql`select from server where id = ${id} and generation = ${generation}
       and desired_presence = 'present' for update`.execute(tx);
     if (rows.length === 0) return false;
-    await endMigration(tx, id, count, 'confirmed');
-    const next = await updateDesired(tx, id, 'confirmResize', { resize: null });
+    if (move) await forgetKept(tx, { id: move.migration_id, server_id: id });
+    else await endMigration(tx, id, resize!.count, 'confirmed');
+    const next = await updateDesired(tx, id, 'confirmResize', { resize: null, move: null });
     await beginOperation(tx, cloudActor, {
       ...{ projectId: server.project_id, resourceType: 'server', resourceId: id, verb: 'confirmResize' },
       ...{ generation: next, deadlineMs: confirmMs, owner: `host ${hostId}`, waitingFor: 'the host to hear of it' },
@@ -43,7 +45,8 @@ export async function confirmWhenDue(database: Database, server: Resized, afterS
 /** As in Nova: nothing can be reverted of it any more. */
 export async function confirmResizeOfDeleted(
   tx: Tx,
-  { id, desired_resize: resize }: Pick<Resized, 'id' | 'desired_resize'>,
+  { id, desired_resize: resize, desired_move: move }: Pick<Resized, 'id' | 'desired_resize' | 'desired_move'>,
 ): Promise<void> {
+  if (move && move.state !== 'moving') await forgetKept(tx, { id: move.migration_id, server_id: id });
   if (resize?.state === 'kept') await endMigration(tx, id, resize.count, 'confirmed');
 }

@@ -6,6 +6,7 @@
  *   placed          → the host's stream hands it over; reports close the operation (reports.ts)
  *   its host is gone before it said a word of the server → place again, under the next epoch
  *   deadline passed → ERROR, saying what was waited for; a volume without which it can't start has failed → so at once
+ *   on its way to another host → called off when the deadline has passed; hosts' reports do the rest (migration-reports.ts)
  *   resized         → confirmed after a while, where the cloud is set so
  *   shelved         → it leaves its host; then it has none, and nothing is to be done
  *   soft-deleted   → at the end of its time it shall be absent
@@ -29,6 +30,7 @@ import { cardLimits } from './binding.ts';
 import { giveUpCapture } from './captures.ts';
 import { confirmResizeOfDeleted, confirmWhenDue } from './confirming.ts';
 import type { ServerPorts } from './dependencies.ts';
+import { callOffExpired, settleMigration } from './migration-end.ts';
 import { Placing } from './placing.ts';
 import { deleteDeadlineMs, faultOf, hostAwayMs, stubbornHostMs } from './server.ts';
 import { dropSaved, leaveHost, offloadWhenDue } from './shelving.ts';
@@ -155,6 +157,8 @@ export class ServerController {
           select id from server s where host_id is null and fault is null and ${isAwaited}
           union select id from server where desired_presence = 'absent'
           union select id from server where desired_shelve ->> 'state' in ('saved', 'offloading') and desired_shelve is not null
+          union select server_id from server_migration m where phase <> 'ended'
+            and not exists (select from host h where h.id = m.other_host_id and not h.forced_down)
           union select id from server where resized_at < now() - ${after(this.#options.confirmSeconds)}
           union select id from server where soft_deleted_at < now() - ${this.#reclaimAfter()}
           union select resource_id from operation o where state = 'running' and deadline < now() and resource_type = 'server'
@@ -177,6 +181,7 @@ export class ServerController {
     }
     if (server.desired_capture && !(await this.#captureWanted(server))) return;
     if (server.soft_deleted_at && (await this.#reclaim(server))) return;
+    if (server.desired_move && (await settleMigration(this.#options.database, id))) return;
     if (await confirmWhenDue(this.#options.database, server, this.#options.confirmSeconds ?? 0)) {
       this.#options.afterStep?.('confirmed', id);
       return;
@@ -237,7 +242,9 @@ export class ServerController {
     }
     await database.transaction(cloudActor, async (tx) => {
       // Unless somebody has restored it meanwhile.
-      const { rows } = await sql<Pick<ServerState, 'desired_resize'>>`select desired_resize from server
+      const { rows } = await sql<
+        Pick<ServerState, 'desired_resize' | 'desired_move'>
+      >`select desired_resize, desired_move from server
         where id = ${id} and desired_presence = 'present' and soft_deleted_at <= now() - ${this.#reclaimAfter()} for update`.execute(
         tx,
       );
@@ -316,6 +323,11 @@ export class ServerController {
     const message = `The ${server.verb} did not finish in time; it was waiting for ${server.waiting_for ?? 'the host'}.`;
     // The server is none the worse for it.
     if (server.desired_capture) return this.#giveUpCapture(server, message);
+    if (server.desired_move && server.desired_move.state !== 'moved') {
+      await callOffExpired(this.#options.database, server, message);
+      this.#options.afterStep?.('expired', server.id);
+      return;
+    }
     await this.#giveUp(server, 'deadline', message);
   }
 

@@ -20,7 +20,7 @@ const underWay = sql`m.phase in ('preparing', 'copying', 'handing-over', 'cancel
 const outgoing = (
   keep: RawBuilder<unknown>,
 ) => sql`json_build_object('id', m.id, 'mode', ${mode}, 'key', coalesce(${key}, repeat('0', 64)),
-  'target', case when ${keep} then null else m.target end, 'cancelled', false, 'force', m.forced, 'keep', ${keep})`;
+  'target', case when ${keep} or m.phase = 'cancelling' then null else m.target end, 'cancelled', false, 'force', m.forced, 'keep', ${keep})`;
 
 /** A guest that goes cold is off from when its disks can go; one that comes back is off where it is left. */
 const ownerPower = sql`case when s.desired_move is not null and exists (select from server_migration m where m.server_id = s.id

@@ -8,7 +8,7 @@ import { recordReports } from './reports.ts';
 
 export function hostedServers(deps: {
   database: Database;
-  ports: Pick<ServerPorts, 'desiredPorts' | 'portStamps'>;
+  ports: Pick<ServerPorts, 'desiredPorts' | 'portStamps' | 'bindServerPorts'>;
   log: Logger;
 }): HostedServers {
   return {

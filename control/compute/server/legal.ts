@@ -39,6 +39,8 @@ export const legal = {
   revertResize: { vm: ['resized'], task: idle },
   migrate: { vm: ['active', 'stopped'], task: idle },
   'live-migration': { vm: ['active', 'paused'], task: idle },
+  // Of a migration that is under way.
+  steer_migration: { vm: ['active', 'paused'], task: ['migrating'] },
   evacuate: { vm: ['active', 'stopped', 'error'], task: idle },
   shelve: { vm: running, task: idle },
   shelveOffload: { vm: ['shelved'], task: idle, shelved: true },

@@ -24,6 +24,7 @@ import {
   PlacementRound,
   placementGroups,
 } from '../placement/index.ts';
+import { nextEpoch } from '../server-migration/index.ts';
 import { recordDecisions } from './decisions.ts';
 import type { ServerPorts } from './dependencies.ts';
 import { refuseServer, sentences } from './refuse.ts';
@@ -212,7 +213,7 @@ export class Placing {
       sql`with passed as (
           update operation o set owner = 'host ' || g.host_id, waiting_for = g.waiting_for, updated_at = now()
           from ${given} where o.resource_id = g.id and o.state = 'running')
-        update server s set host_id = g.host_id, epoch = epoch + 1, updated_at = now(), machine = ${firstMachine}
+        update server s set host_id = g.host_id, epoch = ${nextEpoch}, updated_at = now(), machine = ${firstMachine}
         from ${given} join host h on h.id = g.host_id where s.id = g.id`.execute(tx),
       this.#bind(tx, all),
       // Until a word of the host: then it is looked at again, in case the host goes away without one.

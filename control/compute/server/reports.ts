@@ -18,8 +18,16 @@ import {
   recordVolumes,
 } from '../../storage/attachment/index.ts';
 import { forgetAdminPasswords } from './admin-password.ts';
-import { applyReport, forTenant, type ObservedPatch, type ReportedRow, type ReportFailure } from './apply-report.ts';
+import {
+  applyReport,
+  forTenant,
+  type ObservedPatch,
+  type ReportedRow,
+  type ReportFailure,
+  type ReportOutcome,
+} from './apply-report.ts';
 import { endCapture } from './captures.ts';
+import { MigrationReports, type MigrationReportsDependencies } from './migration-reports.ts';
 import { afterSaving, afterStopping, dropSaved } from './shelving.ts';
 import { isSatisfied } from './states.ts';
 import { stateColumns } from './states-sql.ts';
@@ -33,7 +41,7 @@ interface KnownRow extends ReportedRow {
  * @returns the servers whose `absent` is recorded, or that this host has no more business with: it may forget them
  */
 export async function recordReports(
-  deps: { database: Database; log: Logger },
+  deps: { database: Database; log: Logger } & MigrationReportsDependencies,
   hostId: HostId,
   observed: readonly ObservedServer[],
   { complete, connectionId }: ReportOptions = { complete: false },
@@ -45,37 +53,26 @@ export async function recordReports(
   return deps.database.transaction(cloudActor, async (tx) => {
     const current = connectionId === undefined ? undefined : requireCurrent(tx, hostId, connectionId);
     const [known] = await Promise.all([reportedRows(tx, [...reports.keys()], sql`order by s.id for update`), current]);
+    const migrations = new MigrationReports(deps, hostId);
+    const switched = await migrations.ofOther(tx, reports, known);
+    for (const [id, row] of switched.length > 0 ? await reportedRows(tx, switched, sql``) : []) known.set(id, row);
     const now = new Date().toISOString();
     const patches: ObservedPatch[] = [];
     const steps: OperationStep[] = [];
     const [forget, ran]: [ServerId[], string[]] = [[], []];
     const volumes: AttachmentChange[] = [];
     for (const [id, report] of reports) {
+      if (migrations.aside.has(id)) continue;
       const row = known.get(id);
       const outcome = row ? applyReport(row, hostId, report, now) : undefined;
       if (row && outcome?.kind !== 'ignored') volumes.push(...volumeChanges(row, report));
       if (outcome?.kind === 'ignored') {
         deps.log.info({ serverId: id, hostId, reason: outcome.reason }, 'report ignored');
       } else if (outcome?.kind === 'recorded') {
-        if (outcome.captured) {
-          const failed = await endCapture(tx, id as ServerId, row!.desired_capture!, outcome.captured);
-          outcome.failed ??= failed && forTenant(failed);
-          if (row!.desired_shelve?.state === 'saving') {
-            const result = failed ? null : outcome.captured.result;
-            afterSaving(outcome.patch, row!.desired_shelve, { result, now: new Date(now) });
-            outcome.satisfied = isSatisfied({ ...row!, ...outcome.patch, launched_at: row!.launched_at });
-          }
-        } else if (
-          afterStopping(outcome.patch, {
-            shelve: row!.desired_shelve,
-            satisfied: outcome.satisfied,
-            now: new Date(now),
-          })
-        ) {
-          outcome.satisfied = false;
-        } else if (row!.desired_shelve && !outcome.patch.desired_shelve) await dropSaved(tx, row!.desired_shelve);
+        await follow(tx, row!, outcome, new Date(now));
         patches.push(outcome.patch);
-        steps.push(stepOf(row!, outcome, report));
+        // What a server on its way to another host waits for says its migration.
+        if (row!.desired_move?.state !== 'moving' || outcome.failed) steps.push(stepOf(row!, outcome, report));
         if (outcome.satisfied && outcome.patch.observed_power === 'on') ran.push(id);
         if (row!.observed_state !== report.state) {
           deps.log.info({ serverId: id, hostId, state: report.state, err: report.error }, 'server observed');
@@ -89,8 +86,25 @@ export async function recordReports(
       // The controller takes the row away: one place for it, whether the host's word or the deadline came first.
       if (known.get(id)?.host_id === hostId) last.push(enqueue(tx, 'server', id));
     }
-    return withCommit(Promise.all(last).then(() => forget));
+    if (!migrations.any) return withCommit(Promise.all(last).then(() => forget));
+    await Promise.all(last);
+    await migrations.ofOwner(tx, reports, known);
+    return forget;
   });
+}
+
+/** What follows from a report for an image of its disk, and for one that is shelved. */
+async function follow(tx: Tx, row: KnownRow, outcome: ReportOutcome & { kind: 'recorded' }, now: Date): Promise<void> {
+  const { desired_shelve: shelve } = row;
+  const { captured, patch, satisfied } = outcome;
+  if (captured) {
+    const failed = await endCapture(tx, row.id as ServerId, row.desired_capture!, captured);
+    outcome.failed ??= failed && forTenant(failed);
+    if (shelve?.state !== 'saving') return;
+    afterSaving(patch, shelve, { result: failed ? null : captured.result, now });
+    outcome.satisfied = isSatisfied({ ...row, ...patch, launched_at: row.launched_at });
+  } else if (afterStopping(patch, { shelve, satisfied, now })) outcome.satisfied = false;
+  else if (shelve && !patch.desired_shelve) await dropSaved(tx, shelve);
 }
 
 async function reportedRows(
@@ -113,7 +127,8 @@ async function dropKnown(db: Queryable, hostId: HostId, reports: Map<string, Obs
   for (const [id, row] of await reportedRows(db, [...reports.keys()], sql``)) {
     const report = reports.get(id)!;
     const known = applyReport(row, hostId, report, now).kind === 'unchanged' && volumeChanges(row, report).length === 0;
-    if (report.state !== 'absent' && known) reports.delete(id);
+    const moves = report.incoming !== undefined || report.outgoing !== undefined;
+    if (report.state !== 'absent' && known && !moves) reports.delete(id);
   }
 }
 
@@ -176,16 +191,16 @@ async function writePatches(
     forgotten as (${forgetAdminPasswords(ran)})
     update server v set
       generation = p.generation, desired_power = p.desired_power, desired_capture = nullif(p.desired_capture, 'null'::jsonb),
-      desired_shelve = nullif(p.desired_shelve, 'null'::jsonb), observed_generation = p.observed_generation,
+      desired_shelve = nullif(p.desired_shelve, 'null'::jsonb), desired_move = nullif(p.desired_move, 'null'::jsonb), observed_generation = p.observed_generation,
       observed_state = p.observed_state, observed_power = p.observed_power,
       observed_reboot_count = p.observed_reboot_count, observed_rescue_count = p.observed_rescue_count,
       observed_root_count = p.observed_root_count,
       observed_resize_count = p.observed_resize_count,
-      resized_at = case when p.observed_resize_count > 0 then coalesce(v.resized_at, now()) end,
+      resized_at = case when p.observed_resize_count > 0 or p.desired_move ->> 'state' = 'kept' then coalesce(v.resized_at, now()) end,
       observed_on_lease_end = p.observed_on_lease_end, observed_started_at = p.observed_started_at,
       guest_password = p.guest_password, observed_step = p.observed_step, observed_error = nullif(p.observed_error, 'null'::jsonb), observed_at = now(),
       fault = nullif(p.fault, 'null'::jsonb), launched_at = p.launched_at, updated_at = now()
-    from jsonb_to_recordset(${JSON.stringify(patches)}::jsonb) as p(id uuid, generation bigint, desired_power text, desired_capture jsonb, desired_shelve jsonb,
+    from jsonb_to_recordset(${JSON.stringify(patches)}::jsonb) as p(id uuid, generation bigint, desired_power text, desired_capture jsonb, desired_shelve jsonb, desired_move jsonb,
       observed_generation bigint, observed_state text, observed_power text, observed_reboot_count integer,
       observed_rescue_count bigint, observed_root_count bigint, observed_resize_count bigint, observed_on_lease_end text, observed_started_at timestamptz, guest_password text, observed_step text, observed_error jsonb, fault jsonb, launched_at timestamptz)
     where v.id = p.id`.execute(tx);

@@ -23,6 +23,7 @@ import {
 } from './actions/action.ts';
 import { remove } from './actions/delete.ts';
 import { type GuestRequest, hostOf, request } from './actions/request.ts';
+import { abortMigration, forceMigration, type MigrationChoice } from './actions/steer-migration.ts';
 import { type CreatedServers, checkMetadata, createServers } from './create.ts';
 import { listServerNames, listServers, type NamedServer, type ServerFilter } from './list.ts';
 import { addServerSecurityGroup, removeServerSecurityGroup, serverSecurityGroups } from './security-groups.ts';
@@ -54,6 +55,16 @@ export class ServerService {
 
   constructor(options: ServerServiceOptions) {
     this.#options = options;
+  }
+
+  /** @throws CloudError `forbidden`, `not_found`, `invalid` where it can't be called off (any more) */
+  abortMigration(caller: Caller, id: ServerId, choice: MigrationChoice): Promise<void> {
+    return abortMigration(this.#options, caller, id, choice);
+  }
+
+  /** As {@link abortMigration}. */
+  forceMigration(caller: Caller, id: ServerId, choice: Pick<MigrationChoice, 'number'>): Promise<void> {
+    return forceMigration(this.#options, caller, id, choice);
   }
 
   /** @throws CloudError `invalid`, `forbidden`, `conflict`, `quota_exceeded` */

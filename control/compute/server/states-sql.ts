@@ -2,6 +2,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import {
   captureTasks,
+  moveTasks,
   powerStates,
   powerTasks,
   shelveTasks,
@@ -13,7 +14,7 @@ import {
 
 /** The columns that the states are made of, for those who read no whole row; in the shape of ServerState. */
 export const stateColumns = sql`s.host_id, s.generation, s.desired_presence, s.desired_power, s.desired_reboot_count,
-  s.desired_reboot_type, s.desired_rescue, s.desired_root_count, s.desired_capture, s.desired_resize, s.desired_shelve, s.desired_verb, s.soft_deleted_at, s.observed_generation, s.observed_state,
+  s.desired_reboot_type, s.desired_rescue, s.desired_root_count, s.desired_capture, s.desired_resize, s.desired_shelve, s.desired_move, s.desired_verb, s.soft_deleted_at, s.observed_generation, s.observed_state,
   s.observed_power, s.observed_reboot_count, s.observed_rescue_count, s.observed_root_count, s.observed_resize_count, s.observed_error, s.fault, s.launched_at`;
 
 type Leaf = string | number | null;
@@ -35,6 +36,8 @@ const rescueWanted = sql`coalesce((s.desired_rescue ->> 'count')::bigint, 0)`;
 
 const resizeWanted = sql`case s.desired_resize ->> 'state' when 'kept' then (s.desired_resize ->> 'count')::bigint else 0 end`;
 
+const moveState = sql`(s.desired_move ->> 'state')`;
+
 const shelveState = sql`(s.desired_shelve ->> 'state')`;
 
 /** Null where it is none. */
@@ -45,6 +48,7 @@ const satisfied = sql`(case when s.desired_presence = 'present' and ${shelveStat
   when s.observed_generation < s.generation then false
   when s.desired_presence = 'absent' then s.observed_state = 'absent'
   when ${shelveState} = 'offloading' then false
+  when ${moveState} in ('moving', 'reverting') then false
   else s.observed_state = ${byTable(sql`s.desired_power`, stateOfPower)} and s.observed_rescue_count = ${rescueWanted}
     and s.observed_resize_count = ${resizeWanted}
     and s.observed_root_count >= s.desired_root_count and s.desired_capture is null and (s.desired_power <> 'on' or s.observed_reboot_count >= s.desired_reboot_count) end)`;
@@ -52,7 +56,7 @@ const satisfied = sql`(case when s.desired_presence = 'present' and ${shelveStat
 export const vmStateSql = sql`(case when s.deleted_at is not null then 'deleted'
   when s.soft_deleted_at is not null then 'soft-delete' when s.fault is not null then 'error'
   when s.launched_at is null then 'building' when ${shelvedSql} is not null then ${shelvedSql} when s.observed_rescue_count > 0 then 'rescued'
-  when s.observed_resize_count > 0 then 'resized'
+  when s.observed_resize_count > 0 or ${moveState} in ('kept', 'reverting') then 'resized'
   else ${byTable(sql`coalesce(s.observed_power, 'on')`, vmStateOfPower)} end)`;
 
 const powerTaskSql = byTable(
@@ -65,6 +69,9 @@ const powerTaskSql = byTable(
 const taskUnderWay = sql`case when s.soft_deleted_at is not null then 'soft-deleting'
   when ${shelveState} = 'saving' and s.observed_generation >= s.generation and s.observed_power = 'off' then 'shelving_image_uploading'
   when ${shelveState} <> 'saved' then ${byTable(shelveState, shelveTasks)}
+  when ${moveState} <> 'kept' then case when s.desired_move ->> 'kind' = 'live-migration' then 'migrating'
+    when ${moveState} <> 'moving' then ${byTable(moveState, moveTasks)}
+    when s.observed_power = 'off' then 'resize_migrating' else 'resize_prep' end
   when s.desired_capture is not null then case when s.observed_generation < s.generation
     then ${byTable(sql`s.desired_capture ->> 'kind'`, captureTasks)} else 'image_uploading' end
   when s.desired_verb = 'restore' then 'restoring'

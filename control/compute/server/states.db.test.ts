@@ -7,6 +7,7 @@ import {
   powerState,
   powers,
   type ServerCapture,
+  type ServerMove,
   type ServerShelve,
   type ServerState,
   serverStatus,
@@ -31,6 +32,11 @@ const capture = (kind: ServerCapture['kind']) => ({ image_id: newId(), kind });
 const shelve = (state: ServerShelve['state'], more: Partial<ServerShelve> = {}): ServerShelve => ({
   ...{ image_id: newId(), state, power: 'on', offload_after: 0 },
   ...more,
+});
+const move = (kind: ServerMove['kind'], state: ServerMove['state']): ServerMove => ({
+  migration_id: newId(),
+  kind,
+  state,
 });
 const fault = (generation: number) => ({ reason: 'host' as const, message: '', at: '', generation });
 
@@ -60,6 +66,11 @@ const choices: { [K in keyof ServerState]: ServerState[K][] } = {
       shelve('offloaded'),
     ],
     ...[shelve('unshelving'), shelve('unshelving', { offloaded: true })],
+  ],
+  desired_move: [
+    ...Array.from({ length: 30 }, () => null),
+    ...[move('migration', 'moving'), move('live-migration', 'moving'), move('resize', 'moved')],
+    ...[move('migration', 'kept'), move('resize', 'kept'), move('migration', 'reverting')],
   ],
   desired_verb: [
     'create',
@@ -108,7 +119,7 @@ test('the SQL twins of the derived states agree with the functions', async () =>
   const cloud = await serverCloud(db.database);
   await cloud.addHost();
   const { ids } = await cloud.service.create(cloud.member, cloud.wish({ flavor: await cloud.addFlavor() }));
-  const states = sample(6000);
+  const states = sample(24_000);
   const { rows } = await sql<{ n: number; status: string; vm: string; task: string | null; power: number }>`
     with r as (select t.n::integer, null::timestamptz as deleted_at, r.* from jsonb_array_elements(${JSON.stringify(states.map(present))}::jsonb)
         with ordinality as t(state, n), lateral jsonb_populate_record((select server from server where id = ${ids[0]}), t.state) r),
@@ -126,12 +137,13 @@ test('the SQL twins of the derived states agree with the functions', async () =>
 });
 
 test('the sample has every status that these columns can make', () => {
-  const found = [...new Set(sample(6000).map((state) => serverStatus(state)))].sort();
+  const found = [...new Set(sample(24_000).map((state) => serverStatus(state)))].sort();
   assert.deepEqual(found, [
     'ACTIVE',
     'BUILD',
     'ERROR',
     'HARD_REBOOT',
+    'MIGRATING',
     'PAUSED',
     'REBOOT',
     'REBUILD',

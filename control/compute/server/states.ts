@@ -86,6 +86,7 @@ export interface ServerState {
   desired_capture: ServerCapture | null;
   desired_resize: Pick<ServerResize, 'count' | 'state'> | null;
   desired_shelve: ServerShelve | null;
+  desired_move: ServerMove | null;
   desired_verb: string;
   soft_deleted_at: Date | null;
   observed_generation: number;
@@ -216,13 +217,15 @@ const resizeWanted = ({ desired_resize: resize }: ServerState): number => (resiz
 
 /** Is the reported world what the services asked for, of this very generation? */
 export function isSatisfied(server: ServerState): boolean {
-  const { desired_presence: presence, desired_shelve: shelve } = server;
+  const { desired_presence: presence, desired_shelve: shelve, desired_move: move } = server;
   // Nobody else has a word in it: it has no host.
   if (presence === 'present' && shelve?.state === 'offloaded') return true;
   if (server.observed_generation < server.generation) return false;
   if (presence === 'absent') return server.observed_state === 'absent';
   // Until the controller has taken it from its host.
   if (shelve?.state === 'offloading') return false;
+  // Until it is where it shall be.
+  if (move?.state === 'moving' || move?.state === 'reverting') return false;
   if (server.observed_state !== stateOfPower[server.desired_power]) return false;
   if (server.observed_rescue_count !== rescueWanted(server)) return false;
   if (server.observed_resize_count !== resizeWanted(server)) return false;
@@ -246,6 +249,7 @@ export function vmState(server: ServerState, deleted = false): VmState {
   if (shelved) return shelved;
   if (server.observed_rescue_count > 0) return 'rescued';
   if (server.observed_resize_count > 0) return 'resized';
+  if (server.desired_move?.state === 'kept' || server.desired_move?.state === 'reverting') return 'resized';
   return vmStateOfPower[server.observed_power ?? 'on'];
 }
 
@@ -278,6 +282,7 @@ function taskUnderWay(server: ServerState): TaskState {
   if (server.soft_deleted_at) return 'soft-deleting';
   const { desired_shelve: shelve } = server;
   if (shelve && shelve.state !== 'saved') return shelveTask(server, shelve.state);
+  if (server.desired_move && server.desired_move.state !== 'kept') return moveTask(server, server.desired_move);
   if (server.desired_capture) return captureTask(server, server.desired_capture);
   if (server.desired_verb === 'restore') return 'restoring';
   if (server.desired_verb === 'resize') return resizeTask(server);
@@ -317,6 +322,15 @@ const resizeTask = (server: ServerState): TaskState => {
   if (server.observed_generation < server.generation) return 'resize_prep';
   return server.observed_resize_count === resizeWanted(server) ? 'resize_finish' : 'resize_migrating';
 };
+
+/** A guest that goes cold is shut down first. */
+const moveTask = (server: ServerState, { kind, state }: ServerMove): TaskState => {
+  if (kind === 'live-migration') return 'migrating';
+  if (state !== 'moving') return moveTasks[state];
+  return server.observed_power === 'off' ? 'resize_migrating' : 'resize_prep';
+};
+
+export const moveTasks = { moved: 'resize_finish', kept: null, reverting: 'resize_reverting' } as const;
 
 /** A rebuild lasts until the guest is as it was before: on or off. */
 const rebuildTask = (server: ServerState): TaskState =>

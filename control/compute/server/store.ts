@@ -11,7 +11,7 @@ import { keepAdminPassword } from './admin-password.ts';
 import { type InjectedFile, keepPersonality } from './personality.ts';
 import { listedColumns, type ServerRow, type ShownServer } from './server.ts';
 import type { EvacuationPolicy, ServerFault, ServerRoot, ServerSize } from './snapshots.ts';
-import type { Power, ServerCapture, ServerRescue, ServerResize, ServerShelve } from './states.ts';
+import type { Power, ServerCapture, ServerMove, ServerRescue, ServerResize, ServerShelve } from './states.ts';
 import { stateColumns } from './states-sql.ts';
 
 /** A server row as `create` writes it; everything else has its default. */
@@ -200,6 +200,7 @@ export interface DesiredChange {
   /** An image to be made of its disk; named until its outcome is known. */
   capture?: ServerCapture;
   shelve?: ServerShelve;
+  move?: ServerMove | null;
   /** What its disk is to be made of. */
   root?: ServerRoot;
   /** Where it may go. */
@@ -233,6 +234,7 @@ export async function updateDesired(tx: Tx, id: string, verb: string, change: De
     }),
     ...(change.capture && { desired_capture: JSON.stringify(change.capture) }),
     ...(change.shelve && { desired_shelve: JSON.stringify(change.shelve) }),
+    ...(change.move !== undefined && { desired_move: change.move && JSON.stringify(change.move) }),
     ...(change.root && { desired_root: JSON.stringify(change.root) }),
     ...change.place,
     ...(change.rebuild && rebuiltColumns(change.rebuild)),

@@ -3273,7 +3273,7 @@ CREATE TRIGGER group_snapshot_change AFTER INSERT OR DELETE OR UPDATE ON public.
 
 CREATE TRIGGER group_type_change AFTER INSERT OR DELETE OR UPDATE ON public.group_type FOR EACH ROW EXECUTE FUNCTION public.append_change('group_type');
 
-CREATE TRIGGER host_bandwidth_room BEFORE UPDATE ON public.host_bandwidth FOR EACH ROW WHEN ((((new.used_egress_kbps > old.used_egress_kbps) AND (new.used_egress_kbps > new.egress_kbps)) OR ((new.used_ingress_kbps > old.used_ingress_kbps) AND (new.used_ingress_kbps > new.ingress_kbps)))) EXECUTE FUNCTION public.refuse_bandwidth();
+CREATE TRIGGER host_bandwidth_room BEFORE UPDATE ON public.host_bandwidth FOR EACH ROW WHEN (((((new.used_egress_kbps > old.used_egress_kbps) AND (new.used_egress_kbps > new.egress_kbps)) OR ((new.used_ingress_kbps > old.used_ingress_kbps) AND (new.used_ingress_kbps > new.ingress_kbps))) AND (COALESCE(current_setting('bothy.carried'::text, true), ''::text) <> 'yes'::text))) EXECUTE FUNCTION public.refuse_bandwidth();
 
 CREATE TRIGGER host_change AFTER INSERT OR DELETE ON public.host FOR EACH ROW EXECUTE FUNCTION public.append_change('host', 'id', 'changed_in', 'lease_ends_at');
 

@@ -1,12 +1,19 @@
 /**
- * A server's way to another host: cold, live, and from a host that is dead. Each is checked as Nova checks it, and refused with the
- * reason: no host can take over another's disks yet.
+ * A server's way to another host: cold, live, and from a host that is dead. Each is checked as Nova checks it; what can't go is refused with
+ * the reason, before anything is made. What becomes of it is in ../migrating.ts.
  */
 import { sql } from 'kysely';
 import { CloudError } from '../../../../contract/errors.ts';
+import type { HostId, ServerId } from '../../../../contract/ids.ts';
 import { requireAdmin } from '../../../kit/caller.ts';
+import type { Placement } from '../../placement/index.ts';
+import { beginMove, stallMs } from '../../server-migration/index.ts';
+import { placeMove } from '../moving.ts';
+import { sentences } from '../refuse.ts';
 import type { ServerRow } from '../server.ts';
-import { type ActionWork, bytesMs, type ServerAction } from './action.ts';
+import type { ServerSize } from '../snapshots.ts';
+import type { MoveKind } from '../states.ts';
+import { type ActionWork, bytesMs, type Decision, requireNoTpm, type ServerAction } from './action.ts';
 
 export interface MoveWish {
   /** The name of the host that it shall go to; null: any. */
@@ -19,34 +26,92 @@ interface Where {
   /** Nor said to be down. */
   up: boolean | null;
   others: number;
-  /** There is one of the name that was asked for. */
-  known: boolean;
+  /** Of the host of the name that was asked for; null: there is none. */
+  wanted_id: HostId | null;
+  /** That take no part in migrations of this kind. */
+  unable: string[];
+  with_volumes: boolean;
 }
 
-async function look({ tx }: ActionWork, server: ServerRow, host: string | null): Promise<Where> {
+async function look(
+  { tx }: ActionWork,
+  server: ServerRow,
+  { host, mode }: { host: string | null; mode: 'cold' | 'live' },
+): Promise<Where> {
   const { rows } = await sql<Where>`select
     (select name from host where id = ${server.host_id}) as name,
     (select connected and not forced_down from host where id = ${server.host_id}) as up,
     (select count(*)::integer from host where id is distinct from ${server.host_id} and connected and enabled
       and not forced_down) as others,
-    exists (select from host where name = ${host}::text) as known`.execute(tx);
+    (select id from host where name = ${host}::text) as wanted_id,
+    array(select id::text from host where not coalesce(facts -> 'migrations' ? ${mode}, false)) as unable,
+    exists (select from volume_attachment where server_id = ${server.id}) as with_volumes`.execute(tx);
   return rows[0]!;
 }
 
-const nowhere = (server: ServerRow, others: number): CloudError =>
-  new CloudError('invalid', others === 0 ? 'no_other_host' : 'move_not_offered', { id: server.id });
+/** @throws CloudError what is the matter with the server, or with its host */
+function requireMovable(server: ServerRow, call: string, where: Where): void {
+  const { id } = server;
+  requireNoTpm(server, call);
+  if (where.with_volumes) throw new CloudError('invalid', 'local_volumes', { id });
+  if (server.image?.format === 'iso') throw new CloudError('invalid', 'move_of_medium', { id });
+  if (server.desired_rescue) throw new CloudError('conflict', 'move_of_rescued', { id });
+  if (!where.up) throw new CloudError('invalid', 'source_host_away', { id });
+  if (server.host_id !== null && where.unable.includes(server.host_id)) {
+    throw new CloudError('invalid', 'source_host_unable', { id });
+  }
+}
+
+/** @throws CloudError of the name that was asked for */
+function requireWanted(where: Where, host: string | null, code: 'invalid' | 'not_found'): void {
+  if (host !== null && where.wanted_id === null) throw new CloudError(code, 'host_not_found', { id: host });
+  if (host !== null && host === where.name) throw new CloudError('invalid', 'move_to_same_host', { host });
+}
+
+export interface Move {
+  kind: MoveKind;
+  /** Its flavor there; null: its own. */
+  size: ServerSize | null;
+  host: string | null;
+}
+
+/** Finds the host, claims what it needs there, and lets both know. @throws CloudError `invalid`, `conflict` */
+export async function begin(work: ActionWork, server: ServerRow, { kind, size, host }: Move): Promise<Decision> {
+  const { tx, caller } = work;
+  const call = kind === 'live-migration' ? 'os-migrateLive' : kind === 'migration' ? 'migrate' : 'resize';
+  const where = await look(work, server, { host, mode: kind === 'live-migration' ? 'live' : 'cold' });
+  requireWanted(where, host, 'invalid');
+  requireMovable(server, call, where);
+  const found = await placeMove(tx, {
+    serverId: server.id as ServerId,
+    exclude: where.unable,
+    only: where.wanted_id,
+    ...(size && {
+      size: { vcpus: size.vcpus, memory_mib: size.memory_mib, disk_gib: size.disk_gib + (size.local_gib ?? 0) },
+    }),
+  });
+  if (!found.host) throw noOther(server, where, found);
+  const migration_id = await beginMove(tx, {
+    ...{ projectId: server.project_id, userId: caller.userId, serverId: server.id, hostId: server.host_id, kind },
+    ...{ generation: server.generation + 1, targetId: found.host.id, size },
+    ...{ oldFlavorId: server.flavor_id, newFlavorId: size?.flavor_id ?? server.flavor_id },
+  });
+  return { move: { migration_id, kind, state: 'moving' } };
+}
+
+/** The tenant's part of the why-record. */
+function noOther({ id }: ServerRow, { others }: Where, found: Placement): CloudError {
+  return new CloudError('invalid', 'no_other_host', { id, why: others === 0 ? null : sentences(found) });
+}
 
 export const migrate: ServerAction<MoveWish> = {
   verb: 'migrate',
   doing: 'migrate a server',
   needs: 'manager',
-  deadlineMs: bytesMs,
-  async decide(work, server, { host }) {
+  deadlineMs: stallMs,
+  decide(work, server, { host }) {
     if (host !== null) requireAdmin(work.caller, 'migrate a server to a host of one’s choice');
-    const where = await look(work, server, host);
-    if (host !== null && !where.known) throw new CloudError('invalid', 'host_not_found', { id: host });
-    if (host !== null && host === where.name) throw new CloudError('invalid', 'move_to_same_host', { host });
-    throw nowhere(server, where.others);
+    return begin(work, server, { kind: 'migration', size: null, host });
   },
 };
 
@@ -55,6 +120,10 @@ export const liveMigrate: ServerAction<MoveWish> = {
   verb: 'live-migration',
   call: 'os-migrateLive',
   doing: 'migrate a server live',
+  decide(work, server, { host }) {
+    if (host !== null) requireAdmin(work.caller, 'migrate a server to a host of one’s choice');
+    return begin(work, server, { kind: 'live-migration', size: null, host });
+  },
 };
 
 export const evacuate: ServerAction<MoveWish> = {
@@ -63,10 +132,12 @@ export const evacuate: ServerAction<MoveWish> = {
   needs: 'admin',
   deadlineMs: bytesMs,
   async decide(work, server, { host }) {
-    const where = await look(work, server, host);
-    if (host !== null && !where.known) throw new CloudError('not_found', 'host_not_found', { id: host });
-    if (host !== null && host === where.name) throw new CloudError('invalid', 'move_to_same_host', { host });
+    const where = await look(work, server, { host, mode: 'cold' });
+    requireWanted(where, host, 'not_found');
     if (where.up) throw new CloudError('invalid', 'host_still_in_use', { host: where.name ?? '' });
-    throw nowhere(server, where.others);
+    throw new CloudError('invalid', where.others === 0 ? 'no_other_host' : 'move_not_offered', {
+      id: server.id,
+      ...(where.others === 0 && { why: null }),
+    } as { id: string; why: null });
   },
 };

@@ -1,24 +1,26 @@
 /**
- * Resize: another flavor, on the same host while none takes over another's disks. Until it is confirmed the host keeps what the disk
- * was, and a revert brings back that and the flavor. Quota and capacity are counted where the size is raised: at the resize, or at the
+ * Resize: another flavor, on the same host where that has room, else on another one (move.ts). Until it is confirmed the host, or the one that
+ * it left, keeps what the disk was, and a revert brings back that and the flavor. Quota and capacity are counted where the size is raised: at the resize, or at the
  * revert of one that made the server smaller.
  */
 import { sql } from 'kysely';
-import { CloudError } from '../../../../contract/errors.ts';
+import { CloudError, isCloudError } from '../../../../contract/errors.ts';
 import { type Caller, isAdmin } from '../../../kit/caller.ts';
 import type { Tx } from '../../../kit/database/database.ts';
 import { checkQuota } from '../../../kit/quota/quota.ts';
 import type { FlavorRow } from '../../flavor/index.ts';
 import { requireAbleHost, resizedHardware } from '../../hardware/index.ts';
 import { type HostCapacity, lockPlacement, place } from '../../placement/index.ts';
-import { beginMigration, endMigration } from '../../server-migration/index.ts';
+import { beginMigration, endMigration, turnMove } from '../../server-migration/index.ts';
 import { flavorSnapshot } from '../create.ts';
 import { localGib, resizedLocalDisks } from '../local-disks.ts';
+import { forgetKept } from '../migrating.ts';
 import { server as descriptor, shareOf } from '../resource.ts';
 import { isVolumeBacked, type ServerRow } from '../server.ts';
 import type { ServerSize } from '../snapshots.ts';
-import type { ServerResize } from '../states.ts';
-import { bytesMs, type Decision, type ServerAction } from './action.ts';
+import type { ServerMove, ServerResize } from '../states.ts';
+import { type ActionWork, bytesMs, type Decision, type ServerAction } from './action.ts';
+import { begin } from './move.ts';
 
 export interface ResizeWish {
   /** The flavor's id as callers see it. */
@@ -30,7 +32,8 @@ export const resize: ServerAction<ResizeWish> = {
   verb: 'resize',
   doing: 'resize a server',
   deadlineMs: bytesMs,
-  async decide({ tx, caller }, server, { flavor: wanted, diskConfig }): Promise<Decision> {
+  async decide(work, server, { flavor: wanted, diskConfig }): Promise<Decision> {
+    const { tx, caller } = work;
     const flavor = await flavorOf(tx, caller, wanted);
     if (flavor.id === server.flavor_id) throw new CloudError('invalid', 'resize_to_same_flavor', {});
     const disk_gib = diskAfter(server, flavor);
@@ -43,7 +46,8 @@ export const resize: ServerAction<ResizeWish> = {
       ...{ local_disks, local_gib: localGib(local_disks) },
       hardware: hardwareAfter,
     };
-    await requireRoom(tx, server, after);
+    const fix = await lackOf(tx, server, after);
+    if (fix !== null) return elsewhere(work, server, { after, fix });
     await beginMigration(tx, {
       ...{ projectId: server.project_id, userId: caller.userId, serverId: server.id, hostId: server.host_id },
       ...{ generation: server.generation + 1, oldFlavorId: server.flavor_id, newFlavorId: flavor.id },
@@ -61,6 +65,22 @@ export const resize: ServerAction<ResizeWish> = {
   },
 };
 
+/** @throws CloudError `invalid` where no other host takes it either */
+async function elsewhere(
+  work: ActionWork,
+  server: ServerRow,
+  { after, fix }: { after: ServerSize; fix: string },
+): Promise<Decision> {
+  try {
+    return await begin(work, server, { kind: 'resize', size: after, host: null });
+  } catch (error) {
+    if (isCloudError(error) && error.reason === 'no_other_host') {
+      throw new CloudError('invalid', 'resize_does_not_fit', { id: server.id, fix });
+    }
+    throw error;
+  }
+}
+
 /** A flavor without a disk leaves it as it is; what boots from a volume has none. @throws CloudError `invalid` */
 function diskAfter(server: ServerRow, flavor: FlavorRow): number {
   if (isVolumeBacked(server)) return server.disk_gib;
@@ -75,6 +95,11 @@ export const confirmResize: ServerAction = {
   doing: 'confirm a resize',
   deadlineMs: bytesMs,
   async decide({ tx }, server) {
+    const { desired_move: move } = server;
+    if (move?.state === 'kept') {
+      await forgetKept(tx, { id: move.migration_id, server_id: server.id });
+      return { move: null };
+    }
     await endMigration(tx, server.id, requireKept(server).count, 'confirmed');
     return { resize: null };
   },
@@ -85,12 +110,24 @@ export const revertResize: ServerAction = {
   doing: 'revert a resize',
   deadlineMs: bytesMs,
   async decide({ tx }, server): Promise<Decision> {
+    const { desired_move: move } = server;
+    if (move?.state === 'kept') return turnBack(tx, server, move);
     const { before, count } = requireKept(server);
-    await requireRoom(tx, server, before);
+    const fix = await lackOf(tx, server, before);
+    if (fix !== null) throw new CloudError('invalid', 'resize_does_not_fit', { id: server.id, fix });
     await endMigration(tx, server.id, count, 'reverted');
     return { size: before, resize: { state: 'reverted', before } };
   },
 };
+
+/** The room that it had is still claimed for it. @throws CloudError `invalid` */
+async function turnBack(tx: Tx, server: ServerRow, move: ServerMove): Promise<Decision> {
+  const { rows } = await sql<{ up: boolean }>`select h.connected and not h.forced_down as up
+    from server_migration m join host h on h.id = m.other_host_id where m.id = ${move.migration_id}`.execute(tx);
+  if (!rows[0]?.up) throw new CloudError('invalid', 'source_host_away', { id: server.id });
+  await turnMove(tx, server.id, { to: 'reverting', from: ['moved'] });
+  return { move: { ...move, state: 'reverting' } };
+}
 
 /** A server stays `resized` without a task until its host has forgotten what the disk was: a confirmation shows no other state. */
 function requireKept({ desired_resize: resize }: ServerRow): ServerResize {
@@ -108,13 +145,13 @@ async function flavorOf(tx: Tx, caller: Caller, id: string): Promise<FlavorRow> 
 
 type Room = Pick<ServerSize, 'vcpus' | 'memory_mib' | 'disk_gib' | 'local_gib'>;
 
-/** @throws CloudError `quota_exceeded`; `invalid` where the host has no room for it */
-async function requireRoom(tx: Tx, server: ServerRow, after: Room): Promise<void> {
+/** Null: its own host has the room; else what would help. @throws CloudError `quota_exceeded` */
+async function lackOf(tx: Tx, server: ServerRow, after: Room): Promise<string | null> {
   const more = (key: 'vcpus' | 'memory_mib'): number => Math.max(0, after[key] - server[key]);
   const [vcpus, memory_mib] = [more('vcpus'), more('memory_mib')];
   const local = (after.local_gib ?? server.local_gib) - server.local_gib;
   const disk_gib = Math.max(0, after.disk_gib - server.disk_gib + local);
-  if (vcpus + memory_mib + disk_gib === 0) return;
+  if (vcpus + memory_mib + disk_gib === 0) return null;
   await checkQuota(tx, server.project_id, descriptor.usage, { vcpus, memory_mib }, shareOf(server));
   await lockPlacement(tx);
   const { rows } = await sql<
@@ -127,5 +164,5 @@ async function requireRoom(tx: Tx, server: ServerRow, after: Room): Promise<void
   const open = { enabled: true, connected: true, forced_down: false, seen_lately: true, holds_image: true };
   const hosts = rows.map((host) => ({ ...host, ...open, availability_zone: '' }));
   const { host, fix } = place({ vcpus, memory_mib, disk_gib, availability_zone: null, requested_host_id: null }, hosts);
-  if (!host) throw new CloudError('invalid', 'resize_does_not_fit', { id: server.id, fix });
+  return host ? null : fix;
 }
