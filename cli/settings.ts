@@ -60,7 +60,7 @@ export const definitions = {
     variable: 'DATABASE_URL',
     check: (v: string) =>
       v === '' || /^postgres(ql)?:\/\//.test(v) ? undefined : 'postgres://USER:PASSWORD@HOST/DATABASE',
-    help: 'A PostgreSQL >= 15 to use instead of the private one.',
+    help: 'A PostgreSQL >= 15 to use instead of the private one; of several members (…@ONE,TWO:5433/…) the one that takes writes.',
   },
   host_port: {
     fallback: '8444',

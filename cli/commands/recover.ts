@@ -46,7 +46,8 @@ async function requireDatabase(settings: Settings): Promise<void> {
   if (!existsSync(paths.identityFile)) {
     throw new CommandError(`there is no cloud in ${paths.data}`, 'is this the right --data directory?');
   }
-  const { connect, sessionLimits } = await import('../../control/kit/database/connection.ts');
+  const { sessionLimits } = await import('../../control/kit/database/connection.ts');
+  const { connect } = await import('../../control/kit/database/members.ts');
   const { Secret } = await import('../../contract/secret.ts');
   try {
     const url = new Secret(databaseUrlOf(settings));

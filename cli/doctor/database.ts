@@ -1,7 +1,8 @@
 /** The database: reachable, migrated, with room for connections. Reads only. */
 import type pg from 'pg';
 import { Secret } from '../../contract/secret.ts';
-import { connect, sessionLimits } from '../../control/kit/database/connection.ts';
+import { sessionLimits } from '../../control/kit/database/connection.ts';
+import { connect } from '../../control/kit/database/members.ts';
 import { migrations } from '../../control/kit/database/migrate.ts';
 import { databaseUrlOf } from '../cloud/database-url.ts';
 import type { Settings } from '../settings.ts';

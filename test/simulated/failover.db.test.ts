@@ -1,67 +1,128 @@
-/** A replica that is promoted with nothing lost goes on with the incarnation of its primary. */
+/** A database of two members, real ones: a primary that is killed, frozen or cut off, and a standby that is promoted in its place. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { chownSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { sql } from 'kysely';
-import { binaries } from '../../cli/cloud/postgres.ts';
 import { newId } from '../../contract/ids.ts';
 import { Secret } from '../../contract/secret.ts';
-import { Database } from '../../control/kit/database/database.ts';
+import { sessionLimits } from '../../control/kit/database/connection.ts';
+import { cloudActor, Database, isDatabaseUnavailable } from '../../control/kit/database/database.ts';
 import { settleIncarnation } from '../../control/kit/database/incarnation.ts';
+import { connect } from '../../control/kit/database/members.ts';
 import { migrate } from '../../control/kit/database/migrate.ts';
+import { ReplicatedPostgres } from '../support/replicated-postgres.ts';
+import { until } from '../support/until.ts';
 
-const root = process.getuid!() === 0;
+const databaseOf = (postgres: ReplicatedPostgres) => {
+  const database = new Database({ url: new Secret(postgres.url), lookMs: 200 });
+  return Object.assign(database, { [Symbol.asyncDispose]: () => database.close() });
+};
 
-test('a promoted replica keeps the incarnation', async () => {
-  const directory = mkdtempSync(join(tmpdir(), 'bothy-failover-'));
-  if (root) chownSync(directory, Number(execFileSync('id', ['-u', 'postgres'])), -1);
-  const pg = (program: string, ...args: string[]) => {
-    const command = [join(binaries(), program), ...args];
-    const [file, ...rest] = root ? ['runuser', '-u', 'postgres', '--', ...command] : command;
-    execFileSync(file!, rest, { cwd: '/', stdio: 'ignore' });
-  };
-  const data = (name: string) => join(directory, name);
-  const url = (port: number) =>
-    new Secret(`postgres://postgres@localhost:${port}/postgres?host=${encodeURIComponent(directory)}`);
-  const start = (name: string, port: number) =>
-    pg(
-      'pg_ctl',
-      '-D',
-      data(name),
-      '-w',
-      '-l',
-      `${data(name)}.log`,
-      '-o',
-      `-k ${directory} -p ${port} -c listen_addresses= -c fsync=off`,
-      'start',
-    );
-  const stop = (name: string) => pg('pg_ctl', '-D', data(name), '-m', 'fast', '-w', 'stop');
-  try {
-    pg('initdb', '-D', data('one'), '-U', 'postgres', '-A', 'trust', '-N');
-    start('one', 5432);
-    await migrate({ url: url(5432) });
-    const primary = new Database({ url: url(5432) });
-    await sql`insert into cloud (id, region) values (${newId()}, 'here')`.execute(primary.query);
-    const { id } = await settleIncarnation(primary);
-    pg('pg_basebackup', '-N', '-D', data('two'), '-h', directory, '-p', '5432', '-U', 'postgres', '-R', '-c', 'fast');
-    await primary.close();
-    start('two', 5433);
-    // In order: what the primary had written the replica has.
-    stop('one');
-    pg('pg_ctl', '-D', data('two'), '-w', 'promote');
-    const promoted = new Database({ url: url(5433) });
-    const found = await settleIncarnation(promoted);
-    await promoted.close();
-    assert.deepEqual([found.begun, found.id], [false, id]);
-  } finally {
-    for (const name of ['one', 'two']) {
+const add = (database: Database, n: number) =>
+  database.transaction(cloudActor, async (tx) => void (await sql`insert into thing values (${n})`.execute(tx)));
+
+/** Adds one number after the other; those whose commit was answered. */
+function adding(database: Database) {
+  const answered: number[] = [];
+  let going = true;
+  const unclean: unknown[] = [];
+  const work = async (from: number) => {
+    for (let n = from; going; n += 2) {
       try {
-        stop(name);
-      } catch {}
+        await add(database, n);
+        answered.push(n);
+      } catch (error) {
+        if (!isDatabaseUnavailable(error)) unclean.push(error);
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
     }
-    rmSync(directory, { recursive: true, force: true });
-  }
+  };
+  const works = [work(0), work(1)];
+  const stop = async () => {
+    going = false;
+    await Promise.all(works);
+    assert.deepEqual(unclean, [], 'each was added, or refused as by a database that is away');
+  };
+  return { answered, stop };
+}
+
+const there = async (database: Database) => {
+  const { rows } = await sql<{ n: number }>`select n from thing`.execute(database.query);
+  return new Set(rows.map(({ n }) => n));
+};
+
+test('a promoted replica keeps the incarnation, and what was answered; who works goes on with it by itself', async (t) => {
+  using postgres = await ReplicatedPostgres.start({ synchronous: true });
+  await migrate({ url: new Secret(postgres.url) });
+  await using database = databaseOf(postgres);
+  await sql`insert into cloud (id, region) values (${newId()}, 'here')`.execute(database.query);
+  const { id } = await settleIncarnation(database);
+  await sql`create table thing (n int)`.execute(database.query);
+  const { answered, stop } = adding(database);
+  await until('some to be there', () => answered.length > 100);
+  postgres.kill('one');
+  const killed = performance.now();
+  await postgres.promote();
+  const before = answered.length;
+  await until('more to be added', () => answered.length > before + 50, { timeoutMs: 30_000 });
+  t.diagnostic(`${Math.round(performance.now() - killed)} ms after the kill, the promotion included`);
+  await stop();
+  const kept = await there(database);
+  assert.deepEqual(
+    answered.filter((n) => !kept.has(n)),
+    [],
+  );
+  const found = await settleIncarnation(database);
+  assert.deepEqual([found.begun, found.id], [false, id]);
+  // A connection that begins now finds it too.
+  const client = await connect({ url: new Secret(postgres.url), applicationName: 'test' });
+  assert.equal((await client.query('select pg_is_in_recovery() as standby')).rows[0].standby, false);
+  await client.end();
+});
+
+test('a primary that is frozen is left as soon as another is promoted, and not gone back to when it goes on', async (t) => {
+  using postgres = await ReplicatedPostgres.start({ synchronous: true });
+  await using database = databaseOf(postgres);
+  await sql`create table thing (n int)`.execute(database.query);
+  let moved = 0;
+  database.onMoved(() => moved++);
+  const { answered, stop } = adding(database);
+  await until('some to be there', () => answered.length > 100);
+  postgres.freeze('one');
+  const frozen = performance.now();
+  await postgres.promote();
+  const before = answered.length;
+  await until('more to be added', () => answered.length > before + 50, { timeoutMs: 30_000 });
+  const took = performance.now() - frozen;
+  t.diagnostic(`${Math.round(took)} ms after the freeze, the promotion included`);
+  assert.ok(moved > 0 && took < sessionLimits.answerMs, `${took} ms`);
+  postgres.thaw('one');
+  const after = answered.length;
+  await until('more after the thaw', () => answered.length > after + 50, { timeoutMs: 30_000 });
+  await stop();
+  const kept = await there(database);
+  assert.deepEqual(
+    answered.filter((n) => !kept.has(n)),
+    [],
+  );
+});
+
+test('what no standby has got is not answered as done, though PostgreSQL answers so where the wait for it is cancelled', async () => {
+  using postgres = await ReplicatedPostgres.start({ synchronous: true });
+  await using database = databaseOf(postgres);
+  await sql`create table thing (n int)`.execute(database.query);
+  await add(database, 1);
+  postgres.cutOff();
+  const cancelled = async (work: Promise<unknown>) => {
+    const refused = assert.rejects(work, (error) => isDatabaseUnavailable(error));
+    const cancel = sql`select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'`;
+    await until('it to wait', async () => (await cancel.execute(database.query)).rows.length > 0);
+    await refused;
+  };
+  await cancelled(add(database, 2));
+  await cancelled(sql`insert into thing values (3)`.execute(database.query));
+  assert.deepEqual(await there(database), new Set([1, 2, 3]), 'as the primary has it');
+  postgres.kill('one');
+  await postgres.promote();
+  await until('the standby to answer', async () => (await there(database).catch(() => new Set())).has(1));
+  assert.deepEqual(await there(database), new Set([1]));
 });

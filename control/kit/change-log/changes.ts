@@ -20,9 +20,9 @@ import type pg from 'pg';
 import type { Logger } from 'pino';
 import { CloudError, isCloudError } from '../../../contract/errors.ts';
 import type { Secret } from '../../../contract/secret.ts';
-import { connect } from '../database/connection.ts';
 import type { Database, Queryable } from '../database/database.ts';
 import { settleIncarnation } from '../database/incarnation.ts';
+import { connect } from '../database/members.ts';
 import type { ChangeTable } from '../database/schema.ts';
 import { expired, formatPosition, isBefore, type Position, parsePosition } from './position.ts';
 

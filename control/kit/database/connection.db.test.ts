@@ -8,8 +8,9 @@ import { sql } from 'kysely';
 import pg from 'pg';
 import { Secret } from '../../../contract/secret.ts';
 import { until } from '../../../test/support/until.ts';
-import { connect, type SessionLimits } from './connection.ts';
+import type { SessionLimits } from './connection.ts';
 import { cloudActor, Database, isDatabaseUnavailable, sqlState } from './database.ts';
+import { connect } from './members.ts';
 import { type TestDatabase, testDatabase } from './testing.ts';
 
 const limits: SessionLimits = {

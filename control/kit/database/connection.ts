@@ -10,7 +10,7 @@
  * The order idle < lock < statement < answer matters: who waits for a lock of a frozen process gets it; who asks too much hears so from
  * the server; only who hears nothing at all gives the connection up.
  */
-import pg from 'pg';
+import type pg from 'pg';
 import type { Secret } from '../../../contract/secret.ts';
 
 export interface SessionLimits {
@@ -89,16 +89,6 @@ function withSessionOptions(url: string): { connectionString: string; options?: 
   return { connectionString: `${url.slice(0, cut)}?${query}` };
 }
 
-/** A connection of one's own. The caller ends it. */
-export async function connect(options: ConnectionOptions): Promise<pg.Client> {
-  const client = new pg.Client(connectionConfig(options));
-  // Whoever uses it hears of its loss by the statement that fails, or by 'end'.
-  client.on('error', () => {});
-  await client.connect();
-  guard(client, options.limits ?? sessionLimits);
-  return client;
-}
-
 /** An end is in order, and by force where the other side does not answer. */
 const endMs = 2000;
 
@@ -110,25 +100,47 @@ export function guard(client: pg.Client | pg.PoolClient, { answerMs }: SessionLi
   const { stream } = (client as Guarded).connection;
   forceEnd(client as pg.Client, () => stream.destroy());
   if (answerMs <= 0) return;
+  const instead = unreplicated(client as pg.Client);
   const silence = new Silence(answerMs, stream);
   const plain = client.query.bind(client) as Query;
   const query: Query = (...args) => {
     const callback = args.at(-1);
     if (typeof callback === 'function') {
       silence.asked();
-      args[args.length - 1] = (...answer: unknown[]) => {
+      args[args.length - 1] = (error: unknown, ...answer: unknown[]) => {
         silence.answered();
-        callback(...answer);
+        callback(error ?? instead(), ...answer);
       };
       return plain(...args);
     }
     const result = plain(...args);
     if (!(result instanceof Promise)) return result;
     silence.asked();
-    result.then(silence.answered, silence.answered);
-    return result;
+    return result.finally(silence.answered).then((answer) => {
+      const error = instead();
+      if (error) throw error;
+      return answer;
+    });
   };
   client.query = query as typeof client.query;
+}
+
+/**
+ * A commit that waits for a synchronous standby and is cancelled (pg_cancel_backend) is *not* undone: PostgreSQL answers that it is committed, with a warning
+ * before it (SyncRepWaitForLSN in syncrep.c). A fail-over would lose it, so nobody is told that it is done.
+ * @returns what the next answer is instead, once
+ */
+function unreplicated(client: pg.Client): () => Error | undefined {
+  let error: Error | undefined;
+  client.on('notice', ({ routine }) => {
+    if (routine === 'SyncRepWaitForLSN')
+      error = Object.assign(new Error('committed, but no standby has it'), { code: 'ETIMEDOUT' });
+  });
+  return () => {
+    const instead = error;
+    error = undefined;
+    return instead;
+  };
 }
 
 /** One timer a connection, not one a statement. */

@@ -7,7 +7,8 @@ import { Kysely, type KyselyProps, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import { CloudError } from '../../../contract/errors.ts';
 import type { Secret } from '../../../contract/secret.ts';
-import { connectionConfig, guard, type SessionLimits, sessionLimits, urgentLimits } from './connection.ts';
+import { guard, type SessionLimits, sessionLimits, urgentLimits } from './connection.ts';
+import { Members, MemberWatch, poolConfig } from './members.ts';
 import { isStalePlan, oneByOne, prepareStatements, StatementNames } from './prepared.ts';
 import type { Schema } from './schema.ts';
 import { sendTogether } from './together.ts';
@@ -83,8 +84,10 @@ export const isRetriable = (error: unknown): boolean => ['40001', '40P01'].inclu
 const isLateReference = (error: unknown): boolean => sqlState(error) === '23503' && !projectNotFound(error);
 
 export interface DatabaseOptions {
-  /** A PostgreSQL connection URL. */
+  /** A PostgreSQL connection URL; of several members (members.ts) the one that takes writes is used. */
   url: Secret;
+  /** How often several are looked at; for tests. */
+  lookMs?: number;
   maxConnections?: number;
   /** Idle connections close after this, so that an idle cloud is small. */
   idleMs?: number;
@@ -101,15 +104,19 @@ export class Database {
   readonly urgent: Queryable;
   #decide: ((tx: Tx) => Promise<void>) | undefined;
   /** What a transaction's Kysely shares with `query`. */
+  readonly #watch: MemberWatch | undefined;
   readonly #parts: Pick<KyselyProps, 'config' | 'dialect' | 'driver'>;
 
   constructor(options: DatabaseOptions) {
-    this.pool = makePool(options, options.limits ?? sessionLimits, { pipeline: true });
+    const members = Members.of(options.url);
+    this.#watch = members && new MemberWatch(members, options);
+    this.pool = makePool(options, options.limits ?? sessionLimits, { pipeline: true, members });
     const dialect = new PostgresDialect({ pool: oneByOne(this.pool) });
     this.query = new Kysely<Schema>({ dialect });
     this.#parts = { config: { dialect }, dialect, driver: dialect.createDriver() };
     const urgent = { ...options, maxConnections: 1, applicationName: `${options.applicationName ?? 'bothy'}: leases` };
-    const urgentPool = makePool(urgent, urgentLimits, { pipeline: false });
+    const urgentPool = makePool(urgent, urgentLimits, { pipeline: false, members });
+    for (const pool of [this.pool, urgentPool]) this.#watch?.follow(pool);
     this.urgent = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: oneByOne(urgentPool) }) });
   }
 
@@ -227,15 +234,25 @@ export class Database {
     );
   }
 
+  /** Called when connections to a member of the database were ended because another takes the writes by now (members.ts). */
+  onMoved(listener: () => void): void {
+    this.#watch?.onMoved(listener);
+  }
+
   async close(): Promise<void> {
+    this.#watch?.close();
     await Promise.all([this.query.destroy(), this.urgent.destroy()]);
   }
 }
 
-function makePool(options: DatabaseOptions, limits: SessionLimits, { pipeline }: { pipeline: boolean }): pg.Pool {
+function makePool(
+  options: DatabaseOptions,
+  limits: SessionLimits,
+  { pipeline, members }: { pipeline: boolean; members: Members | undefined },
+): pg.Pool {
   const { url, maxConnections: max = 10, idleMs: idleTimeoutMillis = 10_000, applicationName = 'bothy' } = options;
   const pool = new pg.Pool({
-    ...connectionConfig({ url, applicationName, limits }),
+    ...poolConfig({ url, applicationName, limits }, members),
     max,
     idleTimeoutMillis,
     pipeline,

@@ -9,7 +9,8 @@ import { makeWorkerUtils } from 'graphile-worker';
 import pg from 'pg';
 import { CloudError } from '../../../contract/errors.ts';
 import type { Secret } from '../../../contract/secret.ts';
-import { type ConnectionOptions, connect, connectionConfig, migrationLimits } from './connection.ts';
+import { type ConnectionOptions, migrationLimits } from './connection.ts';
+import { connect, Members, poolConfig } from './members.ts';
 
 const folder = new URL('./migrations/', import.meta.url);
 /** Any constant that nothing else in the database uses as an advisory lock: 'bothymig' in ASCII. */
@@ -73,7 +74,7 @@ export async function migrate(options: { url: Secret }): Promise<string[]> {
 }
 
 async function migrateQueue(connection: ConnectionOptions): Promise<void> {
-  const pgPool = new pg.Pool({ ...connectionConfig(connection), max: 1 });
+  const pgPool = new pg.Pool({ ...poolConfig(connection, Members.of(connection.url)), max: 1 });
   pgPool.on('error', () => {});
   pgPool.on('connect', (client) => client.on('error', () => {}));
   try {
