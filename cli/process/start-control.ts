@@ -11,6 +11,7 @@ import { computeDialect } from '../../api/openstack/compute/index.ts';
 import { identityDialect } from '../../api/openstack/identity/index.ts';
 import { imageDialect } from '../../api/openstack/image/index.ts';
 import { networkDialect } from '../../api/openstack/network/index.ts';
+import { placementDialect } from '../../api/openstack/placement/index.ts';
 import { volumeDialect } from '../../api/openstack/volume/index.ts';
 import { type ApiOptions, createApi, type Dialect, renewCertificate } from '../../api/server.ts';
 import type { HostId } from '../../contract/ids.ts';
@@ -54,6 +55,7 @@ const catalogue = [
   { type: 'image', name: 'glance', path: '/image' },
   { type: 'network', name: 'neutron', path: '/network' },
   { type: 'compute', name: 'nova', path: '/compute/v2.1' },
+  { type: 'placement', name: 'placement', path: '/placement' },
   // One service under the names that clients of different ages look for.
   { type: 'block-storage', name: 'cinder', path: '/volume/v3/{project_id}' },
   { type: 'volumev3', name: 'cinderv3', path: '/volume/v3/{project_id}' },
@@ -234,6 +236,7 @@ function dialects(
       ...{ securityGroups: network.securityGroups, networks: network.networks, images: image.services.images },
       floatingIps: network.floatingIps,
     }),
+    placementDialect({ authenticator, providers: compute.services.providers }),
     volumeDialect({ authenticator, ...storage.services, quotas: compute.services.quotas }),
     nativeDialect({
       ...{ identity, database, feed, pools: storage.services.pools },

@@ -5,6 +5,7 @@ import { type ConsoleHosts, ConsoleService } from './console/index.ts';
 import { FlavorService } from './flavor/index.ts';
 import { HypervisorService } from './hypervisor/index.ts';
 import { KeyPairService } from './key-pair/index.ts';
+import { ResourceProviderService } from './resource-provider/index.ts';
 import {
   hostedServers,
   ServerController,
@@ -43,6 +44,7 @@ export function openCompute({ quotas, afterStep, hostAwayMs, ...options }: Compu
       flavors: new FlavorService({ database }),
       keyPairs: new KeyPairService({ database }),
       hypervisors: new HypervisorService({ database }),
+      providers: new ResourceProviderService({ database }),
       quotas,
     },
     /** What hosts are told and say of servers. */

@@ -183,6 +183,17 @@ export interface ComputeReasons {
   };
 }
 
+/** Resource providers; of no dialect but Placement's. */
+export interface ProviderReasons {
+  /** It was changed since the caller looked. */
+  provider_changed: { id: string };
+  trait_not_found: { name: string };
+  trait_in_use: { name: string };
+  traits_unknown: { traits: string };
+  /** What a host is by itself nobody says of it. */
+  traits_are_facts: { traits: string };
+}
+
 declare module '../../contract/errors.ts' {
-  interface Reasons extends ComputeReasons, HostRemovalReasons {}
+  interface Reasons extends ComputeReasons, ProviderReasons, HostRemovalReasons {}
 }
