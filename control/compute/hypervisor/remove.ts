@@ -2,7 +2,7 @@
  * A host leaves the cloud for good, in one transaction: its row, and with it its stream (`control/host/streams.ts`), its gateways
  * (`control/network/ovn/hosts.ts`) and its places in aggregates.
  *
- * Never takes anything along that is nowhere else: a host with servers, volumes or the last copy of an image stays; of what was deleted, and
+ * Never takes anything along that is nowhere else: a host with servers, or with one on its way to it or from it, volumes or the last copy of an image stays; of what was deleted, and
  * which it never said is gone, nobody waits any longer. What is left on its disk
  * nobody erases, here or there: a host without a row is told nothing. It may come back under its certificate only when it is made known
  * again ({@link registerHost}), which the host of a control process is at each start; then it begins anew.
@@ -51,7 +51,8 @@ export async function removeHost(tx: Tx, id: string, { byItself = false } = {}):
 
 async function readTies(tx: Tx, id: string): Promise<Ties> {
   const { rows } = await sql<Ties>`select
-    coalesce(nullif(array(select coalesce(nullif(name, ''), id::text) from server where host_id = ${id} limit 5), '{}'),
+    coalesce(nullif(array(select coalesce(nullif(name, ''), id::text) from server where host_id = ${id}
+        or id in (select server_id from server_migration where other_host_id = ${id}) limit 5), '{}'),
       array(select 'port ' || id from port where host_id = ${id} limit 5)) as servers,
     exists (select from quarantined_server where host_id = ${id})
       or exists (select from quarantined_layer where host_id = ${id}) as quarantined,

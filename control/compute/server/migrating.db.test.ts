@@ -4,8 +4,10 @@ import { after, before, beforeEach, test } from 'node:test';
 import { sql } from 'kysely';
 import type { DesiredServer, ObservedServer } from '../../../contract/host/index.ts';
 import type { HostId, ServerId } from '../../../contract/ids.ts';
+import { cloudActor } from '../../kit/database/database.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import { testAttachment, testVolume } from '../../storage/attachment/testing.ts';
+import { removeHost } from '../hypervisor/remove.ts';
 import { MigrationService } from '../server-migration/index.ts';
 import type { ServerAction } from './actions/action.ts';
 import * as actions from './actions/index.ts';
@@ -354,6 +356,15 @@ test('a resize for which its own host has no room goes to another, and comes bac
   // One that fits where it is stays there.
   await act(actions.resize, { flavor: await cloud.addFlavor({ vcpus: 2, memoryMiB: 1024 }) });
   assert.equal(await told(target), undefined);
+});
+
+test('neither host of a server on its way can leave the cloud', async () => {
+  await migrate();
+  const leave = (host: HostId) => db.database.transaction(cloudActor, (tx) => removeHost(tx, host, { byItself: true }));
+  await assert.rejects(leave(target), { reason: 'host_carries_servers' });
+  await sayOfIncoming('ready');
+  await sayOfIncoming('taken_over');
+  await assert.rejects(leave(source), { reason: 'host_carries_servers' });
 });
 
 test('whoever deletes a server on its way leaves nothing of it on either host', async () => {
