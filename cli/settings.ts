@@ -1,15 +1,12 @@
 /**
  * Settings of a cloud: `<data>/bothy.conf` (key = value, # comments), the environment over it, defaults under it.
- * A cloud is its data directory; everything that it owns elsewhere on the machine carries its `tag`, so that several
- * clouds can share a machine.
  */
-import { createHash } from 'node:crypto';
-import { readFileSync, realpathSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { portalOf } from '../contract/host/index.ts';
 import { networkBandwidths, notBandwidths } from './cloud/network-bandwidth.ts';
 import { notPools, storagePools } from './cloud/storage-pools.ts';
 import { isFile, notTargets, vendorTargets } from './cloud/vendor-data.ts';
+import { type CloudPaths, cloudPaths, defaultDataDirectory } from './cloud-paths.ts';
 import { CommandError } from './command.ts';
 import { nearest } from './nearest.ts';
 import {
@@ -228,6 +225,11 @@ export const definitions = {
     check: number(3650),
     help: 'Days without a log-in after which a user is out; 0: never.',
   },
+  placement_policy: {
+    fallback: 'spread',
+    check: oneOf('spread', 'pack'),
+    help: 'Of the hosts that take a server the emptiest (spread) or the fullest (pack); a server may ask for the other.',
+  },
   reclaim_instance_interval: {
     fallback: '0',
     check: number(31_536_000),
@@ -264,44 +266,12 @@ export const definitions = {
 export type SettingName = keyof typeof definitions;
 export const settingNames = Object.keys(definitions) as SettingName[];
 
-/** Where a cloud keeps things. */
-export interface CloudPaths {
-  data: string;
-  /** Four hex digits of the data directory's path: in the names of bridges, taps, namespaces and nft tables. */
-  tag: string;
-  /** Short (a unix socket's path has at most 107 bytes) and gone after a reboot. */
-  run: string;
-  log: string;
-  cache: string;
-  settingsFile: string;
-  /** The data directory's marker: a directory without it is never purged. */
-  identityFile: string;
-}
+export { type CloudPaths, cloudPaths, dataArgument } from './cloud-paths.ts';
 
 export interface Settings {
   paths: CloudPaths;
   values: Readonly<Record<SettingName, string>>;
 }
-
-const defaultDataDirectory = '/var/lib/bothy';
-
-export function cloudPaths(data: string): CloudPaths {
-  const path = canonical(resolve(data));
-  const tag = createHash('sha256').update(path).digest('hex').slice(0, 4);
-  return {
-    data: path,
-    tag,
-    run: `/run/bothy/${tag}`,
-    log: join(path, 'log'),
-    cache: join(path, 'cache'),
-    settingsFile: join(path, 'bothy.conf'),
-    identityFile: join(path, 'cloud.json'),
-  };
-}
-
-/** What a command line needs beyond the command, to mean this cloud. */
-export const dataArgument = ({ data }: CloudPaths): string =>
-  data === defaultDataDirectory ? '' : ` --data ${/^[\w./@-]+$/.test(data) ? data : `'${data}'`}`;
 
 export function loadSettings(data: string | undefined, env: NodeJS.ProcessEnv = process.env): Settings {
   if (data === '') throw new CommandError('--data names no directory', 'name one, or leave the option out');
@@ -384,15 +354,5 @@ function readIfThere(file: string): string {
       `cannot read ${file}: ${message.replace(/, open .*/, '')}`,
       denied ? 'run the command with sudo' : 'name a directory that is, or can be made, a cloud’s with --data',
     );
-  }
-}
-
-/** The path with symbolic links resolved as far as it exists, so that two ways to one directory are one cloud. */
-function canonical(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    const parent = dirname(path);
-    return parent === path ? path : join(canonical(parent), path.slice(parent === '/' ? 1 : parent.length + 1));
   }
 }

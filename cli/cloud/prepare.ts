@@ -133,6 +133,7 @@ function controlConfiguration({
     sealingKeys,
     passwordPolicy: passwordPolicyOf(settings),
     trustedDashboards: list(values.trusted_dashboards),
+    placementPolicy: values.placement_policy as 'spread' | 'pack',
     reclaimSeconds: Number(values.reclaim_instance_interval),
     shelvedOffloadSeconds: Number(values.shelved_offload_time),
     confirmSeconds: Number(values.resize_confirm_window),

@@ -35,6 +35,8 @@ export interface ControlConfiguration {
   passwordPolicy?: PasswordPolicy;
   /** Pages of dashboards that tokens of browsers' log-ins are taken to; absent: none. */
   trustedDashboards?: string[];
+  /** Where servers go that ask for nothing; absent: `spread`. */
+  placementPolicy?: 'spread' | 'pack';
   /** For how long a deleted server can be restored; absent or 0: it can't. */
   reclaimSeconds?: number;
   /** When a shelved server leaves its host; absent or 0: at once; below 0: never by itself. */

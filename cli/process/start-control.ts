@@ -204,6 +204,7 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
   const compute = openCompute({
     ...{ database, ports, images, hosts: client, log },
     ...{ reclaimSeconds, shelvedOffloadSeconds, confirmSeconds },
+    placementPolicy: configuration.placementPolicy,
     quotas: new QuotaService({ database, usage, userUsage }),
     ...(hooks.afterServerStep && { afterStep: hooks.afterServerStep }),
     ...(hooks.hostAwayMs !== undefined && { hostAwayMs: hooks.hostAwayMs }),

@@ -18,9 +18,12 @@ const network = (version: number) =>
     tag: v.when((version >= 32 && version < 37) || version >= 42, v.tag),
   });
 
-/** Others than a group's are for filters that Nova's own default does not use; like there they bind nobody. */
+/** Others than a group's and ours are for filters that Nova's own default does not use; like there they bind nobody. */
 const hints = optional(
-  Type.Object({ group: optional(v.uuid) }, { additionalProperties: Type.Unknown(), title: 'Scheduler hints' }),
+  Type.Object(
+    { group: optional(v.uuid), placement_policy: optional(Type.Enum(['spread', 'pack'])) },
+    { additionalProperties: Type.Unknown(), title: 'Scheduler hints' },
+  ),
 );
 
 function createSchema(version: number) {
@@ -109,6 +112,7 @@ export function readCreate(microversion: number, { server, ...hints }: CreateBod
       tags: server.tags ?? [],
       ...zone,
       serverGroup: groupOf(hints),
+      placementPolicy: hintsOf(hints)?.placement_policy ?? null,
       minCount,
       maxCount: count,
       diskConfig: server['OS-DCF:diskConfig'] ?? 'MANUAL',
@@ -121,8 +125,11 @@ export function readCreate(microversion: number, { server, ...hints }: CreateBod
 }
 
 /** Nova reads the older name last. */
+const hintsOf = (hints: Omit<CreateBody, 'server'>) =>
+  hints['OS-SCH-HNT:scheduler_hints'] ?? hints['os:scheduler_hints'];
+
 function groupOf(hints: Omit<CreateBody, 'server'>): string | null {
-  const group = (hints['OS-SCH-HNT:scheduler_hints'] ?? hints['os:scheduler_hints'])?.group;
+  const group = hintsOf(hints)?.group;
   return group === undefined ? null : parseId(group)!;
 }
 

@@ -8,6 +8,7 @@ export {
   type HostVerdict,
   type MachineNeed,
   type Placement,
+  type PlacementPolicy,
   type PlacementRequest,
   type Refusal,
   requestOf,

@@ -203,3 +203,17 @@ test('a host that has not the machine, the processors or the limits that a guest
   assert.equal(found.host?.id, 'd');
   assert.deepEqual(found.refusals, { machine_type_unserved: 1, cpu_model_differs: 1, no_cpu_limits: 1 });
 });
+
+test('packed, servers fill the fullest host that takes them before the next; the image weighs there too, and a hard group still parts them', () => {
+  const pack = { ...request, policy: 'pack' as const };
+  const hosts = [host('a'), host('b', { used_vcpus: 2 }), host('c', { used_vcpus: 15 })];
+  assert.equal(place(pack, hosts).host?.id, 'b');
+  assert.deepEqual(burst(9, hosts, pack), [2, 7, 0]);
+  assert.equal(
+    place(pack, [host('a', { used_vcpus: 4, holds_image: true }), host('b', { used_vcpus: 6 })]).host?.id,
+    'a',
+  );
+  assert.equal(place(pack, [host('a', { holds_image: true }), host('b', { used_vcpus: 8 })]).host?.id, 'b');
+  const group = { policy: 'anti-affinity', max_servers_per_host: 1, hosts: new Map([['b', 1]]) } as const;
+  assert.equal(place(pack, hosts, group).host?.id, 'a');
+});

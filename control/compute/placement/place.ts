@@ -2,7 +2,7 @@
  * Placement: which host takes a server. A pure function over a snapshot of all hosts, with a why-record: every host's
  * verdict for administrators, and for the tenant the reasons without names or numbers of hosts, with the nearest fix.
  *
- * The host's vcpus, memory and disk already contain the overcommit factors. Spreads: the host that keeps the largest
+ * The host's vcpus, memory and disk already contain the overcommit factors. Spreads, where the request does not ask to be packed: the host that keeps the largest
  * free share of its scarcest resource wins. A host that would have to copy the image first counts as if it carried
  * `copyWeight` more servers of this size: so the one that holds it leads by that many, however large hosts and servers are.
  */
@@ -84,7 +84,7 @@ export function judge(request: PlacementRequest, host: HostCapacity, group?: Pla
   if (refusal) refusals.push(refusal);
   const fits = refusals.length === 0;
   const left = fits ? shareLeft(host, free, request, 1) : null;
-  const score = fits && !host.holds_image ? shareLeft(host, free, request, 1 + copyWeight) : left;
+  const score = left === null ? null : scoreOf(request, host, free);
   const { id: host_id, name, holds_image } = host;
   return { host_id, name, refusals, free, holds_image, preference, left, score };
 }
@@ -121,6 +121,12 @@ function sayOfGroup(host: HostCapacity, group: PlacementGroup | undefined): { re
     case 'soft-anti-affinity':
       return { preference: -there };
   }
+}
+
+function scoreOf(request: PlacementRequest, host: HostCapacity, free: HostVerdict['free']): number {
+  const weight = host.holds_image ? 0 : copyWeight;
+  if (request.policy !== 'pack') return shareLeft(host, free, request, 1 + weight);
+  return Math.round((1 - shareLeft(host, free, request, 1 - weight)) * 1e9) / 1e9;
 }
 
 /** Free share of the host's scarcest resource after `count` servers of this size; below 0 where they are too many. */

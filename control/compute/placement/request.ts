@@ -40,6 +40,9 @@ export interface HostCapacity extends HostNature {
   bandwidth?: readonly Bandwidth[];
 }
 
+/** Of the hosts that take a server the emptiest, so that each has its room; or the fullest, so that others stay empty. */
+export type PlacementPolicy = 'spread' | 'pack';
+
 export interface PlacementRequest {
   vcpus: number;
   memory_mib: number;
@@ -58,6 +61,8 @@ export interface PlacementRequest {
   machine?: MachineNeed | null;
   /** What its flavor and its image ask hosts to be; absent: anything. */
   host_wish?: HostWish | null;
+  /** Absent: `spread`. */
+  policy?: PlacementPolicy;
   /** Not these. */
   exclude?: readonly string[];
   /** Only this one; as `requested_host_id`, which is what its owner asked for when it was made. */
@@ -76,6 +81,7 @@ export function requestOf(server: PlacementRequest): PlacementRequest {
     ...(server.reach && { reach: server.reach }),
     ...(server.machine && { machine: server.machine }),
     ...(server.host_wish && { host_wish: server.host_wish }),
+    ...(server.policy === 'pack' && { policy: server.policy }),
     ...(server.exclude?.length && { exclude: server.exclude }),
     ...(server.only != null && { only: server.only }),
     ...(server.moving && { moving: server.moving }),
@@ -147,7 +153,10 @@ export interface HostVerdict {
   preference: number;
   /** Free share of the scarcest resource after the server; null where the host is refused. */
   left: number | null;
-  /** `left`, less the weight of a copy where the image is not there; the highest wins, of equals the one with most left. */
+  /**
+   * `left`, less the weight of a copy where the image is not there; of a server that is packed what is taken, less the same weight. The
+   * highest wins, of equals the one with most left.
+   */
   score: number | null;
 }
 

@@ -16,6 +16,7 @@ import { lockQuota, type Quota, requireQuota, timesWithin } from '../../kit/quot
 import type { ServerPortsWish } from '../../network/port/server-ports.ts';
 import type { FlavorRow } from '../flavor/index.ts';
 import { hardwareOf, requireAbleHost, type ServerHardware } from '../hardware/index.ts';
+import type { PlacementPolicy } from '../placement/index.ts';
 import { lockServerGroup } from '../server-group/index.ts';
 import { type BootSource, planVolumes, type ServerVolumeWish } from './create-volumes.ts';
 import type { BootImage } from './dependencies.ts';
@@ -95,7 +96,7 @@ async function decide(deps: CreateDependencies, caller: Caller, wish: ServerWish
     const configDrive = needsConfigDrive(wish, properties, plan);
     const all = {
       ...{ caller, projectId, wish, flavor, hardware, image, found },
-      ...{ diskGib, localDisks, reservationId, configDrive },
+      ...{ diskGib, localDisks, reservationId, configDrive, placementPolicy: deps.placementPolicy ?? 'spread' },
     };
     const servers = Array.from({ length: count }, (_, index) => newServer(all, index));
     const made = await writeServers(deps, tx, { caller, wish, servers, ports: plan, volumes });
@@ -122,6 +123,7 @@ interface ServerParts {
   found: Ingredients;
   reservationId: string;
   configDrive: boolean;
+  placementPolicy: PlacementPolicy;
 }
 
 /**
@@ -171,6 +173,7 @@ function newServer(parts: ServerParts, index: number) {
     launch_index: index,
     hardware: parts.hardware,
     boot_roles: [...parts.caller.roles].sort(),
+    placement_policy: wish.placementPolicy ?? parts.placementPolicy,
   } satisfies NewServer;
 }
 

@@ -150,3 +150,22 @@ test('a server goes to the hosts that its flavor asks for by trait and aggregate
   const wantsPlain = await flavorOf({ 'trait:CUSTOM_GOLD': 'forbidden', 'trait:COMPUTE_NODE': 'required' });
   for (let n = 0; n < 4; n++) assert.ok([plain, ssd].includes((await place(wantsPlain)).host_id as HostId));
 });
+
+test('a server goes to the emptiest host, or to the fullest where it asks for that or the setting says so', async () => {
+  await using db = await testDatabase();
+  const cloud = await serverCloud(db.database);
+  for (let n = 0; n < 3; n++) await cloud.addHost();
+  const flavor = await cloud.addFlavor();
+  const packing = new ServerService({
+    ...{ database: db.database, ports: cloud.ports, images: cloud.images, hosts: cloud.hosts, log: silentLog },
+    placementPolicy: 'pack',
+  });
+  const place = async (service: ServerService, placementPolicy: 'spread' | 'pack' | null = null) => {
+    const { ids } = await service.create(cloud.member, cloud.wish({ flavor, placementPolicy }));
+    await cloud.controller.reconcile(ids[0]!);
+    return (await cloud.service.get(cloud.admin, ids[0]!)).host_id;
+  };
+  const first = await place(cloud.service);
+  assert.deepEqual([await place(cloud.service, 'pack'), await place(packing)], [first, first]);
+  assert.equal(new Set([first, await place(cloud.service), await place(packing, 'spread')]).size, 3);
+});

@@ -46,7 +46,9 @@ import {
 import type { ServerWish } from './wish.ts';
 import type { CreateDependencies } from './write-servers.ts';
 
-export interface ServerServiceOptions extends ActionDependencies, Pick<CreateDependencies, 'created'> {}
+export interface ServerServiceOptions
+  extends ActionDependencies,
+    Pick<CreateDependencies, 'created' | 'placementPolicy'> {}
 
 export const maxTags = 50;
 

@@ -2,6 +2,7 @@
 import type { Generated } from 'kysely';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
 import type { ServerHardware } from '../hardware/index.ts';
+import type { PlacementPolicy } from '../placement/index.ts';
 import type {
   EvacuationPolicy,
   FlavorSnapshot,
@@ -60,6 +61,8 @@ export interface ServerTable {
   launch_index: Generated<number>;
   /** Of whoever made it, as they were then; null: not known. */
   boot_roles: string[] | null;
+  /** Of the hosts that take it it goes to the emptiest, or to the fullest. */
+  placement_policy: Generated<PlacementPolicy>;
   hardware: Json<ServerHardware>;
   /** Given with its first host, then kept; null: it has had none. */
   machine: Json<ServerMachine> | null;

@@ -177,6 +177,7 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
       availabilityZone: null,
       serverGroup: null,
       requestedHost: null,
+      placementPolicy: null,
       minCount: 1,
       maxCount: 1,
       localDisks: [],

@@ -44,7 +44,7 @@ export const volumeHost = sql`(select v.host_id from volume_attachment a join vo
  * one that has not is the same to it.
  */
 export const placementNeeds = sql`${bandwidthOfServer(sql`s.id`)} as bandwidth, ${reachOfServer(sql`s.id`)} as reach,
-  s.hardware -> 'host_wish' as host_wish, nullif(jsonb_strip_nulls(jsonb_build_object('type', coalesce(s.machine ->> 'type', s.hardware ->> 'machine_type'),
+  s.hardware -> 'host_wish' as host_wish, s.placement_policy as policy, nullif(jsonb_strip_nulls(jsonb_build_object('type', coalesce(s.machine ->> 'type', s.hardware ->> 'machine_type'),
     'cpu_model', case when s.launched_at is not null then s.machine ->> 'cpu_model' end,
     'cpu_limits', case when s.hardware ? 'cpuLimits' then true end)), '{}') as machine`;
 
@@ -79,7 +79,7 @@ export const failedVolume = sql<FailedVolume | null>`(select json_build_object('
  */
 export async function stillToPlace(tx: Tx, servers: readonly Unplaced[]): Promise<Unplaced[]> {
   const [ids, epochs] = [servers.map(({ id }) => id), servers.map(({ epoch }) => epoch)];
-  const { rows } = await sql<Pick<Unplaced, 'id' | 'bandwidth' | 'reach' | 'machine' | 'host_wish'>>`
+  const { rows } = await sql<Pick<Unplaced, 'id' | 'bandwidth' | 'reach' | 'machine' | 'host_wish' | 'policy'>>`
     select s.id, ${placementNeeds}
     from server s join unnest(${ids}::uuid[], ${epochs}::bigint[]) as w (id, epoch) on w.id = s.id and w.epoch = s.epoch
     where s.observed_state = 'none' and s.fault is null and s.desired_presence = 'present' and ${isAwaited}

@@ -2,6 +2,7 @@
 import type { ImageId } from '../../../contract/ids.ts';
 import type { Secret } from '../../../contract/secret.ts';
 import type { ServerPortRequest } from '../../network/port/server-ports.ts';
+import type { PlacementPolicy } from '../placement/index.ts';
 import type { ServerVolumeWish } from './create-volumes.ts';
 import type { LocalDiskWish } from './local-disks.ts';
 import type { InjectedFile } from './personality.ts';
@@ -39,6 +40,8 @@ export interface ServerWish {
   availabilityZone: string | null;
   /** Id of a server group of the project. */
   serverGroup: string | null;
+  /** Null: as the cloud's setting says. */
+  placementPolicy: PlacementPolicy | null;
   /** Name of a host; administrators only. */
   requestedHost: string | null;
   minCount: number;

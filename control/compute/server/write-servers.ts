@@ -5,6 +5,7 @@ import type { Database, Tx } from '../../kit/database/database.ts';
 import { bandwidthOfPorts } from '../../network/bandwidth/bandwidth.ts';
 import type { ServerPort, ServerPortsPlan } from '../../network/port/server-ports.ts';
 import { reachOfPorts } from '../../network/segment/reach.ts';
+import type { PlacementPolicy } from '../placement/index.ts';
 import { giveVolumes, hostsForVolumes, type VolumePlan } from './create-volumes.ts';
 import type { ServerImages, ServerPorts } from './dependencies.ts';
 import { refuseServer } from './refuse.ts';
@@ -21,6 +22,8 @@ export interface CreateDependencies {
   database: Database;
   ports: ServerPorts;
   images: ServerImages;
+  /** Of servers that ask for none; absent: `spread`. */
+  placementPolicy?: PlacementPolicy | undefined;
   /** Told of what has been made and waits for a host. */
   created?: ((servers: readonly Unplaced[]) => void) | undefined;
 }
@@ -74,6 +77,7 @@ export async function writeServers(
       reach,
       machine: machineNeedOf(hardware),
       host_wish: hardware.host_wish ?? null,
+      policy: first!.placement_policy ?? 'spread',
     };
     hosts = await hostsForVolumes(tx, { request, plan: plans.volumes, servers });
     const given = await giveVolumes(tx, { images: deps.images, caller }, { plan: plans.volumes, servers, hosts });

@@ -1714,6 +1714,7 @@ CREATE TABLE public.server (
     desired_shelve jsonb,
     desired_root jsonb,
     root_tag text,
+    placement_policy text DEFAULT 'spread'::text NOT NULL,
     desired_move jsonb,
     evacuation_policy jsonb,
     observed_on_lease_end text,
@@ -1722,7 +1723,8 @@ CREATE TABLE public.server (
     CONSTRAINT server_desired_reboot_type_check CHECK ((desired_reboot_type = ANY (ARRAY['soft'::text, 'hard'::text]))),
     CONSTRAINT server_locked_by_check CHECK ((locked_by = ANY (ARRAY['owner'::text, 'admin'::text]))),
     CONSTRAINT server_observed_power_check CHECK ((observed_power = ANY (ARRAY['on'::text, 'off'::text, 'paused'::text, 'suspended'::text]))),
-    CONSTRAINT server_observed_state_check CHECK ((observed_state = ANY (ARRAY['none'::text, 'building'::text, 'running'::text, 'stopped'::text, 'paused'::text, 'suspended'::text, 'absent'::text, 'failed'::text])))
+    CONSTRAINT server_observed_state_check CHECK ((observed_state = ANY (ARRAY['none'::text, 'building'::text, 'running'::text, 'stopped'::text, 'paused'::text, 'suspended'::text, 'absent'::text, 'failed'::text]))),
+    CONSTRAINT server_placement_policy_check CHECK ((placement_policy = ANY (ARRAY['spread'::text, 'pack'::text])))
 );
 
 CREATE TABLE public.server_absence (
