@@ -7,6 +7,7 @@ import { HypervisorService } from './hypervisor/index.ts';
 import { KeyPairService } from './key-pair/index.ts';
 import { ResourceProviderService } from './resource-provider/index.ts';
 import {
+  Evacuator,
   hostedServers,
   ServerController,
   type ServerControllerOptions,
@@ -33,6 +34,7 @@ export function openCompute({ quotas, afterStep, hostAwayMs, ...options }: Compu
     ...(afterStep && { afterStep }),
     ...(hostAwayMs !== undefined && { hostAwayMs }),
   });
+  const evacuator = new Evacuator(options);
   return {
     services: {
       servers: new ServerService({ ...options, created: (servers) => controller.hurry(servers) }),
@@ -53,7 +55,14 @@ export function openCompute({ quotas, afterStep, hostAwayMs, ...options }: Compu
     tasks: controller.tasks(),
     /** The digest of this image is known now. */
     tellDigest: (imageId: string) => tellDigest(database, imageId),
-    start: () => controller.start(),
-    stop: () => controller.stop(),
+    evacuator,
+    start() {
+      controller.start();
+      evacuator.start();
+    },
+    stop() {
+      controller.stop();
+      evacuator.stop();
+    },
   };
 }

@@ -36,6 +36,8 @@ export interface MigrationTable {
   old_flavor_id: string;
   new_flavor_id: string;
   ended: MigrationEnd | null;
+  /** Of an evacuation: by what it was certain that its guest did not run any more where it was. */
+  evidence: Json<Record<string, unknown>> | null;
   created_at: Timestamp;
   updated_at: Timestamp;
 }

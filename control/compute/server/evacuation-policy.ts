@@ -1,13 +1,15 @@
 /** What becomes of a server when its host is lost, as its owner says it. */
+import { sql } from 'kysely';
 import type { ServerId } from '../../../contract/ids.ts';
 import { actorOf, type Caller } from '../../kit/caller.ts';
 import type { Database } from '../../kit/database/database.ts';
+import { json } from '../../kit/database/schema.ts';
 import { beginOperation } from '../../kit/operation/operations.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { onLockedServer, reachOf, requireUnlocked, shortlyMs } from './actions/action.ts';
 import { requireLegal } from './legal.ts';
 import type { EvacuationPolicy } from './snapshots.ts';
-import { findServer, updateDesired } from './store.ts';
+import { findServer } from './store.ts';
 
 /** Of a server of which nobody has said anything: it waits for its host. */
 const nothingSaid: EvacuationPolicy = { restart: 'never', priority: 0, on_lease_end: 'keep', disk: 'keep' };
@@ -24,7 +26,7 @@ export async function evacuationPolicyOf(database: Database, caller: Caller, id:
  * Done when the host says that it keeps to it. What is not said follows from whether it shall be restarted: a guest that nobody ends or stops when its host is not heard of
  * is restarted elsewhere only where something else proves that its host is off.
  * @param wish null: as if nothing had ever been said
- * @throws CloudError `not_found`, `forbidden`, `conflict` where something else is under way, or it is locked
+ * @throws CloudError `not_found`, `forbidden`, `conflict` where it is locked
  */
 export function setEvacuationPolicy(
   database: Database,
@@ -39,7 +41,13 @@ export function setEvacuationPolicy(
     const onLeaseEnd = wish?.restart === 'elsewhere' ? 'pause' : 'keep';
     const policy: EvacuationPolicy = { ...nothingSaid, on_lease_end: onLeaseEnd, ...wish };
     const verb = 'evacuationPolicy';
-    const generation = await updateDesired(tx, id, verb, { evacuationPolicy: wish && policy });
+    // Whatever else is under way goes on under its own name.
+    const { rows } = await sql<{
+      generation: number;
+    }>`update server set generation = generation + 1, updated_at = now(),
+        evacuation_policy = ${wish && json(policy)}::jsonb || jsonb_build_object('generation', generation + 1)
+      where id = ${id} returning generation`.execute(tx);
+    const { generation } = rows[0]!;
     await beginOperation(tx, actorOf(caller), {
       ...{ projectId: server.project_id, resourceType: 'server', resourceId: id, verb, generation },
       ...{ deadlineMs: shortlyMs, owner: server.host_id === null ? 'control' : `host ${server.host_id}` },

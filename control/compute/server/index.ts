@@ -13,6 +13,7 @@ export type {
 } from './dependencies.ts';
 export { desiredServers } from './desired.ts';
 export { evacuationPolicyOf, setEvacuationPolicy } from './evacuation-policy.ts';
+export { Evacuator, type EvacuatorOptions } from './evacuator.ts';
 export { hostedServers } from './hosted-servers.ts';
 export { tellDigest } from './image-digest.ts';
 export { patternFields, type ServerFilter, type SortKey, sortKeys } from './list.ts';

@@ -59,7 +59,7 @@ export const legal = {
   detach_volume: { vm: withVolumes, task: idle, unplaced: true, shelved: true },
   update_attachment: any,
   restore: { vm: ['soft-delete'], task: idle, unplaced: true, shelved: true },
-  evacuationPolicy: { vm: 'any', task: idle, unplaced: true, shelved: true },
+  evacuationPolicy: any,
   // Always accepted: nothing is ever stuck.
   delete: any,
   'soft delete': any,

@@ -81,6 +81,7 @@ const taskUnderWay = sql`case when s.soft_deleted_at is not null then 'soft-dele
   when s.desired_verb = 'confirmResize' then null
   when s.desired_verb = 'rebuild'
     then case when s.observed_root_count < s.desired_root_count then 'rebuilding' else 'rebuild_spawning' end
+  when s.desired_verb = 'evacuate' then case when s.observed_state = 'none' then 'rebuilding' else 'rebuild_spawning' end
   when s.observed_rescue_count <> ${rescueWanted}
     then case when s.desired_rescue is null then 'unrescuing' else 'rescuing' end
   when s.desired_power = 'on' and s.observed_reboot_count < s.desired_reboot_count

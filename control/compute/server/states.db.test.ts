@@ -79,6 +79,7 @@ const choices: { [K in keyof ServerState]: ServerState[K][] } = {
     'create',
     'restore',
     'rebuild',
+    'evacuate',
     'resize',
     'revertResize',
     'confirmResize',

@@ -289,6 +289,7 @@ function taskUnderWay(server: ServerState): TaskState {
   if (server.desired_verb === 'revertResize') return 'resize_reverting';
   if (server.desired_verb === 'confirmResize') return null;
   if (server.desired_verb === 'rebuild') return rebuildTask(server);
+  if (server.desired_verb === 'evacuate') return server.observed_state === 'none' ? 'rebuilding' : 'rebuild_spawning';
   if (server.observed_rescue_count !== rescueWanted(server)) return server.desired_rescue ? 'rescuing' : 'unrescuing';
   if (server.desired_power === 'on' && server.observed_reboot_count < server.desired_reboot_count) {
     return server.desired_reboot_type === 'soft' ? 'rebooting' : 'rebooting_hard';

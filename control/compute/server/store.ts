@@ -10,7 +10,7 @@ import { serverVolumesOf } from '../../storage/server-volume/index.ts';
 import { keepAdminPassword } from './admin-password.ts';
 import { type InjectedFile, keepPersonality } from './personality.ts';
 import { listedColumns, type ServerRow, type ShownServer } from './server.ts';
-import type { EvacuationPolicy, ServerFault, ServerRoot, ServerSize } from './snapshots.ts';
+import type { ServerFault, ServerRoot, ServerSize } from './snapshots.ts';
 import type { Power, ServerCapture, ServerMove, ServerRescue, ServerResize, ServerShelve } from './states.ts';
 import { stateColumns } from './states-sql.ts';
 
@@ -207,7 +207,6 @@ export interface DesiredChange {
   /** Where it may go. */
   place?: Pick<ServerRow, 'availability_zone' | 'requested_host_id'>;
   softDeletedAt?: Date | null;
-  evacuationPolicy?: EvacuationPolicy | null;
   fault?: ServerFault | null;
 }
 
@@ -240,11 +239,6 @@ export async function updateDesired(tx: Tx, id: string, verb: string, change: De
     ...change.place,
     ...(change.rebuild && rebuiltColumns(change.rebuild)),
     ...(change.softDeletedAt !== undefined && { soft_deleted_at: change.softDeletedAt }),
-    ...(change.evacuationPolicy !== undefined && {
-      evacuation_policy:
-        change.evacuationPolicy &&
-        sql`${JSON.stringify(change.evacuationPolicy)}::jsonb || jsonb_build_object('generation', generation + 1)`,
-    }),
     fault:
       fault === undefined
         ? sql`case when fault ->> 'reason' = 'reset' then null else fault end`

@@ -209,6 +209,7 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
           rootCount: server.rootCount ?? 0,
           resizeCount: server.resize?.state === 'kept' ? server.resize.count : 0,
           captures: server.captures?.map(({ imageId }) => ({ imageId, result: capturedDisk, error: null })) ?? [],
+          ...(server.onLeaseEnd && server.power !== 'off' && { onLeaseEnd: server.onLeaseEnd }),
           step: null,
           error: null,
           startedAt: server.power === 'on' ? '2026-01-01T00:00:00.000Z' : null,

@@ -1795,6 +1795,7 @@ CREATE TABLE public.server_migration (
     reached_at timestamp with time zone,
     downtime_ms bigint,
     error jsonb,
+    evidence jsonb,
     CONSTRAINT server_migration_ended_check CHECK ((ended = ANY (ARRAY['completed'::text, 'confirmed'::text, 'reverted'::text, 'cancelled'::text, 'failed'::text]))),
     CONSTRAINT server_migration_kind_check CHECK ((kind = ANY (ARRAY['resize'::text, 'migration'::text, 'live-migration'::text, 'evacuation'::text]))),
     CONSTRAINT server_migration_phase_check CHECK ((phase = ANY (ARRAY['preparing'::text, 'copying'::text, 'handing-over'::text, 'cancelling'::text, 'moved'::text, 'reverting'::text, 'ended'::text])))

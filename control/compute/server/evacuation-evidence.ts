@@ -1,0 +1,70 @@
+/**
+ * By what it is certain that a guest does not run any more on a host that is silent. That a host is not heard proves nothing: it may be
+ * only the network that is down. Pure, but for the look at the host.
+ */
+import { sql } from 'kysely';
+import type { Tx } from '../../kit/database/database.ts';
+import type { ServerRow } from './server.ts';
+
+export interface SilentHost {
+  id: string;
+  name: string;
+  connected: boolean;
+  forced_down: boolean;
+  forced_down_by: Record<string, unknown> | null;
+  last_seen_at: Date | null;
+  lease_ends_at: Date | null;
+  /** Of the database. */
+  now: Date;
+}
+
+/** Kept with the migration. */
+export type Evidence =
+  /** Its lease has ended, and its guest with it: the host has said that it does so. */
+  | { kind: 'lease'; lease_ended_at: string; on_lease_end: 'pause' | 'stop' | null; last_seen_at: string | null }
+  /** An administrator has said that the host is down. */
+  | { kind: 'administrator'; by: Record<string, unknown> | null; last_seen_at: string | null };
+
+/**
+ * What clocks that run at different rates make of a lease, and what the host's watchdog needs to see its end: far more than either is. A database whose clock is
+ * set forward by more than this while a host is away would be wrong.
+ */
+export const leaseMarginMs = 2000;
+
+/**
+ * The host as it is now; who renews its lease waits until this transaction ends, and begins anew.
+ * @returns undefined where there is none
+ */
+export async function lookAtHost(tx: Tx, hostId: string): Promise<SilentHost | undefined> {
+  const { rows } =
+    await sql<SilentHost>`select id, name, connected, forced_down, forced_down_by, last_seen_at, lease_ends_at,
+      clock_timestamp() as now from host where id = ${hostId} for share`.execute(tx);
+  return rows[0];
+}
+
+type Bound = Pick<ServerRow, 'evacuation_policy' | 'observed_generation' | 'observed_state' | 'observed_on_lease_end'>;
+
+/** Undefined: its guest may run there. */
+export function evidenceOf(host: SilentHost, server: Bound): Evidence | undefined {
+  if (host.connected) return undefined;
+  const lastSeen = host.last_seen_at?.toISOString() ?? null;
+  if (host.forced_down) return { kind: 'administrator', by: host.forced_down_by, last_seen_at: lastSeen };
+  if (host.lease_ends_at === null || !endsWithLease(server)) return undefined;
+  if (host.lease_ends_at.getTime() + leaseMarginMs > host.now.getTime()) return undefined;
+  const { observed_on_lease_end } = server;
+  return {
+    ...{ kind: 'lease', lease_ended_at: host.lease_ends_at.toISOString() },
+    ...{ on_lease_end: observed_on_lease_end, last_seen_at: lastSeen },
+  };
+}
+
+/**
+ * The host knows that its guest may not outlive the lease (and begins none without one), and has no guest or said that the watchdog has it. What an owner asked
+ * for and the host has not heard is nothing to rely on.
+ */
+function endsWithLease({ evacuation_policy: policy, ...observed }: Bound): boolean {
+  if (!policy || policy.on_lease_end === 'keep' || observed.observed_generation < policy.generation) return false;
+  return (
+    observed.observed_on_lease_end !== null || ['stopped', 'suspended', 'absent'].includes(observed.observed_state)
+  );
+}

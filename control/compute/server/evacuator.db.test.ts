@@ -1,0 +1,226 @@
+/** Servers of hosts that are lost: when they are restarted elsewhere, and when not. */
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import { sql } from 'kysely';
+import type { HostId, ServerId } from '../../../contract/ids.ts';
+import { until } from '../../../test/support/until.ts';
+import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
+import { setEvacuationPolicy } from './evacuation-policy.ts';
+import { Evacuator, type EvacuatorTiming } from './evacuator.ts';
+import type { EvacuationPolicy } from './snapshots.ts';
+import { serverStatus } from './states.ts';
+import { type ServerCloud, serverCloud, silentLog } from './testing.ts';
+
+let db: TestDatabase;
+let cloud: ServerCloud;
+let flavor: string;
+const running: Evacuator[] = [];
+before(async () => {
+  db = await testDatabase();
+  cloud = await serverCloud(db.database);
+  flavor = await cloud.addFlavor();
+});
+after(() => db[Symbol.asyncDispose]());
+afterEach(async () => {
+  for (const evacuator of running.splice(0)) evacuator.stop();
+  await sql`delete from port`.execute(db.database.query);
+  await sql`delete from server`.execute(db.database.query);
+  await sql`delete from server_absence`.execute(db.database.query);
+  await sql`delete from host`.execute(db.database.query);
+});
+
+const elsewhere: Partial<EvacuationPolicy> = { restart: 'elsewhere', disk: 'from_image' };
+
+/** A server that runs on that host, and of which the host says that it keeps to its policy. */
+async function runningOn(host: HostId, policy: Partial<EvacuationPolicy> | null = elsewhere): Promise<ServerId> {
+  await sql`update host set enabled = id = ${host}`.execute(db.database.query);
+  const id = await cloud.serverWith(flavor, []);
+  if (policy) await setEvacuationPolicy(db.database, cloud.member, id, policy);
+  await cloud.obey(host);
+  await sql`update host set enabled = true`.execute(db.database.query);
+  assert.equal((await rowOf(id)).host_id, host);
+  return id;
+}
+
+const lose = (host: HostId, { leaseEndedAgo = '3 seconds' } = {}) =>
+  sql`update host set connected = false, last_seen_at = now(), lease_ends_at = now() - ${leaseEndedAgo}::interval where id = ${host}`.execute(
+    db.database.query,
+  );
+
+const rowOf = (id: ServerId) => cloud.service.get(cloud.admin, id);
+
+function evacuator(timing: Partial<EvacuatorTiming> = {}): Evacuator {
+  const made = new Evacuator({
+    ...{ database: db.database, ports: cloud.ports, log: silentLog },
+    timing: { everyMs: 5, steadyMs: 0, retryMs: 20, ...timing },
+  });
+  made.start();
+  running.push(made);
+  return made;
+}
+
+/** A second server, which is certainly to be evacuated, is: everything was looked at. */
+async function looked(): Promise<void> {
+  const [lost, other] = [await cloud.addHost(), await cloud.addHost()];
+  const witness = await runningOn(lost);
+  await sql`update host set enabled = false where id <> ${other}`.execute(db.database.query);
+  await lose(lost);
+  await until('the witness to be evacuated', async () => (await rowOf(witness)).host_id === other);
+}
+
+test('a server of a host whose lease has ended is another host’s, under a new epoch, with the evidence kept', async () => {
+  const [lost, other] = [await cloud.addHost(), await cloud.addHost()];
+  const id = await runningOn(lost);
+  const before = await rowOf(id);
+  evacuator();
+  await lose(lost);
+  await until('the server to be given to another', async () => (await rowOf(id)).host_id === other);
+  const given = await rowOf(id);
+  assert.equal(given.epoch, before.epoch + 1);
+  assert.equal(serverStatus(given), 'REBUILD');
+  const { rows: ports } = await sql<{
+    host_id: string;
+  }>`select p.host_id from port p join server_port sp on sp.port_id = p.id
+    where sp.server_id = ${id}`.execute(db.database.query);
+  assert.deepEqual(ports, [{ host_id: other }]);
+  const { rows: absences } = await sql`select host_id, epoch from server_absence where server_id = ${id}`.execute(
+    db.database.query,
+  );
+  assert.deepEqual(absences, [{ host_id: lost, epoch: before.epoch }]);
+  const { rows: migrations } = await sql<{ kind: string; evidence: { kind: string; on_lease_end: string } }>`
+    select kind, evidence from server_migration where server_id = ${id}`.execute(db.database.query);
+  assert.equal(migrations.length, 1);
+  assert.equal(migrations[0]!.kind, 'evacuation');
+  assert.deepEqual([migrations[0]!.evidence.kind, migrations[0]!.evidence.on_lease_end], ['lease', 'pause']);
+  const { rows: used } = await sql<{ servers: number }>`select servers from host_usage where host_id = ${lost}`.execute(
+    db.database.query,
+  );
+  assert.equal(used[0]!.servers, 0);
+  // The lost one comes back and says that it runs.
+  await cloud.side.recordReports(lost, [
+    {
+      id,
+      epoch: before.epoch,
+      generation: before.generation,
+      state: 'running',
+      rebootCount: 0,
+      step: null,
+      error: null,
+      startedAt: null,
+    },
+  ]);
+  assert.equal((await rowOf(id)).observed_state, 'none');
+  await cloud.obey(other);
+  assert.equal(serverStatus(await rowOf(id)), 'ACTIVE');
+});
+
+const stays: [
+  string,
+  { policy?: Partial<EvacuationPolicy> | null; lost?: (host: HostId, id: ServerId) => Promise<unknown> },
+][] = [
+  ['its lease has not ended for certain', { lost: (host) => lose(host, { leaseEndedAgo: '1 second' }) }],
+  [
+    'its host asks for no leases',
+    {
+      lost: (host) =>
+        sql`update host set connected = false, last_seen_at = now(), lease_ends_at = null where id = ${host}`.execute(
+          db.database.query,
+        ),
+    },
+  ],
+  [
+    'its host is heard',
+    {
+      lost: (host) =>
+        sql`update host set lease_ends_at = now() - interval '1 minute' where id = ${host}`.execute(db.database.query),
+    },
+  ],
+  ['nobody wants that', { policy: null }],
+  ['its guest runs on when the lease ends', { policy: { ...elsewhere, on_lease_end: 'keep' } }],
+  ['its disk is to be kept, and is on the lost host', { policy: { restart: 'elsewhere' } }],
+  [
+    'its host has not said that it keeps to it',
+    {
+      async lost(host, id) {
+        await sql`update server set observed_on_lease_end = null where id = ${id}`.execute(db.database.query);
+        await lose(host);
+      },
+    },
+  ],
+  [
+    'its host has not heard of the policy',
+    {
+      async lost(host, id) {
+        await setEvacuationPolicy(db.database, cloud.member, id, { ...elsewhere, on_lease_end: 'stop' });
+        await lose(host);
+      },
+    },
+  ],
+];
+for (const [name, { policy = elsewhere, lost = lose }] of stays) {
+  test(`a server stays where it is where ${name}`, async () => {
+    const host = await cloud.addHost();
+    const id = await runningOn(host, policy);
+    await cloud.addHost();
+    await lost(host, id);
+    await sql`update host set last_seen_at = now() - interval '1 hour' where id = ${host}`.execute(db.database.query);
+    evacuator();
+    await looked();
+    assert.equal((await rowOf(id)).host_id, host);
+  });
+}
+
+test('an administrator’s word that a host is down is evidence, once it is not heard, also for guests that run on', async () => {
+  const [lost, other] = [await cloud.addHost(), await cloud.addHost()];
+  const id = await runningOn(lost, { ...elsewhere, on_lease_end: 'keep' });
+  await sql`update host set forced_down = true, forced_down_by = '{"user_name": "ayşe"}' where id = ${lost}`.execute(
+    db.database.query,
+  );
+  evacuator();
+  await sql`update host set connected = false where id = ${lost}`.execute(db.database.query);
+  await until('the server to be given to another', async () => (await rowOf(id)).host_id === other);
+  const { rows } = await sql<{
+    evidence: object;
+  }>`select evidence from server_migration where server_id = ${id}`.execute(db.database.query);
+  assert.deepEqual(rows[0]!.evidence, { kind: 'administrator', by: { user_name: 'ayşe' }, last_seen_at: null });
+});
+
+test('where half of the hosts are lost at once none is believed to be, until some are back', async () => {
+  const hosts = [await cloud.addHost(), await cloud.addHost(), await cloud.addHost()] as const;
+  const [first, second] = [await runningOn(hosts[0]), await runningOn(hosts[1])];
+  await lose(hosts[0]);
+  await lose(hosts[1]);
+  const made = evacuator();
+  await until('it to be held', () => made.held);
+  assert.deepEqual([(await rowOf(first)).host_id, (await rowOf(second)).host_id], [hosts[0], hosts[1]]);
+  await sql`update host set connected = true where id = ${hosts[1]}`.execute(db.database.query);
+  await until('the one that is lost to be evacuated', async () => (await rowOf(first)).host_id !== hosts[0]);
+  assert.equal((await rowOf(second)).host_id, hosts[1]);
+  assert.equal(made.held, false);
+});
+
+test('who has looked for too short a time, or with a gap, believes nothing yet', async () => {
+  const [lost, other] = [await cloud.addHost(), await cloud.addHost()];
+  const id = await runningOn(lost);
+  await lose(lost);
+  // Both look as often as the third, which is the only one that has looked for long enough in the end.
+  evacuator({ steadyMs: 3_600_000 });
+  evacuator({ gapMs: 0, steadyMs: 1 });
+  const began = performance.now();
+  evacuator({ steadyMs: 400 });
+  await until('the server to be given to another', async () => (await rowOf(id)).host_id === other);
+  assert.ok(performance.now() - began >= 400);
+});
+
+test('the higher priority goes first, and where there is no room the others wait for it', async () => {
+  const lost = await cloud.addHost();
+  const low = await runningOn(lost, { ...elsewhere, priority: 1 });
+  const high = await runningOn(lost, { ...elsewhere, priority: 7 });
+  const small = await cloud.addHost({ vcpus: 1 });
+  await lose(lost);
+  evacuator();
+  await until('the one', async () => (await rowOf(high)).host_id === small);
+  assert.equal((await rowOf(low)).host_id, lost);
+  const large = await cloud.addHost();
+  await until('the other', async () => (await rowOf(low)).host_id === large);
+});
