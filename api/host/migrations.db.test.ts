@@ -94,7 +94,7 @@ test('the target is told of a server before it is its own, and the source that i
   const at = async () => (await cloud.service.get(cloud.admin, id)).observed_state;
   await until('the server to run', async () => (await at()) === 'running');
   const target = await dial(control.port);
-  await cloud.service.act(cloud.admin, id, serverActions.liveMigrate, { host: null });
+  await cloud.service.act(cloud.admin, id, serverActions.liveMigrate, { host: null, copyDisks: true });
   const coming = await told(target);
   assert.deepEqual([coming.server.id, coming.server.incoming?.mode, coming.networks.length], [id, 'live', 1]);
   const going = (await told(source, ({ outgoing }) => outgoing !== undefined)).server;

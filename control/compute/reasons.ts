@@ -73,8 +73,12 @@ export interface ComputeReasons {
   rescue_image_unsupported: { id: string };
   /** There is no host that the server could move to; `why`: of those that there are, and what would help. Null: there is none beside its own. */
   no_other_host: { id: string; why: string | null };
+  /** There are others, and none takes part in migrations of this kind. */
+  no_able_host: { id: string };
   /** Volumes lie on one host, and do not go along yet. */
   local_volumes: { id: string };
+  /** Its disks lie on its host, and the caller does not want them copied. */
+  disks_not_shared: { id: string };
   /** It boots from a medium that is read only. */
   move_of_medium: { id: string };
   move_of_rescued: { id: string };

@@ -116,8 +116,12 @@ const servers = {
   rescue_image_unsupported: ({ id }) => `Requested rescue image '${id}' is not supported`,
   no_other_host: ({ id, why }) =>
     `No valid host was found. ${why ?? `There is no other host that instance ${id} could move to.`}`,
+  no_able_host: ({ id }) =>
+    `No valid host was found. No other host takes part in such migrations, so instance ${id} stays where it is.`,
   local_volumes: ({ id }) =>
     `Migration pre-check error: instance ${id} has volumes, which do not go to another host yet. Detach them first.`,
+  disks_not_shared: ({ id }) =>
+    `The disks of instance ${id} are not on shared storage: Shared storage live-migration requires either shared storage or boot-from-volume with no local disks. Ask for block migration.`,
   move_of_medium: ({ id }) =>
     `Migration pre-check error: instance ${id} runs from a medium and has no disk of its own.`,
   move_of_rescued: ({ id }) => `Migration pre-check error: instance ${id} is being rescued.`,

@@ -105,7 +105,7 @@ const lastOperation = async () => {
 const act = <Wish>(action: ServerAction<Wish>, ...wish: undefined extends Wish ? [] : [Wish]) =>
   cloud.service.act(cloud.admin, id, action, ...wish);
 const migrate = () => act(actions.migrate, { host: null });
-const migrateLive = () => act(actions.liveMigrate, { host: null });
+const migrateLive = () => act(actions.liveMigrate, { host: null, copyDisks: true });
 
 test('a server migrates live: it is the source’s until the target has taken over, and then the target’s, in one step', async () => {
   await migrateLive();
@@ -378,16 +378,24 @@ test('whoever deletes a server on its way leaves nothing of it on either host', 
 });
 
 test('what can’t go is refused with the reason, before anything is made', async () => {
-  const refused = (reason: string, action = actions.liveMigrate, wish = { host: null }) =>
-    assert.rejects(act(action, wish), { reason });
+  const refused = (
+    reason: string,
+    action: ServerAction<actions.LiveMoveWish> | ServerAction<actions.MoveWish> = actions.liveMigrate,
+  ) =>
+    assert.rejects(act(action as ServerAction<actions.MoveWish>, { host: null, copyDisks: true } as actions.MoveWish), {
+      reason,
+    });
   const run = (what: ReturnType<typeof sql>) => what.execute(db.database.query);
   await run(sql`update server set hardware = hardware || '{"tpm": {"model": "tpm-crb"}}' where id = ${id}`);
   await refused('server_with_tpm');
   await run(sql`update server set hardware = hardware - 'tpm' where id = ${id}`);
-  await run(sql`update host set facts = facts - 'migrations' where id = ${target}`);
-  await refused('no_other_host');
+  await assert.rejects(act(actions.liveMigrate, { host: null, copyDisks: false }), { reason: 'disks_not_shared' });
+  await run(sql`update host set facts = facts - 'migrations' where id <> ${source}`);
+  await refused('no_able_host');
+  const decided = await run(sql`select outcome from decision where resource_id = ${id} and kind = 'move'`);
+  assert.deepEqual(decided.rows, [{ outcome: 'no_capacity' }], 'and why is kept');
   await run(sql`update host set facts = facts || '{"migrations": ["cold"]}' where id = ${target}`);
-  await refused('no_other_host');
+  await refused('no_able_host');
   await run(sql`update host set facts = facts - 'migrations' where id = ${source}`);
   await refused('source_host_unable');
   await refused('source_host_unable', actions.migrate);

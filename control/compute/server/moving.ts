@@ -104,6 +104,12 @@ export async function placeMove(
   return found;
 }
 
+/** The why-record of a move that found no host, where the transaction that asked has come to nothing. */
+export async function recordRefusedMove(tx: Tx, wish: MoveWish): Promise<void> {
+  const { server, request, found } = await findTarget(tx, wish);
+  if (!found.host) await recordDecisions(tx, [{ server, request, found, kind: 'move' }]);
+}
+
 /** Safe to repeat. */
 export async function releaseClaim(tx: Tx, serverId: string): Promise<void> {
   await sql`delete from server_claim where server_id = ${serverId}`.execute(tx);

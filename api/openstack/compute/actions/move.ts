@@ -1,4 +1,4 @@
-/** Migration, cold and live, and evacuation: checked, and refused with the reason (control/compute/server/actions/move.ts). */
+/** Migration, cold and live, and evacuation; what becomes of them is in control/compute/server/actions/move.ts. */
 import { Type } from 'typebox';
 import { serverLimits } from '../../../../contract/host/limits.ts';
 import { serverActions } from '../../../../control/compute/server/index.ts';
@@ -36,7 +36,10 @@ export const liveMigrate = action({
   body: v.since([1, 25, 30, 68], live),
   answers: accepted,
   run: ({ servers, caller, id }, argument) =>
-    servers.act(caller, id, serverActions.liveMigrate, { host: argument.host }),
+    servers.act(caller, id, serverActions.liveMigrate, {
+      host: argument.host,
+      copyDisks: argument.block_migration === 'auto' || v.toBoolean(argument.block_migration),
+    }),
 });
 
 const evacuation = (version: number) =>

@@ -42,6 +42,8 @@ export interface ActionWork {
   tx: Tx;
   caller: Caller;
   deps: ActionDependencies;
+  /** What a refusal leaves: it is recorded when the transaction has come to nothing. */
+  refusing?(record: (tx: Tx) => Promise<unknown>): void;
 }
 
 /** `done`: it has happened in this transaction, and no host is needed for it. Undefined: there was nothing to do. */
@@ -75,12 +77,14 @@ export async function act<Argument>(
   action: ServerAction<Argument>,
   argument: Argument,
 ): Promise<void> {
-  await onLockedServer(deps, caller, id, action.doing, async (tx, server) => {
+  const records: ((tx: Tx) => Promise<unknown>)[] = [];
+  const refusing: ActionWork['refusing'] = (record) => void records.push(record);
+  const accepted = onLockedServer(deps, caller, id, action.doing, async (tx, server) => {
     if (action.needs === 'admin') requireAdmin(caller, action.doing);
     if (action.needs === 'manager') requireManager(caller, action.doing);
     if (!action.locked) requireUnlocked(caller, server);
     requireLegal(server, action.verb, action.call);
-    const decision = await action.decide({ tx, caller, deps }, server, argument);
+    const decision = await action.decide({ tx, caller, deps, refusing }, server, argument);
     if (decision === undefined) return;
     const { verb } = action;
     const about = { projectId: server.project_id, resourceType: 'server', resourceId: server.id, verb };
@@ -98,6 +102,10 @@ export async function act<Argument>(
     });
     await enqueue(tx, 'server', server.id);
     deps.log.info({ requestId: caller.requestId, serverId: server.id, verb, generation }, 'server operation accepted');
+  });
+  await accepted.catch(async (error: unknown) => {
+    for (const record of records) await deps.database.transaction(actorOf(caller), record);
+    throw error;
   });
 }
 

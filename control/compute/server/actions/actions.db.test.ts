@@ -278,9 +278,11 @@ test('moves are for administrators, and are refused with what is in the way', as
   const { name } = (await sql<{ name: string }>`select name from host where id = ${host}`.execute(db.database.query))
     .rows[0]!;
   const refused = (action: ServerAction<actions.MoveWish>, to: string | null, reason: string) =>
-    assert.rejects(cloud.service.act(cloud.admin, id, action, { host: to }), { reason });
+    assert.rejects(cloud.service.act(cloud.admin, id, action, { host: to, copyDisks: true } as actions.MoveWish), {
+      reason,
+    });
   await assert.rejects(cloud.service.act(cloud.member, id, actions.migrate, { host: null }), { code: 'forbidden' });
-  for (const action of [actions.migrate, actions.liveMigrate]) {
+  for (const action of [actions.migrate, actions.liveMigrate as ServerAction<actions.MoveWish>]) {
     await refused(action, null, 'no_other_host');
     await refused(action, name, 'move_to_same_host');
     await refused(action, 'nowhere', 'host_not_found');

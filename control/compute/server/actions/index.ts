@@ -5,7 +5,7 @@ export { type BackupWish, createBackup, createImage, type ImageWish } from './cr
 export { forceDelete, remove } from './delete.ts';
 export { type AttachWish, addFixedIp, attachInterface, detachInterface, removeFixedIp } from './interfaces.ts';
 export { lock, unlock } from './lock.ts';
-export { evacuate, liveMigrate, type MoveWish, migrate } from './move.ts';
+export { evacuate, type LiveMoveWish, liveMigrate, type MoveWish, migrate } from './move.ts';
 export { pause, unpause } from './pause.ts';
 export { hardReboot, softReboot } from './reboot.ts';
 export { type RebuildWish, rebuild } from './rebuild.ts';

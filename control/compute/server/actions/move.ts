@@ -8,7 +8,7 @@ import type { HostId, ServerId } from '../../../../contract/ids.ts';
 import { requireAdmin } from '../../../kit/caller.ts';
 import type { Placement } from '../../placement/index.ts';
 import { beginMove, stallMs } from '../../server-migration/index.ts';
-import { placeMove } from '../moving.ts';
+import { placeMove, recordRefusedMove } from '../moving.ts';
 import { sentences } from '../refuse.ts';
 import type { ServerRow } from '../server.ts';
 import type { ServerSize } from '../snapshots.ts';
@@ -26,6 +26,8 @@ interface Where {
   /** Nor said to be down. */
   up: boolean | null;
   others: number;
+  /** Of those, the ones that take part in migrations of this kind. */
+  able: number;
   /** Of the host of the name that was asked for; null: there is none. */
   wanted_id: HostId | null;
   /** That take no part in migrations of this kind. */
@@ -43,6 +45,8 @@ async function look(
     (select connected and not forced_down from host where id = ${server.host_id}) as up,
     (select count(*)::integer from host where id is distinct from ${server.host_id} and connected and enabled
       and not forced_down) as others,
+    (select count(*)::integer from host where id is distinct from ${server.host_id} and connected and enabled
+      and not forced_down and coalesce(facts -> 'migrations' ? ${mode}, false)) as able,
     (select id from host where name = ${host}::text) as wanted_id,
     array(select id::text from host where not coalesce(facts -> 'migrations' ? ${mode}, false)) as unable,
     exists (select from volume_attachment where server_id = ${server.id}) as with_volumes`.execute(tx);
@@ -82,15 +86,19 @@ export async function begin(work: ActionWork, server: ServerRow, { kind, size, h
   const where = await look(work, server, { host, mode: kind === 'live-migration' ? 'live' : 'cold' });
   requireWanted(where, host, 'invalid');
   requireMovable(server, call, where);
-  const found = await placeMove(tx, {
+  const wish = {
     serverId: server.id as ServerId,
     exclude: where.unable,
     only: where.wanted_id,
     ...(size && {
       size: { vcpus: size.vcpus, memory_mib: size.memory_mib, disk_gib: size.disk_gib + (size.local_gib ?? 0) },
     }),
-  });
-  if (!found.host) throw noOther(server, where, found);
+  };
+  const found = await placeMove(tx, wish);
+  if (!found.host) {
+    work.refusing?.((again) => recordRefusedMove(again, wish));
+    throw noOther(server, where, found);
+  }
   const migration_id = await beginMove(tx, {
     ...{ projectId: server.project_id, userId: caller.userId, serverId: server.id, hostId: server.host_id, kind },
     ...{ generation: server.generation + 1, targetId: found.host.id, size },
@@ -100,7 +108,8 @@ export async function begin(work: ActionWork, server: ServerRow, { kind, size, h
 }
 
 /** The tenant's part of the why-record. */
-function noOther({ id }: ServerRow, { others }: Where, found: Placement): CloudError {
+function noOther({ id }: ServerRow, { others, able }: Where, found: Placement): CloudError {
+  if (others > 0 && able === 0) return new CloudError('invalid', 'no_able_host', { id });
   return new CloudError('invalid', 'no_other_host', { id, why: others === 0 ? null : sentences(found) });
 }
 
@@ -115,14 +124,23 @@ export const migrate: ServerAction<MoveWish> = {
   },
 };
 
-export const liveMigrate: ServerAction<MoveWish> = {
-  ...migrate,
+export interface LiveMoveWish extends MoveWish {
+  /** Its disks may be copied; false: they must not, so it has none that only its host has. */
+  copyDisks: boolean;
+}
+
+export const liveMigrate: ServerAction<LiveMoveWish> = {
   verb: 'live-migration',
   call: 'os-migrateLive',
   doing: 'migrate a server live',
-  decide(work, server, { host }) {
+  needs: 'manager',
+  deadlineMs: stallMs,
+  async decide(work, server, { host, copyDisks }) {
     if (host !== null) requireAdmin(work.caller, 'migrate a server to a host of one’s choice');
-    return begin(work, server, { kind: 'live-migration', size: null, host });
+    const move = { kind: 'live-migration', size: null, host } as const;
+    const decision = await begin(work, server, move);
+    if (!copyDisks) throw new CloudError('invalid', 'disks_not_shared', { id: server.id });
+    return decision;
   },
 };
 

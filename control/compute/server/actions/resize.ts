@@ -74,7 +74,10 @@ async function elsewhere(
   try {
     return await begin(work, server, { kind: 'resize', size: after, host: null });
   } catch (error) {
-    if (isCloudError(error) && error.reason === 'no_other_host') {
+    if (
+      isCloudError(error) &&
+      (error.reason === 'no_other_host' || error.reason === 'no_able_host' || error.reason === 'source_host_unable')
+    ) {
       throw new CloudError('invalid', 'resize_does_not_fit', { id: server.id, fix });
     }
     throw error;
