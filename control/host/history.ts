@@ -39,6 +39,12 @@ export class DatabaseHistory {
     if (last) this.#last = witnessOf(last);
   }
 
+  /** What was seen is of another history than what comes now. */
+  turn(): void {
+    this.#last = undefined;
+    this.#place = undefined;
+  }
+
   /** The last change that this process has seen; for updates. */
   get position(): { position?: string } {
     return this.#last === undefined ? {} : { position: this.#last };

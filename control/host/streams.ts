@@ -152,7 +152,10 @@ export class HostStreams {
   }
 
   start(): void {
-    this.#unsubscribe = this.#feed.subscribe((changes) => this.#look(changes));
+    const subscribed = [this.#feed.subscribe((changes) => this.#look(changes)), this.#feed.onTurn(() => this.#turn())];
+    this.#unsubscribe = () => {
+      for (const end of subscribed) end();
+    };
     this.#liveness.start();
     this.#resync.start();
   }
@@ -165,6 +168,12 @@ export class HostStreams {
     clearTimeout(this.#retryTimer);
     for (const session of [...this.#all]) session.end(closeCodes.goingAway, 'control is stopping');
     await this.#endings.settled();
+  }
+
+  /** Hosts may have acted on what the database has never made: each is told all that it has, and says what it has beyond that. */
+  #turn(): void {
+    this.#history.turn();
+    for (const session of [...this.#all]) session.end(closeCodes.tryAgainLater, 'the database has another history');
   }
 
   /** Takes a connection whose peer has proven to be this host. */

@@ -48,7 +48,7 @@ import { WebSso, type WebSsoReturn, type WebSsoWish } from './websso.ts';
 
 export interface IdentityOptions {
   database: Database;
-  feed: Pick<ChangeFeed, 'subscribe' | 'listening'>;
+  feed: Pick<ChangeFeed, 'subscribe' | 'onTurn' | 'listening'>;
   log: Logger;
   region: string;
   /** Without a slash at the end, e.g. https://cloud.example:8443 */
@@ -120,7 +120,7 @@ export class IdentityService extends IdentityParts {
 
   /** The feed must have been started. */
   async start(): Promise<void> {
-    this.#unsubscribe = this.#feed.subscribe((changes) => this.#cache.apply(changes));
+    this.#unsubscribe = this.#cache.follow(this.#feed);
     this.#cache.onChange(() => this.#reading.clear());
     await this.#context.start();
     await this.catalogue.settle();

@@ -7,7 +7,7 @@
  */
 
 import type { Caller } from '../kit/caller.ts';
-import type { Change } from '../kit/change-log/changes.ts';
+import type { Change, ChangeFeed } from '../kit/change-log/changes.ts';
 import type { Authorization } from './authorization.ts';
 import { catalogueTables } from './catalogue-tables.ts';
 import type { Claims } from './token.ts';
@@ -78,6 +78,18 @@ export class TokenCache {
   clear(): void {
     this.#epoch += 1;
     this.#entries.clear();
+  }
+
+  /** Drops what the feed's changes may concern, and all where the database has another history. Answers how to end that. */
+  follow(feed: Pick<ChangeFeed, 'subscribe' | 'onTurn'>): () => void {
+    const turn = () => {
+      this.clear();
+      for (const listener of this.#listeners) listener();
+    };
+    const ends = [feed.subscribe((changes) => this.apply(changes)), feed.onTurn(turn)];
+    return () => {
+      for (const end of ends) end();
+    };
   }
 
   /** Drops what these changes may concern. */

@@ -2,8 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sql } from 'kysely';
-import { newId } from '../../contract/ids.ts';
+import pino from 'pino';
+import { type HostId, newId, newOrderedId } from '../../contract/ids.ts';
 import { Secret } from '../../contract/secret.ts';
+import { registerHost } from '../../control/host/index.ts';
+import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import { sessionLimits } from '../../control/kit/database/connection.ts';
 import { cloudActor, Database, isDatabaseUnavailable } from '../../control/kit/database/database.ts';
 import { settleIncarnation } from '../../control/kit/database/incarnation.ts';
@@ -125,4 +128,54 @@ test('what no standby has got is not answered as done, though PostgreSQL answers
   await postgres.promote();
   await until('the standby to answer', async () => (await there(database).catch(() => new Set())).has(1));
   assert.deepEqual(await there(database), new Set([1]));
+});
+
+test('a standby that had not got all begins another history: what follows from the lost tail is looked at anew, and no change of the new one is missed', async () => {
+  using postgres = await ReplicatedPostgres.start({ synchronous: false });
+  const url = new Secret(postgres.url);
+  await migrate({ url });
+  await using database = databaseOf(postgres);
+  await sql`insert into cloud (id, region) values (${newId()}, 'here')`.execute(database.query);
+  const { id } = await settleIncarnation(database);
+  const feed = new ChangeFeed({ database, url, log: pino({ level: 'silent' }) });
+  await feed.start();
+  const seen: string[] = [];
+  let turns = 0;
+  feed.subscribe((changes) => void seen.push(...changes.map(({ body }) => String(body.name))));
+  feed.onTurn(() => turns++);
+  const register = (name: string) => registerHost(database, { id: newOrderedId<HostId>(), name });
+  try {
+    await register('kept');
+    await until('it to be seen', () => seen.includes('kept'));
+    const there = async (name: string) => {
+      const standby = await connect({ url: new Secret(postgres.urlOf('two')), applicationName: 'test' });
+      const { rowCount } = await standby.query('select from host where name = $1', [name]);
+      await standby.end();
+      return rowCount === 1;
+    };
+    await until('the standby to have it', () => there('kept'));
+    postgres.cutOff();
+    // So many that transactions of the new history have the numbers of these.
+    for (let n = 0; n < 20; n++) await register(`lost ${n}`);
+    await until('the tail to be seen', () => seen.includes('lost 19'));
+    postgres.kill('one');
+    await postgres.promote();
+    await until('one of the new history to be made', () =>
+      register('new').then(
+        () => true,
+        () => false,
+      ),
+    );
+    await until('it to be seen', () => seen.includes('new'));
+    assert.deepEqual(
+      seen.filter((name) => !name.startsWith('lost')),
+      ['kept', 'new'],
+    );
+    assert.equal(turns, 1);
+    const now = await settleIncarnation(database);
+    assert.notEqual(now.id, id);
+    assert.match(now.reason, /replica took over that had not got all/);
+  } finally {
+    await feed.stop();
+  }
 });

@@ -19,7 +19,6 @@ import {
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import pg from 'pg';
 import { freePort } from '../../cli/cloud/free-port.ts';
 import { databaseName, postgresEngine, postgresUrl } from '../../cli/cloud/postgres.ts';
 import type { LogLevel } from '../../cli/process/configuration.ts';
@@ -29,6 +28,7 @@ import { hostStreamPath } from '../../contract/host/index.ts';
 import { Secret } from '../../contract/secret.ts';
 import { registerHost } from '../../control/host/index.ts';
 import { Database } from '../../control/kit/database/database.ts';
+import { connect } from '../../control/kit/database/members.ts';
 import type * as Migrate from '../../control/kit/database/migrate.ts';
 import { ensureEngine, stopEngine } from '../../engine/process.ts';
 import type { FleetConfiguration } from '../../simulator/fleet/configuration.ts';
@@ -45,6 +45,8 @@ export interface CloudProcessesOptions {
   hosts: number;
   /** How many of them the fleet runs; the others are the caller's, by {@link CloudProcesses.hosts}. All where it is not given. */
   fleetHosts?: number;
+  /** Of a database that is not this cloud's to start; absent: one of its own. */
+  databaseUrl?: string;
   /** Fills the database before control starts. */
   prepare?(databaseUrl: string, hosts: SimulatedIdentity['hosts']): Promise<void>;
   /** Another work tree's code in the control process, on its own schema. */
@@ -112,7 +114,7 @@ class Starter {
   async start(options: CloudProcessesOptions): Promise<CloudProcesses> {
     const { hosts, fleetHosts = hosts, logLevel = 'info', controlFlags = [], fleetFlags = [] } = options;
     const identity = await simulatedIdentity(this.#directory, hosts);
-    const databaseUrl = await this.#postgres();
+    const databaseUrl = options.databaseUrl ?? (await this.#postgres());
     await migrateBy(options.source ?? sourceRoot, databaseUrl);
     await registerHosts(databaseUrl, identity.hosts);
     await options.prepare?.(databaseUrl, identity.hosts);
@@ -205,8 +207,7 @@ async function registerHosts(url: string, hosts: Parameters<typeof registerHost>
 }
 
 async function hostsConnected(url: string, hosts: number): Promise<void> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
+  const client = await connect({ url: new Secret(url), applicationName: 'test' });
   try {
     const connected = async () => (await client.query('select from host where connected')).rowCount === hosts;
     await until('all hosts to be connected', connected, { timeoutMs: 30_000 });

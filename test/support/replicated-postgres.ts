@@ -55,9 +55,8 @@ export class ReplicatedPostgres implements Disposable {
         await client.query('select pg_reload_conf()');
       }
       const state = synchronous ? 'sync' : 'async';
-      const streams = async () =>
-        (await client.query('select from pg_stat_replication where sync_state = $1', [state])).rowCount === 1;
-      await until('the standby to stream', streams);
+      const standbys = () => client.query('select from pg_stat_replication where sync_state = $1', [state]);
+      await until('the standby to stream', async () => (await standbys()).rowCount === 1);
     });
   }
 

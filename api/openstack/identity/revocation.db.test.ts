@@ -234,7 +234,7 @@ test('tokens live on over a rotation of keys and are known to a process that has
 });
 
 test('while the change feed does not listen, every validation reads the database', async () => {
-  const deaf = { listening: false, subscribe: () => () => {} };
+  const deaf = { listening: false, subscribe: () => () => {}, onTurn: () => () => {} };
   const { identity } = await api.cloud.another({ feed: deaf });
   const tenant = await makeTenant(api);
   assert.ok(!(await isRefused(identity, tenant.token)));
@@ -243,7 +243,7 @@ test('while the change feed does not listen, every validation reads the database
 });
 
 test('what was copied before the feed went deaf does not come back when it hears again', async () => {
-  const feed = { listening: true, subscribe: () => () => {} };
+  const feed = { listening: true, subscribe: () => () => {}, onTurn: () => () => {} };
   const { identity } = await api.cloud.another({ feed });
   const tenant = await makeTenant(api);
   assert.ok(!(await isRefused(identity, tenant.token)));

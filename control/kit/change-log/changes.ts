@@ -14,24 +14,19 @@
  * a subscriber must not miss it reads anew from the tables when it starts.
  */
 
-import type { Selectable } from 'kysely';
 import { sql } from 'kysely';
 import type pg from 'pg';
 import type { Logger } from 'pino';
 import { CloudError, isCloudError } from '../../../contract/errors.ts';
 import type { Secret } from '../../../contract/secret.ts';
 import type { Database, Queryable } from '../database/database.ts';
-import { settleIncarnation } from '../database/incarnation.ts';
+import { currentIncarnation, renewIncarnation, settleIncarnation } from '../database/incarnation.ts';
 import { connect } from '../database/members.ts';
-import type { ChangeTable } from '../database/schema.ts';
+import type { Change } from './change.ts';
 import { expired, formatPosition, isBefore, type Position, parsePosition } from './position.ts';
+import { SeenChanges } from './seen.ts';
 
-export { formatPosition, isBefore, type Position, parsePosition };
-
-/** In its body is the row after the change; before it, for 'deleted'. Column names as in SQL. */
-export interface Change extends Omit<Selectable<ChangeTable>, 'sequence' | 'transaction_id'> {
-  position: Position;
-}
+export { type Change, formatPosition, isBefore, type Position, parsePosition };
 
 /** The position behind everything that is final now: later reads from here miss nothing that isn't visible yet. */
 export async function currentPosition(db: Queryable): Promise<Position> {
@@ -47,6 +42,9 @@ export async function firstPosition(db: Queryable): Promise<Position> {
     select ${incarnation} as incarnation, transaction_id::text as xid, sequence from change_floor`.execute(db);
   return { incarnation: rows[0]!.incarnation, transactionId: BigInt(rows[0]!.xid), sequence: rows[0]!.sequence };
 }
+
+/** As positions name it. */
+const shortOf = (id: string): string => id.replaceAll('-', '').slice(0, 12);
 
 /** Enough of it that nobody meets it twice, and short, since tokens are long already. */
 const incarnation = sql<string>`coalesce((select left(replace(incarnation::text, '-', ''), 12) from cloud), '0')`;
@@ -68,6 +66,8 @@ export interface Page {
   position: Position;
   /** True when the limit cut the page, or rows above the horizon wait for an older transaction to end. */
   more: boolean;
+  /** Of the write-ahead log that it was read beside: another one since a standby was promoted. */
+  timeline: string;
 }
 
 interface Row extends Omit<Change, 'position'> {
@@ -82,6 +82,7 @@ interface Horizon {
   floor_sequence: number;
   now: Date;
   pending: boolean;
+  timeline: string;
 }
 
 /**
@@ -98,9 +99,10 @@ export async function readChanges(db: Queryable, options: ReadOptions): Promise<
   const { rows } = await sql<Horizon & { row: Row | null }>`
     with horizon as materialized (
       select pg_snapshot_xmin(pg_current_snapshot()) as final_below, ${incarnation} as incarnation,
-        transaction_id::text as floor_transaction, sequence as floor_sequence, clock_timestamp() as now
+        transaction_id::text as floor_transaction, sequence as floor_sequence, clock_timestamp() as now,
+        left(pg_walfile_name(pg_current_wal_lsn()), 8) as timeline
       from change_floor)
-    select final_below::text, incarnation, floor_transaction, floor_sequence, now, page.row,
+    select final_below::text, timeline, incarnation, floor_transaction, floor_sequence, now, page.row,
       coalesce((select transaction_id from change where ${since}
         order by transaction_id desc, sequence desc limit 1) >= final_below, false) as pending
     from horizon left join lateral (
@@ -118,7 +120,7 @@ export async function readChanges(db: Queryable, options: ReadOptions): Promise<
   // What comes behind the last row began after that one's transaction, and is not a day older.
   const lastPosition = last ? { ...last.position, since: dayBefore(last.at) } : after;
   const position = full || !isBefore(lastPosition, end) ? lastPosition : end;
-  return { changes, position, more: full || horizon.pending };
+  return { changes, position, more: full || horizon.pending, timeline: horizon.timeline };
 }
 
 const endOf = ({ incarnation: of, final_below, now }: Horizon): Position => ({
@@ -157,12 +159,16 @@ const timerMs = 1000;
 /** While an older transaction holds the horizon back, no NOTIFY will come when it rolls back: look again soon. */
 const pendingMs = 5;
 const pulseMs = 10_000;
+const fromEnd = 'goes on from the present end';
 
 export class ChangeFeed {
   readonly #database: Database;
   readonly #url: Secret;
   readonly #log: Logger;
   readonly #listeners = new Set<ChangeListener>();
+  readonly #turns = new Set<() => void>();
+  readonly #seen = new SeenChanges();
+  #timeline: string | undefined;
   #position: Position | undefined;
   #listenClient: pg.Client | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -179,6 +185,8 @@ export class ChangeFeed {
   /** Starts at the present end of the log. Subscribers read their state after this and miss nothing. */
   async start(): Promise<void> {
     this.#position = await currentPosition(this.#database.query);
+    // It may be to a member of the database that takes no writes any more.
+    this.#database.onMoved(() => void this.#listenClient?.end());
     await this.#listen();
     this.wake();
   }
@@ -200,6 +208,12 @@ export class ChangeFeed {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Called when what the log has from now on is another history than what was handed out: what follows from that is to be looked at anew. */
+  onTurn(listener: () => void): () => void {
+    this.#turns.add(listener);
+    return () => this.#turns.delete(listener);
+  }
+
   /** Look now: a change was just committed by this process, or NOTIFY said so. */
   wake(): void {
     this.#again = true;
@@ -210,6 +224,7 @@ export class ChangeFeed {
     this.#stopped = true;
     clearTimeout(this.#timer);
     this.#listeners.clear();
+    this.#turns.clear();
     await this.#listenClient?.end().catch(() => {});
   }
 
@@ -242,25 +257,65 @@ export class ChangeFeed {
 
   async #read(): Promise<Page> {
     try {
-      return await readChanges(this.#database.query, { after: this.#position!, limit: pageSize });
+      const page = await readChanges(this.#database.query, { after: this.#position!, limit: pageSize });
+      if (page.timeline === this.#timeline) return page;
+      // A standby was promoted, or this is the first look.
+      if (!(await this.#seen.stands(this.#database.query))) return await this.#turn();
+      this.#timeline = page.timeline;
+      return page;
     } catch (error) {
       if (!isCloudError(error, 'expired')) throw error;
       return this.#jump(error);
     }
   }
 
+  /** The database has not made what came last: a standby was promoted that had not got it. Another history begins. */
+  async #turn(): Promise<Page> {
+    const { id } = await currentIncarnation(this.#database.query);
+    if (shortOf(id) === this.#position!.incarnation) {
+      const reason = 'the database went back: a replica took over that had not got all';
+      await renewIncarnation(this.#database, id, reason);
+      this.#log.warn({ reason }, 'a new incarnation of the database begins');
+    }
+    return this.#goOn('what came last the database has not made');
+  }
+
   /** A new incarnation of this database, or another database behind the same address, or this process slept for days. */
   async #jump(cause: CloudError): Promise<Page> {
     await settleIncarnation(this.#database).catch(() => {});
+    if (!(await this.#seen.stands(this.#database.query))) return this.#turn();
     const [was, end] = [this.#position!, await currentPosition(this.#database.query)];
     const goesOn = was.incarnation !== end.incarnation && isBefore(was, end);
-    // What subscribers miss by the jump they find when they look at everything, as they do by timers.
-    if (!goesOn)
-      this.#log.error({ err: cause }, 'change feed: what came last can not be read; goes on from the present end');
-    return { changes: [], position: goesOn ? { ...was, incarnation: end.incarnation } : end, more: true };
+    if (was.incarnation !== end.incarnation) this.#turned();
+    if (!goesOn) this.#log.error({ err: cause }, `change feed: what came last can not be read; ${fromEnd}`);
+    return this.#empty(goesOn ? { ...was, incarnation: end.incarnation } : end);
+  }
+
+  /** From what both histories have; where nothing is known of that, subscribers find what they miss when they look at everything, as they do by timers. */
+  async #goOn(why: string): Promise<Page> {
+    const [common, end] = [await this.#seen.common(this.#database.query), await currentPosition(this.#database.query)];
+    this.#timeline = undefined;
+    this.#turned();
+    this.#log.warn({ common }, `change feed: ${why}; goes on from what it has, or from the present end`);
+    return this.#empty(common && isBefore(common, end) ? { ...common, incarnation: end.incarnation } : end);
+  }
+
+  #empty(position: Position): Page {
+    return { changes: [], position, more: true, timeline: this.#timeline ?? '' };
+  }
+
+  #turned(): void {
+    for (const listener of this.#turns) {
+      try {
+        listener();
+      } catch (error) {
+        this.#log.error({ err: error }, 'change feed: a subscriber failed');
+      }
+    }
   }
 
   #publish(changes: readonly Change[], stretch: Stretch): void {
+    this.#seen.add(changes);
     for (const listener of this.#listeners) {
       try {
         listener(changes, stretch);

@@ -5,7 +5,7 @@
  */
 import { sql } from 'kysely';
 import type { Queryable } from '../database/database.ts';
-import type { Change } from './changes.ts';
+import type { Change } from './change.ts';
 
 export const witnessOf = ({ position, at }: Change): string =>
   `${position.transactionId}.${position.sequence}.${at.getTime()}`;
