@@ -67,6 +67,10 @@ export interface ControlHooks {
   holder?: string;
   /** How long a host may be away before servers that it never took are given to another. */
   hostAwayMs?: number;
+  /** How often streams are looked at, and for how long hosts are lent what is theirs. */
+  streams?: ConstructorParameters<typeof HostStreams>[0]['timing'];
+  /** When a host counts as lost. */
+  evacuation?: Parameters<typeof openCompute>[0]['evacuation'];
   /** How often the certificate's files are looked at. */
   credentials?: { lookEveryMs: number };
   /** Told of every route of every dialect. */
@@ -208,11 +212,13 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
     quotas: new QuotaService({ database, usage, userUsage }),
     ...(hooks.afterServerStep && { afterStep: hooks.afterServerStep }),
     ...(hooks.hostAwayMs !== undefined && { hostAwayMs: hooks.hostAwayMs }),
+    ...(hooks.evacuation && { evacuation: hooks.evacuation }),
   });
   const hosts = new HostStreams({
     ...{ database, feed, cloudId, resources, log, controls: presence },
     ...{ servers: compute.hosted, layers: storage.hosted },
     ...{ networks: ports, meters: network.meters },
+    ...(hooks.streams && { timing: hooks.streams }),
   });
   const projector = new Projector({ database, feed, log, holder, northbound: { target: northbound } });
   const assertions = new AssertionWatch({ database, feed, log });

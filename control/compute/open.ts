@@ -8,6 +8,7 @@ import { KeyPairService } from './key-pair/index.ts';
 import { ResourceProviderService } from './resource-provider/index.ts';
 import {
   Evacuator,
+  type EvacuatorOptions,
   hostedServers,
   ServerController,
   type ServerControllerOptions,
@@ -25,16 +26,18 @@ export interface ComputeAreaOptions extends Omit<ServerServiceOptions, 'created'
     Parameters<typeof hostedServers>[0]['ports'];
   quotas: QuotaService;
   hosts: ServerServiceOptions['hosts'] & ConsoleHosts;
+  /** For tests. */
+  evacuation?: EvacuatorOptions['timing'];
 }
 
-export function openCompute({ quotas, afterStep, hostAwayMs, ...options }: ComputeAreaOptions) {
+export function openCompute({ quotas, afterStep, hostAwayMs, evacuation, ...options }: ComputeAreaOptions) {
   const { database } = options;
   const controller = new ServerController({
     ...options,
     ...(afterStep && { afterStep }),
     ...(hostAwayMs !== undefined && { hostAwayMs }),
   });
-  const evacuator = new Evacuator(options);
+  const evacuator = new Evacuator({ ...options, ...(evacuation && { timing: evacuation }) });
   return {
     services: {
       servers: new ServerService({ ...options, created: (servers) => controller.hurry(servers) }),

@@ -42,6 +42,8 @@ export interface SimulatedCloudOptions {
   postgres?: 'shared' | 'own';
   /** Of each host, beside the one named local. */
   pools?: SimulatedHostOptions['pools'];
+  /** Of every control process that does not say otherwise. */
+  hooks?: ControlHooks;
   /** Of its configuration, what is not as by default. */
   settings?: Partial<ControlConfiguration>;
   /** Where the log goes; BOTHY_TEST_LOG=debug shows it. */
@@ -111,6 +113,7 @@ export class SimulatedCloud implements AsyncDisposable {
   readonly #northboundSocket: string;
   readonly #postgres: { stop(): Promise<void>; start(): Promise<void> } | undefined;
   readonly #settings: Partial<ControlConfiguration>;
+  readonly #hooks: ControlHooks;
   #runs = 0;
   readonly #holder = newId();
 
@@ -123,6 +126,7 @@ export class SimulatedCloud implements AsyncDisposable {
     stack: AsyncDisposableStack;
     postgres: { stop(): Promise<void>; start(): Promise<void> } | undefined;
     settings: Partial<ControlConfiguration>;
+    hooks: ControlHooks;
   }) {
     this.directory = parts.directory;
     this.identity = parts.identity;
@@ -132,6 +136,7 @@ export class SimulatedCloud implements AsyncDisposable {
     this.#stack = parts.stack;
     this.#postgres = parts.postgres;
     this.#settings = parts.settings;
+    this.#hooks = parts.hooks;
     this.database = new Database({ url: new Secret(parts.databaseUrl), applicationName: 'test' });
     this.northbound = new FakeDatabase(northbound);
     this.northd = new FakeNorthd(this.northbound);
@@ -149,8 +154,8 @@ export class SimulatedCloud implements AsyncDisposable {
       const databaseUrl = postgres?.url ?? (await sharedPostgres(stack));
       const identity = await simulatedIdentity(directory, options.hosts ?? 1);
       const log = options.log ?? pino({ level: process.env.BOTHY_TEST_LOG ?? 'silent' });
-      const { settings = {} } = options;
-      const parts = { directory, identity, databaseUrl, port: await freePort(), log, stack, postgres, settings };
+      const { settings = {}, hooks = {} } = options;
+      const parts = { directory, identity, databaseUrl, port: await freePort(), log, stack, postgres, settings, hooks };
       const { pools } = options;
       const cloud = new SimulatedCloud(parts);
       await cloud.#begin(pools);
@@ -214,6 +219,7 @@ export class SimulatedCloud implements AsyncDisposable {
       // What cli/process/lease-holder.ts proves of processes: who serves the port comes after one that is dead.
       holder: options.beside ? newId() : this.#holder,
       observer: observer().dialect,
+      ...this.#hooks,
       ...options.hooks,
     });
     const front = await Wire.openPort({ host: '127.0.0.1', port: running.port }, options.beside ? 0 : this.port);

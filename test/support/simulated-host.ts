@@ -70,6 +70,11 @@ export class SimulatedHost {
     this.#wire!.delayMs = ms;
   }
 
+  /** Nothing passes to or from control, and nobody is told. */
+  set unheard(unheard: boolean) {
+    this.#wire!.silent = unheard;
+  }
+
   /** Starts the host process (and the machine, at the first time). */
   async start(): Promise<void> {
     if (this.#host) return;

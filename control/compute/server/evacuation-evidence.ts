@@ -45,12 +45,12 @@ export async function lookAtHost(tx: Tx, hostId: string): Promise<SilentHost | u
 type Bound = Pick<ServerRow, 'evacuation_policy' | 'observed_generation' | 'observed_state' | 'observed_on_lease_end'>;
 
 /** Undefined: its guest may run there. */
-export function evidenceOf(host: SilentHost, server: Bound): Evidence | undefined {
+export function evidenceOf(host: SilentHost, server: Bound, marginMs = leaseMarginMs): Evidence | undefined {
   if (host.connected) return undefined;
   const lastSeen = host.last_seen_at?.toISOString() ?? null;
   if (host.forced_down) return { kind: 'administrator', by: host.forced_down_by, last_seen_at: lastSeen };
   if (host.lease_ends_at === null || !endsWithLease(server)) return undefined;
-  if (host.lease_ends_at.getTime() + leaseMarginMs > host.now.getTime()) return undefined;
+  if (host.lease_ends_at.getTime() + marginMs > host.now.getTime()) return undefined;
   const { observed_on_lease_end } = server;
   return {
     ...{ kind: 'lease', lease_ended_at: host.lease_ends_at.toISOString() },

@@ -29,6 +29,8 @@ export interface EvacuatorTiming {
   steadyMs: number;
   /** Two looks further apart are a gap. */
   gapMs: number;
+  /** See {@link leaseMarginMs}. */
+  marginMs: number;
   /** A server that no host takes is looked at again after this. */
   retryMs: number;
   /** A host that was lost longer ago does not count among those that are lost at once. */
@@ -36,7 +38,7 @@ export interface EvacuatorTiming {
 }
 
 const defaults: EvacuatorTiming = {
-  ...{ everyMs: 1000, steadyMs: 20_000, gapMs: 5000, retryMs: 30_000, atOnceMs: 600_000 },
+  ...{ everyMs: 1000, steadyMs: 20_000, gapMs: 5000, marginMs: leaseMarginMs, retryMs: 30_000, atOnceMs: 600_000 },
 };
 
 interface Candidate {
@@ -98,7 +100,7 @@ export class Evacuator {
     const { rows } = await sql<Candidate & { held: boolean }>`
       with silent as materialized (
         select id, forced_down, lease_ends_at from host where not connected and (forced_down
-          or lease_ends_at < now() - ${leaseMarginMs}::double precision * interval '1 millisecond')),
+          or lease_ends_at < now() - ${this.#timing.marginMs}::double precision * interval '1 millisecond')),
       at_once as (
         select count(*) filter (where not connected and not forced_down) as lost, count(*) as hosts from host
         where connected or last_seen_at > now() - ${this.#timing.atOnceMs}::double precision * interval '1 millisecond')
@@ -128,7 +130,7 @@ export class Evacuator {
       const server = rows[0];
       if (!server) return undefined;
       const host = await lookAtHost(tx, hostId);
-      const evidence = host && evidenceOf(host, server);
+      const evidence = host && evidenceOf(host, server, this.#timing.marginMs);
       const why = cannot(server, evidence);
       if (!evidence || why !== undefined) return { why };
       const found = await evacuate(tx, { ports }, server, { evidence, actor: cloudActor });
