@@ -132,6 +132,11 @@ export const desiredLayer = object({
   sinks: optional(boolean),
   /** The top of a volume that a machine outside has, and nobody else. Absent: none has it. */
   export: optional(desiredExport),
+  /**
+   * It comes on its volume in the same moment as others that say the same come on theirs, as far as one guest has them: what they cover is of one moment.
+   * Absent: in one of its own.
+   */
+  moment: optional(id<string>()),
   /** Nobody writes to it any more, and what it holds is final as soon as no guest has it open as the top of its volume. */
   readOnly: boolean,
   /** Images to be made of its content into this host's store; named until their outcome is known. */

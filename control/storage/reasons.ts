@@ -59,6 +59,8 @@ export interface StorageReasons {
   group_status_unfit: { id: string; status: string };
   group_reset_unserved: { id: string; status: string };
   group_empty: { id: string };
+  /** Its snapshots have to be of one moment, and those of these volumes can't be. */
+  group_without_one_moment: { id: string; volumes: readonly string[]; why: 'several' | 'cache' | 'cluster' };
   group_has_volumes: { id: string };
   group_has_snapshots: { id: string };
   /** The volume's type is none of the group's. */

@@ -74,9 +74,11 @@ async function volumeFacts(task: ServerTask, desired: DesiredServer | undefined)
   const devices = moving ? await devicesOf(task) : undefined;
   const open = new Set(volumes.filter(({ plugged }) => plugged).map(({ layerId }) => layerId));
   const missing = wanted.filter(({ layerId }) => !open.has(layerId)).map(({ layerId }) => layerId);
+  const layers = new Map(await Promise.all(missing.map(async (id) => [id, await layerFacts(task, id)] as const)));
+  const coming = [...layers].flatMap(([id, facts]) => ('lower' in facts ? [id, ...facts.lower] : [id]));
   return {
-    ...{ volumes, devices, hot: bus !== undefined && devices?.has(bus) === true },
-    layers: new Map(await Promise.all(missing.map(async (id) => [id, await layerFacts(task, id)] as const))),
+    ...{ volumes, devices, hot: bus !== undefined && devices?.has(bus) === true, layers },
+    moments: new Map(coming.map((id) => [id, context.layers.momentOf(id)])),
     ...{ asked: task.askedFor, kept: task.keptOpen, now: Date.now() },
     ...{ unplugTimeoutMs: context.limits.unplugTimeoutMs, unplugRepeatMs: context.limits.unplugRepeatMs },
   };

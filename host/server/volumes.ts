@@ -17,10 +17,17 @@ export type VolumeStep =
   | { do: 'await-volume'; ms: number }
   /** It has let go of it. */
   | { do: 'close-volume'; volume: VolumeRecord }
-  | { do: 'switch-volume'; volume: DesiredVolume; layerId: LayerId }
+  /** All in one moment. */
+  | { do: 'switch-volumes'; switches: readonly VolumeSwitch[] }
   | { do: 'grow-volume'; volume: DesiredVolume }
   | { do: 'limit-volume'; volume: DesiredVolume }
   | { do: 'await-layer'; layerId: LayerId; why: string };
+
+/** A volume whose top shall be this layer, which builds on its present one. */
+export interface VolumeSwitch {
+  volume: DesiredVolume;
+  layerId: LayerId;
+}
 
 /** Of a layer that a guest shall open: what it builds on, or why it can't be opened yet. */
 export type LayerFacts = { lower: readonly LayerId[] } | { problem: string };
@@ -33,6 +40,8 @@ export interface VolumeFacts {
   hot: boolean;
   /** Of those that are not open yet. */
   layers: ReadonlyMap<LayerId, LayerFacts>;
+  /** Of those, and of what they build on: which come in one moment with others of this guest. */
+  moments: ReadonlyMap<LayerId, string | undefined>;
   /** When each was last asked for, by this process. */
   asked: ReadonlyMap<VolumeId, number>;
   /** Those whose disk is gone and whose files are open all the same: when that was last seen, by this process. */
@@ -108,23 +117,49 @@ function changing(
   desired: DesiredServer,
   volume: DesiredVolume,
   record: VolumeRecord,
-  { layers }: VolumeFacts,
+  facts: VolumeFacts,
 ): VolumeStep | undefined {
   if (volume.layerId !== record.layerId) {
-    const found = layers.get(volume.layerId);
+    const found = facts.layers.get(volume.layerId);
     const waits = layerAwaited(volume.layerId, found);
     if (waits) return waits;
-    const layerId = nextAbove(volume, record, found);
-    return layerId && { do: 'switch-volume', volume, layerId };
+    const [layerId] = wayUp(volume, record, found);
+    if (layerId === undefined) return undefined;
+    const moment = facts.moments.get(layerId);
+    if (moment !== undefined) return switchedTogether(desired, moment, facts);
+    return { do: 'switch-volumes', switches: [{ volume, layerId }] };
   }
   if (volume.sizeBytes > record.sizeBytes) return { do: 'grow-volume', volume };
   return isDeepStrictEqual(limitsOf(desired, volume), record.limits) ? undefined : { do: 'limit-volume', volume };
 }
 
-/** The next layer on the way from the present top to the one that it shall be; undefined where that one does not build on it. */
-function nextAbove(volume: DesiredVolume, record: VolumeRecord, found: LayerFacts | undefined): LayerId | undefined {
+/**
+ * All that get a layer of the moment, as soon as it is the next one of each of them. It has to be known of each whether it gets one, so all
+ * layers that the guest waits for have to be here; one that goes is written to until it has gone, so that comes first.
+ */
+function switchedTogether(desired: DesiredServer, moment: string, facts: VolumeFacts): VolumeStep | undefined {
+  const { volumes, layers, moments } = facts;
+  if (volumes.some(({ askedAt }) => askedAt !== undefined)) return undefined;
+  const switches: VolumeSwitch[] = [];
+  for (const volume of desired.volumes ?? []) {
+    const record = volumes.find(({ id, plugged }) => plugged && id === volume.id);
+    if (!record || record.layerId === volume.layerId) continue;
+    const found = layers.get(volume.layerId);
+    const waits = layerAwaited(volume.layerId, found);
+    if (waits) return waits;
+    const way = wayUp(volume, record, found);
+    const at = way.findIndex((id) => moments.get(id) === moment);
+    // It has another layer to get first, which is its own step.
+    if (at > 0) return undefined;
+    if (at === 0) switches.push({ volume, layerId: way[0]! });
+  }
+  return { do: 'switch-volumes', switches };
+}
+
+/** From the layer after the present top to the one that the top shall be; none where that one does not build on it. */
+function wayUp(volume: DesiredVolume, record: VolumeRecord, found: LayerFacts | undefined): LayerId[] {
   const chain = found && 'lower' in found ? [volume.layerId, ...found.lower] : [];
-  return chain[chain.indexOf(record.layerId) - 1];
+  return chain.slice(0, Math.max(0, chain.indexOf(record.layerId))).reverse();
 }
 
 /** What waits for the next start of a guest that runs, in words; null: nothing. */
@@ -140,7 +175,7 @@ export function awaitsNextStart(desired: DesiredServer, { volumes, hot, layers, 
     if (!record && !hot)
       return `volume ${volume.id} comes with the next start of the guest, whose machine takes none while it runs`;
     if (!record) return `volume ${volume.id} comes as soon as the guest lets go of the one in its place`;
-    if (record.layerId !== volume.layerId && !nextAbove(volume, record, layers.get(volume.layerId)))
+    if (record.layerId !== volume.layerId && wayUp(volume, record, layers.get(volume.layerId)).length === 0)
       return `volume ${volume.id} has other contents with the next start of the guest`;
   }
   return null;

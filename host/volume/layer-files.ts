@@ -30,6 +30,8 @@ export interface LayerFilesOptions extends ChainSources {
   keys: LayerKeys;
   /** Directories with files that guests open: of pools, of images. Absent: none. */
   stores?(): readonly string[];
+  /** See `moment` in contract/host/layer.ts. */
+  momentOf?(id: LayerId): string | undefined;
   /** As large as the layer's file may say that it is; undefined: its document is not known. */
   largestOf?(id: LayerId): number | undefined;
   /** The layer's file is about to become so large. */
@@ -84,6 +86,11 @@ export class LayerFiles {
   /** What the layer is to a cache. */
   cacheOf(layerId: LayerId): ChainLink['cache'] {
     return this.#options.cacheOf?.(layerId);
+  }
+
+  /** See `moment` in contract/host/layer.ts. */
+  momentOf(layerId: LayerId): string | undefined {
+    return this.#options.momentOf?.(layerId);
   }
 
   /** One at a time for each layer: its file is opened to write, or changed, only within. */

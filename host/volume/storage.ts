@@ -76,6 +76,7 @@ export class Storage {
       imageBase: (id) => images.base(id),
       basesOf: (id) => this.#basesOf(id),
       cacheOf: (id) => this.layers.desired(id)?.cache ?? undefined,
+      momentOf: (id) => this.layers.desired(id)?.moment,
       iopsOf: (id) => this.pools.iopsPerVolume(this.layers.desired(id)?.pool ?? ''),
       keyOf: (id) => this.#keyOf(id, 'encryption'),
       imageKeyOf: (id) => this.#keyOf(id, 'imageEncryption'),

@@ -75,12 +75,20 @@ export class BlockGraph {
     return this.#added.get(name)?.node;
   }
 
-  /** From here on writes go to the overlay; what it covers is only read, also by others. */
-  snapshot(name: string, overlay: string): void {
-    const below = this.#added.get(name) ?? refuse(`Cannot find device='' nor node-name='${name}'`);
-    const above = this.#added.get(overlay) ?? refuse(`Cannot find device='' nor node-name='${overlay}'`);
-    if (above.node.driver === 'file' || above.node.backing) refuse('The overlay already has a backing image');
-    if (this.#disks.some((disk) => disk.node === above.node)) refuse('The overlay is already in use');
+  /** From here on writes go to the overlays; what they cover is only read, also by others. Of all, or of none. */
+  snapshot(covers: readonly { node: string; overlay: string }[]): void {
+    const checked = covers.map(({ node: name, overlay }) => {
+      const below = this.#added.get(name) ?? refuse(`Cannot find device='' nor node-name='${name}'`);
+      const above = this.#added.get(overlay) ?? refuse(`Cannot find device='' nor node-name='${overlay}'`);
+      if (above.node.driver === 'file' || above.node.backing) refuse('The overlay already has a backing image');
+      if (this.#disks.some((disk) => disk.node === above.node)) refuse('The overlay is already in use');
+      return { below, above };
+    });
+    for (const { below, above } of checked) this.#cover(below, above);
+  }
+
+  #cover(below: AddedNode, above: AddedNode): void {
+    if (above.node.driver === 'file') return;
     above.node.backing = below.node;
     for (const disk of this.#disks) if (disk.node === below.node) disk.node = above.node;
     const { driver } = below.node;

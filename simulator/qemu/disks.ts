@@ -19,8 +19,11 @@ export const diskCommands = {
     blocks.remove(String(args['node-name']));
     return {};
   },
-  'blockdev-snapshot'({ blocks }: DiskContext, { node, overlay }: Arguments) {
-    blocks.snapshot(String(node), String(overlay));
+  /** All of them, or none. */
+  transaction({ blocks }: DiskContext, { actions }: Arguments) {
+    for (const { type } of actions as { type: string }[])
+      if (type !== 'blockdev-snapshot') throw new StateRefusal(`Parameter 'type' does not accept value '${type}'`);
+    blocks.snapshot((actions as { data: { node: string; overlay: string } }[]).map(({ data }) => data));
     return {};
   },
   block_resize({ blocks }: DiskContext, args: Arguments) {

@@ -51,7 +51,7 @@ export const takes: Readonly<Record<string, readonly string[]>> = {
   device_del: ['id'],
   'blockdev-add': ['driver', 'node-name', 'read-only', 'overlap-check', 'discard', 'cache', 'file', 'backing'],
   'blockdev-del': ['node-name'],
-  'blockdev-snapshot': ['node', 'overlay'],
+  transaction: ['actions'],
   block_resize: ['node-name', 'size'],
   'query-named-block-nodes': ['flat'],
   block_set_io_throttle: ['id', ...rates, ...rates.map((rate) => `${rate}_max`), 'iops_size'],

@@ -9,13 +9,14 @@ import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type LayerId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
+import { type LayerId, newId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
 import { volumePciAddress } from '../../host/guest/layout.ts';
 import { bootSectorDisk } from '../support/boot-sector-guest.ts';
 import { makeLayer, volumeBytes, volumeOf } from '../support/layers.ts';
 import { until } from '../support/until.ts';
 import {
   machineFor,
+  pairWriter,
   sequenceIn,
   smallGuest,
   type VolumeMachine,
@@ -149,6 +150,39 @@ test('a guest that does not let go of a volume keeps it until it is stopped, and
   assert.deepEqual(stopped.volumes ?? [], []);
   assert.equal((await machine.contents(volume.layerId)).length, volumeBytes);
 });
+
+test(
+  'tops of one moment keep what a guest writes to two volumes in its order, also where the host process dies in between',
+  volumeTests,
+  async (t) => {
+    const machine = await machineFor(t);
+    const { world } = machine;
+    let host = await machine.host();
+    await machine.want({ image: await smallGuest(world) });
+    const shell = await machine.shell();
+    t.after(() => shell.close());
+    let tops = [await makeLayer(world), await makeLayer(world)];
+    const volumes = tops.map((layerId, at) => volumeOf(layerId, { slot: at + 1 }));
+    await machine.want({ volumes });
+    await shell.run('until [ -e /sys/block/vdb ] && [ -e /sys/block/vdc ]; do sleep 0.1; done');
+    // Each number to the one, and when it is on the disk to the other.
+    await shell.run(pairWriter('/dev/vdb', '/dev/vdc'));
+    await until('some numbers to be written', async () => (await written(shell)) > 20);
+    for (let round = 0; round < 6; round++) {
+      const [below, moment] = [tops, newId()];
+      tops = [];
+      for (const parentId of below) tops.push(await makeLayer(world, { parentId, moment }));
+      await machine.want({ volumes: volumes.map((volume, at) => ({ ...volume, layerId: tops[at]! })) });
+      const [first, second] = [await machine.contents(below[0]!), await machine.contents(below[1]!)].map(sequenceIn);
+      assert.ok(first! > 0 && (first === second || first === second! + 1), `${first} and ${second}`);
+      t.diagnostic(`the one holds ${first}, the other ${second}`);
+      if (round !== 2) continue;
+      await host.stop();
+      host = await machine.host();
+    }
+    await shell.run('touch /tmp/enough; until [ -e /tmp/ended ]; do sleep 0.1; done');
+  },
+);
 
 test(
   'what a QEMU keeps open of a volume that it says it has closed is nobody else’s, and is free with its end',

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
-import { type LayerId, newOrderedId } from '../../contract/ids.ts';
+import { type LayerId, newId, newOrderedId } from '../../contract/ids.ts';
 import { ProcessDied } from '../../host/server/context.ts';
 import { hostWorld, wantedServer } from '../support/host-world.ts';
 import { makeLayer, volumeBytes, volumeOf } from '../support/layers.ts';
@@ -246,4 +246,40 @@ test('a host process that comes back knows what is open and goes on', async (t) 
   const second = await makeLayer(world, { parentId: first });
   assert.deepEqual(held(await want({ volumes: [{ ...volume, layerId: second }] })), [[second, 'attached']]);
   assert.deepEqual(held(await want({ volumes: [] })), []);
+});
+
+test('tops of one moment come on their volumes together: none before all are there, and both or none where the host process dies', async (t) => {
+  for (const deathAfter of ['record-top', 'add-top', 'cover-top']) {
+    const { world, host, say, seen, want, qemu } = await running(t);
+    const [a, b] = [volumeOf(await makeLayer(world)), volumeOf(await makeLayer(world), { slot: 2 })];
+    await want({ volumes: [a, b] });
+    const before = qemu().machine.disks.map(({ node }) => node);
+    const changed = () => qemu().machine.disks.filter(({ node }, at) => node !== before[at]).length;
+    await host.stop();
+    const step = async (name: string) => {
+      if (name === deathAfter) throw new ProcessDied(name);
+    };
+    const mortal = world.host({ configuration, dependencies: { step } });
+    await mortal.start();
+    const moment = newId();
+    const [one, two] = [await makeLayer(world, { parentId: a.layerId, moment }), newOrderedId<LayerId>()];
+    say({
+      volumes: [
+        { ...a, layerId: one },
+        { ...b, layerId: two },
+      ],
+    });
+    await seen('waiting', ({ step }) => step?.includes(two) === true);
+    assert.equal(changed(), 0);
+    await makeLayer(world, { id: two, parentId: b.layerId, moment });
+    await mortal.died;
+    assert.equal(changed(), deathAfter === 'cover-top' ? 2 : 0, deathAfter);
+    await world.host({ configuration }).start();
+    const tops = await seen(
+      'both',
+      ({ volumes }) => volumes?.every(({ layerId }) => [one, two].includes(layerId)) === true,
+    );
+    assert.equal(tops.volumes?.length, 2);
+    assert.equal(changed(), 2);
+  }
 });

@@ -11,12 +11,13 @@ export interface LayerOptions {
   parentId?: LayerId | null;
   sizeBytes?: number;
   encryption?: LayerEncryption;
+  moment?: string;
 }
 
 /** A layer whose file is there when this resolves. */
 export async function makeLayer(
   { control }: Pick<HostWorld, 'control'>,
-  { id = newOrderedId<LayerId>(), parentId = null, sizeBytes = volumeBytes, encryption }: LayerOptions = {},
+  { id = newOrderedId<LayerId>(), parentId = null, sizeBytes = volumeBytes, encryption, moment }: LayerOptions = {},
 ): Promise<LayerId> {
   const parent = control.layers.find((layer) => layer.id === parentId);
   if (parent) control.wantLayer({ ...parent, readOnly: true, generation: parent.generation + 1 });
@@ -24,6 +25,7 @@ export async function makeLayer(
     ...{ id, volumeId: newOrderedId<VolumeId>(), epoch: 1, generation: 1, presence: 'present', pool: 'local' },
     ...{ sizeBytes, parentId, image: null, readOnly: false },
     ...(encryption && { encryption }),
+    ...(moment && { moment }),
   });
   await control.untilLayer(id, 'ready', ({ state }) => state === 'ready');
   return id;

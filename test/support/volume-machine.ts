@@ -126,8 +126,11 @@ export async function smallGuest({ client, endpoint }: HostWorld): Promise<Desir
 }
 
 /** In the guest; its number goes on until it is ended. What another one has left, maybe before the guest's last start, is gone. */
-export const writer = (device: string) =>
-  `rm -f /tmp/enough /tmp/ended /tmp/written; (i=1; while [ ! -e /tmp/enough ]; do printf %04096d $i | dd of=${device} bs=4096 seek=$((i % ${blocks})) conv=notrunc,fsync 2>/dev/null || break; echo $i >/tmp/written; i=$((i + 1)); done; touch /tmp/ended) </dev/null >/dev/null 2>&1 &`;
+export const writer = (device: string) => pairWriter(device);
+
+/** Each number to all of the devices, one after the other. */
+export const pairWriter = (...devices: string[]) =>
+  `rm -f /tmp/enough /tmp/ended /tmp/written; (i=1; while [ ! -e /tmp/enough ]; do ${devices.map((device) => `printf %04096d $i | dd of=${device} bs=4096 seek=$((i % ${blocks})) conv=notrunc,fsync 2>/dev/null || break;`).join(' ')} echo $i >/tmp/written; i=$((i + 1)); done; touch /tmp/ended) </dev/null >/dev/null 2>&1 &`;
 
 /** The last number of the sequence that the bytes hold; fails where they hold anything but all up to it. */
 export function sequenceIn(bytes: Buffer): number {

@@ -79,12 +79,20 @@ const groupTypes = {
   group_type_in_use: 'Target group type is still in use.',
 } satisfies Some;
 
+const notAtOnce = {
+  several: 'not one server alone has all of those that are in use',
+  cache: 'a server has several of them, and some have a cache',
+  cluster: 'a server has several of them, and some lie in a cluster that snapshots each by itself',
+} as const satisfies Record<StorageReasons['group_without_one_moment']['why'], string>;
+
 const groups = {
   volume_group_not_found: ({ id }) => `Group ${id} could not be found.`,
   group_snapshot_not_found: ({ id }) => `GroupSnapshot ${id} could not be found.`,
   group_status_unfit: ({ id, status }) => `Invalid group: Group ${id} must be available, and its status is ${status}.`,
   group_reset_unserved: ({ id, status }) => `Invalid group: The status of group ${id} can not be reset to ${status}.`,
   group_empty: () => 'Invalid group: Source group is empty. Nothing can be made of it.',
+  group_without_one_moment: ({ id, volumes, why }) =>
+    `Invalid group: There is no one moment for snapshots of the volumes of group ${id}, as its type wants: ${notAtOnce[why]} (${volumes.join(', ')}).`,
   group_has_volumes: ({ id }) =>
     `Invalid group: Group ${id} still contains volumes. The delete-volumes flag is required to delete it.`,
   group_has_snapshots: ({ id }) => `Invalid group: Cannot delete group ${id}: it has dependent group snapshots.`,

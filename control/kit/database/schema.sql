@@ -2206,6 +2206,7 @@ CREATE TABLE public.volume_layer (
     key_id uuid,
     exported boolean DEFAULT false NOT NULL,
     observed_export jsonb,
+    moment uuid,
     CONSTRAINT volume_layer_cache_role_check CHECK ((cache_role = ANY (ARRAY['base'::text, 'writes'::text]))),
     CONSTRAINT volume_layer_check CHECK (((parent_id IS NULL) OR (image_id IS NULL))),
     CONSTRAINT volume_layer_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),

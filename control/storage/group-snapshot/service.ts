@@ -1,6 +1,6 @@
 /**
  * Snapshots of groups: all volumes of a group are frozen in one transaction, each as a snapshot of its own. Guests that have them are
- * switched over by their hosts, each disk at its moment.
+ * switched over by their hosts: all disks in one moment where the group's type wants that (moment.ts), else each in its own.
  */
 import { type Selectable, sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
@@ -21,6 +21,7 @@ import {
   snapshotStatuses,
   snapshotStatusSql,
 } from '../volume/index.ts';
+import { isOfOneMoment, requireOneMoment } from './moment.ts';
 import type { GroupSnapshotTable } from './tables.ts';
 
 export interface ListedGroupSnapshot extends Selectable<GroupSnapshotTable> {
@@ -75,7 +76,7 @@ export class GroupSnapshotService {
     return readRow(this.#database.query, caller, listing, id);
   }
 
-  /** @throws CloudError `not_found`, `forbidden`, `quota_exceeded`; `invalid` where the group is empty or a volume can't be snapshotted */
+  /** @throws CloudError `not_found`, `forbidden`, `quota_exceeded`; `invalid` where the group is empty, a volume can't be snapshotted, or all can't be in one moment and have to */
   async create(
     caller: Caller,
     wish: { groupId: string; name: string; description: string | null },
@@ -86,6 +87,8 @@ export class GroupSnapshotService {
       if (!isAdmin(caller)) requireProjectMember(caller, 'make a snapshot of a group');
       if (volumes.length === 0) throw new CloudError('invalid', 'group_empty', { id: group.id });
       const { name, description } = wish;
+      const moment = (await isOfOneMoment(tx, group.group_type_id)) ? id : undefined;
+      if (moment) await requireOneMoment(tx, group.id, volumes);
       await tx
         .insertInto('group_snapshot')
         .values({
@@ -96,7 +99,7 @@ export class GroupSnapshotService {
       for (const volume of volumes) {
         requireStatus(volume, 'snapshot', ['available', 'in-use']);
         await requireSnapshotQuota(tx, volume);
-        const asked = { name, description, metadata: {}, userId: caller.userId, groupSnapshotId: id };
+        const asked = { name, description, metadata: {}, userId: caller.userId, groupSnapshotId: id, moment };
         await insertSnapshot(tx, actorOf(caller), volume, asked);
       }
       await record(tx, caller, { id, project_id: group.project_id, generation: 1 }, 'create');

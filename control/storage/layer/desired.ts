@@ -40,6 +40,7 @@ interface Row {
   reads_pool: string | null;
   reads_bytes: number | null;
   sinks: boolean;
+  moment: string | null;
   key_id: VolumeKeyId | null;
   cipher: LayerEncryption['cipher'] | null;
   key_size_bits: LayerEncryption['keySizeBits'] | null;
@@ -71,7 +72,7 @@ const record = sql`nullif(jsonb_strip_nulls(jsonb_build_object(
 /** All that documents are made from but an image's hosts. */
 const facts = ({ hostId, layerIds }: LayerFilter) => sql`
   from (select l.host_id, l.id, l.volume_id, l.epoch, l.generation, l.desired_presence, p.name as pool, l.size_bytes, l.parent_id,
-      l.image_id, l.image, ${laterDigest(sql`l.image`, sql`l.image_id`)} as image_sha256, l.read_only, l.cache_role, l.full_bytes, l.sinks, l.desired_source,
+      l.image_id, l.image, ${laterDigest(sql`l.image`, sql`l.image_id`)} as image_sha256, l.read_only, l.cache_role, l.full_bytes, l.sinks, l.moment, l.desired_source,
       l.desired_captures, l.desired_backups, l.key_id, k.cipher, k.key_size_bits, f.name as reads_pool, v.cache_bytes as reads_bytes,
       ${record} as record, ${exportDocumentSql} as outside
     from volume_layer l join storage_pool p on p.id = l.pool_id
@@ -115,6 +116,7 @@ function documentOf(row: Row): DesiredLayer {
     ...(row.desired_source && sourceOf(row.desired_source)),
     ...(row.cache_role && { cache: cacheOf(row, row.cache_role) }),
     ...(row.sinks && { sinks: true }),
+    ...(row.moment && { moment: row.moment }),
     ...(row.outside && { export: exportDocument(row.outside) }),
     readOnly: row.read_only,
     ...(row.desired_captures.length > 0 && { captures: row.desired_captures.map(captureOf) }),

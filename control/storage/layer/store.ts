@@ -26,6 +26,8 @@ export interface NewLayer {
   cache?: { role: 'base' | 'writes'; fullBytes: number | null };
   /** The key that its file is encrypted with; null: it is in the clear. Absent: as what it builds on. */
   keyId?: string | null;
+  /** It comes on its volume in one moment with others that say the same. Absent: in one of its own. */
+  moment?: string | undefined;
 }
 
 /**
@@ -33,13 +35,13 @@ export interface NewLayer {
  * @throws CloudError `conflict` `layer_gone` where the parent is not there, still written to (but for a generation's base), or on another host
  */
 export async function insertLayer(tx: Tx, layer: NewLayer): Promise<LayerId> {
-  const { id = newId<LayerId>(), volumeId, pool, sizeBytes, base, source, cache, keyId } = layer;
+  const { id = newId<LayerId>(), volumeId, pool, sizeBytes, base, source, cache, keyId, moment } = layer;
   const image = base && 'imageId' in base ? base : null;
   const columns = sql`insert into volume_layer
-    (id, volume_id, host_id, pool_id, size_bytes, image_id, image, desired_source, cache_role, full_bytes, parent_id, key_id)`;
+    (id, volume_id, host_id, pool_id, size_bytes, image_id, image, desired_source, cache_role, full_bytes, moment, parent_id, key_id)`;
   const values = sql`${id}::uuid, ${volumeId}::uuid, ${pool.host_id}::uuid, ${pool.id}::uuid, ${sizeBytes}::bigint,
     ${image?.imageId ?? null}::uuid, ${image && json(image.image)}::jsonb, ${source ? json(source) : null}::jsonb,
-    ${cache?.role ?? null}::text, ${cache?.fullBytes ?? null}::bigint`;
+    ${cache?.role ?? null}::text, ${cache?.fullBytes ?? null}::bigint, ${moment ?? null}::uuid`;
   if (!base || image) {
     await sql`${columns} values (${values}, null, ${keyId ?? null}::uuid)`.execute(tx);
     return id;

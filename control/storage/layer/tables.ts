@@ -1,4 +1,4 @@
-/** The layer's table as Kysely sees it; the columns' meaning stands in migrations 0302, 0310, 0313, 0440, 0450 and 0560. */
+/** The layer's table as Kysely sees it; the columns' meaning stands in migrations 0302, 0310, 0313, 0440, 0450, 0560 and 0830. */
 import type { Generated, Selectable } from 'kysely';
 import type {
   DesiredLayer,
@@ -87,6 +87,7 @@ export interface VolumeLayerTable {
   cache_role: 'base' | 'writes' | null;
   full_bytes: number | null;
   sinks: Generated<boolean>;
+  moment: string | null;
   desired_presence: Generated<'present' | 'absent'>;
   epoch: Generated<number>;
   generation: Generated<number>;

@@ -36,6 +36,8 @@ export const capabilitiesOf = ({
   thick_provisioning_support: 'False',
   multiattach: 'False',
   replication_enabled: 'False',
+  // A cluster snapshots each image by itself.
+  consistent_group_snapshot_enabled: kind === 'rbd' ? 'False' : 'True',
   QoS_support: 'True',
 });
 

@@ -203,10 +203,14 @@ export async function insertSnapshot(
   tx: Tx,
   actor: Actor,
   volume: ListedVolume,
-  wish: Omit<SnapshotWish, 'volumeId' | 'inUse'> & { userId: string; groupSnapshotId?: string },
+  wish: Omit<SnapshotWish, 'volumeId' | 'inUse'> & {
+    userId: string;
+    groupSnapshotId?: string;
+    moment?: string | undefined;
+  },
 ): Promise<string> {
   const id = newId();
-  const { frozen } = await freezeTop(tx, volume);
+  const { frozen } = await freezeTop(tx, volume, { moment: wish.moment });
   await tx
     .insertInto('volume_snapshot')
     .values({

@@ -25,11 +25,12 @@ export interface Freezable {
 /**
  * The volume's row must be locked.
  * @param onTop.keyId that the new top is encrypted with, null: it is in the clear. Absent: as what is frozen
+ * @param onTop.moment that other volumes are frozen in, too. Not of a volume with a cache
  */
 export async function freezeTop(
   tx: Tx,
   volume: Freezable,
-  onTop: { keyId?: string | null } = {},
+  onTop: { keyId?: string | null; moment?: string | undefined } = {},
 ): Promise<{ frozen: string; top: string }> {
   const { id, layer_id: frozen, host_id, pool_id } = volume;
   if (frozen === null || host_id === null || pool_id === null) throw new Error('a volume without a layer is frozen');

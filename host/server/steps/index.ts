@@ -21,7 +21,7 @@ import {
   growVolume,
   limitVolume,
   plugVolume,
-  switchVolume,
+  switchVolumes,
   unplugVolume,
 } from './volumes.ts';
 
@@ -79,7 +79,7 @@ const functions: { [Name in Doing['do']]: StepFunction<Name> } = {
   'unplug-volume': unplugVolume,
   'await-volume': awaitVolume,
   'close-volume': closeVolume,
-  'switch-volume': switchVolume,
+  'switch-volumes': switchVolumes,
   'grow-volume': growVolume,
   'limit-volume': limitVolume,
   'await-layer': awaitLayer,

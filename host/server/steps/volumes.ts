@@ -26,7 +26,7 @@ import {
 import type { DiskLimits, VolumeRecord } from '../record.ts';
 import type { ServerTask } from '../task.ts';
 import { topNode, volumeNode } from '../volume-nodes.ts';
-import { limitsOf, type VolumeToOpen } from '../volumes.ts';
+import { limitsOf, type VolumeSwitch, type VolumeToOpen } from '../volumes.ts';
 import { devicesOf, done } from './cards.ts';
 import type { StepFunction } from './step.ts';
 
@@ -223,43 +223,75 @@ export const awaitLayer: StepFunction<'await-layer'> = async ({ task }, { layerI
   return awaitLayerMs;
 };
 
-/** One layer up: what was the top is read only from the moment on that this one is. */
-export const switchVolume: StepFunction<'switch-volume'> = async ({ task, desired }, { volume: { id }, layerId }) => {
+/** One layer up, of all of them at once: what were the tops is read only from the moment on that these are. */
+export const switchVolumes: StepFunction<'switch-volumes'> = async ({ task, desired }, { switches }) => {
   const { context } = task;
-  const record = recordOf(task, id)!;
-  const [below, name] = [layerNode(id, record.layerId), layerNode(id, layerId)];
-  task.say(`keeping what volume ${id} holds`);
-  // In a cluster the frozen layer is a snapshot of the image that the guest has open, and goes on with.
-  if (await isSameImage(task, record, layerId)) {
-    task.tellOpen({ id, layerId });
-    await note(task, id, { layerId });
-    return undefined;
+  task.say(`keeping what volume ${switches.map(({ volume }) => volume.id).join(', ')} holds`);
+  const covering: (VolumeSwitch & { record: VolumeRecord })[] = [];
+  for (const { volume, layerId } of switches) {
+    const { id } = volume;
+    const record = recordOf(task, id)!;
+    // In a cluster the frozen layer is a snapshot of the image that the guest has open, and goes on with.
+    if (await isSameImage(task, record, layerId)) {
+      task.tellOpen({ id, layerId });
+      await note(task, id, { layerId });
+      continue;
+    }
+    if (!record.tops.includes(layerId)) await note(task, id, { tops: [...record.tops, layerId] });
+    covering.push({ volume, layerId, record });
   }
-  if (!record.tops.includes(layerId)) await note(task, id, { tops: [...record.tops, layerId] });
   await context.step('record-top');
-  const cover = async (chain: LayerChain) => {
-    const [found, nodes] = [await insertedOf(task, id), await nodesOf(task)];
-    if (!isCovered({ found: found?.node, nodes, below, name, cached: cacheNode(id) })) {
-      if (found?.node !== below && found?.node !== cacheNode(id))
-        throw new HostFault('volume_unknown', `QEMU has something else as volume ${id}`);
-      const node = { ...(await topNode(chain, spellingOf(task, record))), backing: null };
-      await tellSecrets(task, chain);
-      if (!nodes.has(name)) await task.guest!.execute('blockdev-add', node);
-      await context.step('add-top');
-      const agentSocket = desired.hardware?.guestAgent ? task.paths.agent : undefined;
-      const act = () => task.guest!.execute('blockdev-snapshot', { node: below, overlay: name });
-      await heldStill({ agentSocket, requireQuiesce: false }, act);
+  const overlays: { node: string; overlay: string }[] = [];
+  const cover = async () => {
+    const agentSocket = desired.hardware?.guestAgent ? task.paths.agent : undefined;
+    const actions = overlays.map((data) => ({ type: 'blockdev-snapshot', data }));
+    if (actions.length > 0) {
+      await heldStill({ agentSocket, requireQuiesce: false }, () => task.guest!.execute('transaction', { actions }));
       await context.step('cover-top');
     }
-    task.tellOpen({ id, layerId });
-    if (!(await context.layers.isCovered(record.layerId)))
-      throw new HostFault('volume_kept', `the guest’s QEMU can still write to what volume ${id} held`);
+    for (const { volume, layerId, record } of covering) {
+      task.tellOpen({ id: volume.id, layerId });
+      if (!(await context.layers.isCovered(record.layerId)))
+        throw new HostFault('volume_kept', `the guest’s QEMU can still write to what volume ${volume.id} held`);
+    }
   };
-  await withLayer(task, { id, layerId }, cover, record.layerId);
-  await watchCache(task, { id, layerId, readOnly: record.readOnly });
-  await note(task, id, { layerId });
+  const within = async ([first, ...others]: typeof covering): Promise<void> => {
+    if (!first) return cover();
+    const { volume, layerId, record } = first;
+    const prepare = async (chain: LayerChain) => {
+      const overlay = await overlayIn(task, chain, record, layerId);
+      if (overlay) overlays.push(overlay);
+      await within(others);
+    };
+    return withLayer(task, { id: volume.id, layerId }, prepare, record.layerId);
+  };
+  await within(covering);
+  for (const { volume, layerId, record } of covering) {
+    await watchCache(task, { id: volume.id, layerId, readOnly: record.readOnly });
+    await note(task, volume.id, { layerId });
+  }
   return undefined;
 };
+
+/** The layer is a node of QEMU's, and so what it shall cover; undefined where it does. */
+async function overlayIn(
+  task: ServerTask,
+  chain: LayerChain,
+  record: VolumeRecord,
+  layerId: LayerId,
+): Promise<{ node: string; overlay: string } | undefined> {
+  const { id } = record;
+  const [below, name] = [layerNode(id, record.layerId), layerNode(id, layerId)];
+  const [found, nodes] = [await insertedOf(task, id), await nodesOf(task)];
+  if (isCovered({ found: found?.node, nodes, below, name, cached: cacheNode(id) })) return undefined;
+  if (found?.node !== below && found?.node !== cacheNode(id))
+    throw new HostFault('volume_unknown', `QEMU has something else as volume ${id}`);
+  const node = { ...(await topNode(chain, spellingOf(task, record))), backing: null };
+  await tellSecrets(task, chain);
+  if (!nodes.has(name)) await task.guest!.execute('blockdev-add', node);
+  await task.context.step('add-top');
+  return { node: below, overlay: name };
+}
 
 /** The disk is of the layer; or of the cache's node, and the layer below is one that QEMU only reads by now. */
 function isCovered(seen: {
