@@ -68,6 +68,12 @@ test('new tops of a group whose type wants one moment come in one, of another ty
   assert.equal(made.status, 202, JSON.stringify(made.body));
   const { id } = made.body.group_snapshot;
   assert.deepEqual(await moments(consistent.volumes), [id, id, id]);
+  const copy = await call('POST', '/groups/action', {
+    'create-from-src': { name: '', source_group_id: consistent.id },
+  });
+  assert.equal(copy.status, 202, JSON.stringify(copy.body));
+  const clones = copy.body.group.id;
+  assert.deepEqual(await moments(consistent.volumes), [clones, clones, clones]);
   const other = await group('other');
   assert.equal((await snapshot(other.id)).status, 202);
   assert.deepEqual(await moments(other.volumes), [undefined, undefined, undefined]);
@@ -83,6 +89,8 @@ test('where volumes are in use so that there is no one moment it is refused by n
     assert.match(body.badRequest.message, words);
     for (const volume of named) assert.ok(body.badRequest.message.includes(volume));
     assert.equal(await snapshotCount(volumes), 0);
+    const copy = await call('POST', '/groups/action', { 'create-from-src': { name: '', source_group_id: id } });
+    assert.deepEqual([copy.status, copy.body.badRequest?.message], [400, body.badRequest.message]);
   };
   const change = (column: string, value: string) =>
     sql`update ${sql.table(column === 'kind' ? 'storage_pool' : 'volume')} set ${sql.ref(column)} = ${value}

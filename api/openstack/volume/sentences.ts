@@ -92,7 +92,7 @@ const groups = {
   group_reset_unserved: ({ id, status }) => `Invalid group: The status of group ${id} can not be reset to ${status}.`,
   group_empty: () => 'Invalid group: Source group is empty. Nothing can be made of it.',
   group_without_one_moment: ({ id, volumes, why }) =>
-    `Invalid group: There is no one moment for snapshots of the volumes of group ${id}, as its type wants: ${notAtOnce[why]} (${volumes.join(', ')}).`,
+    `Invalid group: There is no one moment for the volumes of group ${id}, as its type wants: ${notAtOnce[why]} (${volumes.join(', ')}).`,
   group_has_volumes: ({ id }) =>
     `Invalid group: Group ${id} still contains volumes. The delete-volumes flag is required to delete it.`,
   group_has_snapshots: ({ id }) => `Invalid group: Cannot delete group ${id}: it has dependent group snapshots.`,

@@ -1,6 +1,6 @@
 /**
  * Snapshots of groups: all volumes of a group are frozen in one transaction, each as a snapshot of its own. Guests that have them are
- * switched over by their hosts: all disks in one moment where the group's type wants that (moment.ts), else each in its own.
+ * switched over by their hosts: all disks in one moment where the group's type wants that (../group/moment.ts), else each in its own.
  */
 import { type Selectable, sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
@@ -10,7 +10,7 @@ import type { Database, Tx } from '../../kit/database/database.ts';
 import { type Listing, type ListQuery, listRows, readRow } from '../../kit/listing.ts';
 import { recordOperation } from '../../kit/operation/operations.ts';
 import { notFound } from '../../kit/refusal.ts';
-import { lockGroup } from '../group/index.ts';
+import { isOfOneMoment, lockGroup, requireOneMoment } from '../group/index.ts';
 import { releaseLayers } from '../layer/index.ts';
 import { insertSnapshot, requireSnapshotQuota } from '../snapshot/index.ts';
 import {
@@ -21,7 +21,6 @@ import {
   snapshotStatuses,
   snapshotStatusSql,
 } from '../volume/index.ts';
-import { isOfOneMoment, requireOneMoment } from './moment.ts';
 import type { GroupSnapshotTable } from './tables.ts';
 
 export interface ListedGroupSnapshot extends Selectable<GroupSnapshotTable> {

@@ -25,6 +25,7 @@ import {
   zoneOf,
 } from '../volume/index.ts';
 import { typeOf } from '../volume-type/index.ts';
+import { isOfOneMoment, requireOneMoment } from './moment.ts';
 import { volumeGroup } from './resource.ts';
 import { groupListing, type ListedGroup, lockGroup } from './store.ts';
 
@@ -101,7 +102,7 @@ export class GroupService {
   }
 
   /**
-   * A group of clones. @throws CloudError `forbidden`, `not_found`, `quota_exceeded`; `invalid` where there is nothing to be made from
+   * A group of clones. @throws CloudError `forbidden`, `not_found`, `quota_exceeded`; `invalid` where there is nothing to be made from, or no one moment for its volumes and its type wants that
    */
   async createFrom(
     caller: Caller,
@@ -114,13 +115,13 @@ export class GroupService {
       const from =
         'groupId' in source ? await ofGroup(tx, caller, source.groupId) : await ofSnapshot(tx, caller, source);
       await checkQuota(tx, projectId, volumeGroup.usage, { volume_groups: 1 });
-      const { group, volumes } = from;
+      const { group, volumes, moment } = from;
       await insertGroup(tx, caller, {
         ...{ ...wish, id, projectId, typeId: group.group_type_id, volumeTypeIds: group.volume_type_ids },
         ...{ zone: group.availability_zone, source },
       });
       for (const volume of volumes) {
-        const asked = { projectId, wish: { ...emptyWish, ...volume, groupId: id } };
+        const asked = { projectId, wish: { ...emptyWish, ...volume, groupId: id, ...(moment && { moment: id }) } };
         await createVolumeIn(tx, this.#deps, caller, asked);
       }
     });
@@ -234,18 +235,27 @@ async function requireKnownZone(tx: Tx, zone: string): Promise<void> {
 type Origin = Pick<ListedGroup, 'group_type_id' | 'volume_type_ids' | 'availability_zone'>;
 type Clone = { name: string; snapshotId: string } | { name: string; sourceVolumeId: string };
 
-async function ofGroup(tx: Tx, caller: Caller, id: string): Promise<{ group: Origin; volumes: Clone[] }> {
+interface Ingredients {
+  group: Origin;
+  volumes: Clone[];
+  /** The clones are to be of one. */
+  moment?: boolean;
+}
+
+async function ofGroup(tx: Tx, caller: Caller, id: string): Promise<Ingredients> {
   const { group, volumes } = await lockGroup(tx, caller, id);
   requireAvailable(group);
   if (volumes.length === 0) throw new CloudError('invalid', 'group_empty', { id });
-  return { group, volumes: volumes.map((volume) => ({ name: volume.name, sourceVolumeId: volume.id })) };
+  const moment = await isOfOneMoment(tx, group.group_type_id);
+  if (moment) await requireOneMoment(tx, id, volumes);
+  return { group, volumes: volumes.map((volume) => ({ name: volume.name, sourceVolumeId: volume.id })), moment };
 }
 
 async function ofSnapshot(
   tx: Tx,
   caller: Caller,
   { groupSnapshotId: id }: { groupSnapshotId: string },
-): Promise<{ group: Origin; volumes: Clone[] }> {
+): Promise<Ingredients> {
   const reach = reachOf(caller);
   const { rows } = await sql<{
     group_id: string;

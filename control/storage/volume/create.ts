@@ -73,6 +73,8 @@ export interface VolumeWish extends SourceWish, PlaceWish {
   /** The group that it is in from the beginning. */
   groupId: string | null;
   metadata: Record<string, string>;
+  /** The volume that it is made of is frozen in one moment with others that say the same (freeze.ts). Never a caller's own wish. */
+  moment?: string | undefined;
   /** The host that it must be on: its server's. Never a caller's own wish. */
   hostId?: string | null;
   /** The backup that its content comes from. Never a caller's own wish either. */
@@ -298,7 +300,8 @@ async function insertFirstLayer(
   } & Pick<Ingredients, 'source' | 'wish'>,
 ): Promise<void> {
   const { volumeId, layerId: id, pool, cached, sizeGib, source, image, keyId, wish } = layer;
-  const parentId = source?.kind === 'volume' ? (await freezeTop(tx, source)).frozen : source?.layer_id;
+  const parentId =
+    source?.kind === 'volume' ? (await freezeTop(tx, source, { moment: wish.moment })).frozen : source?.layer_id;
   const base = parentId ? { parentId } : image;
   const cache = cached && { cache: { role: 'base', fullBytes: null } as const };
   const from = wish.restored?.source ?? (wish.managed && { managed: wish.managed.name });

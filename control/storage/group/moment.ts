@@ -1,7 +1,7 @@
 /**
- * Groups whose snapshots are of one moment (Cinder's `consistent_group_snapshot_enabled` of a group type): what one volume's snapshot holds
- * was written before whatever is missing in another's. Volumes that nobody writes to are so by themselves; those that one guest has its QEMU covers in
- * one transaction (contract/host/layer.ts `moment`). Nothing brings two writers to one moment, so that is refused before anything is made.
+ * Groups of whose volumes what is taken is of one moment (Cinder's `consistent_group_snapshot_enabled` of a group type; clones of the group too): what is
+ * kept of one volume was written before whatever is missing of another. Volumes that nobody writes to are so by themselves; those that one guest has
+ * its QEMU covers in one transaction (contract/host/layer.ts `moment`). Nothing brings two writers to one moment, so that is refused before anything is made.
  */
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
