@@ -87,6 +87,44 @@ test('a volume that a guest has grows, is snapshot, cloned and made an image of 
   await nothingLeft();
 });
 
+test('volumes of a group that one guest has are snapshotted and cloned at one moment, again and again, while the guest goes on', async () => {
+  const group_specs = { consistent_group_snapshot_enabled: '<is> True' };
+  const { id: group_type } = (await must('POST', '/group_types', { group_type: { name: '瞬', group_specs } }))
+    .group_type;
+  const { id: type } = (await must('POST', '/types', { volume_type: { name: '組' } })).volume_type;
+  const groupOf = { group: { name: 'g', group_type, volume_types: [type] } };
+  const { id: group } = (await must('POST', '/groups', groupOf)).group;
+  const volumes = [
+    await made({ group_id: group, volume_type: type }),
+    await made({ group_id: group, volume_type: type }),
+  ];
+  const server = await createServer(tenancy, 'writer of two');
+  await reaches(cloud, tenancy, server, 'ACTIVE');
+  for (const volumeId of volumes) {
+    const path = `/servers/${server}/os-volume_attachments`;
+    await tenancy.client.must('POST', 'compute', path, { volumeAttachment: { volumeId } });
+    await is('volume', volumeId, 'in-use');
+  }
+  const available = (kind: 'group' | 'group_snapshot', id: string) =>
+    cloud.until(`${kind} ${id}`, async () => (await must('GET', `/${kind}s/${id}`))[kind].status === 'available');
+  const snapshots: string[] = [];
+  for (let round = 0; round < 3; round++) {
+    const { id } = (await must('POST', '/group_snapshots', { group_snapshot: { group_id: group, name: '' } }))
+      .group_snapshot;
+    await available('group_snapshot', id);
+    snapshots.push(id);
+  }
+  const from = { 'create-from-src': { name: 'copy', source_group_id: group } };
+  const { id: copy } = (await must('POST', '/groups/action', from)).group;
+  await available('group', copy);
+  for (const id of snapshots) await must('DELETE', `/group_snapshots/${id}`);
+  await deleteServer(cloud, tenancy, server);
+  await reaches(cloud, tenancy, server, 'gone');
+  for (const volume of volumes) await is('volume', volume, 'available');
+  for (const id of [group, copy]) await must('POST', `/groups/${id}/action`, { delete: { 'delete-volumes': true } });
+  await nothingLeft();
+});
+
 /** What hosts put on disks, and who asks for keys, is test/live's; here it is told and said by whom it should be. */
 test('a volume becomes encrypted and clear again, is cloned and backed up on the way, and every key goes with what it opens', async () => {
   const { id: typeId } = (await must('POST', '/types', { volume_type: { name: 'versiegelt 🔒' } })).volume_type;
