@@ -30,7 +30,7 @@ import { cardLimits } from './binding.ts';
 import { giveUpCapture } from './captures.ts';
 import { confirmResizeOfDeleted, confirmWhenDue } from './confirming.ts';
 import type { ServerPorts } from './dependencies.ts';
-import { callOffExpired, settleMigration } from './migration-end.ts';
+import { callOffExpired, forsaken, settleMigration } from './migration-end.ts';
 import { Placing } from './placing.ts';
 import { deleteDeadlineMs, faultOf, hostAwayMs, stubbornHostMs } from './server.ts';
 import { dropSaved, leaveHost, offloadWhenDue } from './shelving.ts';
@@ -157,8 +157,7 @@ export class ServerController {
           select id from server s where host_id is null and fault is null and ${isAwaited}
           union select id from server where desired_presence = 'absent'
           union select id from server where desired_shelve ->> 'state' in ('saved', 'offloading') and desired_shelve is not null
-          union select server_id from server_migration m where phase <> 'ended'
-            and not exists (select from host h where h.id = m.other_host_id and not h.forced_down)
+          union select server_id from (${forsaken}) m
           union select id from server where resized_at < now() - ${after(this.#options.confirmSeconds)}
           union select id from server where soft_deleted_at < now() - ${this.#reclaimAfter()}
           union select resource_id from operation o where state = 'running' and deadline < now() and resource_type = 'server'

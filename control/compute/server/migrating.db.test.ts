@@ -247,6 +247,19 @@ test('a target that is down by an administrator’s word never takes over', asyn
   assert.deepEqual([(await owner())[0], await shown()], [source, ['ACTIVE', null]]);
 });
 
+test('a source that is lost by an administrator’s word before it has let go is waited for no longer', async () => {
+  await migrateLive();
+  await sayOfIncoming('ready');
+  await sql`update host set forced_down = true, connected = false where id = ${source}`.execute(db.database.query);
+  await cloud.controller.sweep();
+  const jobs = await sql`select from graphile_worker.jobs where key = ${`server:${id}`}`.execute(db.database.query);
+  assert.equal(jobs.rows.length, 1);
+  await cloud.controller.reconcile(id);
+  assert.equal((await documentOf(target)).incoming?.cancelled, true);
+  await sayOfIncoming('given_up');
+  assert.deepEqual([(await owner())[0], (await migration()).status], [source, 'cancelled']);
+});
+
 test('a person calls it off, and either host’s word ends it', async () => {
   for (const end of [() => sayOfIncoming('given_up'), () => sayOfOutgoing('stayed')]) {
     await migrateLive();

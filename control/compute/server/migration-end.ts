@@ -2,8 +2,8 @@
  * The end of a server's migration that no host brings: a person calls it off, its deadline has passed, or the other host is down by an
  * administrator's word. Each step is one transaction and may be repeated.
  */
-import { sql } from 'kysely';
-import { cloudActor, type Database, type Tx } from '../../kit/database/database.ts';
+import { type RawBuilder, sql } from 'kysely';
+import { cloudActor, type Database, type Queryable, type Tx } from '../../kit/database/database.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
 import { migrationsOf, turnMove } from '../server-migration/index.ts';
 import { calledOff, comeToNothing, endMoveOperations } from './migrating.ts';
@@ -50,19 +50,20 @@ export async function callOffExpired(
   });
 }
 
-/** The other host is gone, or down by an administrator's word: it never takes over. @returns false where there is nothing of the kind */
+/**
+ * One of both hosts is gone, or down by an administrator's word. A target then never takes over. A source that has not let go never will: the target
+ * is asked to leave it, and the server is where its host is lost, which others see to.
+ * @returns false where there is nothing of the kind
+ */
 export async function settleMigration(database: Database, serverId: string): Promise<boolean> {
-  const { rows } = await sql`select from server_migration m where m.server_id = ${serverId} and ${isForsaken}`.execute(
-    database.query,
-  );
-  if (rows.length === 0) return false;
+  const look = (db: Queryable) => sql<Settling>`${forsaken} and m.server_id = ${serverId}`.execute(db);
+  if ((await look(database.query)).rows.length === 0) return false;
   return database.transaction(cloudActor, async (tx) => {
     await sql`select from server where id = ${serverId} for update`.execute(tx);
-    const again = await sql`select from server_migration m where m.server_id = ${serverId} and ${isForsaken}`.execute(
-      tx,
-    );
+    const [settling] = (await look(tx)).rows;
     const migration = (await migrationsOf(tx, [serverId])).get(serverId);
-    if (again.rows.length === 0 || !migration) return false;
+    if (!settling || !migration) return false;
+    if (!settling.target_down) return callOff(tx, serverId, 'The host of the server is down.');
     const error = { code: 'unavailable', message: 'The other host is down.' };
     await comeToNothing(tx, migration, { ended: 'failed', error });
     await enqueue(tx, 'server', serverId);
@@ -70,5 +71,15 @@ export async function settleMigration(database: Database, serverId: string): Pro
   });
 }
 
-const isForsaken = sql`m.phase in ('preparing', 'copying', 'handing-over', 'cancelling')
-  and not exists (select from host h where h.id = m.other_host_id and not h.forced_down)`;
+interface Settling {
+  server_id: string;
+  target_down: boolean;
+}
+
+const isDown = (host: RawBuilder<unknown>) =>
+  sql`not exists (select from host h where h.id = ${host} and not h.forced_down)`;
+
+/** Migrations that one of both hosts will never end. */
+export const forsaken = sql`select m.server_id, ${isDown(sql`m.other_host_id`)} as target_down from server_migration m
+  where (m.phase in ('preparing', 'copying', 'handing-over', 'cancelling') and ${isDown(sql`m.other_host_id`)}
+    or m.phase in ('preparing', 'copying') and ${isDown(sql`m.host_id`)})`;
