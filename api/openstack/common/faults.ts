@@ -81,6 +81,8 @@ export interface FaultForm {
   overrides?: Partial<Record<ErrorCode, number>>;
   /** Where one reason has another status than the rest of its code. */
   reasonOverrides?: Partial<Record<Reason, number>>;
+  /** What is told of a path that is none of the dialect's; undefined: as of any. */
+  unknownPath?(path: string): string | undefined;
   /** The dialect's words. A reason that is not among them (of an area that the dialect does not reach) is told plainly. */
   sentences?: Partial<SentenceTable<Reasons>>;
 }
@@ -102,9 +104,10 @@ export function speakFaults(app: FastifyInstance, form: FaultForm): void {
     return reply.code(fault.status).send(form.body(fault, request, reply));
   };
   app.setErrorHandler(send);
-  app.setNotFoundHandler((request, reply) =>
-    send(new Refusal('not_found', 'The resource could not be found.'), request, reply),
-  );
+  app.setNotFoundHandler((request, reply) => {
+    const told = form.unknownPath?.(request.url.split('?', 1)[0]!) ?? 'The resource could not be found.';
+    return send(new Refusal('not_found', told), request, reply);
+  });
 }
 
 /** How long a client may go on sending what was refused. */

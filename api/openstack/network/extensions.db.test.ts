@@ -532,3 +532,25 @@ test('what OVN here does not carry is in no list, and has no routes', async () =
     for (const path of [`extensions/${alias}`, ...paths]) assert.equal((await admin.get(`/${path}`)).status, 404, path);
   }
 });
+
+test('what is not here is refused by name, where clients of Neutron would call it', async () => {
+  const { id } = await newRouter(admin);
+  for (const [alias, path] of [
+    ['logging', '/log/logs'],
+    ['logging', `/log/logs/${id}`],
+    ['logging', '/log/loggable-resources'],
+    ['network-segment-range', '/network_segment_ranges'],
+    ['network-segment-range', `/network-segment-ranges/${id}`],
+    ['qos-pps', `/qos/policies/${id}/packet_rate_limit_rules`],
+    ['qos-pps-minimum', `/qos/policies/${id}/minimum_packet_rate_rules/${id}`],
+    ['qos-pps', `/qos/alias-packet-rate-limit-rules/${id}`],
+    ['qos-pps-minimum', `/qos/alias_minimum_packet_rate_rules/${id}`],
+  ] as const) {
+    assert.ok(!aliases.includes(alias));
+    for (const answer of [await admin.get(path), await admin.put(path, {}), await admin.delete(path)]) {
+      refused(answer, 404, 'HTTPNotFound');
+      assert.match(answer.body.NeutronError.message, new RegExp(`extension ${alias} is not available: `), path);
+    }
+  }
+  assert.equal((await admin.get('/lots')).body.NeutronError.message, 'The resource could not be found.');
+});

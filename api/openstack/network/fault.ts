@@ -2,6 +2,7 @@
 import type { ErrorCode, Reason } from '../../../contract/errors.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import type { Fault, FaultForm } from '../common/faults.ts';
+import { absent } from './absent.ts';
 import { badRequests, invalidInputs, type NeutronReasons, neutronSentences } from './sentences.ts';
 
 /** Where control gave no reason of its own. */
@@ -109,6 +110,7 @@ export const invalidInput = (message: string): Refusal =>
 export const neutronFaults: FaultForm = {
   reasonOverrides: { revision_number_constraint_failed: 412 },
   sentences: neutronSentences,
+  unknownPath: absent,
   body: (fault) => ({ NeutronError: { type: faultType(fault), message: messageOf(fault), detail: '' } }),
 };
 

@@ -228,11 +228,13 @@ test('a port changes: addresses, groups, pairs, security, owner', async () => {
 test('what no port here can have is refused with what is missing; asking for none of it is fine', async () => {
   const me = api.as(testCaller());
   const network_id = await newNetwork(me);
-  const none = { device_profile: null, hints: null, numa_affinity_policy: null };
+  const none = { device_profile: null, hints: null, numa_affinity_policy: null, mac_learning_enabled: null };
   const { port } = (await me.post('/ports', { port: { network_id, ...none } })).body;
   assert.equal('hints' in port, false);
   for (const [name, value, why] of [
     ['device_profile', 'gpu', /no accelerators/],
+    ['mac_learning_enabled', true, /exactly where its port security is off/],
+    ['mac_learning_enabled', false, /exactly where its port security is off/],
     ['hints', { openvswitch: { other_config: { 'tx-steering': 'hash' } } }, /one transmit queue/],
     ['numa_affinity_policy', 'required', /NUMA nodes/],
   ] as const) {

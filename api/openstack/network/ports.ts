@@ -77,6 +77,10 @@ const unsupported: Attributes = {
     ...{ post: true, put: true },
     read: without('guests are not bound to NUMA nodes, so a port has no affinity to one.'),
   },
+  mac_learning_enabled: {
+    ...{ post: true, put: true },
+    read: without('OVN learns MAC addresses of a port exactly where its port security is off (port_security_enabled).'),
+  },
 };
 
 const attributes: Attributes = {
