@@ -92,7 +92,8 @@ function wishOf(wish: Record<string, unknown>): Partial<PortForwardingWish> {
   };
 }
 
-const portForwardings = (service: PortForwardingService, floatingIp: string): Resource<PortForwardingRow> => ({
+/** Of one floating IP. */
+export const portForwardings = (service: PortForwardingService, floatingIp: string): Resource<PortForwardingRow> => ({
   single: 'port_forwarding',
   plural: 'port_forwardings',
   path: `floatingips/${floatingIp}/port_forwardings`,
