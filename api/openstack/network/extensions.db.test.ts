@@ -7,6 +7,7 @@ import { before, test } from 'node:test';
 import { sql } from 'kysely';
 import { newId } from '../../../contract/ids.ts';
 import { testAdmin, testCaller } from '../../../control/network/testing.ts';
+import { gatewayProofs } from './extension-proofs-gateways.ts';
 import { portProofs } from './extension-proofs-ports.ts';
 import { qosProofs } from './extension-proofs-qos.ts';
 import { securityProofs } from './extension-proofs-security.ts';
@@ -93,6 +94,7 @@ type Proof = (me: Me) => Promise<void>;
 const proofs: Record<string, Proof> = {
   ...portProofs(admin),
   ...securityProofs(admin),
+  ...gatewayProofs(api, admin),
   ...qosProofs(admin, () => outside.network),
   'address-group': async (me) => {
     const { id } = await post(me, 'address-groups', 'address_group', { addresses: ['10.0.0.0/24'] });
@@ -164,7 +166,6 @@ const proofs: Record<string, Proof> = {
     const subnet = { network_id: await newNetwork(me), ip_version: 6, use_default_subnetpool: true };
     assert.equal((await post(me, 'subnets', 'subnet', subnet)).subnetpool_id, pool.id);
   },
-  dvr: async () => assert.equal((await newRouter(admin, { distributed: false })).distributed, false),
   'empty-string-filtering': async (me) => {
     for (const name of ['', 'named']) await newNetwork(me, { name });
     assert.deepEqual(
@@ -286,7 +287,6 @@ const proofs: Record<string, Proof> = {
     const { id: flavor_id } = await post(admin, 'flavors', 'flavor', flavor);
     assert.equal((await newRouter(me, { flavor_id })).flavor_id, flavor_id);
   },
-  'l3-ha': async () => assert.equal((await newRouter(admin, { ha: false })).ha, false),
   'net-mtu': async (me) => assert.ok((await post(me, 'networks', 'network')).mtu >= 1280),
   'net-mtu-writable': async (me) => {
     const id = await newNetwork(me, { mtu: 1300 });
