@@ -1,6 +1,7 @@
 /** The native dialect at /native/v1: what OpenStack's APIs have no words for. See README.md. */
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
+import { SurvivalService } from '../../control/compute/survival/index.ts';
 import { Boundary } from '../boundary/boundary.ts';
 import { readJson } from '../boundary/json.ts';
 import { openApiDocument } from '../boundary/openapi.ts';
@@ -21,6 +22,7 @@ import { nativeSentences } from './query.ts';
 import { reachabilityRoutes } from './reachability.ts';
 import { reachabilityAssertionRoutes } from './reachability-assertions.ts';
 import { storagePoolRoutes } from './storage-pools.ts';
+import { survivalRoutes } from './survival.ts';
 import { volumeCacheRoutes } from './volume-cache.ts';
 import { volumeSpaceRoutes } from './volume-space.ts';
 import { whyRoutes } from './why.ts';
@@ -64,6 +66,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
           reachability: '/native/v1/reachability',
           reachability_assertions: '/native/v1/reachability-assertions',
           storage_pools: '/native/v1/storage-pools',
+          survival: '/native/v1/survival',
           openapi: '/native/v1/openapi.json',
         },
       }));
@@ -71,6 +74,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
       operationRoutes(boundary, deps);
       decisionRoutes(boundary, deps);
       whyRoutes(boundary, deps);
+      survivalRoutes(boundary, new SurvivalService(deps));
       evacuationPolicyRoutes(boundary, deps);
       quarantineRoutes(boundary, deps);
       hostRoutes(boundary, deps);

@@ -1,6 +1,7 @@
 /** What control tells `bothy doctor`: the database, the change feed, the OVN projection, the hosts it holds. */
 import { sql } from 'kysely';
 import { listQuarantine } from '../../control/compute/recovery/index.ts';
+import type { SurvivalAlarm, SurvivalWatch } from '../../control/compute/survival/index.ts';
 import type { HostStreams } from '../../control/host/index.ts';
 import type { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import type { ControlProcess, Presence } from '../../control/kit/control-process/index.ts';
@@ -16,9 +17,10 @@ interface Parts {
   projector: Projector;
   hosts: HostStreams;
   presence: Pick<Presence, 'others'>;
+  survival: Pick<SurvivalWatch, 'alarms'>;
 }
 
-export async function controlHealth({ database, feed, projector, hosts, presence }: Parts): Promise<Health> {
+export async function controlHealth({ database, feed, projector, hosts, presence, survival }: Parts): Promise<Health> {
   const [work, quarantine, databaseClock] = await Promise.all([
     databasePart(database),
     quarantinePart(database),
@@ -35,6 +37,7 @@ export async function controlHealth({ database, feed, projector, hosts, presence
     },
     projectionPart(projector.status()),
     ...presence.others.map(otherPart),
+    ...survivalParts(survival.alarms),
     {
       name: 'hosts',
       // Of several control processes one may have none.
@@ -61,6 +64,20 @@ export function otherPart({ machine, url, version, silent, silentMs }: ControlPr
       forPeople: true,
     }),
   };
+}
+
+/** What nobody has asked to be restarted is no alarm; of each loss one line, the worst first. */
+export function survivalParts(alarms: readonly SurvivalAlarm[]): HealthPart[] {
+  return alarms
+    .toSorted((a, b) => b.servers - a.servers)
+    .slice(0, 3)
+    .map(({ loss, servers, change }) => ({
+      name: 'survival',
+      ok: false,
+      detail: `${servers} servers that shall be restarted elsewhere would stay down with ${loss.kind} ${loss.name}`,
+      cure: `${change ?? 'their disks are there alone'}; see GET /native/v1/survival`,
+      forPeople: true,
+    }));
 }
 
 /** How the projection is; what it only keeps is in quarantine like a host's servers: no wait of a start ends it. */

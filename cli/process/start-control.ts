@@ -124,7 +124,7 @@ export async function startControl(
   for (const part of [projector, history, presence]) part.start();
   return {
     port: (api.server.address() as AddressInfo).port,
-    health: () => controlHealth({ database, feed, projector, hosts, presence }),
+    health: () => controlHealth({ database, feed, projector, hosts, presence, survival: compute.survival }),
     async close() {
       credentials.close();
       compute.stop();

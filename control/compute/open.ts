@@ -18,6 +18,7 @@ import {
 } from './server/index.ts';
 import { ServerGroupService } from './server-group/index.ts';
 import { MigrationService } from './server-migration/index.ts';
+import { SurvivalWatch } from './survival/index.ts';
 import { TenantUsageService } from './tenant-usage/index.ts';
 
 export interface ComputeAreaOptions extends Omit<ServerServiceOptions, 'created'>, ServerControllerOptions {
@@ -38,6 +39,7 @@ export function openCompute({ quotas, afterStep, hostAwayMs, evacuation, ...opti
     ...(hostAwayMs !== undefined && { hostAwayMs }),
   });
   const evacuator = new Evacuator({ ...options, ...(evacuation && { timing: evacuation }) });
+  const survival = new SurvivalWatch({ database, log: options.log });
   return {
     services: {
       servers: new ServerService({ ...options, created: (servers) => controller.hurry(servers) }),
@@ -59,13 +61,13 @@ export function openCompute({ quotas, afterStep, hostAwayMs, evacuation, ...opti
     /** The digest of this image is known now. */
     tellDigest: (imageId: string) => tellDigest(database, imageId),
     evacuator,
+    /** What would not survive the loss of a host. */
+    survival,
     start() {
-      controller.start();
-      evacuator.start();
+      for (const part of [controller, evacuator, survival]) part.start();
     },
     stop() {
-      controller.stop();
-      evacuator.stop();
+      for (const part of [controller, evacuator, survival]) part.stop();
     },
   };
 }

@@ -2,6 +2,11 @@ import type { ColumnType, Generated, Selectable } from 'kysely';
 import type { DesiredLayer, DesiredServer, HostFacts, ImageFormat } from '../../contract/host/index.ts';
 import type { Json, Timestamp } from '../kit/database/schema.ts';
 
+/** What a host may be lost together with: a rack, a power feed, a switch. */
+export const failureDomainKinds = ['rack', 'feed', 'switch'] as const;
+export type FailureDomainKind = (typeof failureDomainKinds)[number];
+export type FailureDomains = Partial<Record<FailureDomainKind, string>>;
+
 /** Whose word something is; `at` in ISO 8601. See migrations/0887-host-word-by.sql. */
 export interface HostWordBy {
   user_id: string;
@@ -36,6 +41,8 @@ export interface HostTable {
   memory_reserved_mib: number | null;
   disk_reserved_gib: number | null;
   provider_generation: Generated<number>;
+  /** See migrations/0890-failure-domains.sql. */
+  failure_domains: Json<FailureDomains>;
   connected: Generated<boolean>;
   connection_id: string | null;
   /** Administrators' note on its part in the network. */

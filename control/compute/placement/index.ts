@@ -1,3 +1,4 @@
+export type { PlacementGroup } from './groups.ts';
 export { lockPlacement } from './lock.ts';
 export { HostPicture, imageHolders, placementGroups } from './picture.ts';
 export { place } from './place.ts';

@@ -10,7 +10,9 @@ import type { HostCapacity, Judged, Placement, PlacementRequest } from './reques
 export class PlacementRound {
   readonly #hosts: Map<string, HostCapacity>;
   readonly #holders: ReadonlyMap<string, ReadonlySet<string>>;
-  readonly #groups: Map<string, PlacementGroup>;
+  #groups: Map<string, PlacementGroup>;
+  /** As they were before what {@link lose} began. */
+  #before: { hosts: Map<string, HostCapacity>; groups: Map<string, PlacementGroup> } | undefined;
   readonly #rankings = new Map<string, Ranking>();
 
   /**
@@ -29,6 +31,28 @@ export class PlacementRound {
 
   host(id: string): HostCapacity | undefined {
     return this.#hosts.get(id);
+  }
+
+  /** What if these hosts were gone: whoever is placed from now on goes elsewhere, until {@link restore}. */
+  lose(ids: Iterable<string>): void {
+    this.#before = { hosts: new Map(), groups: new Map(this.#groups) };
+    for (const id of ids) this.#change({ ...this.#hosts.get(id)!, connected: false, seen_lately: false });
+  }
+
+  /** As if nothing had been lost, or placed since. */
+  restore(): void {
+    const { hosts, groups } = this.#before ?? { hosts: new Map(), groups: this.#groups };
+    this.#before = undefined;
+    this.#groups = groups;
+    for (const host of hosts.values()) this.#change(host);
+  }
+
+  /** The host that takes it, which has what it needs from now on; undefined: none. As {@link place}, without the words. */
+  take(request: PlacementRequest, imageId: string | null): string | undefined {
+    if (this.#groups.has(request.server_group_id ?? '')) return this.place(request, imageId).host?.id;
+    const best = this.#ranking(request, imageId).best();
+    if (best !== undefined) this.#took(best, request);
+    return best;
   }
 
   /** From now on no pool of this host takes what is to be made with the servers that come. */
@@ -81,6 +105,8 @@ export class PlacementRound {
   }
 
   #change(host: HostCapacity): void {
+    const before = this.#before?.hosts;
+    if (before && !before.has(host.id)) before.set(host.id, this.#hosts.get(host.id)!);
     this.#hosts.set(host.id, host);
     for (const ranking of this.#rankings.values()) ranking.changed(host);
   }
@@ -91,29 +117,42 @@ class Ranking {
   readonly #request: PlacementRequest;
   readonly #holders: ReadonlySet<string>;
   readonly #judged: Judged[];
+  readonly #byId: Map<string, Judged>;
 
   constructor(request: PlacementRequest, hosts: Iterable<HostCapacity>, holders: ReadonlySet<string>) {
     this.#request = request;
     this.#holders = holders;
     this.#judged = Array.from(hosts, (host) => this.#judge(host)).sort(order);
+    this.#byId = new Map(this.#judged.map((judged) => [judged.host.id, judged]));
   }
 
   placement(): Placement {
     return settle(this.#request, this.#judged);
   }
 
+  /** Undefined: none takes it. */
+  best(): string | undefined {
+    const first = this.#judged[0];
+    return first && first.verdict.score !== null ? first.host.id : undefined;
+  }
+
   changed(host: HostCapacity): void {
-    const all = this.#judged;
-    const old = all.findIndex((judged) => judged.host.id === host.id);
-    if (old >= 0) all.splice(old, 1);
+    const old = this.#byId.get(host.id);
+    if (old) this.#judged.splice(this.#placeOf(old), 1);
     const judged = this.#judge(host);
-    let [low, high] = [0, all.length];
+    this.#byId.set(host.id, judged);
+    this.#judged.splice(this.#placeOf(judged), 0, judged);
+  }
+
+  /** Where it stands, or would stand: the order is total. */
+  #placeOf(judged: Judged): number {
+    let [low, high] = [0, this.#judged.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (order(all[middle]!, judged) < 0) low = middle + 1;
+      if (order(this.#judged[middle]!, judged) < 0) low = middle + 1;
       else high = middle;
     }
-    all.splice(low, 0, judged);
+    return low;
   }
 
   #judge(host: HostCapacity): Judged {

@@ -929,6 +929,7 @@ CREATE TABLE public.host (
     memory_reserved_mib bigint,
     disk_reserved_gib bigint,
     provider_generation bigint DEFAULT 0 NOT NULL,
+    failure_domains jsonb DEFAULT '{}'::jsonb NOT NULL,
     lease_ends_at timestamp with time zone,
     CONSTRAINT host_disk_ratio_check CHECK ((disk_ratio > (0)::double precision)),
     CONSTRAINT host_disk_reserved_gib_check CHECK ((disk_reserved_gib >= 0)),

@@ -1,0 +1,62 @@
+/** The picture that {@link survive} works on. SQL, nothing else. */
+import { sql } from 'kysely';
+import type { FailureDomains } from '../../host/tables.ts';
+import type { Tx } from '../../kit/database/database.ts';
+import { HostPicture, imageHolders, placementGroups } from '../placement/index.ts';
+import { withBandwidth } from '../server/placing.ts';
+import { hostAwayMs } from '../server/server.ts';
+import { diskImage, placementNeeds, volumeHost } from '../server/waiting.ts';
+import type { Fleet, Loss, SurvivalServer } from './survive.ts';
+
+/** Of `server s`. Those that are off, shelved or about to go are nobody's loss. */
+const isMissed = sql`s.host_id is not null and s.desired_presence = 'present' and s.soft_deleted_at is null
+  and s.desired_power in ('on', 'paused') and s.desired_shelve is null`;
+const shallRestart = sql`s.evacuation_policy ->> 'restart' = 'elsewhere'`;
+
+/** What placement would ask is read only of servers that shall be restarted. Values of one row each, since many rows cost the reader more than the database. */
+export async function readFleet(tx: Tx): Promise<Fleet> {
+  const { rows } = await sql<{
+    others: [string, string, string, string][] | null;
+    servers: SurvivalServer[] | null;
+  }>`select
+    (select json_agg(json_build_array(s.id, s.name, s.project_id, s.host_id)) from server s
+      where ${isMissed} and not coalesce(${shallRestart}, false)) as others,
+    (select json_agg(each) from (
+      select s.id, s.name, s.project_id, s.host_id, ${diskImage} as image_id, s.vcpus, s.memory_mib, s.disk_gib + s.local_gib as disk_gib,
+        s.availability_zone, null as requested_host_id, s.server_group_id, ${volumeHost} as volume_host_id, ${placementNeeds},
+        true as restart, coalesce((s.evacuation_policy ->> 'priority')::integer, 0) as priority,
+        coalesce(s.evacuation_policy ->> 'disk' = 'from_image', false) as disk_anew
+      from server s where ${isMissed} and ${shallRestart}) each) as servers`.execute(tx);
+  const { others, servers } = rows[0]!;
+  const wanted = servers ?? [];
+  const groupIds = new Set(wanted.flatMap(({ server_group_id }) => server_group_id ?? []));
+  const images = new Set(wanted.flatMap(({ image_id }) => image_id ?? []));
+  return {
+    hosts: await withBandwidth(tx, await new HostPicture().read(tx, { awayMs: hostAwayMs }), wanted),
+    servers: [...wanted, ...(others ?? []).map(unwanted)],
+    groups: groupIds.size > 0 ? await placementGroups(tx, groupIds) : new Map(),
+    holders: images.size > 0 ? await imageHolders(tx, images) : new Map(),
+  };
+}
+
+const unwanted = ([id, name, project_id, host_id]: [string, string, string, string]): SurvivalServer => ({
+  ...{ id, name, project_id, host_id, image_id: null, restart: false, priority: 0, disk_anew: false },
+  ...{ vcpus: 0, memory_mib: 0, disk_gib: 0, availability_zone: null, requested_host_id: null },
+});
+
+/** Each host, and each failure domain that has several. */
+export async function readLosses(tx: Tx): Promise<Loss[]> {
+  const { rows } = await sql<{ id: string; name: string; failure_domains: FailureDomains }>`
+    select id, name, failure_domains from host order by name, id`.execute(tx);
+  const domains = new Map<string, Loss & { hostIds: string[] }>();
+  for (const { id, failure_domains } of rows) {
+    for (const [kind, name] of Object.entries(failure_domains)) {
+      const key = JSON.stringify([kind, name]);
+      const known = domains.get(key) ?? { kind: kind as Loss['kind'], name, hostIds: [] };
+      known.hostIds.push(id);
+      domains.set(key, known);
+    }
+  }
+  const together = [...domains.values()].sort((a, b) => (a.kind + a.name < b.kind + b.name ? -1 : 1));
+  return [...rows.map(({ id, name }): Loss => ({ kind: 'host', name, hostIds: [id] })), ...together];
+}
