@@ -90,11 +90,11 @@ export interface ComputeReasons {
   migration_not_found: { id: string; migration: string };
   /** `call`: abort, or force_complete. */
   migration_state: { id: string; migration: string; status: string; call: string };
-  /** There is, and the way there is not built yet. */
-  move_not_offered: { id: string };
   move_to_same_host: { host: string };
   /** Nobody takes a server from a host that lives. */
   host_still_in_use: { host: string };
+  /** Nobody hears it, and its guests may run all the same. */
+  evacuation_unproven: { host: string };
   /** That it boots from a volume is what does not allow it. */
   volume_backed: { id: string; call: string };
   server_counts_reversed: { min_count: number; max_count: number };

@@ -131,10 +131,10 @@ const servers = {
   migration_not_found: ({ id, migration }) => `Migration ${migration} not found for instance ${id}`,
   migration_state: ({ id, migration, status, call }) =>
     `Migration ${migration} state of instance ${id} is ${status}. Cannot ${call} while the migration is in this state.`,
-  move_not_offered: ({ id }) =>
-    `No valid host was found. Hosts do not take over servers of others yet: instance ${id} stays where it is.`,
   move_to_same_host: ({ host }) => `Cannot migrate to the host where the server exists: ${host}`,
   host_still_in_use: ({ host }) => `Compute service of ${host} is still in use.`,
+  evacuation_unproven: ({ host }) =>
+    `Host ${host} is not heard, which does not prove that the server does not run there. Once it is certain that the host is off, set its service forced down and ask again.`,
   server_counts_reversed: 'min_count must be <= max_count',
   one_hostname_for_many_servers: 'Unable to allocate a single hostname to multiple instances',
   one_port_for_many_servers:

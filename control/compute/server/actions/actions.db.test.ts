@@ -289,12 +289,26 @@ test('moves are for administrators, and are refused with what is in the way', as
   }
   await refused(actions.evacuate, null, 'host_still_in_use');
   await sql`update host set connected = false where id = ${host}`.execute(db.database.query);
+  await refused(actions.evacuate, null, 'evacuation_unproven');
+  await sql`update host set forced_down = true where id = ${host}`.execute(db.database.query);
   await refused(actions.evacuate, null, 'no_other_host');
-  const other = await cloud.addHost({ name: 'another', zone: 'elsewhere' });
-  await refused(actions.evacuate, null, 'move_not_offered');
-  await sql`delete from host where id = ${other}`.execute(db.database.query);
-  await sql`update host set connected = true where id = ${host}`.execute(db.database.query);
+  await refused(actions.evacuate, name, 'move_to_same_host');
+  await sql`update host set connected = true, forced_down = false where id = ${host}`.execute(db.database.query);
   assert.deepEqual(await shown(id), ['ACTIVE', null], 'and nothing has changed');
+});
+
+test('a server is evacuated from a host that an administrator says is down, to the host that they name', async () => {
+  const id = await active();
+  const [, wanted] = [await cloud.addHost(), await cloud.addHost({ name: 'wanted' })];
+  await sql`update host set connected = false, forced_down = true where id = ${host}`.execute(db.database.query);
+  await cloud.service.act(cloud.admin, id, actions.evacuate, { host: 'wanted' });
+  assert.deepEqual(await shown(id), ['REBUILD', 'rebuilding']);
+  assert.equal((await cloud.service.get(cloud.admin, id)).host_id, wanted);
+  await cloud.obey(wanted);
+  assert.deepEqual(await shown(id), ['ACTIVE', null]);
+  const { operations } = await cloud.service.operations(cloud.admin, id);
+  assert.deepEqual([operations[0]!.verb, operations[0]!.state], ['evacuate', 'succeeded']);
+  await sql`update host set enabled = id = ${host}, connected = true, forced_down = false`.execute(db.database.query);
 });
 
 test('every verb that is offered is in Nova’s table', () => {

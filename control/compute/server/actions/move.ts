@@ -1,5 +1,5 @@
 /**
- * A server's way to another host: cold, live, and from a host that is dead. Each is checked as Nova checks it; what can't go is refused with
+ * A server's way to another host, cold and live. Each is checked as Nova checks it; what can't go is refused with
  * the reason, before anything is made. What becomes of it is in ../migrating.ts.
  */
 import { sql } from 'kysely';
@@ -13,7 +13,7 @@ import { sentences } from '../refuse.ts';
 import type { ServerRow } from '../server.ts';
 import type { ServerSize } from '../snapshots.ts';
 import type { MoveKind } from '../states.ts';
-import { type ActionWork, bytesMs, type Decision, requireNoTpm, type ServerAction } from './action.ts';
+import { type ActionWork, type Decision, requireNoTpm, type ServerAction } from './action.ts';
 
 export interface MoveWish {
   /** The name of the host that it shall go to; null: any. */
@@ -141,21 +141,5 @@ export const liveMigrate: ServerAction<LiveMoveWish> = {
     const decision = await begin(work, server, move);
     if (!copyDisks) throw new CloudError('invalid', 'disks_not_shared', { id: server.id });
     return decision;
-  },
-};
-
-export const evacuate: ServerAction<MoveWish> = {
-  verb: 'evacuate',
-  doing: 'evacuate a server',
-  needs: 'admin',
-  deadlineMs: bytesMs,
-  async decide(work, server, { host }) {
-    const where = await look(work, server, { host, mode: 'cold' });
-    requireWanted(where, host, 'not_found');
-    if (where.up) throw new CloudError('invalid', 'host_still_in_use', { host: where.name ?? '' });
-    throw new CloudError('invalid', where.others === 0 ? 'no_other_host' : 'move_not_offered', {
-      id: server.id,
-      ...(where.others === 0 && { why: null }),
-    } as { id: string; why: null });
   },
 };

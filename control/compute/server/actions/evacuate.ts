@@ -1,0 +1,46 @@
+/**
+ * A server of a host that is lost is brought back on another one, as an administrator asks for it: its own disk made anew of its image. Never without
+ * evidence that its guest does not run where it was (../evacuation-evidence.ts); that nobody hears the host is none.
+ */
+import { sql } from 'kysely';
+import { CloudError } from '../../../../contract/errors.ts';
+import type { HostId, ServerId } from '../../../../contract/ids.ts';
+import { actorOf } from '../../../kit/caller.ts';
+import { evacuate as giveToAnother } from '../evacuating.ts';
+import { evidenceOf, lookAtHost } from '../evacuation-evidence.ts';
+import { recordRefusedMove } from '../moving.ts';
+import { sentences } from '../refuse.ts';
+import { bytesMs, requireNoTpm, type ServerAction } from './action.ts';
+import type { MoveWish } from './move.ts';
+
+export const evacuate: ServerAction<MoveWish> = {
+  verb: 'evacuate',
+  doing: 'evacuate a server',
+  needs: 'admin',
+  deadlineMs: bytesMs,
+  async decide({ tx, caller, deps, refusing }, server, { host: name }) {
+    requireNoTpm(server, 'evacuate');
+    const { rows } = await sql<{ wanted_id: HostId | null; others: number }>`select
+      (select id from host where name = ${name}::text) as wanted_id,
+      (select count(*)::integer from host where id <> ${server.host_id} and connected and enabled and not forced_down) as others`.execute(
+      tx,
+    );
+    const { wanted_id: only, others } = rows[0]!;
+    if (name !== null && only === null) throw new CloudError('not_found', 'host_not_found', { id: name });
+    if (name !== null && only === server.host_id) throw new CloudError('invalid', 'move_to_same_host', { host: name });
+    const host = (await lookAtHost(tx, server.host_id!))!;
+    const evidence = evidenceOf(host, server);
+    if (!evidence) {
+      const reason = host.connected ? 'host_still_in_use' : 'evacuation_unproven';
+      throw new CloudError('invalid', reason, { host: host.name });
+    }
+    const found = await giveToAnother(tx, deps, server, { evidence, actor: actorOf(caller), only });
+    if (!found.host) {
+      refusing?.((again) => recordRefusedMove(again, { serverId: server.id as ServerId, only }));
+      throw new CloudError('invalid', 'no_other_host', { id: server.id, why: others === 0 ? null : sentences(found) });
+    }
+    deps.log.warn({ serverId: server.id, from: host.name, to: found.host.name, evidence }, 'server evacuated');
+    // All of it is written, its operation too.
+    return undefined;
+  },
+};
