@@ -15,7 +15,7 @@ import { volumeAnswer, volumeBody } from './volume-view.ts';
 
 /** What is said of a snapshot. */
 export const unmanageable =
-  'Invalid snapshot: a snapshot is a layer of the chain of its volume; none can be taken out of it or into it. Unmanage the volume, or make an image or a backup instead.';
+  'Invalid snapshot: a snapshot is a layer of the chain of its volume; none can be taken out of it or into it. Make a volume of the snapshot and unmanage that, or manage what is on the host as a volume.';
 
 const optional = Type.Optional;
 const orNull = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()]);
