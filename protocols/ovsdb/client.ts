@@ -6,10 +6,11 @@
 import { setImmediate as others } from 'node:timers/promises';
 import { OvsdbError } from './errors.ts';
 import { type Conditions, type Monitored, Replica, type TableUpdates2 } from './replica.ts';
-import { type DatabaseSchema, parseSchema, type RawSchema } from './schema.ts';
+import { columnOf, type DatabaseSchema, parseSchema, type RawSchema, tableOf } from './schema.ts';
 import { Session } from './session.ts';
 import type { TlsFiles } from './target.ts';
 import { checkResults, type Operation, type OperationResult, Transaction } from './transaction.ts';
+import { fromWire, type Value } from './value.ts';
 
 export interface ClientOptions {
   /** unix:PATH, tcp:HOST:PORT, ssl:HOST:PORT; several (a cluster) are tried in turn. */
@@ -19,6 +20,8 @@ export interface ClientOptions {
   monitor?: Monitored;
   /** Which rows of it; absent: all. */
   conditions?: Conditions;
+  /** Columns that are not copied, as they are large, and whose changes are told all the same. */
+  watch?: { columns: Readonly<Record<string, readonly string[]>>; changed: (changes: readonly ColumnChange[]) => void };
   /** A function is asked for each connection. */
   tls?: TlsFiles | (() => TlsFiles);
   connectTimeoutMs?: number;
@@ -26,6 +29,15 @@ export interface ClientOptions {
   backoff?: { firstMs: number; maxMs: number };
   /** Told of each session that began, and each failure to have one. */
   onState?: (state: ClientState) => void;
+}
+
+/** Of a row that was there and stays. */
+export interface ColumnChange {
+  table: string;
+  uuid: string;
+  column: string;
+  /** Of a set what it gained or lost, without a word which of the two; of one value the new one. */
+  difference: Value;
 }
 
 export type ClientState =
@@ -120,6 +132,7 @@ export class OvsdbClient {
         onNotification: (method, params) => {
           if (method !== 'update2') return;
           const updates = params[1] as TableUpdates2;
+          if (params[0] !== database) return this.#tell(updates);
           // Throws on nonsense; the session then ends itself.
           if (loaded) this.replica.update(updates);
           else early.push(updates);
@@ -132,6 +145,8 @@ export class OvsdbClient {
       if (!this.#running) throw new OvsdbError('connection', 'OVSDB client was stopped');
       this.#session = session;
       this.#schema = parseSchema((await session.call('get_schema', [database])) as RawSchema);
+      // Before the copy: what comes between the two is told, and too early to be of use.
+      await this.#watch(session);
       const requests = this.replica.requests(this.#schema);
       const snapshot = (await session.call('monitor_cond', [database, database, requests])) as TableUpdates2;
       await this.#load(session, snapshot, target);
@@ -146,6 +161,26 @@ export class OvsdbClient {
       opened?.close();
       this.#lost(error);
     }
+  }
+
+  async #watch(session: Session): Promise<void> {
+    const { watch, database } = this.#options;
+    if (!watch) return;
+    const select = { initial: false, insert: false, delete: false, modify: true };
+    const requests = Object.entries(watch.columns).map(([table, columns]) => [table, [{ columns, select }]]);
+    await session.call('monitor_cond', [database, `${database} watch`, Object.fromEntries(requests)]);
+  }
+
+  #tell(updates: TableUpdates2): void {
+    const told = Object.entries(updates).flatMap(([name, rows]) => {
+      const table = tableOf(this.schema, name);
+      return Object.entries(rows).flatMap(([uuid, { modify }]) =>
+        Object.entries(modify ?? {}).map(([column, wire]) => {
+          return { table: name, uuid, column, difference: fromWire(columnOf(table, column), wire) };
+        }),
+      );
+    });
+    if (told.length > 0 && this.replica.complete) this.#options.watch?.changed(told);
   }
 
   /** A hundred thousand rows would stop everything else in the process for a second: others have their turn between. */

@@ -1,5 +1,5 @@
 export { barrierColumns, configReached, raiseConfig } from './barrier.ts';
-export { type ClientOptions, type ClientState, OvsdbClient } from './client.ts';
+export { type ClientOptions, type ClientState, type ColumnChange, OvsdbClient } from './client.ts';
 export { OvsdbError, type OvsdbErrorKind, TransactionError } from './errors.ts';
 export { MessageSplitter } from './framing.ts';
 export { type Monitored, Replica, type ReplicaListener, type RowChange, RowIndex } from './replica.ts';

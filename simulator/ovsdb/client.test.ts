@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import {
+  type ColumnChange,
   configReached,
   OvsdbClient,
   OvsdbError,
@@ -10,6 +11,7 @@ import {
   Session,
   TransactionError,
 } from '../../protocols/ovsdb/index.ts';
+import { until } from '../../test/support/until.ts';
 import { FakeDatabase, FakeOvsdbServer, northbound } from './index.ts';
 import { realServer, type Served, serveFake, serveReal } from './testing.ts';
 
@@ -73,6 +75,38 @@ for (const [name, serve, skip] of backends) {
     tx.mutate('Logical_Switch', uuid, [['external_ids', 'delete', ['k']]]);
     await client.transact(tx);
     await client.replica.until('the key is gone', () => index.get('2').length === 0, soon);
+  });
+
+  suite('columns that are watched are told of by what they gain or lose, and are not copied', async (client, server) => {
+    const told: ColumnChange[] = [];
+    const watcher = new OvsdbClient({
+      ...{ target: server.target, database: 'OVN_Northbound', monitor: { Port_Group: ['name'] } },
+      watch: { columns: { Port_Group: ['ports'] }, changed: (changes) => told.push(...changes) },
+    }).start();
+    await using _stop = { [Symbol.asyncDispose]: () => watcher.stop() };
+    await watcher.ready(soon);
+    let tx = client.transaction();
+    const ports = ['p1', 'p2'].map((name) => tx.insert('Logical_Switch_Port', { name }));
+    tx.insert('Logical_Switch', { name: 's', ports });
+    const group = tx.insert('Port_Group', { name: 'g', ports });
+    const results = await client.transact(tx);
+    const [first, second, uuid] = [...ports, group].map((place) => tx.uuidOf(place, results));
+    await watcher.replica.until('the group', () => watcher.replica.row('Port_Group', uuid!) !== undefined, soon);
+    assert.deepEqual(Object.keys(watcher.replica.row('Port_Group', uuid!)!), ['_uuid', 'name']);
+    const change = (column: string, mutator: 'insert' | 'delete', list: string[]) => {
+      tx = client.transaction();
+      tx.mutate('Port_Group', uuid!, [[column, mutator, list]]);
+      return client.transact(tx);
+    };
+    await change('ports', 'delete', [first!]);
+    await change('ports', 'insert', [first!]);
+    await change('ports', 'delete', [second!]);
+    await until('all is told', () => told.length === 3);
+    const row = { table: 'Port_Group', uuid, column: 'ports' };
+    assert.deepEqual(
+      told,
+      [first, first, second].map((each) => ({ ...row, difference: [each] })),
+    );
   });
 
   suite('a refused operation and a refused commit name what was refused, and nothing happens', async (client) => {

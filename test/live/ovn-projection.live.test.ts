@@ -399,6 +399,16 @@ test('a disabled port passes nothing', { skip }, async () => {
   assert.equal(knock(at.r1!, ids['r2-v4']!, 80), ids['r1-v4']);
 });
 
+test('who takes a guest out of its group by hand has it put back within seconds', { skip }, async () => {
+  const nbctl = (...args: string[]) => lab.run('ovn-nbctl', `--db=${lab.northbound}`, ...args).trim();
+  const members = () => nbctl('--bare', '--columns=ports', 'list', 'Port_Group', names.dropGroup).split(/\s+/).sort();
+  const before = members();
+  const { drift } = projector.status();
+  nbctl('clear', 'Port_Group', names.dropGroup, 'ports');
+  await lab.until('its members are back', () => String(members()) === String(before), 5000);
+  assert.equal(projector.status().drift, drift + before.length);
+});
+
 test('the emptied northbound database is rebuilt and traffic flows again', { skip }, async () => {
   const nbctl = (...args: string[]) => lab.run('ovn-nbctl', `--db=${lab.northbound}`, ...args);
   const tables = ['Logical_Router', 'Logical_Switch', 'Port_Group', 'DHCP_Options'];

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { sql } from 'kysely';
 import { globalOptions, names } from '../../control/network/ovn/index.ts';
 import { dump } from '../../control/network/ovn/testing/memory-northbound.ts';
+import type { Transaction } from '../../protocols/ovsdb/index.ts';
 import { FakeDatabase, vswitch } from '../../simulator/ovsdb/index.ts';
 import { ovnBench, settled, smallCloud, until } from './ovn-bench.ts';
 
@@ -110,14 +111,52 @@ test("what all chassis keep to is in the global row beside what is northd's own,
   assert.equal(options().mac_prefix, '0a:0b:0c');
 });
 
-test('a full pass repairs what no event tells: members of groups', async () => {
-  await using b = await ovnBench({ fullPassMs: 50 });
+test('what others do to members of groups and to who holds a row is put right at once, and reported', async () => {
+  await using b = await ovnBench({ fullPassMs: 600_000 });
   const ids = await smallCloud(b);
   await settled(b, ids);
+  await until('all was compared', () => b.projector.status().lastFullPass !== null);
   const before = dump(b.nb);
-  b.nb.edit((tx) => tx.update('Port_Group', [], { ports: [] }));
-  await until('members are back', () => JSON.stringify(dump(b.nb)) === JSON.stringify(before));
-  await until('drift is counted', () => b.projector.status().drift > 0);
+  const isMended = () => JSON.stringify(dump(b.nb)) === JSON.stringify(before);
+  const [port] = b.rows('Logical_Switch_Port').filter((row) => row.name === ids.port);
+  const [acl] = b.rows('ACL').filter((row) => String(row.match).includes(names.portGroup(ids.group)));
+  const far = b.rows('Logical_Switch').filter(({ ports }) => !(ports as string[]).includes(port!._uuid));
+  const meddle: [what: string, (tx: Transaction) => void][] = [
+    ['members are taken', (tx) => tx.update('Port_Group', [], { ports: [] })],
+    ['a member is taken', (tx) => tx.mutate('Port_Group', [], [['ports', 'delete', [port!._uuid]]])],
+    ['a rule is put into other groups', (tx) => tx.mutate('Port_Group', [], [['acls', 'insert', [acl!._uuid]]])],
+    [
+      'a port is hung on another switch',
+      (tx) => tx.mutate('Logical_Switch', far[0]!._uuid, [['ports', 'insert', [port!._uuid]]]),
+    ],
+    [
+      'a port is moved to another switch',
+      (tx) => {
+        tx.mutate('Logical_Switch', [], [['ports', 'delete', [port!._uuid]]]);
+        tx.mutate('Logical_Switch', far[0]!._uuid, [['ports', 'insert', [port!._uuid]]]);
+      },
+    ],
+    ['a rule’s text is changed', (tx) => tx.update('ACL', acl!._uuid, { match: '1' })],
+  ];
+  for (const [what, change] of meddle) {
+    const { drift, lastFullPass } = b.projector.status();
+    b.nb.edit(change);
+    assert.ok(!isMended(), what);
+    await until(`${what}: it is mended`, isMended);
+    await until(`${what}: it is reported`, () => b.projector.status().drift > drift);
+    assert.deepEqual(b.projector.status().lastFullPass, lastFullPass, 'nothing had to be gone through');
+  }
+});
+
+test('what the projection writes itself is no drift', async () => {
+  await using b = await ovnBench();
+  const ids = await smallCloud(b);
+  await settled(b, ids);
+  await b.cloud.run(sql`delete from port_security_group where port_id = ${ids.port2}`);
+  await b.cloud.run(sql`update port set port_security_enabled = false where id = ${ids.port}`);
+  await b.cloud.run(sql`delete from floating_ip`);
+  await settled(b, ids);
+  assert.equal(b.projector.status().drift, 0);
 });
 
 test('rows that are not ours are left alone, and one that bears our name is reported', async () => {

@@ -34,7 +34,7 @@ export interface ProjectionStatus {
   kept: number;
   /** From the commit of a change to its place in the target, of the latest pass; milliseconds. */
   lagMs: number | null;
-  /** Units that full passes had to mend although nothing was known to have changed, since the start. */
+  /** What had to be mended although no change of the truth asked for it, since the start: units, and what of them no difference shows. */
   drift: number;
   /** Last failure to read the truth, until a pass succeeds again. */
   databaseError: string | null;

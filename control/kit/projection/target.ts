@@ -37,6 +37,8 @@ export interface Target<Unit extends string, Model, Desired, Actual, Difference>
   apply(unit: Unit, difference: Difference): Promise<void>;
   /** While everything is gone through: what no difference shows, for a page of units. Answers how much was put right. */
   mend?(units: readonly Unit[]): Promise<number>;
+  /** The same, at once, for what the target was told that others did, of no unit in particular. It told of that by `disturbed`. */
+  mendTold?(): Promise<number>;
 
   close(): Promise<void>;
 }
@@ -50,7 +52,7 @@ export interface TargetEvents<Unit extends string> {
   mayWrite(): boolean;
   /** It is ready, and may hold anything: everything is gone through, without pauses. */
   renewed(): void;
-  /** Somebody else changed these. */
+  /** Somebody else changed these; none: what `mendTold` knows. */
   disturbed(units: Iterable<Unit>): void;
   /** `touched` is to be asked, though no change came: a time is over. */
   look(): void;

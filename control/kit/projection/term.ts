@@ -44,6 +44,8 @@ export class Term<Unit extends string> {
   readonly #options: TermOptions<Unit>;
   readonly #log: Logger;
   readonly #record: PassRecord;
+  /** What differs of these is somebody else's doing, unless a change of the truth comes for them. */
+  readonly #disturbed = new Set<Unit>();
   #changes = new Map<string, Change>();
   #since: Date | undefined;
   #look = false;
@@ -63,7 +65,10 @@ export class Term<Unit extends string> {
       mayWrite: () => this.#mayWrite(),
       renewed: () => this.#goThroughAll(),
       disturbed: (units) => {
-        for (const unit of units) this.work.add(unit);
+        for (const unit of units) {
+          this.work.add(unit);
+          this.#disturbed.add(unit);
+        }
         this.wake();
       },
       look: () => {
@@ -162,12 +167,18 @@ export class Term<Unit extends string> {
   async #changedPage(): Promise<boolean> {
     const started = new Date();
     await this.#resolve();
+    const mended = (await this.target.mendTold?.()) ?? 0;
+    if (mended > 0) this.#drifted([], mended);
     const taken = this.work.take(performance.now(), pageSize);
     if (taken.size === 0) return false;
     try {
       const outcomes = await bringPage(this.target, [...taken.keys()], () => this.#mayWrite());
       this.#settle(outcomes);
       this.#tell(started, outcomes, taken);
+      this.#drifted(
+        outcomes.filter(({ unit, changed }) => this.#disturbed.delete(unit) && changed).map(({ unit }) => unit),
+        0,
+      );
       return true;
     } catch (error) {
       this.work.putBack(taken);
@@ -186,6 +197,7 @@ export class Term<Unit extends string> {
       for (const unit of units) {
         this.work.add(unit, { since, later: units.length > pageSize });
         this.#walk?.excuse(unit);
+        this.#disturbed.delete(unit);
       }
     } catch (error) {
       // Those that came meanwhile are newer.
@@ -232,13 +244,15 @@ export class Term<Unit extends string> {
     const pass = walk.status();
     [this.#record.lastPass, this.#record.lastFullPass] = [pass, pass];
     if (pass.changed > 0 || pass.failed > 0) this.#log.info(pass, `${this.#options.name}: everything was compared`);
-    const { units, mended } = walk.drift;
-    if (units.length + mended > 0) {
-      this.#record.drift += units.length + mended;
-      const some = units.slice(0, 20);
-      this.#log.warn({ units: units.length, some, mended }, `${this.#options.name}: drift was repaired`);
-    }
+    this.#drifted(walk.drift.units, walk.drift.mended);
     return true;
+  }
+
+  #drifted(units: readonly Unit[], mended: number): void {
+    if (units.length + mended === 0) return;
+    this.#record.drift += units.length + mended;
+    const some = units.slice(0, 20);
+    this.#log.warn({ units: units.length, some, mended }, `${this.#options.name}: drift was repaired`);
   }
 
   // --- outcomes ------------------------------------------------------------------------------------------------------

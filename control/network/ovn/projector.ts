@@ -12,6 +12,7 @@ import type { Database } from '../../kit/database/database.ts';
 import { Leadership, type LeaseTiming } from '../../kit/leadership/index.ts';
 import { Projection, type ProjectionStatus, type TargetEvents } from '../../kit/projection/index.ts';
 import { Actual, monitored } from './actual.ts';
+import { holdingColumns } from './astray.ts';
 import type { Northbound } from './northbound.ts';
 import { PortStatus } from './port-status.ts';
 import { NorthboundTarget } from './target.ts';
@@ -83,6 +84,7 @@ export class Projector {
       target: northbound.target,
       database: 'OVN_Northbound',
       monitor: monitored,
+      watch: { columns: holdingColumns, changed: (changes) => target.held(changes) },
       ...(northbound.tls ? { tls: northbound.tls } : {}),
       onState: (state) => {
         if (state.connected) log.info({ target: state.target }, 'ovn: connected to the northbound database');

@@ -3,12 +3,13 @@
  * what they are, and one OVSDB transaction that makes the one the other. Owns every row stamped `bothy:owner`, and touches
  * no other.
  */
-import type { DatabaseSchema, RowChange, Transaction } from '../../../protocols/ovsdb/index.ts';
+import type { ColumnChange, DatabaseSchema, RowChange, Transaction } from '../../../protocols/ovsdb/index.ts';
 import type { Change } from '../../kit/change-log/changes.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 import { accountOf } from '../../kit/database/incarnation.ts';
 import { type Target, type TargetEvents, TargetLost } from '../../kit/projection/index.ts';
 import { type Actual, type ActualRow, ownerOf } from './actual.ts';
+import { Astray } from './astray.ts';
 import type { DesiredRow } from './desired.ts';
 import { everything, gone } from './everything.ts';
 import { Fence, type Lease } from './fence.ts';
@@ -39,8 +40,10 @@ export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[]
   readonly #client: Fence;
   readonly #actual: Actual;
   readonly #hosts = new HostView();
+  readonly #astray: Astray;
   /** Units that are being written: their changes in the copy are our own. */
   readonly #busy = new Set<Unit>();
+  #mending = false;
   /** Units that the truth does not name, of another history of it: they stay until an administrator decides. */
   #kept: Set<Unit> | undefined;
   #settled = false;
@@ -52,6 +55,7 @@ export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[]
     // Between the kit's question and a write, the lease may have run out.
     this.#client = new Fence(options.client, options.lease, () => options.events.mayWrite());
     this.#actual = options.actual;
+    this.#astray = new Astray(options.actual);
   }
 
   get ready(): boolean {
@@ -200,7 +204,20 @@ export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[]
   }
 
   mend(units: readonly Unit[]): Promise<number> {
-    return mendPage(this.#client, this.#actual, units);
+    return this.#mend(() => mendPage(this.#client, this.#actual, units));
+  }
+
+  mendTold(): Promise<number> {
+    return this.#mend(() => this.#astray.mend(this.#client));
+  }
+
+  async #mend(work: () => Promise<number>): Promise<number> {
+    this.#mending = true;
+    try {
+      return await work();
+    } finally {
+      this.#mending = false;
+    }
   }
 
   // --- what others do ------------------------------------------------------------------------------------------------
@@ -221,6 +238,13 @@ export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[]
       }
     }
     if (disturbed.size > 0) events.disturbed(disturbed);
+  }
+
+  /** Of the columns that are not copied. */
+  held(changes: readonly ColumnChange[]): void {
+    if (this.#mending) return;
+    const isLeft = (name: Unit) => this.#busy.has(name) || this.#kept?.has(name) === true;
+    if (this.#astray.note(this.#client, changes, isLeft)) this.#options.events.disturbed([]);
   }
 
   async close(): Promise<void> {
