@@ -99,8 +99,9 @@ export class OvsdbClient {
     return this.#schema;
   }
 
-  transaction(): Transaction {
-    return new Transaction(this.schema);
+  /** @param prefix see Transaction */
+  transaction(prefix?: string): Transaction {
+    return new Transaction(this.schema, prefix);
   }
 
   /** One atomic transaction: all of it happened, or TransactionError, or (kinds connection, timeout) nobody knows. */

@@ -25,10 +25,13 @@ export interface OperationResult {
 export class Transaction {
   readonly operations: Operation[] = [];
   readonly #schema: DatabaseSchema;
+  readonly #prefix: string;
   readonly #names = new Map<string, number>();
 
-  constructor(schema: DatabaseSchema) {
+  /** @param prefix of the names of new rows: letters, digits and _; another one for each of those that are to become one (`include`) */
+  constructor(schema: DatabaseSchema, prefix = '') {
     this.#schema = schema;
+    this.#prefix = prefix;
   }
 
   get empty(): boolean {
@@ -37,7 +40,7 @@ export class Transaction {
 
   /** Answers a name by which other rows of this transaction may refer to the new row. */
   insert(table: string, columns: Columns): string {
-    const name = `row${this.#names.size}`;
+    const name = `${this.#prefix}row${this.#names.size}`;
     this.#names.set(name, this.operations.length);
     this.#add({ op: 'insert', table, 'uuid-name': name, row: rowToWire(tableOf(this.#schema, table), columns) });
     return name;
@@ -84,6 +87,33 @@ export class Transaction {
     this.#add({ op: 'comment', comment: comment.toWellFormed() });
   }
 
+  /**
+   * What others would do, each with a prefix of its own, is done by this one. What they add to one set, or take from it, is one operation in
+   * the end: the server goes through the set for each.
+   */
+  include(others: Iterable<Transaction>): void {
+    const gathered = new Map<string, { operation: Operation; values: Wire[] }>();
+    for (const other of others) {
+      const names = new Map([...other.#names].map(([name, index]) => [index, name]));
+      for (const [index, operation] of other.operations.entries()) {
+        const set = setMutation(operation);
+        if (set) {
+          const held = gathered.get(set.id) ?? { operation, values: [] };
+          held.values.push(...set.values);
+          gathered.set(set.id, held);
+          continue;
+        }
+        const place = this.#add(operation);
+        const name = names.get(index);
+        if (name !== undefined) this.#names.set(name, place);
+      }
+    }
+    for (const { operation, values } of gathered.values()) {
+      const [[column, mutator]] = operation.mutations as [[string, string]];
+      this.#add({ ...operation, mutations: [[column, mutator, ['set', values]]] });
+    }
+  }
+
   /** UUID that the server gave to an inserted row. */
   uuidOf(name: string, results: readonly OperationResult[]): string {
     const uuid = results[this.#names.get(name) ?? -1]?.uuid?.[1];
@@ -110,6 +140,17 @@ export class Transaction {
   #add(operation: Operation): number {
     return this.operations.push(operation) - 1;
   }
+}
+
+/** Of an operation that does nothing but add elements to a set of one row, or take them from it: which set, and those. */
+function setMutation({ op, table, where, mutations }: Operation): { id: string; values: readonly Wire[] } | undefined {
+  if (op !== 'mutate' || (mutations as Wire[]).length !== 1) return undefined;
+  const [[of, fn, row], ...more] = where as [[string, string, Wire]];
+  const [[column, mutator, value]] = mutations as [[string, string, [string, readonly Wire[]]]];
+  if (more.length > 0 || of !== '_uuid' || fn !== '==' || (mutator !== 'insert' && mutator !== 'delete'))
+    return undefined;
+  if (!Array.isArray(value) || value[0] === 'map') return undefined;
+  return { id: JSON.stringify([table, row, column, mutator]), values: value[0] === 'set' ? value[1] : [value] };
 }
 
 type Refused = { error?: string; details?: string; syntax?: string } | null;

@@ -109,6 +109,37 @@ for (const [name, serve, skip] of backends) {
     );
   });
 
+  suite('transactions that become one do what each would have done, and name their rows apart', async (client) => {
+    const parts = ['a', 'b'].map((name) => {
+      const part = client.transaction(`${name}_`);
+      const port = part.insert('Logical_Switch_Port', { name });
+      part.insert('Logical_Switch', { name, ports: [port] });
+      return { part, port };
+    });
+    const first = client.transaction();
+    first.include(parts.map(({ part }) => part));
+    const results = await client.transact(first);
+    const [a, b] = parts.map(({ port }) => first.uuidOf(port, results));
+    const make = client.transaction();
+    const place = make.insert('Port_Group', { name: 'g', ports: [a!] });
+    const group = make.uuidOf(place, await client.transact(make));
+    const out = client.transaction('out_');
+    out.mutate('Port_Group', group, [['ports', 'delete', [a!]]]);
+    const into = client.transaction('into_');
+    const third = into.insert('Logical_Switch_Port', { name: 'c' });
+    into.insert('Logical_Switch', { name: 'c', ports: [third] });
+    into.mutate('Port_Group', group, [['ports', 'insert', [third]]]);
+    const also = client.transaction('also_');
+    also.mutate('Port_Group', group, [['ports', 'insert', [b!]]]);
+    const both = client.transaction();
+    both.include([out, into, also]);
+    assert.equal(both.operations.filter(({ op }) => op === 'mutate').length, 2);
+    const uuid = both.uuidOf(third, await client.transact(both));
+    const read = client.transaction();
+    const asked = read.select('Port_Group', group, ['ports']);
+    assert.deepEqual(read.rowsOf(asked, await client.transact(read))[0]!.ports, [b!, uuid].sort());
+  });
+
   suite('a refused operation and a refused commit name what was refused, and nothing happens', async (client) => {
     const tx = client.transaction();
     tx.insert('Logical_Switch', { name: 'a' });

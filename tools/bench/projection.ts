@@ -1,7 +1,7 @@
 /**
  * `node tools/bench/projection.ts [--hosts N] [--ports N]`: what the network projection costs a control process, at a size.
  * A filled PostgreSQL, a real ovsdb-server with OVN's schema, and a process with nothing but the projector: how long
- * others wait for the event loop, memory, and what one change costs. Prints a line for each phase. Leaves nothing.
+ * others wait for the event loop, memory, and what one change costs, the server's processor time too. Prints a line for each phase. Leaves nothing.
  */
 import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -18,6 +18,7 @@ import { cloudActor, Database } from '../../control/kit/database/database.ts';
 import { stopTestCluster, testDatabase } from '../../control/kit/database/testing.ts';
 import { Projector } from '../../control/network/ovn/index.ts';
 import { fillNetworks, kinds, numberedId } from '../../control/network/test-filled.ts';
+import { cpuMs } from './processor.ts';
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -131,7 +132,13 @@ async function main(): Promise<void> {
         env,
         execArgv: processFlags,
       });
-      child.on('message', (message) => console.log(JSON.stringify(message)));
+      const pid = String(server.pid);
+      let before = cpuMs([pid]);
+      child.on('message', (message) => {
+        const serverCpuMs = cpuMs([pid]) - before;
+        before += serverCpuMs;
+        console.log(JSON.stringify({ ...(message as object), serverCpuMs }));
+      });
       await new Promise((resolve) => child.once('exit', resolve));
     }
   } finally {

@@ -33,8 +33,11 @@ export interface Target<Unit extends string, Model, Desired, Actual, Difference>
   actual(unit: Unit): Actual;
   /** @throws WaitsForUnit */
   difference(unit: Unit, desired: Desired, actual: Actual): Difference | undefined;
-  /** @throws TargetLost; any other failure is the unit's own */
-  apply(unit: Unit, difference: Difference): Promise<void>;
+  /**
+   * All of it, or nothing. What was refused is tried again in halves, so that one unit keeps no other from it.
+   * @throws TargetLost; any other failure is the unit's own where there is one
+   */
+  apply(parts: ReadonlyMap<Unit, Difference>): Promise<void>;
   /** While everything is gone through: what no difference shows, for a page of units. Answers how much was put right. */
   mend?(units: readonly Unit[]): Promise<number>;
   /** The same, at once, for what the target was told that others did, of no unit in particular. It told of that by `disturbed`. */

@@ -48,8 +48,8 @@ export class Fence implements Northbound {
   get replica() {
     return this.#client.replica;
   }
-  transaction(): Transaction {
-    return this.#client.transaction();
+  transaction(prefix?: string): Transaction {
+    return this.#client.transaction(prefix);
   }
 
   /** @throws TargetLost where the epoch is not ours any more: nothing was written */

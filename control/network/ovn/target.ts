@@ -44,6 +44,8 @@ export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[]
   /** Units that are being written: their changes in the copy are our own. */
   readonly #busy = new Set<Unit>();
   #mending = false;
+  /** Counts plans: what each calls its new rows stays apart from the others', in one transaction. */
+  #plans = 0;
   /** Units that the truth does not name, of another history of it: they stay until an administrator decides. */
   #kept: Set<Unit> | undefined;
   #settled = false;
@@ -184,7 +186,7 @@ export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[]
   }
 
   difference(name: Unit, desired: readonly DesiredRow[], present: readonly ActualRow[]): Transaction | undefined {
-    const transaction = this.#client.transaction();
+    const transaction = this.#client.transaction(`p${this.#plans++}_`);
     planUnit({ transaction, schema: this.#schema, actual: this.#actual, owner: name }, desired, present);
     return transaction.empty ? undefined : transaction;
   }
@@ -193,13 +195,16 @@ export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[]
     return this.#client.schema;
   }
 
-  async apply(name: Unit, transaction: Transaction): Promise<void> {
-    transaction.comment(`bothy: ${name}`);
-    this.#busy.add(name);
+  async apply(parts: ReadonlyMap<Unit, Transaction>): Promise<void> {
+    const whole = this.#client.transaction();
+    whole.include(parts.values());
+    const [first] = parts.keys();
+    whole.comment(`bothy: ${first}${parts.size > 1 ? ` and ${parts.size - 1} more` : ''}`);
+    for (const name of parts.keys()) this.#busy.add(name);
     try {
-      await write(this.#client, transaction);
+      await write(this.#client, whole);
     } finally {
-      this.#busy.delete(name);
+      for (const name of parts.keys()) this.#busy.delete(name);
     }
   }
 

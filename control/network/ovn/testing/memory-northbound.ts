@@ -27,8 +27,8 @@ export class MemoryNorthbound implements Northbound {
     });
   }
 
-  transaction(): Transaction {
-    return new Transaction(this.schema);
+  transaction(prefix?: string): Transaction {
+    return new Transaction(this.schema, prefix);
   }
 
   async transact(work: Transaction | readonly Operation[]) {
