@@ -406,7 +406,7 @@ test('who takes a guest out of its group by hand has it put back within seconds'
   const { drift } = projector.status();
   nbctl('clear', 'Port_Group', names.dropGroup, 'ports');
   await lab.until('its members are back', () => String(members()) === String(before), 5000);
-  assert.equal(projector.status().drift, drift + before.length);
+  await lab.until('it is told', () => projector.status().drift === drift + before.length, 5000);
 });
 
 test('the emptied northbound database is rebuilt and traffic flows again', { skip }, async () => {
