@@ -1,6 +1,7 @@
 /** What control tells `bothy doctor`: the database, the change feed, the OVN projection, the hosts it holds. */
 import { sql } from 'kysely';
 import { listQuarantine } from '../../control/compute/recovery/index.ts';
+import type { Evacuator } from '../../control/compute/server/index.ts';
 import type { SurvivalAlarm, SurvivalWatch } from '../../control/compute/survival/index.ts';
 import type { HostStreams } from '../../control/host/index.ts';
 import type { ChangeFeed } from '../../control/kit/change-log/changes.ts';
@@ -18,9 +19,11 @@ interface Parts {
   hosts: HostStreams;
   presence: Pick<Presence, 'others'>;
   survival: Pick<SurvivalWatch, 'alarms'>;
+  evacuator: Pick<Evacuator, 'held'>;
 }
 
-export async function controlHealth({ database, feed, projector, hosts, presence, survival }: Parts): Promise<Health> {
+export async function controlHealth(of: Parts): Promise<Health> {
+  const { database, feed, projector, hosts, presence, survival, evacuator } = of;
   const [work, quarantine, databaseClock] = await Promise.all([
     databasePart(database),
     quarantinePart(database),
@@ -38,6 +41,7 @@ export async function controlHealth({ database, feed, projector, hosts, presence
     projectionPart(projector.status()),
     ...presence.others.map(otherPart),
     ...survivalParts(survival.alarms),
+    ...evacuationParts(evacuator),
     {
       name: 'hosts',
       // Of several control processes one may have none.
@@ -79,6 +83,21 @@ export function survivalParts(alarms: readonly SurvivalAlarm[]): HealthPart[] {
       forPeople: true,
     }));
 }
+
+/** Said only where it is held: see control/compute/server/evacuator.ts. */
+export const evacuationParts = ({ held }: Pick<Evacuator, 'held'>): HealthPart[] =>
+  held
+    ? [
+        {
+          name: 'evacuation',
+          ok: false,
+          detail:
+            'half of the hosts fell silent at once, which is more likely their network than they: no server is restarted elsewhere',
+          cure: 'look at the network of the hosts; of one that is certainly off: openstack compute service set --down HOST nova-compute',
+          forPeople: true,
+        },
+      ]
+    : [];
 
 /** How the projection is; what it only keeps is in quarantine like a host's servers: no wait of a start ends it. */
 export function projectionPart(projection: ProjectionStatus): HealthPart {

@@ -124,7 +124,11 @@ export async function startControl(
   for (const part of [projector, history, presence]) part.start();
   return {
     port: (api.server.address() as AddressInfo).port,
-    health: () => controlHealth({ database, feed, projector, hosts, presence, survival: compute.survival }),
+    health: () =>
+      controlHealth({
+        ...{ database, feed, projector, hosts, presence },
+        ...{ survival: compute.survival, evacuator: compute.evacuator },
+      }),
     async close() {
       credentials.close();
       compute.stop();
