@@ -13,14 +13,23 @@ const isMissed = sql`s.host_id is not null and s.desired_presence = 'present' an
   and s.desired_power in ('on', 'paused') and s.desired_shelve is null`;
 const shallRestart = sql`s.evacuation_policy ->> 'restart' = 'elsewhere'`;
 
+export interface FleetOptions {
+  /** Those that nobody has asked to be restarted are left out: in a large cloud most of what there is to read. */
+  onlyWanted: boolean;
+}
+
 /** What placement would ask is read only of servers that shall be restarted. Values of one row each, since many rows cost the reader more than the database. */
-export async function readFleet(tx: Tx): Promise<Fleet> {
+export async function readFleet(tx: Tx, { onlyWanted }: FleetOptions): Promise<Fleet> {
   const { rows } = await sql<{
     others: [string, string, string, string][] | null;
     servers: SurvivalServer[] | null;
   }>`select
-    (select json_agg(json_build_array(s.id, s.name, s.project_id, s.host_id)) from server s
-      where ${isMissed} and not coalesce(${shallRestart}, false)) as others,
+    ${
+      onlyWanted
+        ? sql`null`
+        : sql`(select json_agg(json_build_array(s.id, s.name, s.project_id, s.host_id)) from server s
+      where ${isMissed} and not coalesce(${shallRestart}, false))`
+    } as others,
     (select json_agg(each) from (
       select s.id, s.name, s.project_id, s.host_id, ${diskImage} as image_id, s.vcpus, s.memory_mib, s.disk_gib + s.local_gib as disk_gib,
         s.availability_zone, null as requested_host_id, s.server_group_id, ${volumeHost} as volume_host_id, ${placementNeeds},

@@ -6,7 +6,7 @@ import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
 import { cloudActor, type Database } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
 import { notFound } from '../../kit/refusal.ts';
-import { readFleet, readLosses } from './read.ts';
+import { type FleetOptions, readFleet, readLosses } from './read.ts';
 import { type Loss, type StaysDown, type Survival, survive } from './survive.ts';
 
 /** Of one loss, in numbers. */
@@ -29,13 +29,13 @@ export class SurvivalService {
   /** Of each host and each failure domain. */
   async summaries(caller: Caller): Promise<SurvivalSummary[]> {
     requireAdmin(caller, 'ask what would survive');
-    return survivals(this.#database);
+    return survivals(this.#database, { onlyWanted: false });
   }
 
   /** Of one loss, server by server. @param of a host by its id or its name, or a failure domain by its name @throws CloudError `not_found` */
   async one(caller: Caller, of: Pick<Loss, 'kind' | 'name'>): Promise<Survival> {
     requireAdmin(caller, 'ask what would survive');
-    const { fleet, losses } = await picture(this.#database);
+    const { fleet, losses } = await picture(this.#database, { onlyWanted: false });
     const wanted = losses.filter(
       ({ kind, name, hostIds }) =>
         kind === of.kind && (name === of.name || (kind === 'host' && hostIds[0] === of.name)),
@@ -67,17 +67,17 @@ export class SurvivalService {
 }
 
 /** The same without a caller: for who watches it. */
-export async function survivals(database: Database): Promise<SurvivalSummary[]> {
-  const { fleet, losses } = await picture(database);
+export async function survivals(database: Database, options: FleetOptions): Promise<SurvivalSummary[]> {
+  const { fleet, losses } = await picture(database, options);
   const found: SurvivalSummary[] = [];
   for await (const survival of survive(fleet, losses)) found.push(summaryOf(survival));
   return found;
 }
 
-function picture(database: Database) {
+function picture(database: Database, options: FleetOptions) {
   return database.transaction(cloudActor, async (tx) => {
     await sql`set transaction isolation level repeatable read, read only`.execute(tx);
-    return { fleet: await readFleet(tx), losses: await readLosses(tx) };
+    return { fleet: await readFleet(tx, options), losses: await readLosses(tx) };
   });
 }
 

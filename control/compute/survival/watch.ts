@@ -52,10 +52,12 @@ export class SurvivalWatch {
   async look(): Promise<void> {
     const { database, log } = this.#options;
     const before = new Map(this.#alarms.map((alarm) => [keyOf(alarm), alarm.servers]));
-    this.#alarms = (await survivals(database)).flatMap(({ loss: { kind, name }, down, change }) => {
-      const servers = down.disk_kept + down.no_host;
-      return servers > 0 ? [{ loss: { kind, name }, servers, change }] : [];
-    });
+    this.#alarms = (await survivals(database, { onlyWanted: true })).flatMap(
+      ({ loss: { kind, name }, down, change }) => {
+        const servers = down.disk_kept + down.no_host;
+        return servers > 0 ? [{ loss: { kind, name }, servers, change }] : [];
+      },
+    );
     for (const alarm of this.#alarms) {
       if (alarm.servers <= (before.get(keyOf(alarm)) ?? 0)) continue;
       const { loss, servers, change } = alarm;
