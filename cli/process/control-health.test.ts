@@ -34,3 +34,18 @@ test('a start waits for a projection that is not connected, fails, or cannot rea
   }
   assert.equal(projectionPart(inStep).ok, true);
 });
+
+test('which OVN it is is told, and what follows from what it lacks', () => {
+  const lacks = [
+    { feature: 'dhcpv6_fqdn', without: 'servers could not be told their own name by DHCPv6' },
+    { feature: 'acl_sampling', without: 'nothing could tell what is dropped' },
+  ] as const;
+  const old = projectionPart(inStep, { version: '23.03.1-20.27.0-70.6', lacks });
+  assert.match(
+    old.detail,
+    /; OVN 23\.03\.1, with which servers could not be told .* DHCPv6, and nothing could tell what is dropped$/,
+  );
+  assert.equal(old.ok, true, 'it is nothing to be mended');
+  assert.match(projectionPart(inStep, { version: '24.09.1', lacks: [] }).detail, /; OVN 24\.09\.1$/);
+  assert.match(projectionPart(inStep, { version: null, lacks: [] }).detail, /; an OVN that has not said its version$/);
+});

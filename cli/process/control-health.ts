@@ -9,7 +9,7 @@ import type { ControlProcess, Presence } from '../../control/kit/control-process
 import type { Database } from '../../control/kit/database/database.ts';
 import { currentIncarnation } from '../../control/kit/database/incarnation.ts';
 import type { ProjectionStatus } from '../../control/kit/projection/index.ts';
-import type { Projector } from '../../control/network/ovn/index.ts';
+import type { OvnFeatures, Projector } from '../../control/network/ovn/index.ts';
 import type { ClockReading, Health, HealthPart } from './health.ts';
 
 interface Parts {
@@ -38,7 +38,7 @@ export async function controlHealth(of: Parts): Promise<Health> {
       detail: feed.listening ? 'woken by the database' : 'reads once a second: NOTIFY does not reach it',
       cure: 'it reconnects by itself; if not, look at the database above',
     },
-    projectionPart(projector.status()),
+    projectionPart(projector.status(), projector.features()),
     ...presence.others.map(otherPart),
     ...survivalParts(survival.alarms),
     ...evacuationParts(evacuator),
@@ -100,12 +100,12 @@ export const evacuationParts = ({ held }: Pick<Evacuator, 'held'>): HealthPart[]
     : [];
 
 /** How the projection is; what it only keeps is in quarantine like a host's servers: no wait of a start ends it. */
-export function projectionPart(projection: ProjectionStatus): HealthPart {
+export function projectionPart(projection: ProjectionStatus, features?: OvnFeatures): HealthPart {
   const works = projection.connected && projection.failures.length === 0 && projection.databaseError === null;
   return {
     name: 'OVN projection',
     ok: works && projection.kept === 0,
-    detail: describeProjection(projection),
+    detail: [describeProjection(projection), ...(works && features ? [describeOvn(features)] : [])].join('; '),
     cure: cureOf(projection),
     ...(works && projection.kept > 0 ? { forPeople: true as const } : {}),
   };
@@ -126,6 +126,13 @@ function describeProjection(projection: ProjectionStatus): string {
   if (kept > 0) return `${kept} networks, ports and others are kept that the database does not account for`;
   const compared = lastFullPass === null ? 'not yet' : `at ${lastFullPass.at.toISOString().slice(11, 19)} UTC`;
   return `in step, ${pending} changes under way; last compared whole ${compared}, ${drift} rows' drift mended since the start`;
+}
+
+/** Which OVN it is, and what follows from what it lacks. */
+function describeOvn({ version, lacks }: OvnFeatures): string {
+  const named = version === null ? 'an OVN that has not said its version' : `OVN ${version.split('-', 1)[0]}`;
+  if (lacks.length === 0) return named;
+  return `${named}, with which ${lacks.map(({ without }) => without).join(', and ')}`;
 }
 
 /** PostgreSQL's clock against the middle of the question and its answer; nothing where it does not answer. */

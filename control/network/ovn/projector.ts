@@ -13,6 +13,7 @@ import { Leadership, type LeaseTiming } from '../../kit/leadership/index.ts';
 import { Projection, type ProjectionStatus, type TargetEvents } from '../../kit/projection/index.ts';
 import { Actual, monitored } from './actual.ts';
 import { holdingColumns } from './astray.ts';
+import { featuresOf, type OvnFeatures } from './features.ts';
 import type { Northbound } from './northbound.ts';
 import { PortStatus } from './port-status.ts';
 import { NorthboundTarget } from './target.ts';
@@ -60,6 +61,14 @@ export class Projector {
 
   status(): ProjectionStatus {
     return this.#projection.status();
+  }
+
+  /** What the OVN can do that is there; undefined where this process is not the one that projects, or has not seen it yet. */
+  features(): OvnFeatures | undefined {
+    const client = this.#northbound;
+    if (!client?.replica.complete) return undefined;
+    const [global] = client.replica.rows('NB_Global').values();
+    return featuresOf(client.schema, global);
   }
 
   /**
