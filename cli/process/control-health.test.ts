@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ProjectionStatus } from '../../control/kit/projection/index.ts';
-import { projectionPart } from './control-health.ts';
+import { projectionPart, survivalParts } from './control-health.ts';
 
 const inStep: ProjectionStatus = {
   role: 'leader',
@@ -48,4 +48,29 @@ test('which OVN it is is told, and what follows from what it lacks', () => {
   assert.equal(old.ok, true, 'it is nothing to be mended');
   assert.match(projectionPart(inStep, { version: '24.09.1', lacks: [] }).detail, /; OVN 24\.09\.1$/);
   assert.match(projectionPart(inStep, { version: null, lacks: [] }).detail, /; an OVN that has not said its version$/);
+});
+
+test('servers that shall be restarted elsewhere and would not be are a finding for people, the worst loss first, and no start waits for it', () => {
+  assert.deepEqual(survivalParts([]), []);
+  const parts = survivalParts([
+    { loss: { kind: 'host', name: 'a' }, servers: 1, change: null },
+    { loss: { kind: 'rack', name: '7' }, servers: 5, change: '3 more vCPUs on c' },
+  ]);
+  assert.deepEqual(
+    parts.map(({ ok, detail, cure, forPeople }) => [ok, detail, cure, forPeople]),
+    [
+      [
+        false,
+        '5 servers that shall be restarted elsewhere would stay down with rack 7',
+        '3 more vCPUs on c; see GET /native/v1/survival',
+        true,
+      ],
+      [
+        false,
+        '1 servers that shall be restarted elsewhere would stay down with host a',
+        'their disks are there alone; see GET /native/v1/survival',
+        true,
+      ],
+    ],
+  );
 });

@@ -242,6 +242,8 @@ test('versions, unknown ones, errors and other callers are answered as Placement
   assert.deepEqual([beyond.status, beyond.body.errors[0].title], [406, 'Not Acceptable']);
   assert.equal((await api.call(null, 'GET', '/resource_providers')).status, 401);
   assert.equal((await api.call(api.cloud.member, 'GET', '/resource_providers')).status, 403);
+  const tooEarly = await api.call(api.cloud.admin, 'GET', '/resource_providers?required=COMPUTE_NODE', { version: 17 });
+  assert.equal(tooEarly.status, 400);
   const early = await api.call(api.cloud.admin, 'GET', '/traits', { version: 5 });
   assert.deepEqual([early.status, early.body.errors[0].code], [404, undefined]);
   const unknown = await api.call(api.cloud.admin, 'GET', `/resource_providers/${newId()}`, { version: 'latest' });

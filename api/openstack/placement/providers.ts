@@ -102,7 +102,7 @@ export function providerRoutes(app: Boundary, providers: ResourceProviderService
     const query = request.query as Query;
     const caller = callerOf(request);
     requireAdmin(caller, 'list resource providers');
-    requireKnown(query);
+    requireKnown(query, request.microversion);
     const wish = wishOf(query, request.microversion);
     const [name] = textsOf(query.name);
     const [id] = textsOf(query.uuid);
@@ -212,10 +212,13 @@ function refusedRoutes(app: Boundary): void {
 const of = (providers: ResourceProviderService, request: FastifyRequest): Promise<Provider> =>
   providers.get(callerOf(request), (request.params as { uuid: string }).uuid);
 
-const parameters = /^(?:name|uuid|in_tree|resources|member_of|required)$/;
+/** The first version that knows each. */
+const parameters: Readonly<Record<string, number>> = {
+  ...{ name: 0, uuid: 0, member_of: 3, resources: 4, in_tree: 14, required: 18 },
+};
 
-function requireKnown(query: Query): void {
-  const unknown = Object.keys(query).find((name) => !parameters.test(name));
+function requireKnown(query: Query, version: number): void {
+  const unknown = Object.keys(query).find((name) => !Object.hasOwn(parameters, name) || version < parameters[name]!);
   if (unknown !== undefined)
     throw new Refusal(
       'invalid',
