@@ -6,6 +6,7 @@
 import { join } from 'node:path';
 import type { Engine } from './engine.ts';
 import { answering, type EngineTls, ovsDaemon, ovsdbServer, tlsArguments } from './ovs-daemon.ts';
+import { withdrawZeroSnat } from './zero-snat.ts';
 
 export interface HostEngineOptions {
   /** The bridge that guests are plugged into; host/network/names.ts. */
@@ -75,6 +76,7 @@ export function hostEngines(options: HostEngineOptions): Engine[] {
       args: [`unix:${ovsdb}`, ...(options.tls ? tlsArguments(options.tls) : [])],
       after: ['ovs-database', 'ovs-vswitchd'],
       controlSocket: 'by-pid',
+      prepare: () => withdrawZeroSnat(ovsdb),
       ready: answering,
     }),
   ];

@@ -39,7 +39,7 @@ export class HostNetwork {
   /** Absent in a simulated machine, which has no southbound database. */
   readonly #nat64: Nat64Bindings | undefined;
   #datapath: Datapath | undefined;
-  /** Interface indexes of the bridges when the machine was last prepared: a new one means a new, bare device. */
+  /** Interface indexes of the bridges, and what their datapath offers, when the machine was last prepared: a new one means a new, bare device. */
   #preparedFor = '';
   /** What each network's endpoint was last made from, so that a pass over unchanged networks costs nothing. */
   readonly #endpoints = new Map<string, string>();
@@ -118,7 +118,7 @@ export class HostNetwork {
     return this.#inTurn(async () => {
       this.#datapath = await this.#chooseDatapath();
       await prepareMachine(this.#context);
-      this.#preparedFor = this.#bridgeDevices();
+      this.#preparedFor = this.#devices();
       if (this.#datapath.type === 'netdev') this.#megaflows?.start();
       else await this.#megaflows?.stop();
     });
@@ -250,15 +250,15 @@ export class HostNetwork {
     return chosen;
   }
 
-  #bridgeDevices(): string {
-    const { interfaces } = readState(this.#client);
+  #devices(): string {
+    const { interfaces, offeringZeroSnat } = readState(this.#client);
     const bridges = [this.names.integrationBridge, this.names.externalBridge, this.names.underlayBridge];
-    return bridges.map((name) => interfaces.get(name)?.ifindex ?? '-').join(' ');
+    return [...bridges.map((name) => interfaces.get(name)?.ifindex ?? '-'), offeringZeroSnat ?? ''].join(' ');
   }
 
   #changed(): void {
-    if (this.#bridgeDevices() !== this.#preparedFor) {
-      this.#preparedFor = this.#bridgeDevices();
+    if (this.#devices() !== this.#preparedFor) {
+      this.#preparedFor = this.#devices();
       this.prepareMachine().catch((err) => this.#log.warn({ err }, 'machine could not be prepared'));
     }
     this.#tellChanged();

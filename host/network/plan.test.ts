@@ -24,7 +24,14 @@ const options: HostNetworkOptions = {
 const netdev = { type: 'netdev', reason: '' } as const;
 
 function state(parts: Partial<OvsState> = {}): OvsState {
-  return { rootUuid: 'root', externalIds: {}, bridges: new Map(), interfaces: new Map(), ...parts };
+  return {
+    rootUuid: 'root',
+    externalIds: {},
+    bridges: new Map(),
+    interfaces: new Map(),
+    offeringZeroSnat: undefined,
+    ...parts,
+  };
 }
 
 const bridge = (name: string, changes: Partial<ObservedBridge> = {}): [string, ObservedBridge] => [
@@ -80,6 +87,11 @@ test('an empty machine gets its identity and both bridges', () => {
 
 test('a prepared machine needs nothing, and what others wrote stays', () => {
   assert.deepEqual(planMachine(prepared(), ours, options, netdev), []);
+});
+
+test('what a userspace datapath offers and OVN must not use is withdrawn, each time it is offered', () => {
+  const changes = planMachine({ ...prepared(), offeringZeroSnat: 'datapath' }, ours, options, netdev);
+  assert.deepEqual(changes, [{ do: 'withdraw-zero-snat', uuid: 'datapath' }]);
 });
 
 test('an integration bridge that ovn-controller made is made ours', () => {

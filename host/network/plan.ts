@@ -14,6 +14,7 @@ export const datapathKey = 'bothy:datapath';
 
 export function planMachine(state: OvsState, names: Names, options: HostNetworkOptions, datapath: Datapath): Change[] {
   const changes: Change[] = [];
+  if (state.offeringZeroSnat) changes.push({ do: 'withdraw-zero-snat', uuid: state.offeringZeroSnat });
   const { set, remove } = differingIds(state.externalIds, machineIds(names, options, datapath));
   if (Object.keys(set).length + remove.length > 0) changes.push({ do: 'set-external-ids', set, remove });
   const bridges: { name: string; failMode: 'secure' | 'standalone'; device?: string }[] = [

@@ -2,14 +2,16 @@
  * What the machine's Open vSwitch database says, in the form that plans are made from, and the changes that plans ask
  * of it. Pure but for the copy it reads.
  */
+import { userspaceDatapath, zeroSnat } from '../../engine/zero-snat.ts';
 import { list, map, type OvsdbClient, type Row, type Transaction, text } from '../../protocols/ovsdb/index.ts';
 import { ownerKey } from './names.ts';
 
 export const monitoredTables = {
-  Open_vSwitch: ['bridges', 'external_ids'],
+  Open_vSwitch: ['bridges', 'datapaths', 'external_ids'],
   Bridge: ['name', 'ports', 'datapath_type', 'fail_mode', 'other_config', 'external_ids'],
   Port: ['name', 'interfaces', 'external_ids'],
   Interface: ['name', 'type', 'ofport', 'error', 'ifindex', 'link_state', 'external_ids', 'mtu_request'],
+  Datapath: ['capabilities'],
 } as const;
 
 export interface ObservedInterface {
@@ -38,6 +40,8 @@ export interface OvsState {
   externalIds: Readonly<Record<string, string>>;
   bridges: ReadonlyMap<string, ObservedBridge>;
   interfaces: ReadonlyMap<string, ObservedInterface>;
+  /** The userspace datapath, where it offers {@link zeroSnat}. */
+  offeringZeroSnat: string | undefined;
 }
 
 /** Throws while the copy is not complete. */
@@ -65,7 +69,10 @@ export function readState(client: OvsdbClient): OvsState {
       }
     }
   }
-  return { rootUuid: root._uuid, externalIds: map(root, 'external_ids'), bridges, interfaces };
+  const datapath = replica.row('Datapath', map(root, 'datapaths')[userspaceDatapath] ?? '');
+  const offers = datapath !== undefined && map(datapath, 'capabilities')[zeroSnat] === 'true';
+  const offeringZeroSnat = offers ? datapath._uuid : undefined;
+  return { rootUuid: root._uuid, externalIds: map(root, 'external_ids'), bridges, interfaces, offeringZeroSnat };
 }
 
 function observedInterface(row: Row, bridge: string, portUuid: string): ObservedInterface {
@@ -82,6 +89,7 @@ function observedInterface(row: Row, bridge: string, portUuid: string): Observed
 }
 
 export type Change =
+  | { do: 'withdraw-zero-snat'; uuid: string }
   | { do: 'set-external-ids'; set: Record<string, string>; remove: string[] }
   | { do: 'add-bridge'; name: string; datapathType: string; failMode: 'secure' | 'standalone'; owner: string }
   | { do: 'set-bridge'; uuid: string; datapathType: string; failMode: 'secure' | 'standalone'; owner: string }
@@ -96,6 +104,12 @@ export function addChanges(tx: Transaction, state: OvsState, changes: Change[]):
   const portsOfNewBridges = new Map<string, string[]>();
   for (const change of changes) {
     switch (change.do) {
+      case 'withdraw-zero-snat':
+        tx.mutate('Datapath', change.uuid, [
+          ['capabilities', 'delete', [zeroSnat]],
+          ['capabilities', 'insert', { [zeroSnat]: 'false' }],
+        ]);
+        break;
       case 'set-external-ids':
         setMap(tx, 'Open_vSwitch', state.rootUuid, change.set, change.remove);
         break;

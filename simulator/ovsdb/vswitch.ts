@@ -7,6 +7,7 @@ export const vswitch = schema('Open_vSwitch', '8.3.1', {
     maxRows: 1,
     columns: {
       bridges: '->Bridge*',
+      datapaths: 'string:->Datapath*',
       other_config: 'string:string*',
       external_ids: 'string:string*',
       next_cfg: 'integer',
@@ -20,6 +21,13 @@ export const vswitch = schema('Open_vSwitch', '8.3.1', {
       iface_types: 'string*',
       dpdk_initialized: 'boolean',
       dpdk_version: 'string?',
+    },
+  },
+  Datapath: {
+    columns: {
+      datapath_version: 'string',
+      capabilities: 'string:string*',
+      external_ids: 'string:string*',
     },
   },
   Bridge: {

@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { withdrawZeroSnat, zeroSnat } from '../../engine/zero-snat.ts';
 import { refuseForbidden } from '../../host/network/firewall.ts';
 import { names } from '../../host/network/names.ts';
 
@@ -256,6 +257,10 @@ export class OvnLab {
       this.vsctl('add-br', bridge, '--', 'set', 'Bridge', bridge, 'datapath_type=netdev', ...mode);
     }
     this.#daemon('host', 'ovn-controller', [db, '--no-chdir'], ns);
+    await this.until('the datapath says what it can', () =>
+      this.vsctl('--bare', '--columns=capabilities', 'list', 'Datapath').includes(zeroSnat),
+    );
+    await withdrawZeroSnat(db.slice('unix:'.length));
     await this.until('the chassis registers', () =>
       this.run('ovn-sbctl', `--db=${this.southbound}`, '--bare', '--columns=name', 'list', 'Chassis').includes(
         systemId,
