@@ -106,24 +106,46 @@ export function guard(names: Names, devices: string[]): string {
 }
 
 /**
- * Keeps from the devices what a guest may not say and no ACL can forbid: router advertisements, which OVN has marked. Caught on the way out,
- * to a guest or a card: there the kernel sees them with either datapath. They are spoiled, not dropped: of a drop the kernel tells OVS (ENOBUFS),
- * which then lets go of all that it was about to send with them. Nobody takes a frame for no address, or believes one of another hop limit than
- * 255 (RFC 4861, 6.1.2).
+ * Keeps from the devices what a guest may not say and no ACL can forbid. Caught on the way out, to a guest or a card: there the kernel sees
+ * them with either datapath. Router advertisements that OVN has marked; and what no ACL knows for what it is, since Open vSwitch shows OpenFlow no
+ * port and no type of a fragment: neighbour discovery in fragments, which nobody may believe (RFC 6980, 5), DHCP servers' answers in fragments (OVN's
+ * own come whole), and a first fragment of IPv6 that hides what it is the first of (RFC 7112, 5). Without it the rest is nothing to anybody.
  */
 export function refuseForbidden(names: Names, devices: string[]): string {
   const table = `netdev ${names.guardTable}`;
-  const lines = [`add table ${table}`];
+  const lines = [`add table ${table}`, ...forbiddenFragments(table)];
   for (const device of devices) {
     const chain = `${table} ${refusalChain(device)}`;
     lines.push(
       `add chain ${chain}`,
       `delete chain ${chain}`,
       `add chain ${chain} { type filter hook egress device "${device}" priority 0; policy accept; }`,
-      `add rule ${chain} ip6 dscp ${forbiddenDscp} icmpv6 type nd-router-advert ip6 hoplimit set 0 ether daddr set 00:00:00:00:00:00`,
+      `add rule ${chain} ip6 dscp ${forbiddenDscp} icmpv6 type nd-router-advert ip6 hoplimit set 0 ${spoil}`,
+      `add rule ${chain} exthdr frag exists frag frag-off 0 jump ${fragmentChain}`,
+      `add rule ${chain} ip frag-off & 0x3fff != 0 udp sport 67 udp dport 68 ${spoil}`,
     );
   }
   return `${lines.join('\n')}\n`;
+}
+
+/**
+ * Spoiled, not dropped: of a drop the kernel tells OVS (ENOBUFS), which then lets go of all that it was about to send with it. Nobody takes a frame
+ * for no address, or believes an advertisement of another hop limit than 255 (RFC 4861, 6.1.2).
+ */
+const spoil = 'ether daddr set 00:00:00:00:00:00';
+const fragmentChain = 'first_fragments';
+
+/** Of IPv6. The last rule but one asks for a byte of the upper header: a header before it may be as long as the fragment. */
+function forbiddenFragments(table: string): string[] {
+  const chain = `${table} ${fragmentChain}`;
+  return [
+    `add chain ${chain}`,
+    `flush chain ${chain}`,
+    `add rule ${chain} icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect } ${spoil} return`,
+    `add rule ${chain} udp sport 547 udp dport 546 ${spoil} return`,
+    `add rule ${chain} @th,0,8 0-255 return`,
+    `add rule ${chain} ${spoil}`,
+  ];
 }
 const refusalChain = (device: string) => `e_${device}`;
 

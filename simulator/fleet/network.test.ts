@@ -43,7 +43,11 @@ test('a port is plugged, seen and removed', async (t) => {
   const port = somePort();
   const { tap, vnetHeader } = await network.ensurePort(port);
   assert.deepEqual([[...fake.taps], fake.pluggedPorts, vnetHeader], [[tap], [port.id], false]);
-  assert.deepEqual(fake.kernel.nftables().chains('netdev bothy_guard_sim'), [`g_${tap}`, `e_${tap}`]);
+  assert.deepEqual(fake.kernel.nftables().chains('netdev bothy_guard_sim'), [
+    `g_${tap}`,
+    'first_fragments',
+    `e_${tap}`,
+  ]);
   assert.deepEqual(await network.listPorts(), [{ id: port.id, tap, linkExists: true, plugged: true, error: null }]);
   await network.removePort(port.id);
   assert.deepEqual([fake.taps.size, fake.pluggedPorts, await network.listPorts()], [0, [], []]);

@@ -66,7 +66,7 @@ export class Nftables {
       return;
     }
     const [, verb, object, family, table, chain, text = ''] =
-      /^(add|delete) (table|chain) (\S+) (\S+)(?: (\S+))?(?: (\{.*\}))?$/.exec(line) ?? [];
+      /^(add|delete|flush) (table|chain) (\S+) (\S+)(?: (\S+))?(?: (\{.*\}))?$/.exec(line) ?? [];
     if (verb === undefined) throw new Error(`syntax error: ${line}`);
     const name = `${family} ${table}`;
     if (object === 'table') {
@@ -79,6 +79,7 @@ export class Nftables {
     const known = device === undefined || hasDevice(device);
     if (!chains || chain === undefined || !known) throw new Error('Could not process rule: No such file or directory');
     if (verb === 'add') chains.set(chain, text || (chains.get(chain) ?? '{ }'));
+    else if (verb === 'flush' && chains.has(chain)) chains.set(chain, '{ }');
     else if (!chains.delete(chain)) throw new Error('Could not process rule: No such file or directory');
   }
 }

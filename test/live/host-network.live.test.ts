@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import type { DesiredNetwork, DesiredPort, DesiredServer } from '../../contract/host/index.ts';
-import { type NetworkId, newId, type PortId, type SubnetId } from '../../contract/ids.ts';
+import type { DesiredNetwork } from '../../contract/host/index.ts';
+import { type NetworkId, newId, type PortId } from '../../contract/ids.ts';
+import { hostSockets } from '../../engine/open-vswitch.ts';
 import { findEngine, stopEngine } from '../../engine/process.ts';
 import { waitUntil } from '../../engine/wait.ts';
 import { MetadataService } from '../../host/metadata/index.ts';
-import { exampleServer } from '../../host/metadata/testing.ts';
 import { getKernel } from '../../host/network/command.ts';
 import {
   type HostNetwork,
@@ -16,12 +16,11 @@ import {
   purgeHostNetwork,
   resolverEngines,
 } from '../../host/network/index.ts';
-import { configReached, raiseConfig } from '../../protocols/ovsdb/index.ts';
+import { stopResolvers } from '../../host/network/resolver.ts';
+import { floatingIp, serverOn, writeNorthbound } from './host-northbound.ts';
 import { missing, TestMachine } from './live-machine.ts';
 
 const skip = await missing();
-const floatingIp = '172.24.4.11';
-
 describe('the network of a machine', { skip: skip ?? false, timeout: 240_000 }, () => {
   const network: DesiredNetwork = {
     id: newId<NetworkId>(),
@@ -34,6 +33,12 @@ describe('the network of a machine', { skip: skip ?? false, timeout: 240_000 }, 
         { name: 'b.openstacklocal', ips: ['10.1.0.12'] },
       ],
     },
+  };
+  /** Somebody else's, with a router to the first; one of its guests has an address of the first network. */
+  const foreign: DesiredNetwork = {
+    ...network,
+    id: newId<NetworkId>(),
+    metadataPort: { id: newId<PortId>(), mac: 'fa:16:3e:00:02:02', ips: ['10.2.0.2/24', '10.1.0.3/24'] },
   };
   const server = serverOn(network.id, '11');
   const other = serverOn(network.id, '12');
@@ -50,8 +55,8 @@ describe('the network of a machine', { skip: skip ?? false, timeout: 240_000 }, 
     await driver.start();
     metadata = new MetadataService({ socket: metadataPaths(machine.runDirectory).socket, proxyUser: 'nobody' });
     await metadata.start();
-    metadata.update([server, other]);
-    await writeNorthbound(machine, network, [server, other]);
+    metadata.update([server, other, serverOn(foreign.id, '11')]);
+    await writeNorthbound(machine, network, [server, other], foreign);
   });
 
   after(async () => {
@@ -70,6 +75,23 @@ describe('the network of a machine', { skip: skip ?? false, timeout: 240_000 }, 
     assert.match(first, /fd0b:724::1\/64/);
     await driver.prepareMachine();
     assert.equal(await seen(), first);
+  });
+
+  const offered = async () => {
+    const database = `--db=unix:${hostSockets(machine.runDirectory).ovsdb}`;
+    const datapaths = await machine.run('ovs-vsctl', [
+      database,
+      '--bare',
+      '--columns=capabilities',
+      'list',
+      'Datapath',
+    ]);
+    assert.match(datapaths, /ct_zero_snat=/);
+    return datapaths.includes('ct_zero_snat=true');
+  };
+
+  test('what OVN must not use of the userspace datapath is not offered to it', async () => {
+    await waitUntil('it to be withdrawn', async () => !(await offered()), { timeoutMs: 5000 });
   });
 
   test('a port is plugged, and plugging it again is the same port', async () => {
@@ -111,6 +133,48 @@ describe('the network of a machine', { skip: skip ?? false, timeout: 240_000 }, 
     assert.equal((await metadataOf('169.254.169.254', headers)).uuid, server.id);
   });
 
+  test('metadata and names of another network answer nobody who comes by a router, its own address on that network or not', async () => {
+    await driver.ensureNetworks([network, foreign]);
+    const within = driver.names.namespace(foreign.id);
+    const arrived = async () => {
+      const tcp = (await machine.run('cat', ['/proc/net/snmp'], within))
+        .split('\n')
+        .filter((line) => /^Tcp:/.test(line));
+      return Number(tcp[1]!.split(' ')[tcp[0]!.split(' ').indexOf('InSegs')]);
+    };
+    await machine.run('ip', ['route', 'replace', '169.254.169.254', 'via', '10.1.0.1'], guest);
+    const before = await arrived();
+    await waitUntil(
+      'a question to arrive there',
+      async () => {
+        assert.equal(await machine.connects('169.254.169.254', 80, guest), false);
+        return (await arrived()) > before;
+      },
+      { timeoutMs: 20_000 },
+    );
+    assert.equal(await machine.connects('10.2.0.2', 53, guest), false);
+    await machine.run('ip', ['route', 'replace', '169.254.169.254', 'via', '10.1.0.2'], guest);
+    assert.equal((await metadataOf('169.254.169.254')).uuid, server.id);
+    await driver.ensureNetworks([network]);
+  });
+
+  test('a network whose resolver is down carries everything but names, which are answered again by the next one', async () => {
+    const asked = () =>
+      machine.run(
+        process.execPath,
+        [join(import.meta.dirname, 'ask-name.ts'), 'udp', '10.1.0.2', 'b.openstacklocal', 'A'],
+        guest,
+      );
+    const named = async () => (await asked()).includes('A 10.1.0.12');
+    await machine.listen(8081, guest);
+    await stopResolvers(machine.runDirectory);
+    assert.equal(await named(), false);
+    assert.equal(await machine.connects(floatingIp, 8081), true);
+    assert.equal((await metadataOf('169.254.169.254')).uuid, server.id);
+    await driver.ensureNetworks([network], { thorough: true });
+    await waitUntil('names', named, { timeoutMs: 20_000 });
+  });
+
   test('the machine reaches the guest by its floating IP; the guest reaches no address of the machine', async () => {
     await machine.listen(8080);
     await machine.listen(8080, guest);
@@ -139,6 +203,7 @@ describe('the network of a machine', { skip: skip ?? false, timeout: 240_000 }, 
     for (const name of names) await machine.startEngine(name);
     await waitUntil('the floating IP', () => machine.connects(floatingIp, 8080), { timeoutMs: 15_000 });
     console.log(`# floating IP answered ${Math.round(performance.now() - start)} ms after the restart`);
+    await waitUntil('what it offers anew to be withdrawn', async () => !(await offered()), { timeoutMs: 5000 });
     assert.equal((await metadataOf('169.254.169.254')).uuid, server.id);
     assert.equal(await machine.connects('172.24.4.1', 8080, guest), false);
   });
@@ -295,72 +360,3 @@ describe('the network of a machine', { skip: skip ?? false, timeout: 240_000 }, 
     return JSON.parse(answer.body);
   }
 });
-
-function serverOn(networkId: NetworkId, tail: string): DesiredServer {
-  const example = exampleServer();
-  const port: DesiredPort = {
-    id: newId<PortId>(),
-    networkId,
-    mac: `fa:16:3e:00:01:${tail}`,
-    mtu: 1442,
-    fixedIps: [
-      { ...example.ports[0]!.fixedIps[0]!, ip: `10.1.0.${tail}`, subnetId: newId<SubnetId>() },
-      { ...example.ports[0]!.fixedIps[1]!, ip: `fd00:1::${tail}`, subnetId: newId<SubnetId>() },
-    ],
-  };
-  return { ...example, id: newId(), ports: [port] };
-}
-
-/** One switch with the servers' ports and its metadata port, a router to the external network, and a floating IP. */
-async function writeNorthbound(machine: TestMachine, network: DesiredNetwork, servers: DesiredServer[]): Promise<void> {
-  const tx = machine.northbound.transaction();
-  const routerPort = (name: string) => ({ type: 'router', addresses: ['router'], options: { 'router-port': name } });
-  const { metadataPort } = network;
-  const ports = servers.map(({ ports: [port] }) => {
-    const address = [port!.mac, ...port!.fixedIps.map(({ ip }) => ip)].join(' ');
-    return tx.insert('Logical_Switch_Port', { name: port!.id, addresses: [address], port_security: [address] });
-  });
-  ports.push(
-    tx.insert('Logical_Switch_Port', {
-      name: metadataPort.id,
-      type: 'localport',
-      addresses: [`${metadataPort.mac} 10.1.0.2`],
-    }),
-    tx.insert('Logical_Switch_Port', { name: 'net-r', ...routerPort('r-net') }),
-  );
-  tx.insert('Logical_Switch', { name: 'net', ports });
-  const external = [
-    tx.insert('Logical_Switch_Port', {
-      name: 'ext-phys',
-      type: 'localnet',
-      addresses: ['unknown'],
-      options: { network_name: 'physnet1' },
-    }),
-    tx.insert('Logical_Switch_Port', { name: 'ext-r', ...routerPort('r-ext') }),
-  ];
-  tx.insert('Logical_Switch', { name: 'ext', ports: external });
-  const gateway = tx.insert('Gateway_Chassis', { name: 'gw', chassis_name: machine.options.hostId, priority: 1 });
-  const insideIp = servers[0]!.ports[0]!.fixedIps[0]!.ip;
-  tx.insert('Logical_Router', {
-    name: 'r',
-    ports: [
-      tx.insert('Logical_Router_Port', { name: 'r-net', mac: '02:00:00:01:00:01', networks: ['10.1.0.1/24'] }),
-      tx.insert('Logical_Router_Port', {
-        name: 'r-ext',
-        mac: '02:00:00:ff:00:01',
-        networks: ['172.24.4.10/24'],
-        gateway_chassis: [gateway],
-      }),
-    ],
-    static_routes: [
-      tx.insert('Logical_Router_Static_Route', { ip_prefix: '0.0.0.0/0', nexthop: '172.24.4.1', output_port: 'r-ext' }),
-    ],
-    nat: [
-      tx.insert('NAT', { type: 'snat', external_ip: '172.24.4.10', logical_ip: '10.1.0.0/24' }),
-      tx.insert('NAT', { type: 'dnat_and_snat', external_ip: floatingIp, logical_ip: insideIp }),
-    ],
-  });
-  const number = raiseConfig(tx);
-  const results = await machine.northbound.transact(tx);
-  await configReached(machine.northbound, number(results), { timeoutMs: 10_000 });
-}
