@@ -38,10 +38,10 @@ export interface TestApi {
   as(caller: Caller): Me;
 }
 
-/** Gone after the tests of the file. */
-export async function testApi(): Promise<TestApi> {
-  const db = await testDatabase();
-  const { database } = db;
+/** Gone after the tests of the file. @param of somebody else's, who also removes it; by default one of its own */
+export async function testApi(of?: Database): Promise<TestApi> {
+  const own = of ? undefined : await testDatabase();
+  const database = of ?? own!.database;
   const callers = new Map<string, Caller>();
   const app = Fastify({
     exposeHeadRoutes: false,
@@ -68,7 +68,7 @@ export async function testApi(): Promise<TestApi> {
   await app.register(plugin, { prefix });
   after(async () => {
     await app.close();
-    await db[Symbol.asyncDispose]();
+    await own?.[Symbol.asyncDispose]();
   });
   return {
     database,
