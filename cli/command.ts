@@ -49,6 +49,7 @@ const summaries: Record<string, string> = {
   token: 'let another machine join: one token, for one machine',
   join: 'make this machine a host of a cloud that runs elsewhere',
   leave: 'take this machine out of the cloud that it has joined',
+  controls: 'the control processes; run one on another machine, too',
   status: 'what runs, in a few lines',
   doctor: 'check machine and cloud; each finding with its cure',
   logs: 'show the logs of the processes',

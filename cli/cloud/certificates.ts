@@ -7,6 +7,7 @@ import { userIds } from '../../engine/process.ts';
 import { serviceUser } from '../install/users.ts';
 import type { Settings } from '../settings.ts';
 import { bracketed, mainAddress, ownNames } from './addresses.ts';
+import { controlName } from './control-name.ts';
 import { hostCredentials, renewJoined } from './host-certificate.ts';
 import type { CloudIdentity, JoinedCloud } from './identity.ts';
 import { cloudLayout } from './layout.ts';
@@ -36,7 +37,7 @@ export async function ensureCertificates(
   const owner = userIds(serviceUser);
   return {
     ca: authority.caFile,
-    api: await authority.ensure({ name: 'api', commonName: 'bothy-control', names, usages, owner }),
+    api: await authority.ensure({ name: 'api', commonName: controlName, names, usages, owner }),
     host: await authority.ensure({ name: 'host', commonName: identity.hostId, names, usages }),
   };
 }
@@ -50,8 +51,14 @@ async function joinedCertificates(settings: Settings, joined: JoinedCloud): Prom
   return { ca, host: { ...hostCertificate, renewed: renewed.length > 0 } };
 }
 
-export async function publicUrlOf({ values }: Settings): Promise<string> {
-  if (values.public_url !== '') return values.public_url;
+/** How clients reach the APIs: where several control processes serve them, whichever of them. */
+export async function publicUrlOf(settings: Settings): Promise<string> {
+  const { public_url: said } = settings.values;
+  return said !== '' ? said : ownUrlOf(settings);
+}
+
+/** How hosts reach control on this machine. */
+export async function ownUrlOf({ values }: Settings): Promise<string> {
   const everywhere = values.listen === '::' || values.listen === '0.0.0.0';
   const address = everywhere ? ((await mainAddress()) ?? '127.0.0.1') : values.listen;
   return `https://${bracketed(address)}:${values.port}`;

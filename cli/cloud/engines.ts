@@ -9,6 +9,7 @@ import { guestUser, serviceUser } from '../install/users.ts';
 import { controlEngine, hostEngine } from '../process/definitions.ts';
 import type { Settings } from '../settings.ts';
 import { bracketed } from './addresses.ts';
+import { hasKit } from './control-kit.ts';
 import { readIdentity } from './identity.ts';
 import { cloudLayout } from './layout.ts';
 import { postgresEngine } from './postgres.ts';
@@ -16,8 +17,18 @@ import { postgresEngine } from './postgres.ts';
 export function cloudEngines(settings: Settings): Engine[] {
   const { paths, values } = settings;
   const layout = cloudLayout(paths);
-  if (readIdentity(paths)?.joined)
-    return machineEngines(settings, { ...layout.hostCertificate, ca: layout.authorityFile });
+  const control = controlEngine({
+    run: paths.run,
+    cacheDirectory: layout.controlCache,
+    configurationFile: layout.controlConfiguration,
+    user: serviceUser,
+    imageGroup: guestUser,
+    port: Number(values.port),
+  });
+  if (readIdentity(paths)?.joined) {
+    const machine = machineEngines(settings, { ...layout.hostCertificate, ca: layout.authorityFile });
+    return hasKit(settings) ? [{ ...control, after: [] }, ...machine] : machine;
+  }
   const engines = [
     ...ovnCentralEngines({
       dataDirectory: layout.ovnData,
@@ -28,14 +39,7 @@ export function cloudEngines(settings: Settings): Engine[] {
       southboundRemote: `pssl:${values.southbound_port}:${bracketed(values.listen)}`,
       tls: { ...layout.apiCertificate, ca: layout.authorityFile },
     }),
-    controlEngine({
-      run: paths.run,
-      cacheDirectory: layout.controlCache,
-      configurationFile: layout.controlConfiguration,
-      user: serviceUser,
-      imageGroup: guestUser,
-      port: Number(values.port),
-    }),
+    control,
     ...machineEngines(settings),
   ];
   if (values.database_url === '') return [postgresEngine(layout.postgres), ...engines];

@@ -13,6 +13,7 @@ export function cloudLayout(paths: CloudPaths) {
     secrets: join(data, 'secrets'),
     adminPasswordFile: join(data, 'secrets/admin-password'),
     sealingKeysFile: join(data, 'secrets/sealing-keys'),
+    controlKitFile: join(data, 'secrets/control-kit.json'),
     postgres: { directory: join(data, 'postgres'), socketDirectory: join(run, 'postgres'), user: serviceUser },
     ovnData: join(data, 'ovn'),
     northbound: `unix:${run}/ovn/nb.sock`,

@@ -6,6 +6,7 @@ import { readText } from '../../control/kit/files.ts';
 import { CommandError } from '../command.ts';
 import { tryRun } from '../run.ts';
 import type { Settings } from '../settings.ts';
+import { hasKit } from './control-kit.ts';
 import { readIdentity } from './identity.ts';
 
 const leastFreeMiB = 1024;
@@ -19,12 +20,9 @@ export type PortSetting = 'port' | 'host_port' | 'southbound_port';
 /** The ports that this machine listens on, each with its process. */
 export function portsOf({ paths }: Settings): { setting: PortSetting; use: string; process: string }[] {
   const host = { setting: 'host_port', use: 'the host service', process: 'host' } as const;
-  if (readIdentity(paths)?.joined) return [host];
-  return [
-    { setting: 'port', use: 'the APIs', process: 'control' },
-    host,
-    { setting: 'southbound_port', use: 'the network database', process: 'ovn-southbound' },
-  ];
+  const apis = { setting: 'port', use: 'the APIs', process: 'control' } as const;
+  if (readIdentity(paths)?.joined) return hasKit({ paths }) ? [apis, host] : [host];
+  return [apis, host, { setting: 'southbound_port', use: 'the network database', process: 'ovn-southbound' }];
 }
 
 export async function checkPorts(settings: Settings, ports = portsOf(settings)): Promise<void> {

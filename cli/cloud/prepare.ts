@@ -19,8 +19,9 @@ import type { ControlConfiguration, HostConfiguration, LogLevel } from '../proce
 import { tunnelCard } from '../setting-checks.ts';
 import { list, type Settings, settingsTemplate } from '../settings.ts';
 import { addressIn, bracketed, mainAddress } from './addresses.ts';
-import { type Certificates, ensureCertificates, publicUrlOf } from './certificates.ts';
+import { type Certificates, ensureCertificates, ownUrlOf, publicUrlOf } from './certificates.ts';
 import { writeClientFiles } from './client-files.ts';
+import { kitConfiguration, readKit } from './control-kit.ts';
 import { databaseUrlOf } from './database-url.ts';
 import { guestUidsOf } from './guest-uids.ts';
 import { type CloudIdentity, ensureIdentity } from './identity.ts';
@@ -52,28 +53,38 @@ export async function prepareCloud(settings: Settings): Promise<PreparedCloud> {
     mode: 0o600,
   });
   writeIfChanged(caFile, readText(certificates.ca) ?? '', { mode: 0o644 });
+  const kit = identity.joined && readKit(settings);
+  if (kit) writeControlConfiguration(settings, kitConfiguration(settings, identity, kit));
   if (certificates.api)
-    prepareControl({ settings, identity, publicUrl, api: certificates.api, ca: certificates.ca, caFile });
+    await prepareControl({ settings, identity, publicUrl, api: certificates.api, ca: certificates.ca, caFile });
   return { identity, publicUrl };
 }
 
 /** What control is told, and the files for clients. */
-function prepareControl({ caFile, ...given }: Omit<Facts, 'adminPassword' | 'sealingKeys'> & { caFile: string }): void {
+async function prepareControl({
+  caFile,
+  ...given
+}: Omit<Facts, 'adminPassword' | 'sealingKeys' | 'ownUrl'> & { caFile: string }): Promise<void> {
   const { settings, publicUrl } = given;
   const { paths, values } = settings;
   const layout = cloudLayout(paths);
   const adminPassword = ensurePassword(layout.adminPasswordFile);
   const sealingKeys = ensureSealingKeys(layout.sealingKeysFile);
-  const facts = { ...given, adminPassword, sealingKeys };
-  const owner = userIds(serviceUser);
-  writeIfChanged(layout.controlConfiguration, json(controlConfiguration(facts)), { mode: 0o600, owner });
+  const ownUrl = await ownUrlOf(settings);
+  writeControlConfiguration(settings, controlConfiguration({ ...given, adminPassword, sealingKeys, ownUrl }));
   writeClientFiles(paths.data, { publicUrl, region: values.region, adminPassword, caFile });
+}
+
+function writeControlConfiguration({ paths }: Settings, configuration: ControlConfiguration): void {
+  const file = cloudLayout(paths).controlConfiguration;
+  writeIfChanged(file, json(configuration), { mode: 0o600, owner: userIds(serviceUser) });
 }
 
 interface Facts {
   settings: Settings;
   identity: CloudIdentity;
   publicUrl: string;
+  ownUrl: string;
   api: LeafFiles;
   ca: string;
   adminPassword: string;
@@ -115,6 +126,7 @@ function controlConfiguration({
   settings,
   identity,
   publicUrl,
+  ownUrl,
   api,
   ca,
   adminPassword,
@@ -129,6 +141,7 @@ function controlConfiguration({
     databaseUrl: databaseUrlOf(settings),
     listen: { address: values.listen, port: Number(values.port) },
     publicUrl,
+    ownUrl,
     tls: { certificate: api.certificate, key: api.key, ca },
     sealingKeys,
     passwordPolicy: passwordPolicyOf(settings),

@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import { Secret } from '../../contract/secret.ts';
 import { sessionLimits } from '../../control/kit/database/connection.ts';
-import { connect } from '../../control/kit/database/members.ts';
+import { connect, membersNow } from '../../control/kit/database/members.ts';
 import { migrations } from '../../control/kit/database/migrate.ts';
 import { databaseUrlOf } from '../cloud/database-url.ts';
 import type { Settings } from '../settings.ts';
@@ -32,10 +32,20 @@ export async function checkDatabase(settings: Settings): Promise<Finding[]> {
     return [
       crowded ? warning('database', detail, cure) : ok('database', detail),
       await checkMigrations(client, facts.migrated),
+      ...(await checkMembers(settings)),
     ];
   } finally {
     await client.end();
   }
+}
+
+/** Of a database of several: one that is away leaves nothing to fail over to. */
+async function checkMembers(settings: Settings): Promise<Finding[]> {
+  const members = await membersNow(new Secret(databaseUrlOf(settings)));
+  return members.map(({ address, state, ok: well }) => {
+    const check = `database member ${address}`;
+    return well ? ok(check, state) : warning(check, state, 'start it again, or make another standby');
+  });
 }
 
 async function checkMigrations(client: pg.Client, migrated: boolean): Promise<Finding> {

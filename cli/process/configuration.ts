@@ -54,12 +54,14 @@ export interface ControlConfiguration {
   /** Port of the southbound database, for hosts of other machines. */
   southboundPort: number;
   bothyVersion: string;
-  /** OVSDB target of the northbound database, e.g. unix:/run/…/nb.sock. */
+  /** OVSDB target of the northbound database, e.g. unix:/run/…/nb.sock; empty: it is on another machine, whose control projects. */
   northbound: string;
   /** Where the process tells `bothy doctor` how it is. */
   healthSocket: string;
   /** The host on this machine, called over its socket; those on others are called with `tls` as the client's certificate. */
   localHost: { id: string; name: string; socket: string };
+  /** The host beside the cloud's authority, where that is another than `localHost`. */
+  authority?: { id: string; url: string };
   /** What the cloud's first start creates in the database: the administrator and the external network. */
   bootstrap: {
     adminPassword: string;

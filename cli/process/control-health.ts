@@ -15,7 +15,8 @@ import type { ClockReading, Health, HealthPart } from './health.ts';
 interface Parts {
   database: Database;
   feed: ChangeFeed;
-  projector: Projector;
+  /** Absent: another one projects. */
+  projector: Projector | undefined;
   hosts: HostStreams;
   presence: Pick<Presence, 'others'>;
   survival: Pick<SurvivalWatch, 'alarms'>;
@@ -38,7 +39,7 @@ export async function controlHealth(of: Parts): Promise<Health> {
       detail: feed.listening ? 'woken by the database' : 'reads once a second: NOTIFY does not reach it',
       cure: 'it reconnects by itself; if not, look at the database above',
     },
-    projectionPart(projector.status(), projector.features()),
+    ...(projector ? [projectionPart(projector.status(), projector.features())] : []),
     ...presence.others.map(otherPart),
     ...survivalParts(survival.alarms),
     ...evacuationParts(evacuator),

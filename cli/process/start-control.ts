@@ -19,7 +19,7 @@ import { Secret } from '../../contract/secret.ts';
 import { bootstrapCloud } from '../../control/bootstrap.ts';
 import { openCompute } from '../../control/compute/open.ts';
 import type { ControllerStep } from '../../control/compute/server/index.ts';
-import { HostClient, HostStreams, registerHost } from '../../control/host/index.ts';
+import { HostClient, type HostEndpoint, HostStreams, registerHost } from '../../control/host/index.ts';
 import { HostTokenService, JoinService } from '../../control/host/token/index.ts';
 import { bootstrapIdentity, IdentityService, Sealer } from '../../control/identity/index.ts';
 import { openImage } from '../../control/image/open.ts';
@@ -86,7 +86,7 @@ export async function startControl(
   log: Logger,
   hooks: ControlHooks = {},
 ): Promise<RunningControl> {
-  const url = new Secret(configuration.databaseUrl);
+  const [url, projects] = [new Secret(configuration.databaseUrl), configuration.northbound !== ''];
   const credentials = new Credentials(configuration.tls, hooks.credentials);
   const tls = credentials.current;
   const database = new Database({ url, applicationName: 'bothy control' });
@@ -98,15 +98,9 @@ export async function startControl(
   const areas = await openAreas({ configuration, log, hooks, database, feed, tls, holder, presence });
   const history = new HistoryKeeper({ database, log, resources, retention: configuration.retention, holder });
   const consoles = consoleUpgrades({ consoles: areas.compute.services.consoles, log });
-  const api = await createApi({
-    tls,
-    log,
-    upgrades: [hostStream({ hosts: areas.hosts, log }), ...consoles.upgrades],
-    ...(hooks.onRoute && { onRoute: hooks.onRoute }),
-    dialects: [
-      ...(hooks.observer ? [hooks.observer] : []),
-      ...dialects(areas, { database, feed, configuration, ca: tls.ca }),
-    ],
+  const api = await openApi(areas, {
+    ...{ configuration, log, hooks, database, feed, tls },
+    upgrades: consoles.upgrades,
   });
   const { hosts, image, storage, compute, projector, assertions, identity, client } = areas;
   credentials.onChange((renewed) => {
@@ -121,12 +115,12 @@ export async function startControl(
   for (const part of [image, storage, compute, hosts, assertions]) part.start();
   await listen(api, configuration.listen);
   // One that can't serve shall not lead either.
-  for (const part of [projector, history, presence]) part.start();
+  for (const part of [...(projects ? [projector] : []), history, presence]) part.start();
   return {
     port: (api.server.address() as AddressInfo).port,
     health: () =>
       controlHealth({
-        ...{ database, feed, projector, hosts, presence },
+        ...{ database, feed, hosts, presence, projector: projects ? projector : undefined },
         ...{ survival: compute.survival, evacuator: compute.evacuator },
       }),
     async close() {
@@ -144,6 +138,22 @@ export async function startControl(
       await database.close();
     },
   };
+}
+
+function openApi(
+  areas: Awaited<ReturnType<typeof openAreas>>,
+  given: Pick<Ground, 'configuration' | 'log' | 'hooks' | 'database' | 'feed' | 'tls'> & {
+    upgrades: ReturnType<typeof consoleUpgrades>['upgrades'];
+  },
+): Promise<FastifyInstance> {
+  const { log, hooks, tls, upgrades } = given;
+  return createApi({
+    tls,
+    log,
+    upgrades: [hostStream({ hosts: areas.hosts, log }), ...upgrades],
+    ...(hooks.onRoute && { onRoute: hooks.onRoute }),
+    dialects: [...(hooks.observer ? [hooks.observer] : []), ...dialects(areas, { ...given, ca: tls.ca })],
+  });
 }
 
 /** The newest schema, and in it what a cloud has from its first start. Safe to repeat. */
@@ -235,7 +245,7 @@ function dialects(
 ): Dialect[] {
   const { database, feed, configuration, ca } = given;
   const { publicUrl, cloudId, localHost, southboundPort, bothyVersion: version } = configuration;
-  const authority = { id: localHost.id as HostId, url: '' };
+  const authority = { url: '', ...(configuration.authority ?? localHost) } as HostEndpoint;
   const authenticator = identity;
   return [
     identityDialect({ identity, publicUrl }),

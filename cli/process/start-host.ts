@@ -7,13 +7,12 @@ import { userIds } from '../../engine/process.ts';
 import { Host, openCpuGroups, qemuMachine } from '../../host/index.ts';
 import { MetadataService, VendorServices } from '../../host/metadata/index.ts';
 import { HostNetwork, metadataPaths } from '../../host/network/index.ts';
+import { controlName } from '../cloud/control-name.ts';
 import { certifyWith, inTurns } from './certify.ts';
 import type { HostConfiguration } from './configuration.ts';
 
 /** Debian's package makes this user; HAProxy's worker needs no more. */
 const proxyUser = 'haproxy';
-/** Subject CN of control's certificate, see cli/cloud/prepare.ts. */
-const controlName = 'bothy-control';
 
 export interface RunningHost {
   /** Lets go; guests go on. */

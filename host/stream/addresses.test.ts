@@ -20,10 +20,19 @@ const turn = (all: ControlAddresses, times: number) => Array.from({ length: time
 test('each attempt takes the next address, those that control has told among them', (t) => {
   const all = addresses(t).open();
   assert.deepEqual(turn(all, 2), streams('a', 'a'));
-  all.told(['https://b:8443', 'https://a:8443', 'https://c:8443']);
-  assert.deepEqual(turn(all, 4), streams('b', 'c', 'a', 'b'));
+  all.told(['https://a:8443', 'https://b:8443', 'https://c:8443']);
+  assert.deepEqual(turn(all, 5), streams('b', 'c', 'a', 'b', 'c'));
   all.told(['https://c:8443']);
   assert.deepEqual(turn(all, 3), streams('a', 'c', 'a'), 'those of the configuration stay');
+});
+
+test('a control process that is told under another address than it was dialled by is dialled once', (t) => {
+  const all = addresses(t, ['https://localhost:8443']).open();
+  assert.deepEqual(turn(all, 1), streams('localhost'));
+  all.told(['https://a:8443', 'https://b:8443']);
+  assert.deepEqual(turn(all, 1), streams('b'));
+  all.told(['https://b:8443', 'https://a:8443']);
+  assert.deepEqual(turn(all, 3), streams('localhost', 'b', 'localhost'));
 });
 
 test('what was told is known to the next host process', async (t) => {

@@ -31,6 +31,8 @@ interface Options {
 export class ControlAddresses {
   readonly #options: Options;
   #told: readonly string[];
+  /** What is the same control process as an address that is dialled: 127.0.0.1, on its own machine. */
+  readonly #aliases = new Set<string>();
   #all: readonly string[] = [];
   #last: string | undefined;
   #saving: Promise<void> = Promise.resolve();
@@ -49,10 +51,14 @@ export class ControlAddresses {
     return this.#last;
   }
 
+  /** @param urls the first is that of the control process that was dialled last, and says it */
   told(urls: readonly string[]): void {
-    if (urls.join() === this.#told.join()) return;
+    const self = urls[0] && streamUrl(urls[0]);
+    if (self && this.#last && self !== this.#last) this.#aliases.add(self);
+    const known = urls.join() === this.#told.join();
     this.#told = urls;
     this.#list();
+    if (known) return;
     const { dataDirectory, log } = this.#options;
     const text = `${JSON.stringify({ urls }, null, 2)}\n`;
     this.#saving = this.#saving
@@ -64,7 +70,8 @@ export class ControlAddresses {
   }
 
   #list(): void {
-    this.#all = [...new Set([...this.#options.controlUrls, ...this.#told].map(streamUrl))];
+    const told = this.#told.map(streamUrl).filter((url) => !this.#aliases.has(url));
+    this.#all = [...new Set([...this.#options.controlUrls.map(streamUrl), ...told])];
   }
 }
 

@@ -234,6 +234,9 @@ export class ControlStream {
       maxPayload: messageLimits.controlBytes,
     });
     this.#socket = socket;
+    this.#lastHeardMs = performance.now();
+    // One that is frozen takes the connection, and says nothing more.
+    this.#watchSilence(socket);
     const heard = () => {
       this.#lastHeardMs = performance.now();
       if (this.#state === 'open' && this.#version < lentByMessage) this.#options.heard(this.#leaseMs);
@@ -243,7 +246,6 @@ export class ControlStream {
       this.#reportedComplete = false;
       this.#told = new ToldQuarantine();
       heard();
-      this.#watchSilence(socket);
       const { facts, cloudId, protocol = hostProtocol } = this.#options;
       const remembers = this.#options.remembers();
       const holds = this.#wantsAll ? undefined : this.#options.holds();
@@ -297,7 +299,7 @@ export class ControlStream {
         if (performance.now() - this.#lastHeardMs > silenceMs) {
           this.#note('control fell silent');
           socket.terminate();
-        } else this.#pingWithTime(socket);
+        } else if (socket.readyState === socket.OPEN) this.#pingWithTime(socket);
       },
       Math.min(silenceMs, Math.max(leaseMs, 40)) / 5,
     ).unref();

@@ -1,5 +1,7 @@
 /** A host that was told of another control process finds it when its own is gone, or silent. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { FakeControl } from '../support/fake-control.ts';
 import { hostWorld } from '../support/host-world.ts';
@@ -15,9 +17,9 @@ async function twoControls(t: TestContext) {
   const host = world.host({ configuration: { controlRetry: { retryFirstMs: 20, retryMaxMs: 100, silenceMs: 300 } } });
   await host.start();
   await until('the host to be connected', () => first.connections === 1 && host.status().control.state === 'open');
-  const { origin } = new URL(second.url.replace('wss', 'https'));
-  first.send({ type: 'controls', urls: [origin] });
-  return { world, first, second, host, origin };
+  const urls = [first, second].map(({ url }) => new URL(url.replace('wss', 'https')).origin);
+  first.send({ type: 'controls', urls });
+  return { world, first, second, host };
 }
 
 test('when its control is gone it dials the one that it was told of, also after a restart of the host process', async (t) => {
@@ -40,4 +42,21 @@ test('a control that is frozen is left for another within the time of a silence;
   await until('the first to see the end', () => first.socket === undefined || first.socket.readyState > 1);
   assert.equal(host.status().control.state, 'open');
   assert.ok(host.status().control.url.startsWith(second.url));
+});
+
+test('a control that takes connections and says nothing is passed over: it is frozen', async (t) => {
+  const { control, host: hostOf } = await hostWorld(t);
+  const held: Socket[] = [];
+  const frozen = createServer((socket) => void held.push(socket.on('error', () => {})));
+  frozen.listen(0, '127.0.0.1');
+  await once(frozen, 'listening');
+  t.after(() => {
+    for (const socket of held) socket.destroy();
+    frozen.close();
+  });
+  const controlUrls = [`https://127.0.0.1:${(frozen.address() as AddressInfo).port}`, control.url];
+  const controlRetry = { retryFirstMs: 20, retryMaxMs: 100, silenceMs: 300 };
+  await hostOf({ configuration: { controlUrls, controlRetry } }).start();
+  await until('the other to have the host', () => control.connections === 1, { timeoutMs: 8000 });
+  assert.equal(held.length, 1);
 });

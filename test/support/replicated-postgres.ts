@@ -4,7 +4,7 @@
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -22,15 +22,17 @@ type Name = 'one' | 'two';
 export class ReplicatedPostgres implements Disposable {
   readonly #directory = mkdtempSync(join(tmpdir(), 'bothy-replicated-'));
   readonly #ports = {} as Record<Name, number>;
+  readonly #address: string;
   #wire: Wire | undefined;
 
-  private constructor() {
+  private constructor(address: string) {
+    this.#address = address;
     if (root) chownSync(this.#directory, Number(execFileSync('id', ['-u', user])), -1);
   }
 
-  /** @param options synchronous: a commit is answered when the standby has it */
-  static async start(options: { synchronous: boolean }): Promise<ReplicatedPostgres> {
-    const made = new ReplicatedPostgres();
+  /** @param options synchronous: a commit is answered when the standby has it; address: where clients of other machines reach it, too */
+  static async start(options: { synchronous: boolean; address?: string }): Promise<ReplicatedPostgres> {
+    const made = new ReplicatedPostgres(options.address ?? '127.0.0.1');
     try {
       await made.#start(options);
       return made;
@@ -43,6 +45,7 @@ export class ReplicatedPostgres implements Disposable {
   async #start({ synchronous }: { synchronous: boolean }): Promise<void> {
     for (const name of ['one', 'two'] as const) this.#ports[name] = await freePort();
     await this.#run('initdb', '-D', this.#data('one'), '-U', user, '-A', 'trust', '-N');
+    appendFileSync(join(this.#data('one'), 'pg_hba.conf'), `host all all ${this.#address}/24 trust\n`);
     await this.startMember('one');
     const { wire, port } = await Wire.openPort({ host: '127.0.0.1', port: this.#ports.one });
     this.#wire = wire;
@@ -62,7 +65,7 @@ export class ReplicatedPostgres implements Disposable {
 
   /** Of both, as libpq names them. */
   get url(): string {
-    const members = (['one', 'two'] as const).map((name) => `127.0.0.1:${this.#ports[name]}`).join();
+    const members = (['one', 'two'] as const).map((name) => `${this.#address}:${this.#ports[name]}`).join();
     return `postgres://${user}@${members}/postgres?target_session_attrs=read-write`;
   }
 
@@ -75,7 +78,7 @@ export class ReplicatedPostgres implements Disposable {
       'fsync=off',
       'max_connections=200',
       `cluster_name=${name}`,
-      'listen_addresses=127.0.0.1',
+      `listen_addresses=127.0.0.1,${this.#address}`,
       'jit=off',
     ];
     const options = [

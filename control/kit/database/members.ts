@@ -19,6 +19,8 @@ const questionLimits: SessionLimits = {
   connectMs: 1500,
 };
 
+const standby = 'is a standby';
+
 /** Who asks while nobody takes writes gets the same answer for so long. */
 const againMs = 250;
 
@@ -107,7 +109,7 @@ async function timelineOf(url: string): Promise<Answer & { why?: string }> {
         `select case when not pg_is_in_recovery() then left(pg_walfile_name(pg_current_wal_lsn()), 8) end as timeline`,
       );
       const timeline = (rows[0].timeline as string | null) ?? undefined;
-      return timeline === undefined ? { timeline, why: 'is a standby' } : { timeline };
+      return timeline === undefined ? { timeline, why: standby } : { timeline };
     } finally {
       await client.end();
     }
@@ -115,6 +117,19 @@ async function timelineOf(url: string): Promise<Answer & { why?: string }> {
     const { message, code } = error as NodeJS.ErrnoException;
     return { timeline: undefined, why: message || code || 'does not answer' };
   }
+}
+
+/** How each of several members is, for people; none where there is one. */
+export async function membersNow(url: Secret): Promise<{ address: string; state: string; ok: boolean }[]> {
+  const urls = membersOf(url.reveal());
+  if (urls.length < 2) return [];
+  return Promise.all(
+    urls.map(async (each) => {
+      const { host, port } = addressOf(each);
+      const { timeline, why = 'takes writes' } = await timelineOf(each);
+      return { address: `${host} port ${port}`, state: why, ok: timeline !== undefined || why === standby };
+    }),
+  );
 }
 
 /** A connection of one's own, to the member that takes writes. The caller ends it. */
