@@ -115,14 +115,11 @@ export async function startControl(
   for (const part of [image, storage, compute, hosts, assertions]) part.start();
   await listen(api, configuration.listen);
   // One that can't serve shall not lead either.
-  for (const part of [...(projects ? [projector] : []), history, presence]) part.start();
+  const projecting = projects ? projector : undefined;
+  for (const part of [projecting, history, presence]) part?.start();
   return {
     port: (api.server.address() as AddressInfo).port,
-    health: () =>
-      controlHealth({
-        ...{ database, feed, hosts, presence, projector: projects ? projector : undefined },
-        ...{ survival: compute.survival, evacuator: compute.evacuator },
-      }),
+    health: () => controlHealth({ database, feed, hosts, presence, projector: projecting, ...compute.watches }),
     async close() {
       credentials.close();
       compute.stop();

@@ -60,9 +60,8 @@ export function openCompute({ quotas, afterStep, hostAwayMs, evacuation, ...opti
     tasks: controller.tasks(),
     /** The digest of this image is known now. */
     tellDigest: (imageId: string) => tellDigest(database, imageId),
-    evacuator,
-    /** What would not survive the loss of a host. */
-    survival,
+    /** For its health: who restarts servers elsewhere, and what would not survive the loss of a host. */
+    watches: { evacuator, survival },
     start() {
       for (const part of [controller, evacuator, survival]) part.start();
     },
