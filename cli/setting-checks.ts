@@ -46,6 +46,17 @@ export function uidRange(value: string): string | undefined {
   return good ? undefined : 'FIRST-LAST, at least 16 user numbers from 1000 to 2147483646, such as 900000-903999';
 }
 
+/** FIRST-LAST; undefined where it is none. */
+export function portsOf(value: string): { first: number; last: number } | undefined {
+  const [, first, last] = /^(\d{1,5})-(\d{1,5})$/.exec(value)?.map(Number) ?? [];
+  return first !== undefined && last !== undefined && first >= 1 && last > first && last < 2 ** 16
+    ? { first, last }
+    : undefined;
+}
+
+export const portRange = (value: string): string | undefined =>
+  portsOf(value) ? undefined : 'FIRST-LAST, two ports or more, such as 49152-49215';
+
 export function isRange(value: string): boolean {
   const [base = '', length, ...rest] = value.split('/');
   const most = { 0: -1, 4: 32, 6: 128 }[isIP(base)]!;

@@ -21,6 +21,7 @@ import {
   oneOf,
   physicalNetwork,
   port,
+  portRange,
   regularExpression,
   tunnelCard,
   uidRange,
@@ -172,6 +173,11 @@ export const definitions = {
     fallback: '',
     check: (v: string) => (v === '' || v.startsWith('/') ? undefined : 'a directory, from the root on'),
     help: 'Where backups of volumes lie, best another disk or a share of all hosts; empty: in the data directory.',
+  },
+  migration_ports: {
+    fallback: '49152-49215',
+    check: portRange,
+    help: 'Ports at which servers come to this machine from other hosts (TLS, a key for each), two for each server that is on its way, FIRST-LAST.',
   },
   iscsi_portal: {
     fallback: '',

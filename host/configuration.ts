@@ -28,6 +28,8 @@ export interface HostConfiguration {
   listen: { address: string; port: number };
   /** Where others reach it; `{port}` stands for the port that was chosen. */
   url: string;
+  /** At which servers come from other hosts, at the address of `url`. Absent: 49152-49215. */
+  migrationPorts?: { first: number; last: number };
   /** Unix socket of the same service, and who may use it. */
   socket: { path: string; owner?: { uid: number; gid: number } | undefined } | null;
   /** What QEMU runs as, without privileges; undefined: as this process (tests). */

@@ -34,7 +34,7 @@ import type { GuestPasswords } from './metadata/password.ts';
 import type { VendorServices } from './metadata/vendor-services.ts';
 import { Meters, type MetersOptions } from './meter/meters.ts';
 import { NetworkStart } from './network-start.ts';
-import { hostFactsOf } from './own-facts.ts';
+import { hostFactsOf, migrationPlaceOf } from './own-facts.ts';
 import { guestsDirectory } from './paths.ts';
 import { defaultLimits, ProcessDied, type ServerContext, type ServerLimits } from './server/context.ts';
 import { ErasedServers } from './server/erased.ts';
@@ -197,8 +197,8 @@ export class Host {
         metadataFiles(server, { vendorData, services: (await vendorServices?.of(server)) ?? {} }),
       images,
       fetcher: new ImageFetcher({ store: images, open: this.#source.open, convert, maxVirtualBytes, log }),
-      ...{ lease: this.#lease, guard: this.#dependencies.guard },
-      erased: this.#erased,
+      migrationPlace: () => migrationPlaceOf(this.#configuration),
+      ...{ lease: this.#lease, guard: this.#dependencies.guard, erased: this.#erased },
       accelerator: () => this.#verdict.accelerator,
       step: (name: string) => this.#step(name),
     };

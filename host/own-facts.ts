@@ -4,6 +4,7 @@ import type { HostConfiguration } from './configuration.ts';
 import type { AcceleratorVerdict } from './guest/kvm-probe.ts';
 import type { HostNetworkPort } from './host-network.ts';
 import type { capacity } from './machine-facts.ts';
+import { defaultPorts, type MigrationPlace } from './migration/reception.ts';
 
 export interface HostParts {
   configuration: HostConfiguration;
@@ -22,6 +23,12 @@ export interface HostParts {
   storage: { pools: HostFacts['pools'] & {}; exports: Pick<HostFacts, 'iscsiPortal'> };
 }
 
+/** Where other hosts reach this one anyway. */
+export const migrationPlaceOf = ({ url, migrationPorts = defaultPorts }: HostConfiguration): MigrationPlace => ({
+  address: new URL(url.replace('{port}', '1')).hostname.replace(/^\[|\]$/g, ''),
+  ports: migrationPorts,
+});
+
 export function hostFactsOf(parts: HostParts): HostFacts {
   const { configuration, dependencies, verdict, storage } = parts;
   const { name, bothyVersion, url } = configuration;
@@ -39,6 +46,7 @@ export function hostFactsOf(parts: HostParts): HostFacts {
       layout: 2,
     },
     cpuLimits: dependencies.cpuGroups !== undefined,
+    migrations: ['cold', 'live'],
     pools: storage.pools,
     bandwidths: [...(configuration.bandwidths ?? [])],
     ...(configuration.physicalNetworks && { physicalNetworks: [...configuration.physicalNetworks] }),

@@ -16,7 +16,7 @@ import { userIds } from '../../engine/process.ts';
 import { CommandError } from '../command.ts';
 import { guestUser, serviceUser } from '../install/users.ts';
 import type { ControlConfiguration, HostConfiguration, LogLevel } from '../process/configuration.ts';
-import { tunnelCard } from '../setting-checks.ts';
+import { portsOf, tunnelCard } from '../setting-checks.ts';
 import { list, type Settings, settingsTemplate } from '../settings.ts';
 import { addressIn, bracketed, mainAddress } from './addresses.ts';
 import { type Certificates, ensureCertificates, ownUrlOf, publicUrlOf } from './certificates.ts';
@@ -199,6 +199,7 @@ async function hostConfiguration({ settings, identity, certificates }: HostFacts
     datapath: values.datapath as HostConfiguration['datapath'],
     quarantinedGuests: values.quarantined_guests as HostConfiguration['quarantinedGuests'],
     storage: storageOf(settings),
+    migrationPorts: portsOf(values.migration_ports)!,
     southbound: joined?.southbound ?? layout.southbound,
     ...(!joined && { authority: paths.data }),
     ...(tunnels && { tunnels }),

@@ -106,6 +106,8 @@ export interface HostConfiguration {
   datapath: 'auto' | 'system' | 'netdev';
   quarantinedGuests: 'run' | 'stop';
   storage: StorageSetting;
+  /** At which servers come from other hosts. */
+  migrationPorts: { first: number; last: number };
   /** OVSDB target, e.g. unix:/run/…/sb.sock or ssl:192.0.2.7:6642. */
   southbound: string;
   /** The cloud's data directory, where its authority is: on the machine of control. */

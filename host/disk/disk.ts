@@ -45,13 +45,19 @@ async function makeQcow2(path: string, options: OverlayOptions & { owner: Owner 
   });
 }
 
+/** So that one that is made of newer words for the same server is as large, on another host (../migration); what is behind the image takes no room. */
+const driveStep = 4 * 2 ** 20;
+
 export async function makeConfigDrive(
   path: string,
   files: ReadonlyMap<string, string | Buffer>,
   owner: Owner,
 ): Promise<void> {
   const image = iso9660(files, { label: 'config-2' });
-  await makeFile(path, owner, (file) => file.writeFile(image));
+  await makeFile(path, owner, async (file) => {
+    await file.writeFile(image);
+    await file.truncate(Math.ceil(image.length / driveStep) * driveStep);
+  });
 }
 
 async function makeFile(

@@ -25,7 +25,7 @@ const machine: GuestMachine = {
   hardware: {},
   volumes: [],
   volumeBus: false,
-  incoming: false,
+  begins: 'boot',
   configDrive: true,
   ports: [
     { tap: 'abcdt0000000a1', mac: 'fa:16:3e:00:00:01', mtu: 1442, vnetHeader: false, slot: 0 },

@@ -32,6 +32,19 @@ export interface GuestDisk {
   base: { path: string; format: 'raw' | 'qcow2' } | null;
 }
 
+/**
+ * boot: at once; the others stand still until they are told to go on. memory: with one that QEMU has open as file descriptor 3; host: with one that
+ * comes from another host; never: its disks are open for something else.
+ */
+export type Beginning = 'boot' | 'memory' | 'host' | 'never';
+
+const beginning: Record<Beginning, readonly string[]> = {
+  boot: [],
+  memory: ['-S', '-incoming', 'fd:3'],
+  host: ['-S', '-incoming', 'defer'],
+  never: ['-S'],
+};
+
 export interface GuestMachine {
   id: string;
   accelerator: 'kvm' | 'tcg';
@@ -52,8 +65,8 @@ export interface GuestMachine {
   /** In the order in which the guest shall see them. */
   ports: GuestCard[];
   hardware: GuestHardware;
-  /** It goes on with a memory, which QEMU has open as file descriptor 3, and stands still until it is told to. */
-  incoming: boolean;
+  /** How it begins. */
+  begins: Beginning;
 }
 
 export interface GuestCard {
@@ -111,7 +124,7 @@ export function qemuArguments(machine: GuestMachine): string[] {
     ...volumes
       .filter(({ index }) => index === undefined)
       .flatMap((volume) => volumeArguments(volume, hardware.diskBus, fixed)),
-    ...(machine.incoming ? ['-S', '-incoming', 'fd:3'] : []),
+    ...beginning[machine.begins],
   ];
 }
 

@@ -31,6 +31,7 @@ export interface GuestOptions {
 }
 
 const quitGraceMs = 2000;
+const quietEvents = new Set(['DEVICE_DELETED', 'BLOCK_JOB_READY', 'BLOCK_JOB_COMPLETED', 'BLOCK_JOB_ERROR']);
 
 export class Guest {
   readonly process: QemuProcess;
@@ -145,9 +146,10 @@ export class Guest {
   }
 
   #told(event: string): void {
-    // No change of state: the guest has let go of a device.
-    if (event === 'DEVICE_DELETED') this.#options.onChange();
+    // No change of state: the guest has let go of a device, or something is over that is done beside it.
+    if (quietEvents.has(event)) this.#options.onChange();
     else if (event === 'BLOCK_WRITE_THRESHOLD') this.#options.onGrown();
+    else if (event === 'MIGRATION') void this.look().then(() => this.#options.onChange());
     else void this.look();
   }
 

@@ -11,6 +11,7 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { syncDirectory, syncFile } from '../files.ts';
 import { HostFault } from '../host-error.ts';
+import { toFile } from '../migration/parameters.ts';
 import type { Guest } from './guest.ts';
 import type { GuestUser } from './users.ts';
 
@@ -40,8 +41,7 @@ export async function receiveMemory(guest: Guest, options: SaveOptions): Promise
   const beside = `${path}.new`;
   const { server, connection } = await listen(socketPath, options.user);
   try {
-    // QEMU's own limit is that of a network that others use too.
-    await guest.execute('migrate-set-parameters', { 'max-bandwidth': 2 ** 50 });
+    await toFile((command, args) => guest.execute(command, args));
     await guest.execute('migrate', { uri: `unix:${socketPath}` });
     const written = connection.then((socket) =>
       pipeline(socket, bounded(options.limitBytes), createWriteStream(beside, { mode: 0o600, highWaterMark: 2 ** 20 })),

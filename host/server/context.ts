@@ -14,6 +14,7 @@ import type { UploadContext } from '../image/upload.ts';
 import type { GuestGuard } from '../lease/guard.ts';
 import type { Lease } from '../lease/lease.ts';
 import type { HostLogger } from '../logger.ts';
+import type { MigrationPlace } from '../migration/reception.ts';
 import type { LayerFiles } from '../volume/index.ts';
 import type { ErasedServers } from './erased.ts';
 
@@ -76,6 +77,8 @@ export interface ServerContext {
   cpuGroups: Pick<CpuGroups, 'enter' | 'leave'> | undefined;
   /** Undefined: guests run as this process (tests). */
   guestUsers: GuestUsers | undefined;
+  /** Where other hosts send servers to. */
+  migrationPlace(): MigrationPlace;
   lease: Pick<Lease, 'state'>;
   guard: GuestGuard;
   erased: Pick<ErasedServers, 'epochOf' | 'add'>;

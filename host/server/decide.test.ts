@@ -21,6 +21,7 @@ const blank: ServerFacts = {
   memory: false,
   plugged: false,
   guest: undefined,
+  received: false,
   bootId: 'b',
   erasedEpoch: undefined,
   leaseEnded: false,

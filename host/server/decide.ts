@@ -10,6 +10,7 @@ import type { LocalDiskFile } from '../disk/local-disk.ts';
 import type { RunState } from '../guest/guest.ts';
 import { type CardFacts, type CardStep, cardStep } from './cards.ts';
 import { type LocalDiskStep, localDiskStep } from './local-disks.ts';
+import { type MigrationStep, migrationStep, takeBackStep } from './migrating.ts';
 import type { ServerRecord } from './record.ts';
 import { awaitsNextStart, type VolumeFacts, type VolumeStep, volumeStep } from './volumes.ts';
 
@@ -27,6 +28,8 @@ export interface ServerFacts {
   /** Ports that may be plugged. */
   plugged: boolean;
   guest: GuestFacts | undefined;
+  /** The source has written its last word into this host's disks of a server that is off. */
+  received: boolean;
   /** Of the guest that runs; absent: of before they came and went while it ran. */
   cards?: CardFacts | undefined;
   /** Of the guest that runs; absent: it has none and shall have none. */
@@ -52,7 +55,7 @@ export interface GuardFacts {
   ended: boolean;
 }
 
-interface GuestFacts {
+export interface GuestFacts {
   state: RunState;
   ending: boolean;
 }
@@ -104,6 +107,7 @@ export type Step =
   | CardStep
   | LocalDiskStep
   | VolumeStep
+  | MigrationStep
   | { do: 'unplug' }
   | { do: 'erase' }
   | {
@@ -146,6 +150,7 @@ function beginsSomething(step: Step): boolean {
     case 'launch':
     case 'continue':
     case 'release':
+    case 'receive':
       return true;
     case 'quit':
       return step.begins === true;
@@ -161,10 +166,14 @@ function nextStep(desired: DesiredServer | undefined, facts: ServerFacts): Step 
   if (!desired) return nothing(facts.guest ? 'running' : facts.files ? 'stopped' : 'absent');
   if (desired.presence === 'absent') return decideAbsent(facts);
   const { record, guest } = facts;
+  const back = takeBackStep(desired, facts);
+  if (back) return back;
   if (record && record.epoch !== desired.epoch) {
     if (guest) return { do: 'quit', why: 'it ran under an older epoch' };
     return { do: 'adopt-epoch' };
   }
+  const moving = migrationStep(desired, facts);
+  if (moving) return moving;
   if (!guest) return decideWithoutGuest(desired, facts);
   const guarding = guardStep(desired, facts);
   if (guarding) return guarding;

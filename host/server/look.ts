@@ -7,6 +7,7 @@ import { exists } from '../disk/disk.ts';
 import { keptDisksAmong, localDisksAmong } from '../disk/local-disk.ts';
 import { hotBus } from '../guest/volumes.ts';
 import { asFault } from '../host-error.ts';
+import { hasEnd } from '../migration/end.ts';
 import { keysOf } from '../volume/index.ts';
 import { isWanted, type ServerFacts } from './decide.ts';
 import { devicesOf } from './steps/cards.ts';
@@ -35,6 +36,7 @@ export async function look(task: ServerTask, desired: DesiredServer | undefined)
     volumes: guard?.held ? undefined : await volumeFacts(task, desired),
     layer: await layerAwaited(task, desired),
     guest: guest && { state: guest.state, ending: guest.ending },
+    received: await received(task),
     bootId: context.bootId,
     erasedEpoch: context.erased.epochOf(task.id),
     leaseEnded: context.lease.state === 'ended',
@@ -51,6 +53,16 @@ function guardFacts({ id, guest, context }: ServerTask, desired: DesiredServer |
     leaseHeld: lease.state === 'held',
     ...{ guarded, held: pid !== undefined && guard.held(pid), ended: pid === undefined && guard.ended(id) },
   };
+}
+
+async function received({ record, paths }: ServerTask): Promise<boolean> {
+  const migration = record?.migration;
+  return (
+    migration?.side === 'incoming' &&
+    migration.mode === 'cold' &&
+    migration.state === 'receiving' &&
+    (await hasEnd(paths))
+  );
 }
 
 async function cardFacts(task: ServerTask): Promise<ServerFacts['cards']> {

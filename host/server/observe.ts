@@ -1,7 +1,14 @@
 /** What a host says of a server that it has looked at. Pure. */
-import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
+import type {
+  DesiredServer,
+  IncomingServer,
+  ObservedIncoming,
+  ObservedOutgoing,
+  ObservedServer,
+  OutgoingServer,
+} from '../../contract/host/index.ts';
 import type { VolumeId } from '../../contract/ids.ts';
-import type { ServerRecord } from './record.ts';
+import type { MigrationRecord, ServerRecord } from './record.ts';
 import { observedVolumes } from './volumes.ts';
 
 export interface Observation extends Pick<ObservedServer, 'state' | 'error' | 'step'> {
@@ -11,11 +18,23 @@ export interface Observation extends Pick<ObservedServer, 'state' | 'error' | 's
   onLeaseEnd: ObservedServer['onLeaseEnd'];
   /** For want of room to write to these it stands still. */
   full: ReadonlySet<VolumeId>;
+  progress: OutgoingProgress | undefined;
+}
+
+type OutgoingProgress = Pick<ObservedOutgoing, 'disks' | 'memory' | 'forecastMs'>;
+
+export interface Sending {
+  /** How far it is, as QEMU said last. */
+  progress?: OutgoingProgress;
+  /** Its QEMU has the key. */
+  keyGiven?: true;
+  /** Its QEMU was told to send the memory, or was seen to do so. */
+  memorySent?: true;
 }
 
 export function observedServer(
   desired: DesiredServer,
-  { record, guest, onLeaseEnd, full, state, error, step }: Observation,
+  { record, guest, onLeaseEnd, full, progress, state, error, step }: Observation,
 ): ObservedServer {
   const { id, epoch, generation } = desired;
   const asked = ({ imageId }: { imageId: string }) => desired.captures?.some((capture) => capture.imageId === imageId);
@@ -27,9 +46,34 @@ export function observedServer(
     resizeCount: record?.resize?.count ?? 0,
     captures: record?.captures?.filter(asked) ?? [],
     ...(record?.volumes?.length && { volumes: observedVolumes(desired, record, { guest, full }) }),
+    ...(desired.incoming && { incoming: observedIncoming(desired.incoming, record?.migration) }),
+    ...(desired.outgoing && { outgoing: observedOutgoing(desired.outgoing, record?.migration, progress) }),
     ...(record?.guestPassword && { guestPassword: record.guestPassword }),
     ...(onLeaseEnd && { onLeaseEnd }),
     ...{ step, error },
     startedAt: guest ? (record?.running?.startedAt ?? null) : null,
+  };
+}
+
+function observedIncoming({ id }: IncomingServer, known: MigrationRecord | undefined): ObservedIncoming {
+  if (known?.side !== 'incoming' || known.id !== id) return { id, state: 'preparing', error: null };
+  const { state, target, error } = known;
+  const waiting = target ? ('ready' as const) : ('preparing' as const);
+  return { id, state: state === 'receiving' ? waiting : state, ...(target && { target }), error };
+}
+
+const noDisks = { total: 0, copied: 0 };
+
+function observedOutgoing(
+  { id }: OutgoingServer,
+  known: MigrationRecord | undefined,
+  { disks = noDisks, ...progress }: Partial<OutgoingProgress> = {},
+): ObservedOutgoing {
+  if (known?.side !== 'outgoing' || known.id !== id) return { id, state: 'preparing', disks: noDisks, error: null };
+  const { state, downtimeMs, error } = known;
+  return {
+    ...{ id, state: state === 'sending' ? 'copying' : state, disks, ...progress },
+    ...(downtimeMs !== undefined && { downtimeMs }),
+    error,
   };
 }

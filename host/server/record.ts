@@ -3,8 +3,8 @@
  * started for. Owns <data>/servers/<id>/record.json, replaced whole. The record is written before the act that it
  * describes where the act can't be seen afterwards, and after it where it can.
  */
-import type { CapturedImage, DesiredServer, GuestHardware } from '../../contract/host/index.ts';
-import type { ImageId, LayerId, PortId, ServerId, VolumeId } from '../../contract/ids.ts';
+import type { CapturedImage, DesiredServer, GuestHardware, ObservedIncoming } from '../../contract/host/index.ts';
+import type { ImageId, LayerId, MigrationId, PortId, ServerId, VolumeId } from '../../contract/ids.ts';
 import { parseId } from '../../contract/ids.ts';
 import { readIfThere, writeWhole } from '../files.ts';
 
@@ -63,6 +63,8 @@ export interface ServerRecord {
   volumes?: VolumeRecord[];
   /** That QEMU has a bus into which they are plugged. */
   volumeBus?: boolean;
+  /** Its way to or from another host, from before anything is made for it until its document names it no more; absent: none. */
+  migration?: MigrationRecord | undefined;
   /** A QEMU that has really run: if there is none now, it ended without us. Null from before we end it. */
   running: { startedAt: string; bootId: string } | null;
   /**
@@ -71,6 +73,31 @@ export interface ServerRecord {
    */
   halted: { generation: number; error: { code: string; message: string } | null } | null;
 }
+
+interface MigrationOf {
+  id: MigrationId;
+  mode: 'live' | 'cold';
+  error: { code: string; message: string } | null;
+}
+
+/** See contract/host/migration.ts for what follows from each state. */
+export type MigrationRecord = MigrationOf &
+  (
+    | {
+        side: 'incoming';
+        /** `target`, once its QEMU listens there. */
+        state: 'receiving' | 'taken_over' | 'given_up';
+        target?: NonNullable<ObservedIncoming['target']>;
+      }
+    | {
+        side: 'outgoing';
+        /** `sending`: the guest is this host's for certain. */
+        state: 'sending' | 'handing_over' | 'handed_over' | 'stayed' | 'lost_sight';
+        downtimeMs?: number;
+      }
+  );
+export type IncomingRecord = MigrationRecord & { side: 'incoming' };
+export type OutgoingRecord = MigrationRecord & { side: 'outgoing' };
 
 export interface CardRecord {
   id: PortId;

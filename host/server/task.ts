@@ -4,20 +4,22 @@
  */
 import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
 import type { ImageId, LayerId, ServerId, VolumeId } from '../../contract/ids.ts';
-import { Guest } from '../guest/guest.ts';
+import type { Guest } from '../guest/guest.ts';
 import type { QemuProcess } from '../guest/launcher.ts';
 import type { GuestUser } from '../guest/users.ts';
 import { asFault, HostFault } from '../host-error.ts';
 import { deletedMeanwhile } from '../image/deletions.ts';
 import { type ServerPaths, serverPaths } from '../paths.ts';
+import type { Execute } from '../volume/nodes.ts';
 import { backOffMs } from './back-off.ts';
 import { ProcessDied, type ServerContext } from './context.ts';
 import { decide, type ServerFacts, type Step } from './decide.ts';
 import { look } from './look.ts';
-import { observedServer } from './observe.ts';
+import { observedServer, type Sending } from './observe.ts';
 import { closeToOthers } from './ownership.ts';
 import { knownPassword, readRecord, type ServerRecord, undone, type VolumeRecord, writeRecord } from './record.ts';
 import { perform } from './steps/index.ts';
+import { newGuest } from './steps/new-guest.ts';
 
 export interface TaskOwner {
   desired(id: ServerId): DesiredServer | undefined;
@@ -56,6 +58,13 @@ export class ServerTask {
   readonly keptOpen = new Map<VolumeId, number>();
   /** For want of room to write to these its guest stands still. */
   full: ReadonlySet<VolumeId> = new Set();
+  /** What this process knows of its way to another host. */
+  sending: Sending = {};
+  /** Asks its QEMU. @throws HostFault where there is none */
+  readonly execute: Execute = async (command, args) => {
+    if (!this.guest) throw new HostFault('guest_silent', 'QEMU does not run');
+    return this.guest.execute(command, args);
+  };
   /** Without it no step can be done now. */
   awaitedLayer: LayerId | undefined;
   #loaded = false;
@@ -116,33 +125,13 @@ export class ServerTask {
   /** Takes over a QEMU that runs already, and says what it has open before anybody else touches that. */
   async adopt(process: QemuProcess): Promise<void> {
     await this.load();
-    this.guest = this.newGuest(process);
+    this.guest = newGuest(this, process);
     for (const volume of this.record?.volumes ?? []) this.tellOpen(volume);
-  }
-
-  newGuest(process: QemuProcess): Guest {
-    const guest = new Guest({
-      process,
-      qmpPath: this.paths.qmp,
-      onChange: () => {
-        if (guest.state === 'gone' && this.guest === guest && !guest.ending) {
-          this.context.log.warn({ serverId: this.id, pid: process.pid }, 'QEMU ended without being told to');
-        }
-        this.wake();
-      },
-      onGrown: () => {
-        for (const { layerId } of this.record?.volumes ?? []) this.context.layers.open.grew(layerId);
-      },
-    });
-    return guest;
   }
 
   /** The guest has the layer open as the top of a volume, or is about to. */
   tellOpen({ id, layerId }: Pick<VolumeRecord, 'id' | 'layerId'>): void {
-    const execute = async <T>(command: string, args?: Record<string, unknown>) => {
-      if (!this.guest) throw new HostFault('guest_silent', 'QEMU does not run');
-      return this.guest.execute<T>(command, args);
-    };
+    const { execute } = this;
     this.context.layers.open.opened({ serverId: this.id, volumeId: id, layerId, execute });
   }
 
@@ -201,6 +190,12 @@ export class ServerTask {
   requireWanted(isFor: (desired: DesiredServer) => boolean): void {
     const desired = this.#owner.desired(this.id);
     if (this.#closed || !desired || !isFor(desired)) throw new Superseded();
+  }
+
+  /** So it is, while something goes on beside it. */
+  show(state: ObservedServer['state']): void {
+    this.#pending = null;
+    this.#become(this.#seen, state, null);
   }
 
   /** A word for people about what is under way. */
@@ -385,11 +380,12 @@ export class ServerTask {
       if (!this.#closed) this.#owner.observed(this);
       return;
     }
-    const [record, guest, full] = [this.record, this.guest !== undefined, this.full];
-    const pid = this.guest?.process.pid;
+    const [guest, pid] = [this.guest !== undefined, this.guest?.process.pid];
     const onLeaseEnd = pid === undefined ? undefined : this.context.guard.guarded(this.id, pid);
+    const { record, full, sending } = this;
     const step = state === 'failed' ? null : this.#pending;
-    this.#observed = observedServer(desired, { record, guest, onLeaseEnd, full, state, error, step });
+    const seen = { record, guest, onLeaseEnd, full, progress: sending.progress, state, error, step };
+    this.#observed = observedServer(desired, seen);
     this.#owner.observed(this);
   }
 }

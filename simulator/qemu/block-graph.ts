@@ -35,7 +35,7 @@ export class BlockGraph {
     const { files, virtualSizeBytes } = openBlockNode(node);
     const open = new Map<string, Release>();
     try {
-      for (const file of files) open.set(file.path, this.#claim(file));
+      for (const file of files) if (file.locks !== false) open.set(file.path, this.#claim(file));
     } catch (error) {
       for (const release of open.values()) release();
       throw error;
@@ -110,6 +110,11 @@ export class BlockGraph {
       closeSync(file);
     }
     found.sizeBytes = sizeBytes;
+  }
+
+  /** Where what is written to the node goes. @throws StateRefusal */
+  fileOf(name: string): string {
+    return fileOf((this.#added.get(name) ?? refuse(`Cannot find device='' nor node-name='${name}'`)).node);
   }
 
   sizeOf(node: BlockNode): number {

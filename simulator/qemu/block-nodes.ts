@@ -5,7 +5,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
 export type BlockNode =
-  | { driver: 'file'; name: string | undefined; readOnly: boolean; filename: string }
+  | { driver: 'file'; name: string | undefined; readOnly: boolean; filename: string; locks?: false }
   | {
       driver: 'raw' | 'qcow2';
       name: string | undefined;
@@ -54,7 +54,7 @@ export function parseBlockNode(value: unknown, options: { root: boolean } = { ro
   if (driver === 'file') {
     const filename = optional(given, 'filename', 'string');
     if (filename === undefined) throw new Error("Parameter 'filename' is missing");
-    return { driver, name, readOnly, filename };
+    return { driver, name, readOnly, filename, ...(given.locking === 'off' && { locks: false as const }) };
   }
   if (given.file === undefined) throw new Error("Parameter 'file' is missing");
   // A file below a read-only node is opened for reading unless it says otherwise.
@@ -79,6 +79,8 @@ const inherited = (file: unknown, readOnly: boolean): unknown =>
 export interface OpenedFile {
   path: string;
   mode: 'read' | 'write';
+  /** False: it takes no lock, and minds none. */
+  locks?: false;
 }
 
 export interface OpenedNode {
@@ -90,7 +92,11 @@ export interface OpenedNode {
 export function openBlockNode(node: BlockNode): OpenedNode {
   if (node.driver === 'file') {
     const { size } = readHead(node.filename, node.readOnly);
-    return { files: [{ path: node.filename, mode: node.readOnly ? 'read' : 'write' }], virtualSizeBytes: size };
+    const mode = node.readOnly ? 'read' : 'write';
+    return {
+      files: [{ path: node.filename, mode, ...(node.locks === false && { locks: false }) }],
+      virtualSizeBytes: size,
+    };
   }
   const { files, virtualSizeBytes } = openBlockNode(node.file);
   if (node.driver === 'raw') return { files, virtualSizeBytes };

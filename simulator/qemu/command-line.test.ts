@@ -19,7 +19,7 @@ const good = qemuArguments({
     hardware: { guestAgent: true },
     volumes: [],
     volumeBus: false,
-    incoming: false,
+    begins: 'boot',
   },
   machine: { type: 'pc-q35-7.2', cpuModel: 'host', layout: 1 },
   disks: [{ name: 'disk', path: paths.disk, base: { path: '/images/base', format: 'qcow2' } }],

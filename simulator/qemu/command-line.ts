@@ -42,7 +42,7 @@ export interface MachineDescription {
   /** Held at the first instruction until `cont`. */
   heldAtStart: boolean;
   /** It begins with a memory that it reads from this descriptor. */
-  incoming: number | undefined;
+  incoming: number | 'defer' | undefined;
   sockets: SocketDevice[];
   /** The socket that QMP is spoken on. */
   monitor: SocketDevice | undefined;
@@ -216,6 +216,10 @@ const handlers: Record<string, Handler> = {
     if (list.has('reboot')) list.oneOf('reboot', ['reset']);
   },
   '-incoming': ({ machine }, value) => {
+    if (value === 'defer') {
+      machine.incoming = 'defer';
+      return;
+    }
     const [, descriptor] = /^fd:(\d{1,3})$/.exec(value) ?? [];
     if (descriptor === undefined) throw refused('-incoming', value, `unknown migration protocol: ${value}`);
     machine.incoming = Number(descriptor);

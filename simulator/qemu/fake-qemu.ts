@@ -12,6 +12,7 @@ import type { Claims } from './claims.ts';
 import { type MachineDescription, parseCommandLine } from './command-line.ts';
 import { type GuestBehaviour, type RunState, SimulatedGuest } from './guest.ts';
 import { readMemory } from './migration.ts';
+import { Moving } from './moving.ts';
 import { ListeningSocket, QmpServer } from './qmp-server.ts';
 import { QemuRefusal, unable } from './refusal.ts';
 import { serveScreen } from './screen.ts';
@@ -119,6 +120,8 @@ export class FakeQemu {
   /** Commands that came by QMP, for assertions. */
   readonly executed: string[] = [];
 
+  #moving: Moving | undefined;
+
   /** Limits of its disks, by the devices that have them. */
   readonly throttles = new Map<string, Record<string, unknown>>();
 
@@ -174,7 +177,7 @@ export class FakeQemu {
     this.#guest = guest;
     if (description.incoming !== undefined) guest.await();
     await this.#listen(description, blocks);
-    if (description.incoming !== undefined) this.#load(description, guest);
+    if (typeof description.incoming === 'number') this.#load(description, guest);
     if (this.#alive && !description.heldAtStart) guest.resume();
   }
 
@@ -256,12 +259,7 @@ export class FakeQemu {
         this.#serial = { listening, clients };
       }
       if (monitor) {
-        const { pid, guest } = this;
-        const event = (name: string, data?: Record<string, unknown>) => this.#qmp?.event(name, data);
-        const end = () => this.#exit('clean');
-        const claimTap = (tap: string) => this.#claimTap(tap);
-        const { throttles } = this;
-        const context = { pid, claimTap, description, guest, blocks, throttles, event, end, outgoing: undefined };
+        const context = this.#context(description, blocks);
         const qmp = new QmpServer({
           path: monitor.path,
           context,
@@ -277,6 +275,22 @@ export class FakeQemu {
       // Killed while it was opening.
       if (!this.#alive) this.#close({ clean: false });
     }
+  }
+
+  #context(description: MachineDescription, blocks: BlockGraph): ConstructorParameters<typeof QmpServer>[0]['context'] {
+    const { pid, guest, throttles } = this;
+    const event = (name: string, data?: Record<string, unknown>) => this.#qmp?.event(name, data);
+    const fail = (words: string) => {
+      appendFileSync(this.#options.logFile, `${words}\n`);
+      this.#exit('failed');
+    };
+    const moving = new Moving({ description, guest, blocks, event, fail });
+    this.#moving = moving;
+    return {
+      ...{ pid, description, guest, blocks, throttles, event, moving, outgoing: undefined },
+      end: () => this.#exit('clean'),
+      claimTap: (tap) => this.#claimTap(tap),
+    };
   }
 
   #write(text: string): void {
@@ -302,6 +316,7 @@ export class FakeQemu {
   }
 
   #close(options: { clean: boolean }): void {
+    this.#moving?.close();
     this.#qmp?.close(options);
     this.#serial?.listening.close(options);
     this.#agent?.close(options);

@@ -10,6 +10,7 @@ export type RunState =
   | 'prelaunch'
   | 'inmigrate'
   | 'postmigrate'
+  | 'finish-migrate'
   | 'running'
   | 'paused'
   | 'shutdown'
@@ -114,6 +115,14 @@ export class SimulatedGuest {
     this.#memory = memory;
     this.#booted = true;
     this.#state = 'paused';
+  }
+
+  /** Held until the rest of its memory is sent. @returns whether it ran */
+  finishMigrate(): boolean {
+    const ran = this.#state === 'running';
+    if (ran) this.#stopIn('finish-migrate');
+    else this.#state = 'finish-migrate';
+    return ran;
   }
 
   /** Its memory is elsewhere now. */

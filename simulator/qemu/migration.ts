@@ -50,7 +50,8 @@ const shapeOf = ({ vcpus, memoryMiB, disks, cards }: MachineDescription) => ({
   cards: cards.map(({ mac, mtu }) => [mac, mtu]),
 });
 
-const memoryText = (guest: SimulatedGuest, description: MachineDescription): string =>
+/** What is sent of a guest. */
+export const memoryText = (guest: SimulatedGuest, description: MachineDescription): string =>
   `${JSON.stringify({ magic, memory: guest.memory, shape: shapeOf(description) })}\n`;
 
 /** @throws QemuRefusal in the words of a QEMU that ends for it */

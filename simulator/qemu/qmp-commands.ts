@@ -4,6 +4,8 @@ import type { MachineDescription } from './command-line.ts';
 import { diskCommands } from './disks.ts';
 import { type ShutdownReason, type SimulatedGuest, StateRefusal } from './guest.ts';
 import { Outgoing } from './migration.ts';
+import type { Moving } from './moving.ts';
+import { movingCommands, movingTakes } from './moving-commands.ts';
 
 export const qemuVersion = { micro: 22, minor: 2, major: 7 };
 export const qemuPackage = 'Debian 1:7.2+dfsg-7+deb12u18+b3';
@@ -17,7 +19,9 @@ export interface CommandContext extends CardContext {
   end(): void;
   /** Limits of disks, by their devices. */
   throttles: Map<string, Record<string, unknown>>;
-  /** The last migration out of this QEMU. */
+  /** What it sends to another one, and takes from there. */
+  moving: Moving;
+  /** The last migration out of this QEMU into a file. */
   outgoing: Outgoing | undefined;
   /** Runs once the answer has been written. */
   afterAnswer(work: () => void): void;
@@ -31,6 +35,7 @@ const rates = ['bps', 'bps_rd', 'bps_wr', 'iops', 'iops_rd', 'iops_wr'];
 /** Which arguments a command takes; the others take none. */
 export const takes: Readonly<Record<string, readonly string[]>> = {
   migrate: ['uri'],
+  ...movingTakes,
   'qom-list': ['path'],
   netdev_add: ['type', 'id', 'ifname', 'script', 'downscript', 'vnet_hdr'],
   netdev_del: ['id'],
@@ -49,13 +54,24 @@ export const takes: Readonly<Record<string, readonly string[]>> = {
     'rerror',
   ],
   device_del: ['id'],
-  'blockdev-add': ['driver', 'node-name', 'read-only', 'overlap-check', 'discard', 'cache', 'file', 'backing'],
+  'blockdev-add': [
+    'server',
+    'export',
+    'tls-creds',
+    'driver',
+    'node-name',
+    'read-only',
+    'overlap-check',
+    'discard',
+    'cache',
+    'file',
+    'backing',
+  ],
   'blockdev-del': ['node-name'],
   transaction: ['actions'],
   block_resize: ['node-name', 'size'],
   'query-named-block-nodes': ['flat'],
   block_set_io_throttle: ['id', ...rates, ...rates.map((rate) => `${rate}_max`), 'iops_size'],
-  'migrate-set-parameters': ['max-bandwidth'],
 };
 
 /** What QEMU's `throttle_is_valid` refuses. */
@@ -123,13 +139,23 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   ...cardCommands,
   ...diskCommands,
+  'blockdev-add': (context, args) =>
+    args.driver === 'nbd' ? context.moving.addRemote(args) : diskCommands['blockdev-add'](context, args),
+  'blockdev-del': (context, args) =>
+    context.moving.removeRemote(args) ? {} : diskCommands['blockdev-del'](context, args),
+  'query-named-block-nodes': (context) => [
+    ...diskCommands['query-named-block-nodes'](context),
+    ...context.moving.remotes().map((name) => ({ 'node-name': name })),
+  ],
   stop: nothing((guest) => guest.pause()),
   cont: nothing((guest) => guest.resume()),
   system_reset: nothing((guest) => guest.reset()),
   system_powerdown: nothing((guest) => guest.powerButton()),
   'inject-nmi': nothing((guest) => guest.nmi()),
-  'migrate-set-parameters': () => ({}),
+  ...movingCommands,
   migrate(context, { uri }) {
+    if (String(uri).startsWith('tcp:')) return context.moving.migrate(String(uri));
+    context.moving.forgetMemory();
     const [, path] = /^unix:(.+)$/.exec(String(uri)) ?? [];
     if (path === undefined) throw new StateRefusal(`Parameter 'uri' expects a valid migration protocol`);
     if (context.guest.state === 'postmigrate') {
@@ -138,13 +164,16 @@ export const commands: Readonly<Record<string, Command>> = {
     context.outgoing = new Outgoing(path, context.guest, context.description);
     return {};
   },
-  'query-migrate'({ outgoing }) {
+  'query-migrate'({ outgoing, moving }) {
+    const sent = moving.sent();
+    if (sent) return sent;
     if (!outgoing) return {};
     const { status, error, bytes } = outgoing;
     const remaining = status === 'active' ? bytes : 0;
     return { status, ...(error !== undefined && { 'error-desc': error }), ram: { total: bytes, remaining } };
   },
-  migrate_cancel({ outgoing }) {
+  migrate_cancel({ outgoing, moving }) {
+    moving.cancelMemory();
     outgoing?.cancel();
     return {};
   },

@@ -63,7 +63,7 @@ export async function prepareGuest(directory: string, serverId: ServerId) {
     hardware: {},
     volumes: [],
     volumeBus: false,
-    incoming: false,
+    begins: 'boot',
     configDrive: true,
     ports: [{ tap: 'simt000000001', mac: 'fa:16:3e:00:00:01', mtu: 1442, vnetHeader: false, slot: 0 }],
   };

@@ -49,6 +49,14 @@ export class GuestShell {
     return shell;
   }
 
+  /** The one that was opened before, of a guest that goes on: at another socket, of another host. */
+  static async again(path: string): Promise<GuestShell> {
+    const shell = new GuestShell(connect(path));
+    // Of the line that was cut off when the guest went, nothing is done.
+    await shell.#answer('\u0015echo ready', /ready\r?\n$/);
+    return shell;
+  }
+
   /** What the command says on both outputs; it runs as root. @throws where it fails, and where its machine ends meanwhile */
   async run(command: string, timeoutMs = 60_000): Promise<string> {
     const mark = `end-of-${++this.#commands}`;

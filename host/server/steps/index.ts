@@ -9,9 +9,11 @@ import { halt, powerDown, quit } from './ending.ts';
 import { guardGuest, releaseGuest, unguardGuest } from './guarding.ts';
 import { dropDisk as dropLocalDisk, growDisk, makeLocalDisk } from './local-disks.ts';
 import { continueGuest, dropMemory, pause, saveMemory } from './memory.ts';
+import { awaitSource, giveUp, receive, takeOver } from './receiving.ts';
 import { erase, unplug } from './removing.ts';
 import { forgetDisk, resizeDisk, restoreDisk } from './resizing.ts';
 import { resume } from './resuming.ts';
+import { forgetMigration, loseSight, send, stay, takeBack } from './sending.ts';
 import { launch, noteRunning, waitForGuest } from './starting.ts';
 import type { Doing, StepFunction } from './step.ts';
 import {
@@ -34,11 +36,18 @@ const refuse = (code: string, message: string): StepFunction => {
   };
 };
 
+/** Under another epoch it is this host's own again, whatever was handed over under the one before: it begins anew from its disk. */
+const adoptEpoch: StepFunction<'adopt-epoch'> = async ({ task, desired }) => {
+  const sent = task.record?.migration?.side === 'outgoing' && { migration: undefined, running: null };
+  await task.save({ epoch: desired.epoch, ...sent });
+  return undefined;
+};
+
 const functions: { [Name in Doing['do']]: StepFunction<Name> } = {
   'power-down': powerDown,
   quit: ({ task }, { why }) => quit(task, why),
   halt,
-  'adopt-epoch': ({ task, desired }) => task.save({ epoch: desired.epoch }).then(() => undefined),
+  'adopt-epoch': adoptEpoch,
   'keep-out': refuse('disk_unknown', 'a disk of the server is there, and the record of what it is made of is lost'),
   async 'await-lease'({ task }) {
     task.say('waiting for control, which has been silent for longer than it lends servers');
@@ -83,6 +92,16 @@ const functions: { [Name in Doing['do']]: StepFunction<Name> } = {
   'grow-volume': growVolume,
   'limit-volume': limitVolume,
   'await-layer': awaitLayer,
+  receive,
+  'await-source': awaitSource,
+  'take-over': takeOver,
+  'give-up': giveUp,
+  send,
+  stay,
+  'take-back': takeBack,
+  'lose-sight': loseSight,
+  'forget-migration': forgetMigration,
+  'keep-incomplete': refuse('migration_incomplete', 'the server came to this host only in part'),
   unplug,
   erase,
 };

@@ -9,6 +9,7 @@ import { rm } from 'node:fs/promises';
 import { receiveMemory } from '../../guest/memory.ts';
 import { HostFault } from '../../host-error.ts';
 import type { ServerTask } from '../task.ts';
+import { closeReception } from './receiving.ts';
 import { shapeOf } from './starting.ts';
 import type { StepFunction } from './step.ts';
 import { settleVolumes } from './volumes.ts';
@@ -20,8 +21,10 @@ export const pause: StepFunction<'pause'> = async ({ task }) => {
   return undefined;
 };
 
-export const continueGuest: StepFunction<'continue'> = async ({ task }) => {
+export const continueGuest: StepFunction<'continue'> = async ({ task, desired }) => {
   task.say('the guest goes on');
+  // Of a process that died before it let the guest run that has come here.
+  if (task.record?.migration?.state === 'taken_over') await closeReception(task, desired);
   const { state } = task.guest!;
   if (task.record?.memory) {
     await rm(`${task.paths.memory}.new`, { force: true });

@@ -1,18 +1,24 @@
 /** Steps that take a server from this host. */
 import { rm } from 'node:fs/promises';
 import { removeTree } from '../../files.ts';
+import type { ServerTask } from '../task.ts';
 import type { StepFunction } from './step.ts';
 
 export const unplug: StepFunction<'unplug'> = async ({ task }) => {
   task.say('unplugging the ports');
+  await unplugPorts(task);
+  return undefined;
+};
+
+/** Safe to repeat. */
+export async function unplugPorts(task: ServerTask): Promise<void> {
   await task.plugging?.catch(() => {});
   task.plugging = undefined;
   const ports = task.record?.ports ?? [];
   await Promise.all(ports.map((id) => task.context.network.removePort(id)));
   await task.context.step('remove-ports');
   if (task.record) await task.save({ ports: [] });
-  return undefined;
-};
+}
 
 /** The disk goes first and the record last: as long as there is a record, there may be something to find by it. */
 export const erase: StepFunction<'erase'> = async ({ task }) => {

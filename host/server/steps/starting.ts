@@ -3,7 +3,13 @@ import { copyFile, readFile, rename } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { DesiredServer } from '../../../contract/host/index.ts';
 import { exists, makeConfigDrive } from '../../disk/disk.ts';
-import { diskDeviceId, type GuestDisk, type GuestMachine, qemuArguments } from '../../guest/arguments.ts';
+import {
+  type Beginning,
+  diskDeviceId,
+  type GuestDisk,
+  type GuestMachine,
+  qemuArguments,
+} from '../../guest/arguments.ts';
 import { firmwareFiles } from '../../guest/hardware.ts';
 import { throttledDevice } from '../../guest/volumes.ts';
 import { HostFault } from '../../host-error.ts';
@@ -13,8 +19,9 @@ import type { ServerTask } from '../task.ts';
 import { volumesToOpen } from '../volumes.ts';
 import { imageFor, userFor } from './disks.ts';
 import { localDisksFor } from './local-disks.ts';
+import { newGuest } from './new-guest.ts';
 import { unpinned, volumesAtStart, volumesShape, withVolumes } from './starting-volumes.ts';
-import type { StepFunction } from './step.ts';
+import type { StepFunction, StepWork } from './step.ts';
 import { throttle, watchCache } from './volumes.ts';
 
 /** A memory is read as fast as the disk gives it. */
@@ -45,29 +52,39 @@ async function plug(task: ServerTask, desired: DesiredServer): Promise<{ tap: st
 }
 
 export const launch: StepFunction<'launch'> = async ({ task, desired, signal }) => {
+  const memory = await savedMemory(task, desired);
+  task.say(memory ? 'resuming the guest from its memory' : 'starting the guest');
+  await begin({ task, desired, signal }, memory === undefined ? { begins: 'boot' } : { begins: 'memory', memory });
+  return undefined;
+};
+
+export type Begun = { begins: 'memory'; memory: string } | { begins: Exclude<Beginning, 'memory'>; ports?: false };
+
+/** QEMU runs, and answers. One that only has the disks open has no ports. */
+export async function begin({ task, desired, signal }: StepWork, how: Begun): Promise<void> {
   const { context, paths } = task;
   if (desired.hardware?.cpuLimits && !context.cpuGroups)
     throw new HostFault('cpu_limits', 'this host can not limit the processors of a guest', { permanent: true });
-  const memory = await savedMemory(task, desired);
-  task.say(memory ? 'resuming the guest from its memory' : 'starting the guest');
+  const memory = how.begins === 'memory' ? how.memory : undefined;
   await makeDirectories(paths);
   // A server of before there was a user for each guest gets its own with its next QEMU.
   const uid = userFor(task);
   if (uid !== (task.record!.uid ?? null)) await task.save({ uid });
   const disks = await disksFor(task, desired, signal);
-  const [plugged] = await Promise.all([plug(task, desired), prepareFiles(task, desired, { fresh: !memory })]);
+  const plugging = how.begins !== 'memory' && how.ports === false ? [] : plug(task, desired);
+  const [plugged] = await Promise.all([plugging, prepareFiles(task, desired, { fresh: !memory })]);
   await context.step('prepare-launch');
   // Whatever reboots were asked for so far, this start serves them.
   const volumes = volumesAtStart(task, desired, disks);
   const anew = memory === undefined && { memory: null, cards: desiredCards(desired) };
   await task.save({ rebootCount: desired.reboot.count, halted: null, running: null, ...anew, ...volumes.record });
   await context.step('record-launch');
-  return withVolumes(task, volumes.open, async (opened) => {
+  await withVolumes(task, volumes.open, async (opened) => {
     const args = qemuArguments({
       ...machineFor(task, desired, plugged),
-      ...{ disks, volumes: opened, volumeBus: volumes.record.volumeBus, incoming: memory !== undefined },
+      ...{ disks, volumes: opened, volumeBus: volumes.record.volumeBus, begins: how.begins },
     });
-    if (task.closed || context.lease.state === 'ended') return undefined;
+    if (task.closed || context.lease.state === 'ended') return;
     const process = await context.launcher.launch({
       // One that may not outlive the lease runs no moment before the watchdog knows of it.
       ...{
@@ -79,12 +96,11 @@ export const launch: StepFunction<'launch'> = async ({ task, desired, signal }) 
       ...(memory !== undefined && { incoming: memory }),
       secrets: opened.flatMap(({ secrets }) => secrets),
     });
-    task.guest = task.newGuest(process);
+    task.guest = newGuest(task, process);
     await context.step('spawn');
-    await answering(task, signal);
-    return undefined;
+    await answering(task, signal, { waits: how.begins === 'host' });
   });
-};
+}
 
 /** The path of the memory to begin with; undefined where there is none. @throws HostFault where it is another machine's */
 async function savedMemory(task: ServerTask, desired: DesiredServer): Promise<string | undefined> {
@@ -137,7 +153,7 @@ const machineFor = (
   task: ServerTask,
   desired: DesiredServer,
   plugged: readonly { tap: string; vnetHeader: boolean }[],
-): Omit<GuestMachine, 'disks' | 'volumes' | 'volumeBus' | 'incoming'> => ({
+): Omit<GuestMachine, 'disks' | 'volumes' | 'volumeBus' | 'begins'> => ({
   id: desired.id,
   accelerator: task.context.accelerator(),
   machine: desired.machine ?? unpinned,
@@ -210,11 +226,11 @@ async function baseFor(
   return (await imageFor(task, image, signal)).base.path;
 }
 
-/** Until QEMU has answered, with its memory loaded where there is one, or died. */
-async function answering(task: ServerTask, signal: AbortSignal): Promise<void> {
+/** Until QEMU has answered, with its memory loaded where there is one, or died. @param options.waits its memory comes from elsewhere, later */
+async function answering(task: ServerTask, signal: AbortSignal, options: { waits?: boolean } = {}): Promise<void> {
   const guest = task.guest!;
   const started = performance.now();
-  while (guest.state === 'starting' || guest.state === 'inmigrate') {
+  while (guest.state === 'starting' || (guest.state === 'inmigrate' && !options.waits)) {
     signal.throwIfAborted();
     const loading = guest.state === 'inmigrate';
     const leftMs = started + (loading ? loadTimeoutMs : task.context.limits.launchTimeoutMs) - performance.now();
@@ -249,10 +265,7 @@ export const waitForGuest: StepFunction<'wait-for-guest'> = async ({ task, signa
 
 export const noteRunning: StepFunction<'note-running'> = async ({ task, desired }) => {
   try {
-    const guestAgent = desired.hardware?.guestAgent ?? false;
-    if (!(await sealRunDirectory(task.paths, task.user, { guestAgent })))
-      throw new HostFault('guest_start_failed', 'QEMU laid something else where its sockets should be');
-    await limit(task, desired);
+    await guard(task, desired);
     await task.save({ running: { startedAt: new Date().toISOString(), bootId: task.context.bootId } });
   } catch (error) {
     // Nobody looks after a guest that is given up, whatever failed: it would run on, with the disk to itself.
@@ -261,6 +274,14 @@ export const noteRunning: StepFunction<'note-running'> = async ({ task, desired 
   }
   return undefined;
 };
+
+/** Its sockets are where they were made, and it gets what its flavor says. Safe to repeat. @throws HostFault */
+export async function guard(task: ServerTask, desired: DesiredServer): Promise<void> {
+  const guestAgent = desired.hardware?.guestAgent ?? false;
+  if (!(await sealRunDirectory(task.paths, task.user, { guestAgent })))
+    throw new HostFault('guest_start_failed', 'QEMU laid something else where its sockets should be');
+  await limit(task, desired);
+}
 
 async function limit(task: ServerTask, desired: DesiredServer): Promise<void> {
   try {

@@ -1,0 +1,47 @@
+/**
+ * The key by which the two QEMUs of a migration know each other (TLS-PSK): a file that the guest's user alone reads, made before its QEMU is told of
+ * it and removed with the migration, or with the directory of the guest's sockets.
+ */
+import { chmod, chown, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { QmpError } from '../../protocols/qmp/index.ts';
+import { removeTree } from '../files.ts';
+import type { GuestUser } from '../guest/users.ts';
+import type { ServerPaths } from '../paths.ts';
+import type { Execute } from '../volume/nodes.ts';
+import { credentials, keyDirectory } from './names.ts';
+
+/** @param key in hex, 256 bits */
+export async function giveKey(
+  execute: Execute,
+  options: { paths: Pick<ServerPaths, 'run'>; user: GuestUser | undefined; key: string; endpoint: 'server' | 'client' },
+): Promise<void> {
+  const { paths, user, key, endpoint } = options;
+  const directory = keyDirectory(paths);
+  await removeTree(directory);
+  await mkdir(directory, { mode: 0o700 });
+  const file = join(directory, 'keys.psk');
+  await writeFile(file, `qemu:${key}\n`, { mode: 0o600 });
+  if (user) {
+    await chown(file, user.uid, user.gid);
+    await chown(directory, 0, user.gid);
+    await chmod(directory, 0o710);
+  }
+  await forgetKey(execute);
+  await execute('object-add', { 'qom-type': 'tls-creds-psk', id: credentials, dir: directory, endpoint });
+}
+
+/** QEMU knows it no more. One that never did says so, and one whose connections still stand keeps it. */
+async function forgetKey(execute: Execute): Promise<void> {
+  await execute('object-del', { id: credentials }).catch(unlessRefused);
+}
+
+/** Safe to repeat. */
+export async function dropKey(execute: Execute | undefined, paths: Pick<ServerPaths, 'run'>): Promise<void> {
+  if (execute) await forgetKey(execute);
+  await removeTree(keyDirectory(paths));
+}
+
+function unlessRefused(error: unknown): void {
+  if (!(error instanceof QmpError)) throw error;
+}

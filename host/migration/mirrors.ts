@@ -1,0 +1,130 @@
+/**
+ * The source's disks on their way: a job of its QEMU for each, which copies what is the server's own (nothing of the image below) and then every write
+ * of the guest too. Owns these jobs and the nodes behind them. If this process dies they go on, and whoever comes next finds them by their names.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { QmpError } from '../../protocols/qmp/index.ts';
+import { HostFault } from '../host-error.ts';
+import { closeNode, type Execute, nodesOf } from '../volume/nodes.ts';
+import { credentials, jobOf, remoteNode } from './names.ts';
+
+interface Job {
+  device: string;
+  status: string;
+  offset: number;
+  len: number;
+  error?: string;
+}
+
+export interface DisksTarget {
+  address: string;
+  port: number;
+}
+
+const lookMs = 5;
+/** A way that is cut holds a job up for ever; the guest stands still meanwhile. */
+const endMs = 10_000;
+
+const jobsOf = async (execute: Execute, disks: readonly string[]): Promise<Map<string, Job>> => {
+  const jobs = await execute<Job[]>('query-block-jobs');
+  return new Map(
+    disks.flatMap((disk) => jobs.filter(({ device }) => device === jobOf(disk)).map((job) => [disk, job])),
+  );
+};
+
+const failed = (disk: string, why: string): HostFault =>
+  new HostFault('disks_not_sent', `disk ${disk} could not be sent: ${why}`, { permanent: true });
+
+/**
+ * Begins what is not begun. Safe to repeat.
+ * @returns whether all are as the source's by now (also where that was the end of it, before a death of this process), and bytes
+ * @throws HostFault where one has failed
+ */
+export async function mirror(
+  execute: Execute,
+  disks: readonly string[],
+  target: DisksTarget,
+): Promise<{ ready: boolean; total: number; copied: number }> {
+  const jobs = await jobsOf(execute, disks);
+  for (const disk of disks) if (!jobs.has(disk)) await begin(execute, disk, target);
+  const all = [...(await jobsOf(execute, disks))];
+  for (const [disk, { error }] of all) if (error !== undefined) throw failed(disk, error);
+  return {
+    ready: all.length === disks.length && all.every(([, { status }]) => status === 'ready' || status === 'concluded'),
+    total: all.reduce((sum, [, { len }]) => sum + len, 0),
+    copied: all.reduce((sum, [, { offset }]) => sum + offset, 0),
+  };
+}
+
+async function begin(execute: Execute, disk: string, { address, port }: DisksTarget): Promise<void> {
+  const node = remoteNode(disk);
+  try {
+    if (!(await nodesOf(execute)).some((each) => each['node-name'] === node)) {
+      const server = { type: 'inet', host: address, port: String(port) };
+      await execute('blockdev-add', {
+        driver: 'nbd',
+        'node-name': node,
+        server,
+        export: disk,
+        'tls-creds': credentials,
+      });
+    }
+    await execute('blockdev-mirror', {
+      ...{ 'job-id': jobOf(disk), device: disk, target: node, 'copy-mode': 'background', 'auto-dismiss': false },
+      ...{ sync: disk === 'disk' ? 'top' : 'full', 'on-target-error': 'report', 'on-source-error': 'report' },
+    });
+  } catch (error) {
+    throw error instanceof QmpError ? failed(disk, error.message) : error;
+  }
+}
+
+/**
+ * The guest stands still, and the target has all of it when this resolves. The jobs stay to be seen: where this process dies now, the next one sees that
+ * they have ended well. Safe to repeat.
+ * @throws HostFault where one has failed, or does not end
+ */
+export async function endMirrors(execute: Execute, disks: readonly string[]): Promise<void> {
+  const started = performance.now();
+  const told = new Set<string>();
+  for (;;) {
+    const jobs = await jobsOf(execute, disks);
+    const missing = disks.find((disk) => !jobs.has(disk));
+    if (missing !== undefined) throw failed(missing, 'there is no job of it any more');
+    for (const [disk, { status, error }] of jobs) {
+      if (status === 'concluded') {
+        if (error !== undefined) throw failed(disk, error);
+      } else if (!told.has(disk)) {
+        told.add(disk);
+        if (status === 'ready') await execute('block-job-cancel', { device: jobOf(disk) });
+        else throw failed(disk, `its job is ${status}`);
+      }
+    }
+    if ([...jobs.values()].every(({ status }) => status === 'concluded')) return;
+    if (performance.now() - started > endMs)
+      throw failed([...jobs.keys()].join(', '), 'the last of it does not get through');
+    await sleep(lookMs);
+  }
+}
+
+/** Nothing of them is left in QEMU. Safe to repeat. */
+export async function dropMirrors(execute: Execute, disks: readonly string[]): Promise<void> {
+  const started = performance.now();
+  for (;;) {
+    const jobs = await jobsOf(execute, disks);
+    for (const [disk, { status }] of jobs) {
+      const id = jobOf(disk);
+      const command =
+        status === 'concluded'
+          ? execute('job-dismiss', { id })
+          : execute('block-job-cancel', { device: id, force: true });
+      await command.catch((error) => {
+        if (!(error instanceof QmpError)) throw error;
+      });
+    }
+    if (jobs.size === 0) break;
+    if (performance.now() - started > endMs)
+      throw new HostFault('disks_not_sent', 'QEMU does not end the jobs of a migration');
+    await sleep(lookMs);
+  }
+  for (const disk of disks) await closeNode(execute, remoteNode(disk));
+}

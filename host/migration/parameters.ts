@@ -1,0 +1,34 @@
+/** How a QEMU sends its memory, and takes one in. Each QEMU keeps what it was last told, so each sending and taking in says all of it. */
+import type { Execute } from '../volume/nodes.ts';
+import { credentials } from './names.ts';
+
+const capabilities = ['events', 'pause-before-switchover', 'auto-converge', 'multifd'] as const;
+type Capability = (typeof capabilities)[number];
+
+/** As high as QEMU takes it. Its own limit is that of a network that others use too. */
+const unlimited = 2 ** 50;
+
+async function say(execute: Execute, on: readonly Capability[], parameters: Record<string, unknown>): Promise<void> {
+  await execute('migrate-set-capabilities', {
+    capabilities: capabilities.map((capability) => ({ capability, state: on.includes(capability) })),
+  });
+  await execute('migrate-set-parameters', parameters);
+}
+
+/** To a file, or from one. */
+export const toFile = (execute: Execute): Promise<void> =>
+  say(execute, [], { 'max-bandwidth': unlimited, 'tls-creds': '' });
+
+/**
+ * To another host. Without QEMU's return path: a source that waits for the target's word lets its guest run again by itself where that is lost, with the
+ * target running it already (7.2, migration_completion()). This way `failed` says that the target has not got all of it, and `completed` that it may have.
+ */
+export const toHost = (execute: Execute): Promise<void> =>
+  say(execute, ['events', 'pause-before-switchover', 'auto-converge'], {
+    ...{ 'max-bandwidth': unlimited, 'tls-creds': credentials, 'downtime-limit': downtimeMs },
+  });
+
+/** What may be left to send when the guest is stopped takes so long. */
+const downtimeMs = 100;
+
+export const fromHost = (execute: Execute): Promise<void> => say(execute, ['events'], { 'tls-creds': credentials });

@@ -1,0 +1,110 @@
+/**
+ * A server goes from one host to another, and one of the two host processes dies after each of its steps, or one of the two QEMUs: in the end there is
+ * one copy that can run. Over fake QEMUs that really send each other what they have.
+ */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { partOf } from '../support/part-of.ts';
+import { type Side, SimulatedMove } from '../support/simulated-move.ts';
+import { until } from '../support/until.ts';
+
+/** After which step of it; none has more. */
+const deaths = Array.from({ length: 11 }, (_, at) => at + 1);
+const modes = ['live', 'cold'] as const;
+
+for (const mode of modes) {
+  test(`a ${mode} migration ends with the server at the target, as it was`, async (t) => {
+    const move = await SimulatedMove.of(t, mode);
+    move.announce();
+    move.send(await move.ready());
+    assert.equal(await move.end(), 'target');
+    await move.assertOnly('target', { sameMemory: true });
+    t.diagnostic(`steps: ${move.source.steps.join(' ')} | ${move.target.steps.join(' ')}`);
+  });
+
+  for (const side of ['source', 'target'] as const) {
+    test(`${mode}: wherever the ${side}'s process dies, one copy can run`, async (t) => {
+      const died: string[] = [];
+      for (const n of partOf(deaths, 3)) {
+        const step = await runOnce(t, mode, side, n);
+        if (step !== undefined) died.push(step);
+      }
+      assert.ok(died.length > 0);
+      t.diagnostic(`died after: ${died.join(', ')}`);
+    });
+
+    test(`${mode}: at whatever step of the ${side}'s its QEMU dies, one copy can run`, async (t) => {
+      for (const n of partOf(deaths, 2)) await runOnce(t, mode, side, n, { qemu: true });
+    });
+  }
+}
+
+/** @returns the step after which it died; undefined where it was over before */
+async function runOnce(
+  t: TestContext,
+  mode: 'live' | 'cold',
+  side: Side,
+  n: number,
+  options: { qemu?: true } = {},
+): Promise<string | undefined> {
+  const move = await SimulatedMove.of(t, mode);
+  const mortal = move[side];
+  const from = mortal.steps.length;
+  let step: string | undefined;
+  const watch = (async () => {
+    if (options.qemu) {
+      await until('the step', () => mortal.steps.length >= from + n || over(move));
+      if (mortal.steps.length < from + n) return;
+      step = mortal.steps[from + n - 1];
+      mortal.world.machine.guest(move.server.id)?.kill();
+      return;
+    }
+    mortal.arm(n);
+    await until('its death', () => mortal.dead || over(move));
+    if (!mortal.dead) return;
+    step = mortal.steps.at(-1);
+    mortal.world.control.observed.delete(move.server.id);
+    await mortal.begin();
+  })();
+  move.announce();
+  await until(
+    'the target to be ready, or not',
+    () => move.incoming?.state === 'ready' || move.incoming?.state === 'given_up',
+  );
+  if (move.incoming!.state === 'ready') move.send(move.incoming!.target!);
+  await watch;
+  mortal.arm(Number.POSITIVE_INFINITY);
+  // It was over, and it died all the same.
+  if (mortal.dead) await mortal.begin();
+  const where = await move.end();
+  await move.assertOnly(where, { sameMemory: !options.qemu });
+  return step;
+}
+
+const over = ({ incoming, outgoing }: SimulatedMove): boolean =>
+  incoming?.state === 'taken_over' || incoming?.state === 'given_up' || outgoing?.state === 'stayed';
+
+test('a migration that is cancelled while it waits leaves nothing at the target', async (t) => {
+  const move = await SimulatedMove.of(t, 'live');
+  move.announce();
+  await move.ready();
+  move.announce({ cancelled: true });
+  assert.equal(await move.end(), 'source');
+  await move.assertOnly('source', { sameMemory: true });
+});
+
+test('a source whose key is another is not let in, and its guest runs on', async (t) => {
+  const move = await SimulatedMove.of(t, 'live');
+  move.announce();
+  move.send(await move.ready(), { key: '0'.repeat(64) });
+  assert.equal(await move.end(), 'source');
+  await move.assertOnly('source', { sameMemory: true });
+});
+
+test('a server with a TPM, or volumes, is refused by name', async (t) => {
+  const move = await SimulatedMove.of(t, 'live');
+  move.server = { ...move.server, hardware: { tpm: { version: '2.0', model: 'tpm-crb' } } };
+  move.announce();
+  await until('the target to refuse', () => move.incoming?.state === 'given_up');
+  assert.equal(move.incoming!.error?.code, 'tpm');
+});

@@ -1,0 +1,344 @@
+/** A server on two hosts under real QEMU, and control's part in its way between them, for live tests. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { chmodSync, createReadStream } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
+import { type ImageId, type MigrationId, newId } from '../../contract/ids.ts';
+import { type Host, qemuMachine } from '../../host/index.ts';
+import { silent } from '../../host/logger.ts';
+import { ProcessDied } from '../../host/server/context.ts';
+import { ensureGuestImage } from './guest-image.ts';
+import { GuestShell } from './guest-shell.ts';
+import { type HostWorld, hostWorld, wantedServer } from './host-world.ts';
+import { until } from './until.ts';
+
+/** Of the sequences in the guest. */
+const blocks = 64;
+/** In blocks of 4096 bytes: behind all that the image has. */
+const places = { disk: { device: '/dev/vda', from: 131_072 }, ephemeral0: { device: '/dev/vdb', from: 4096 } };
+
+/** One of the two hosts. */
+class Side {
+  readonly world: HostWorld;
+  readonly #firstUid: number;
+  readonly #ports: { first: number; last: number };
+  #real: Awaited<ReturnType<typeof qemuMachine>> | undefined;
+  host: Host | undefined;
+  deaths = 0;
+  reviving: Promise<void> | undefined;
+  /** When it said what, by performance.now(). */
+  readonly said: { at: number; message: string; fields: Record<string, unknown> }[] = [];
+
+  constructor(world: HostWorld, index: number) {
+    this.world = world;
+    this.#firstUid = 0x6fff_c000 + 256 * index;
+    this.#ports = { first: 49_152 + 16 * index, last: 49_167 + 16 * index };
+  }
+
+  /** A new life of the host process. @param diesAfter the step after which it dies, once: the next life begins by itself */
+  async begin(diesAfter?: string): Promise<void> {
+    let dies = diesAfter !== undefined;
+    const step = (name: string): void => {
+      if (!dies || name !== diesAfter) return;
+      dies = false;
+      throw new ProcessDied(name);
+    };
+    if (this.host) await this.host.stop();
+    const { directory } = this.world;
+    const guests = { uid: 64055, gid: 64055, uids: { first: this.#firstUid, count: 256 } };
+    const paths = { dataDirectory: join(directory, 'data'), runDirectory: join(directory, 'run') };
+    const configuration = { guests, accelerator: 'tcg', durable: true, migrationPorts: this.#ports } as const;
+    this.#real ??= await qemuMachine({ ...paths, ...configuration });
+    const note = (fields: object, message: string) =>
+      void this.said.push({ at: performance.now(), message, fields: fields as Record<string, unknown> });
+    const log = { ...silent, info: note, warn: note, error: note };
+    this.host = this.world.host({ configuration, dependencies: { ...this.#real, log, step } });
+    const { host } = this;
+    if (dies) void host.died.then(() => this.#revive(host));
+    await host.start();
+  }
+
+  #revive(dead: Host): void {
+    this.deaths++;
+    if (this.host !== dead) return;
+    this.host = undefined;
+    this.reviving = this.begin();
+  }
+
+  async kill(): Promise<void> {
+    for (const { process } of (await this.#real?.launcher.list()) ?? []) {
+      process.kill();
+      await process.exited;
+    }
+  }
+
+  async guests(): Promise<number> {
+    return ((await this.#real?.launcher.list()) ?? []).length;
+  }
+
+  at(message: string): number | undefined {
+    return this.said.findLast((each) => each.message === message)?.at;
+  }
+}
+
+export class MovingServer {
+  readonly sides: [Side, Side];
+  /** Which has it. */
+  #here = 0;
+  server: DesiredServer;
+  #shell: GuestShell | undefined;
+  /** Somebody is logged in at its serial port. */
+  #booted = false;
+
+  private constructor(sides: [Side, Side], server: DesiredServer) {
+    this.sides = sides;
+    this.server = server;
+  }
+
+  /** It runs on the first and writes. */
+  static async running(t: TestContext): Promise<MovingServer> {
+    const first = await hostWorld(t);
+    const second = await hostWorld(t, { authority: first.authority });
+    const sides: [Side, Side] = [new Side(first, 0), new Side(second, 1)];
+    t.after(async () => {
+      for (const side of sides) await side.kill();
+    });
+    const image = {
+      id: newId<ImageId>(),
+      format: 'qcow2' as const,
+      sizeBytes: 0,
+      sha256: '' as string | null,
+      sources: [],
+    };
+    const file = await ensureGuestImage();
+    for (const { world } of sides) {
+      chmodSync(world.directory, 0o755);
+    }
+    for (const side of sides) {
+      await side.begin();
+      const { client, endpoint } = side.world;
+      const stored = await client.putImage(endpoint(), image.id, createReadStream(file), {
+        format: 'qcow2',
+        maxBytes: 2 ** 31,
+      });
+      image.sizeBytes = stored.sizeBytes;
+      image.sha256 = stored.sha256;
+    }
+    const server: DesiredServer = {
+      ...wantedServer(image as DesiredServer['image']),
+      ...{ machine: { type: 'pc-q35-7.2', cpuModel: 'max', layout: 2 }, ports: [], configDrive: true },
+      ...{ memoryMiB: 256, diskGiB: 1, generation: 0, epoch: 1 },
+      localDisks: [{ name: 'ephemeral0', sizeMiB: 64, format: 'ext4' }],
+    };
+    const moving = new MovingServer(sides, server);
+    await moving.want({}, 'running');
+    const shell = await moving.shell();
+    await shell.run('echo kept >/root/marker; sync; until [ -b /dev/vdb ]; do sleep 0.1; done');
+    await moving.#write();
+    return moving;
+  }
+
+  async #write(): Promise<void> {
+    const shell = await this.shell();
+    for (const [name, { device, from }] of Object.entries(places)) {
+      await shell.run(
+        `rm -f /tmp/enough; (i=1; while [ ! -e /tmp/enough ]; do printf %04096d $i | dd of=${device} bs=4096 seek=$((${from} + i % ${blocks})) conv=notrunc,fsync 2>/dev/null || break; echo $i >/tmp/at-${name}; i=$((i + 1)); done; touch /tmp/ended-${name}) </dev/null >/dev/null 2>&1 &`,
+      );
+    }
+    await until('some blocks to be written', async () => (await this.written('ephemeral0')) > 5);
+  }
+
+  get here(): Side {
+    return this.sides[this.#here]!;
+  }
+
+  get there(): Side {
+    return this.sides[1 - this.#here]!;
+  }
+
+  written = async (name: keyof typeof places): Promise<number> =>
+    Number(await (await this.shell()).run(`cat /tmp/at-${name} 2>/dev/null || echo 0`));
+
+  async shell(): Promise<GuestShell> {
+    const path = join(this.here.world.directory, 'run/guests', this.server.id, 'serial.sock');
+    this.#shell ??= await (this.#booted ? GuestShell.again(path) : GuestShell.open(path));
+    this.#booted = true;
+    return this.#shell;
+  }
+
+  marker = async (): Promise<string> => (await this.shell()).run('cat /root/marker');
+
+  /** On the side that has it. */
+  async want(changes: Partial<DesiredServer>, state: ObservedServer['state']): Promise<void> {
+    const { incoming: _in, outgoing: _out, ...server } = this.server;
+    this.server = { ...server, ...changes, generation: this.server.generation + 1 };
+    this.here.world.control.want(this.server);
+    const { generation } = this.server;
+    await this.here.world.control.until(
+      this.server.id,
+      state,
+      (seen) => seen.state === state && seen.generation === generation,
+    );
+  }
+
+  /** @returns for how long the guest stood still, in ms */
+  async migrate(): Promise<number> {
+    const { here, there } = this;
+    await this.begin('live');
+    await this.taken();
+    const observed = here.world.control.observed.get(this.server.id)!;
+    const downtimeMs = observed.outgoing!.downtimeMs!;
+    await this.settle();
+    return Math.round(there.at('server: taken over from another host')! - here.at('server: handed over')! + downtimeMs);
+  }
+
+  async migrateCold(): Promise<void> {
+    await this.begin('cold');
+    await this.taken();
+    await this.settle('stopped');
+  }
+
+  /** As control begins it: the target first, and the source as soon as that is ready. */
+  async begin(mode: 'live' | 'cold', changes: Partial<NonNullable<DesiredServer['outgoing']>> = {}): Promise<void> {
+    const { server, here, there } = this;
+    const id = newId<MigrationId>();
+    const key = randomBytes(32).toString('hex');
+    const generation = server.generation + 1;
+    const incoming = { id, mode, key, cancelled: false };
+    this.server = { ...server, generation };
+    there.world.control.want({ ...server, epoch: server.epoch + 1, generation, incoming });
+    const ready = await there.world.control.until(
+      server.id,
+      'ready',
+      (seen) => seen.incoming?.id === id && seen.incoming.state !== 'preparing',
+    );
+    assert.equal(ready.incoming!.state, 'ready', JSON.stringify(ready.incoming));
+    const outgoing = { id, mode, key, target: ready.incoming!.target!, cancelled: false, force: false, keep: false };
+    here.world.control.want({ ...server, generation, outgoing: { ...outgoing, ...changes } });
+  }
+
+  /** The target is told that nobody wants it, gives it up, and is told to forget it; the source goes on as before. */
+  async cancel(): Promise<void> {
+    const { server, here, there } = this;
+    const generation = server.generation + 1;
+    const { incoming } = there.world.control.servers.find(({ id }) => id === server.id)!;
+    there.world.control.want({
+      ...server,
+      epoch: server.epoch + 1,
+      generation,
+      incoming: { ...incoming!, cancelled: true },
+    });
+    await there.world.control.until(server.id, 'given up', (seen) => seen.incoming?.state === 'given_up');
+    await here.world.control.until(server.id, 'staying', (seen) => seen.outgoing?.state === 'stayed');
+    this.server = { ...server, generation };
+    await this.#forget();
+  }
+
+  /** The target has given it up by itself, or has ended. */
+  async staying(): Promise<ObservedServer['outgoing']> {
+    const { here, there, server } = this;
+    const { outgoing } = await here.world.control.until(
+      server.id,
+      'staying',
+      (seen) => seen.outgoing?.state === 'stayed',
+    );
+    await there.world.control.until(server.id, 'given up', (seen) => seen.incoming?.state === 'given_up');
+    await this.#forget();
+    return outgoing;
+  }
+
+  async #forget(): Promise<void> {
+    const { server, there } = this;
+    there.world.control.want({
+      ...server,
+      epoch: server.epoch + 1,
+      generation: server.generation + 1,
+      presence: 'absent',
+    });
+    await there.world.control.until(server.id, 'absent', (seen) => seen.state === 'absent');
+    await this.want({}, 'running');
+  }
+
+  async taken(): Promise<void> {
+    const { here, there, server } = this;
+    const failed = ({ outgoing }: ObservedServer) => outgoing?.state === 'stayed' || outgoing?.state === 'lost_sight';
+    await until('the target to have it', () => {
+      const source = here.world.control.observed.get(server.id);
+      if (source && failed(source)) throw new Error(`it did not go: ${JSON.stringify(source.outgoing)}`);
+      const target = there.world.control.observed.get(server.id)?.incoming;
+      if (target?.state === 'given_up') throw new Error(`the target gave it up: ${JSON.stringify(target)}`);
+      return target?.state === 'taken_over';
+    });
+    await here.world.control.until(server.id, 'handed over', (seen) => seen.outgoing?.state === 'handed_over');
+  }
+
+  /** The target owns it now. */
+  async settle(state: ObservedServer['state'] = 'running'): Promise<void> {
+    const { server, here } = this;
+    const generation = server.generation + 1;
+    here.world.control.want({ ...server, generation, presence: 'absent' });
+    await here.world.control.until(server.id, 'absent', (seen) => seen.state === 'absent');
+    this.#shell?.close();
+    this.#shell = undefined;
+    this.#here = 1 - this.#here;
+    this.server = { ...server, epoch: server.epoch + 1 };
+    await this.want({}, state);
+  }
+
+  /** The work ends its guest, and another one runs afterwards: nobody is logged in there. */
+  async restarted(work: () => Promise<void>): Promise<void> {
+    this.told = { disk: await this.written('disk'), ephemeral0: await this.written('ephemeral0') };
+    this.#shell?.close();
+    this.#shell = undefined;
+    this.#booted = false;
+    await work();
+  }
+
+  async stop(): Promise<void> {
+    const shell = await this.shell();
+    await shell.run(
+      'touch /tmp/enough; until [ -e /tmp/ended-disk ] && [ -e /tmp/ended-ephemeral0 ]; do sleep 0.1; done; sync',
+    );
+    this.told = { disk: await this.written('disk'), ephemeral0: await this.written('ephemeral0') };
+    shell.close();
+    this.#shell = undefined;
+    this.#booted = false;
+    await this.want({ power: 'off' }, 'stopped');
+  }
+
+  start = (): Promise<void> => this.want({ power: 'on' }, 'running');
+
+  /** What the guest was told is on its disks, when it was last asked. */
+  told = { disk: 0, ephemeral0: 0 };
+
+  /** One copy, and its disks hold the whole sequence up to some number, not less than the guest was told. */
+  async assertWhole(): Promise<void> {
+    assert.deepEqual([await this.here.guests(), await this.there.guests()], [1, 0]);
+    const shell = await this.shell();
+    for (const [name, { device, from }] of Object.entries(places) as [
+      keyof typeof places,
+      { device: string; from: number },
+    ][]) {
+      const told = Math.max(this.told[name], await this.written(name));
+      await shell.run('touch /tmp/enough');
+      await until('the writer to end', async () => Number(await this.written(name)) >= 0);
+      const numbers = await shell.run(
+        `for i in $(seq 0 ${blocks - 1}); do dd if=${device} bs=4096 skip=$((${from} + i)) count=1 2>/dev/null | tr -d "\\000" | sed "s/^0*//"; echo " $i"; done`,
+      );
+      const found = numbers
+        .split('\n')
+        .map((line) => Number(line.trim().split(' ').length > 1 ? line.trim().split(' ')[0] : 0));
+      assertPrefix(found, told, name);
+    }
+  }
+}
+
+function assertPrefix(numbers: number[], told: number, name: string): void {
+  assert.equal(numbers.length, blocks, name);
+  const last = Math.max(...numbers);
+  const expected = numbers.map((_, at) => Math.max(0, last - ((((last - at) % blocks) + blocks) % blocks)));
+  assert.deepEqual(numbers, expected, `${name}: an exact prefix`);
+  assert.ok(last >= told, `${name}: what the guest was told is on the disk is there: ${last}, ${told}`);
+}
