@@ -12,7 +12,7 @@ import { Members, MemberWatch, poolConfig } from './members.ts';
 import { isStalePlan, oneByOne, prepareStatements, StatementNames } from './prepared.ts';
 import type { Schema } from './schema.ts';
 import { sendTogether } from './together.ts';
-import { TransactionConnection } from './transaction-connection.ts';
+import { isAftermath, TransactionConnection } from './transaction-connection.ts';
 import { inTransaction } from './transaction-scope.ts';
 import { useTypeParsers } from './type-parsers.ts';
 
@@ -193,7 +193,7 @@ export class Database {
         broken = true;
       });
       // Whatever the work made of it: of a wait for what it begins by holding that was too long, that nothing else can be asked.
-      throw unbegun ?? (sqlState(connection.failure) === undecided ? connection.failure : error);
+      throw unbegun ?? (sqlState(connection.failure) === undecided || isAftermath(error) ? connection.failure : error);
     } finally {
       client.release(broken);
     }

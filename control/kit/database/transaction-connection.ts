@@ -8,6 +8,9 @@
 import type { CompiledQuery, DatabaseConnection, QueryResult } from 'kysely';
 import type pg from 'pg';
 
+/** Of a statement that was not run, for one before it had failed. */
+export const isAftermath = (error: unknown): boolean => (error as { code?: unknown } | null)?.code === '25P02';
+
 export class TransactionConnection implements DatabaseConnection {
   readonly #client: pg.PoolClient;
   readonly #unanswered = new Set<Promise<unknown>>();
@@ -49,7 +52,8 @@ export class TransactionConnection implements DatabaseConnection {
     } catch (error) {
       // pg's own stack ends at the socket.
       if (error instanceof Error) Error.captureStackTrace(error);
-      this.#failure ??= error;
+      // Of statements that are answered at once a later one may be heard of first: one that has a name is looked at on its way (prepared.ts).
+      if (this.#failure === undefined || isAftermath(this.#failure)) this.#failure = error;
       throw error;
     }
   }
