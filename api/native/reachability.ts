@@ -78,6 +78,9 @@ const sentences: Readonly<Record<StopReason, (what: string) => string>> = {
   host_without_segment: (what) => `a host of the two has none of the physical networks of ${what}`,
   floating_ip_unassigned: (what) => `${what} stands for no port`,
   port_not_forwarded: (what) => `${what} has port forwardings, and none for that port`,
+  local_ip_without_port: (what) =>
+    `the address is a local IP's alone, of ${what}, and leads to no port of the asker's host there`,
+  local_ip_not_allowed: (what) => `${what} is passed a local IP that is none of its allowed address pairs`,
   answer_from_another_address: (what) =>
     `the answer of ${what} comes back another way than past the router that translated the question`,
   loop: (what) => `routers send it round, ${what} among them`,

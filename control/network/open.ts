@@ -11,6 +11,7 @@ import { AutoTopologyService } from './auto-topology/service.ts';
 import { NetworkFlavorService } from './flavor/service.ts';
 import { FloatingIpService } from './floating-ip/service.ts';
 import { NetworkInventory } from './inventory.ts';
+import { LocalIpService } from './local-ip/service.ts';
 import { MeterService } from './meter/index.ts';
 import { MeteringLabelService } from './metering-label/service.ts';
 import { NetworkService } from './network/service.ts';
@@ -45,6 +46,7 @@ export function openNetwork(options: { database: Database }) {
     floatingIps: new FloatingIpService(options),
     trunks: new TrunkService(options),
     portForwardings: new PortForwardingService(options),
+    localIps: new LocalIpService(options),
     defaultSecurityGroupRules: new DefaultSecurityGroupRuleService(options),
     securityGroups: new SecurityGroupService(options),
     reachability: new ReachabilityService(options),

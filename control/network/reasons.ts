@@ -289,6 +289,29 @@ export interface NetworkReasons {
   floating_ip_in_use_by_port_forwarding: Id;
 }
 
+/** Local IPs. */
+export interface NetworkReasons {
+  local_ip_not_found: Id;
+  local_ip_in_use: Id;
+  local_ip_exists: { port: string; ip: string };
+  local_ip_port_or_network_required: NoFields;
+  local_ip_network_without_ipv4: { network: string };
+  local_ip_needs_ipv4: { ip: string };
+  local_ip_subnet_too_small: { ip: string; prefix: number };
+  local_ip_port_not_found: { port: string };
+  /** A router's, or another one of the cloud's own. */
+  local_ip_port_unfit: { port: string; device_owner: string };
+  /** Of IPv4. */
+  local_ip_no_ip: { port: string };
+  local_ip_no_requested_ip: { port: string };
+  local_ip_requested_ip_not_found: { port: string; ip: string };
+  local_ip_port_on_another_network: { id: string; port: string };
+  local_ip_leads_to_itself: { id: string; port: string };
+  local_ip_association_not_found: { id: string; port: string };
+  local_ip_association_exists: { id: string; port: string };
+  port_has_local_ip: { port: string };
+}
+
 /** Trunks. */
 export interface NetworkReasons {
   trunk_not_found: Id;

@@ -4,6 +4,7 @@ import { addressGroup } from './address-group/resource.ts';
 import { addressScope } from './address-scope/resource.ts';
 import { networkFlavor, serviceProfile } from './flavor/resource.ts';
 import { floatingIp } from './floating-ip/resource.ts';
+import { localIp, localIpAssociation } from './local-ip/resource.ts';
 import { meteringLabel, meteringLabelRule } from './metering-label/resource.ts';
 import { network } from './network/resource.ts';
 import { port, portIp, portSecurityGroup } from './port/resource.ts';
@@ -44,5 +45,5 @@ export const networkResources: readonly ResourceDescriptor[] = [
     floatingIp,
   ],
   ...[trunk, subport],
-  ...[portForwarding, rbacPolicy, reachabilityAssertion],
+  ...[portForwarding, localIp, localIpAssociation, rbacPolicy, reachabilityAssertion],
 ];

@@ -61,7 +61,7 @@ function statements(database: Database): Record<string, () => Promise<unknown>> 
   const by = (column: string, value: string) => ({ filters: [{ column, values: [value] }] });
   const touch =
     (
-      name: 'portsOfNetworks' | 'keepersOfQosPolicies' | 'routersOfNetworks' | 'routersOfPorts' | 'servicePorts',
+      name: 'portsOfNetworks' | 'keepersOfQosPolicies' | 'routersOfNetworks' | 'leadingToPorts' | 'servicePorts',
       value: string,
     ) =>
     () =>
@@ -79,7 +79,7 @@ function statements(database: Database): Record<string, () => Promise<unknown>> 
       loadModel(database.query, [unit('security_group', id(kinds.group, 207))], new HostSet([])),
     'ports of a network that changed': touch('portsOfNetworks', network),
     'routers of a network that changed': touch('routersOfNetworks', network),
-    'routers of a port that changed': touch('routersOfPorts', port),
+    'routers of a port that changed': touch('leadingToPorts', port),
     'keepers of a QoS policy': touch('keepersOfQosPolicies', newId()),
     'whose port it is': touch('servicePorts', port),
     'routers of a host that moved': async () => {

@@ -170,6 +170,11 @@ export const northbound = schema('OVN_Northbound', '7.0.0', {
     root: true,
     columns: { cidr: 'string', options: 'string:string*', external_ids: 'string:string*' },
   },
+  Chassis_Template_Var: {
+    root: true,
+    unique: [['chassis']],
+    columns: { chassis: 'string', variables: 'string:string*', external_ids: 'string:string*' },
+  },
   DNS: {
     root: true,
     columns: { records: 'string:string*', external_ids: 'string:string*' },

@@ -188,6 +188,26 @@ export class TestCloud {
     });
   }
 
+  /** @param port whose address it is; absent: one of its own */
+  async localIp(
+    network: string,
+    { subnet, ip, port }: Addressed & { port?: string },
+    ip_mode: 'translate' | 'passthrough' = 'translate',
+  ): Promise<string> {
+    const id = newId();
+    const own = { device_owner: 'network:local_ip', device_id: id };
+    const local_port_id = port ?? (await this.port(network, [{ subnet, ip }], own));
+    const row = { id, project_id: this.project, network_id: network, local_port_id, local_ip_address: ip, ip_mode };
+    return this.insert('local_ip', row);
+  }
+
+  associate(localIp: string, network: string, to: { port: string; ip: string }): Promise<string> {
+    return this.insert('local_ip_association', {
+      ...{ id: newId(), project_id: this.project, local_ip_id: localIp, network_id: network },
+      ...{ fixed_port_id: to.port, fixed_ip: to.ip },
+    });
+  }
+
   /** As Neutron makes them: all out, nothing in. */
   async securityGroup(row: Record<string, unknown> = {}): Promise<string> {
     const id = await this.insert('security_group', { id: newId(), project_id: this.project, name: 'sg', ...row });

@@ -11,6 +11,11 @@ const paths: readonly [path: RegExp, alias: string, why: string][] = [
     'network-segment-range',
     'every VLAN id of a physical network and every tunnel id is free for administrators to name, and tunnels are numbered by the cloud',
   ],
+  [
+    /^routers\/[^/]*\/conntrack[-_]helpers(\/|$)/,
+    'l3-conntrack-helper',
+    'connection tracking of routers asks for no helper (OVN has none)',
+  ],
   [/^qos\/(policies\/[^/]*\/|alias[-_])packet[-_]rate[-_]limit[-_]rules(\/|$)/, 'qos-pps', rates],
   [/^qos\/(policies\/[^/]*\/|alias[-_])minimum[-_]packet[-_]rate[-_]rules(\/|$)/, 'qos-pps-minimum', rates],
 ];

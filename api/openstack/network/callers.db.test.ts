@@ -106,6 +106,18 @@ const ofTrunk = (id: string, port_id: string): [string, string, object | undefin
   ['delete', `/trunks/${id}`, undefined],
 ];
 
+/** A local IP, and what is made below it. */
+function ofLocalIp(id: string, network_id: string, fixed_port_id: string): [string, string, object | undefined][] {
+  const below = `/local_ips/${id}/port_associations`;
+  return [
+    ['post', '/local_ips', { local_ip: { network_id } }],
+    ['put', `/local_ips/${id}`, { local_ip: { name: 'x' } }],
+    ['post', below, { port_association: { fixed_port_id } }],
+    ['delete', `${below}/${fixed_port_id}`, undefined],
+    ['delete', `/local_ips/${id}`, undefined],
+  ];
+}
+
 /** A label of the project's with a rule, which only administrators make. */
 async function ofLabel(project_id: string): Promise<[string, string, object | undefined][]> {
   const admin = api.as(testAdmin());
@@ -132,6 +144,7 @@ test('a caller who may only read can write nothing', async () => {
   const pool = (await me.post('/subnetpools', { subnetpool: { name: 'p', prefixes: ['10.0.0.0/8'] } })).body.subnetpool;
   const scope = (await me.post('/address-scopes', { address_scope: { ip_version: 4 } })).body.address_scope;
   const { trunk } = (await me.post('/trunks', { trunk: { port_id: port.id } })).body;
+  const localIp = (await me.post('/local_ips', { local_ip: { network_id } })).body.local_ip;
   const addresses = (await me.post('/address-groups', { address_group: {} })).body.address_group;
   const target = testCaller();
   await api.as(target).get('/networks');
@@ -241,6 +254,7 @@ test('a caller who may only read can write nothing', async () => {
       'qos/policies': qos.id,
       policies: qos.id,
       trunks: trunk.id,
+      local_ips: localIp.id,
     }).flatMap(([path, id]): [string, string, object | undefined][] => [
       ['put', `/${path}/${id}/tags`, { tags: ['x'] }],
       ['post', `/${path}/${id}/tags`, { tags: ['x'] }],
@@ -253,6 +267,7 @@ test('a caller who may only read can write nothing', async () => {
     ...belowFloatingIp(floatingip.id, port.id),
     ...ofProject(project.projectId!),
     ...ofTrunk(trunk.id, port.id),
+    ...ofLocalIp(localIp.id, network_id, port.id),
     ...(await ofLabel(project.projectId!)),
     ['put', `/quotas/${project.projectId}`, { quota: { port: 1 } }],
     ['delete', `/quotas/${project.projectId}`, undefined],
@@ -270,7 +285,8 @@ test('a caller who may only read can write nothing', async () => {
     .filter((route) => !seen.has(route));
   assert.deepEqual(missing, [], 'every route that writes is in the table');
   const { rows } = await sql`select from port where network_id = ${network_id}`.execute(api.database.query);
-  assert.equal(rows.length, 2);
+  // Its own, the metadata service's, the local IP's.
+  assert.equal(rows.length, 3);
 });
 
 test('without a token every route is closed but the version documents', async () => {

@@ -6,6 +6,7 @@ import { addressScopes } from './address-scopes.ts';
 import { defaultSecurityGroupRules } from './default-security-group-rules.ts';
 import { flavors, serviceProfiles } from './flavors.ts';
 import { floatingIps } from './floating-ips.ts';
+import { localIps } from './local-ips.ts';
 import { meteringLabelRules, meteringLabels } from './metering-labels.ts';
 import { networks } from './networks.ts';
 import { portForwardings } from './port-forwardings.ts';
@@ -81,6 +82,16 @@ const types: [resource: Resource, three: (me: Me, stranger: () => Me) => Promise
       const network_id = await newNetwork(me);
       const ports = (await me.post('/ports', { ports: named.map(() => ({ network_id })) })).body.ports;
       return named.map((name, n) => ({ name, description: name, port_id: ports[n].id }));
+    },
+  ],
+  [
+    localIps(none),
+    async (me) => {
+      const network_id = await newNetwork(me);
+      await newSubnet(me, network_id, '10.0.0.0/24');
+      return named.map((name, n) => ({
+        ...{ name, description: name, network_id, ip_mode: n > 0 ? 'translate' : 'passthrough' },
+      }));
     },
   ],
   [flavors(none), async () => named.map((name) => ({ name, description: name, service_type: 'L3_ROUTER_NAT' }))],

@@ -177,7 +177,9 @@ test('an answer is cut down to the fields that are asked for, in a list and alon
 
 /** Neutron's, of those that there are; an address group's are ours. */
 const tagged =
-  'networks subnets subnetpools ports routers floatingips security_groups address_groups policies trunks'.split(' ');
+  'networks subnets subnetpools ports routers floatingips security_groups address_groups policies trunks local_ips'.split(
+    ' ',
+  );
 
 test('what has tags is found by them in four ways; they are set, added, checked and removed', async () => {
   assert.deepEqual(
@@ -217,6 +219,7 @@ function notFoundOf({ resource: { single } }: Made): string {
   const words = single
     .replace(/^policy$/, 'qos_policy')
     .replace('floatingip', 'floating_IP')
+    .replace('local_ip', 'local_IP')
     .replace('subnetpool', 'subnet_pool')
     .split('_');
   return `${words.map((word) => word[0]!.toUpperCase() + word.slice(1)).join('')}NotFound`;

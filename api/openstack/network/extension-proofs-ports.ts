@@ -33,6 +33,16 @@ export function portProofs(admin: Me): Record<string, (me: Me) => Promise<void>>
         networks,
       );
     },
+    local_ip: async (me) => {
+      const network_id = await newNetwork(me);
+      await newSubnet(me, network_id, '10.0.0.0/24');
+      const port = await newPort(me, { network_id });
+      const { local_ip } = (await me.post('/local_ips', { local_ip: { network_id } })).body;
+      const wish = { port_association: { fixed_port_id: port.id } };
+      const { body } = await me.post(`/local_ips/${local_ip.id}/port_associations`, wish);
+      const { fixed_ip, local_ip_address } = body.port_association;
+      assert.deepEqual([fixed_ip, local_ip_address], [port.fixed_ips[0].ip_address, local_ip.local_ip_address]);
+    },
     'port-mac-address-regenerate': async (me) => {
       const { id, mac_address: first } = await newPort(me, { mac_address: null });
       const { port } = (await me.put(`/ports/${id}`, { port: { mac_address: null } })).body;

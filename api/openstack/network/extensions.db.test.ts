@@ -527,7 +527,6 @@ test('what OVN here does not carry is in no list, and has no routes', async () =
   for (const [alias, ...paths] of [
     ['l3-conntrack-helper', `routers/${id}/conntrack_helpers`],
     ['l3-ndp-proxy', 'ndp_proxies', `ndp_proxies/${id}`],
-    ['local_ip', 'local_ips', `local-ips/${id}`],
   ] as const) {
     for (const path of [`extensions/${alias}`, ...paths]) assert.equal((await admin.get(`/${path}`)).status, 404, path);
   }
@@ -536,6 +535,8 @@ test('what OVN here does not carry is in no list, and has no routes', async () =
 test('what is not here is refused by name, where clients of Neutron would call it', async () => {
   const { id } = await newRouter(admin);
   for (const [alias, path] of [
+    ['l3-conntrack-helper', `/routers/${id}/conntrack_helpers`],
+    ['l3-conntrack-helper', `/routers/${id}/conntrack_helpers/${id}`],
     ['logging', '/log/logs'],
     ['logging', `/log/logs/${id}`],
     ['logging', '/log/loggable-resources'],

@@ -73,6 +73,7 @@ const known: readonly [alias: string, name: string, description: string][] = [
   ['flavors', 'Neutron Service Flavors', 'Flavors of network services, and what carries them out'],
   ['l3-flavors', 'Router Flavor Extension', 'Routers of a flavor'],
   ['l3-ha', 'HA Router extension', 'Routers for whose gateway further hosts stand by'],
+  ['local_ip', 'Local IP', 'Addresses that on each host lead to a port of that host'],
   ['metering', 'Neutron Metering', "Labels under which traffic of routers' gateways is counted"],
   [
     'metering_source_and_destination_fields',

@@ -8,6 +8,7 @@ import type { AutoTopologyService } from '../../../control/network/auto-topology
 import type { NetworkFlavorService } from '../../../control/network/flavor/service.ts';
 import type { FloatingIpService } from '../../../control/network/floating-ip/service.ts';
 import type { NetworkInventory } from '../../../control/network/inventory.ts';
+import type { LocalIpService } from '../../../control/network/local-ip/service.ts';
 import type { MeteringLabelService } from '../../../control/network/metering-label/service.ts';
 import type { NetworkService } from '../../../control/network/network/service.ts';
 import type { PortService } from '../../../control/network/port/service.ts';
@@ -40,6 +41,7 @@ import { invalidInput, neutronFaults } from './fault.ts';
 import { addFlavorVerbs, flavors, serviceProfiles } from './flavors.ts';
 import { floatingIps } from './floating-ips.ts';
 import { addInventory } from './inventory.ts';
+import { addLocalIpAssociations, localIps } from './local-ips.ts';
 import { meteringLabelRules, meteringLabels } from './metering-labels.ts';
 import { networks } from './networks.ts';
 import { addPortForwardings } from './port-forwardings.ts';
@@ -73,6 +75,7 @@ export interface NetworkServices {
   floatingIps: FloatingIpService;
   trunks: TrunkService;
   portForwardings: PortForwardingService;
+  localIps: LocalIpService;
   securityGroups: SecurityGroupService;
   rbacPolicies: RbacPolicyService;
   qosPolicies: QosPolicyService;
@@ -119,6 +122,7 @@ export function networkDialect(deps: {
     addressGroups(services.addressGroups),
     qosPolicies(services.qosPolicies),
     trunks(services.trunks),
+    localIps(services.localIps),
   ];
   const resources: Resource[] = [
     ...tagged,
@@ -146,6 +150,7 @@ export function networkDialect(deps: {
       addTags(app, services.tags, qosPolicies(services.qosPolicies), 'policies');
       addTrunkVerbs(app, services.trunks);
       addPortForwardings(app, baseUrl, services.portForwardings);
+      addLocalIpAssociations(app, baseUrl, services.localIps);
       addRouterVerbs(app, services.routers);
       addAddressGroupVerbs(app, services.addressGroups);
       addSubnetPoolVerbs(app, services.subnetPools);

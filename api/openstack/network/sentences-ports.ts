@@ -32,6 +32,38 @@ export const portForwardings = {
 } satisfies Some;
 
 /** InvalidInput: 'Invalid input for operation: ….' */
+export const badLocalIps = {
+  local_ip_port_or_network_required: 'Either Port ID or Network ID must be specified for Local IP create',
+  local_ip_no_ip: ({ port }) => `Specified Port ${port} has no fixed IPs configured`,
+  local_ip_no_requested_ip: ({ port }) =>
+    `Specified Port ${port} has several IPs, should specify exact IP address to use for Local IP`,
+  local_ip_requested_ip_not_found: ({ port, ip }) => `Specified Port ${port} does not have requested IP address: ${ip}`,
+  local_ip_needs_ipv4: ({ ip }) => `A Local IP is an IPv4 address, and ${ip} is not`,
+  local_ip_subnet_too_small: ({ ip, prefix }) =>
+    `Local IPs need a subnet of four addresses or more, and that of ${ip} has a prefix of ${prefix} bits`,
+  local_ip_port_unfit: ({ port, device_owner }) => `Port ${port} of ${device_owner} can't be a Local IP's`,
+  local_ip_port_on_another_network: ({ id, port }) =>
+    `Port ${port} is not on the network of Local IP ${id}, so nobody there could reach it`,
+  local_ip_leads_to_itself: ({ id, port }) => `The address of Local IP ${id} is Port ${port}'s own`,
+} satisfies Some;
+
+/** BadRequest: 'Bad local_ip request: ….' */
+export const missingForLocalIps = {
+  local_ip_port_not_found: ({ port }) => `Port ${port} not found`,
+  local_ip_network_without_ipv4: ({ network }) => `Network ${network} does not contain any IPv4 subnet`,
+} satisfies Some;
+
+export const localIps = {
+  local_ip_not_found: ({ id }) => `Local IP ${id} could not be found.`,
+  local_ip_in_use: ({ id }) => `Local IP ${id} is still associated with one or more ports.`,
+  local_ip_exists: ({ port, ip }) => `There is a Local IP of the address ${ip} of Port ${port} already.`,
+  local_ip_association_not_found: ({ id, port }) => `Local IP ${id} association with port ${port} could not be found.`,
+  local_ip_association_exists: ({ id, port }) => `Local IP ${id} is associated with port ${port} already.`,
+  port_has_local_ip: ({ port }) =>
+    `Port ${port} cannot be deleted, or lose the address, via the port API: still referenced by Local IPs.`,
+} satisfies Some;
+
+/** InvalidInput: 'Invalid input for operation: ….' */
 export const badSubports = {
   subport_twice: ({ port }) => `Non unique UUID for subport: '${port}'`,
   subport_tag_twice: ({ port, segmentation_id }) => `Segmentation ID '${segmentation_id}' for '${port}' is not unique`,

@@ -7,7 +7,15 @@ import type { HostReasons } from '../../../control/host/reasons.ts';
 import type { KitReasons } from '../../../control/kit/reasons.ts';
 import type { NetworkReasons } from '../../../control/network/reasons.ts';
 import { hostSentences, kitSentences } from '../common/sentences.ts';
-import { badPortForwardings, badSubports, portForwardings, trunks } from './sentences-ports.ts';
+import {
+  badLocalIps,
+  badPortForwardings,
+  badSubports,
+  localIps,
+  missingForLocalIps,
+  portForwardings,
+  trunks,
+} from './sentences-ports.ts';
 import { meteringLabels, qosPolicies } from './sentences-qos.ts';
 import { securityGroups } from './sentences-security.ts';
 import { badSegments, segments } from './sentences-segments.ts';
@@ -19,6 +27,7 @@ type Some = Partial<SentenceTable<NeutronReasons>>;
 /** InvalidInput: 'Invalid input for operation: ….' */
 export const invalidInputs = {
   ...badSubports,
+  ...badLocalIps,
   ...badSegments,
   marker_not_found: ({ marker }) => `marker ${marker} could not be found`,
   tag_invalid: ({ tag, maximum }) => `'${tag}' is not a valid tag: 1 to ${maximum} characters and no comma`,
@@ -145,6 +154,7 @@ function framed<T extends object>(table: T, frame: (sentence: string) => string)
 /** BadRequest: 'Bad … request: ….' */
 export const badRequests = {
   ...framed(badPortForwardings, (sentence) => `Bad port_forwarding request: ${sentence}.`),
+  ...framed(missingForLocalIps, (sentence) => `Bad local_ip request: ${sentence}.`),
   ...framed(badPorts, (sentence) => `Bad port request: ${sentence}.`),
   ...framed(badSubnets, (sentence) => `Bad subnets request: ${sentence}.`),
   ...framed(badRouters, (sentence) => `Bad router request: ${sentence}.`),
@@ -378,6 +388,7 @@ export const neutronSentences: SentenceTable<NeutronReasons> = {
   ...routers,
   ...assertions,
   ...portForwardings,
+  ...localIps,
   ...trunks,
   ...securityGroups,
   ...meteringLabels,

@@ -1091,6 +1091,34 @@ CREATE TABLE public.lease (
     expires_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE public.local_ip (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    network_id uuid NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    local_port_id uuid NOT NULL,
+    local_ip_address inet NOT NULL,
+    ip_mode text DEFAULT 'translate'::text NOT NULL,
+    tags text[] DEFAULT '{}'::text[] NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT local_ip_ip_mode_check CHECK ((ip_mode = ANY (ARRAY['translate'::text, 'passthrough'::text]))),
+    CONSTRAINT local_ip_local_ip_address_check CHECK ((family(local_ip_address) = 4))
+);
+
+CREATE TABLE public.local_ip_association (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    local_ip_id uuid NOT NULL,
+    network_id uuid NOT NULL,
+    fixed_port_id uuid NOT NULL,
+    fixed_ip inet NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT local_ip_association_fixed_ip_check CHECK ((family(fixed_ip) = 4))
+);
+
 CREATE TABLE public.mapping (
     id uuid NOT NULL,
     name text NOT NULL,
@@ -2485,6 +2513,12 @@ ALTER TABLE ONLY public.key_pair
 ALTER TABLE ONLY public.lease
     ADD CONSTRAINT lease_pkey PRIMARY KEY (role);
 
+ALTER TABLE ONLY public.local_ip_association
+    ADD CONSTRAINT local_ip_association_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.local_ip
+    ADD CONSTRAINT local_ip_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.mapping
     ADD CONSTRAINT mapping_name_key UNIQUE (name);
 
@@ -2952,6 +2986,20 @@ CREATE INDEX image_without_digests ON public.image USING btree (id) WHERE ((sha5
 
 CREATE UNIQUE INDEX lease_epoch ON public.lease USING btree (role, epoch);
 
+CREATE UNIQUE INDEX local_ip_association_local_ip_id_fixed_port_id_key ON public.local_ip_association USING btree (local_ip_id, fixed_port_id);
+
+CREATE INDEX local_ip_association_network ON public.local_ip_association USING btree (network_id);
+
+CREATE INDEX local_ip_association_port ON public.local_ip_association USING btree (fixed_port_id, fixed_ip);
+
+CREATE INDEX local_ip_association_project ON public.local_ip_association USING btree (project_id, id);
+
+CREATE UNIQUE INDEX local_ip_local_port_id_local_ip_address_key ON public.local_ip USING btree (local_port_id, local_ip_address);
+
+CREATE INDEX local_ip_network ON public.local_ip USING btree (network_id);
+
+CREATE INDEX local_ip_project ON public.local_ip USING btree (project_id, id);
+
 CREATE INDEX metadef_namespace_project ON public.metadef_namespace USING btree (project_id, id);
 
 CREATE INDEX meter_project ON public.meter USING btree (project_id, id);
@@ -3299,6 +3347,14 @@ CREATE TRIGGER image_key_drop AFTER DELETE ON public.image FOR EACH ROW WHEN ((o
 CREATE TRIGGER image_member_change AFTER INSERT OR DELETE OR UPDATE ON public.image_member FOR EACH ROW EXECUTE FUNCTION public.append_change('image_member', 'image_id');
 
 CREATE TRIGGER key_pair_change AFTER INSERT OR DELETE OR UPDATE ON public.key_pair FOR EACH ROW EXECUTE FUNCTION public.append_change('key_pair');
+
+CREATE TRIGGER local_ip_association_change AFTER INSERT OR DELETE OR UPDATE ON public.local_ip_association FOR EACH ROW EXECUTE FUNCTION public.append_change('local_ip_association');
+
+CREATE TRIGGER local_ip_association_undecides AFTER INSERT OR DELETE ON public.local_ip_association FOR EACH ROW EXECUTE FUNCTION public.undecide_reachability();
+
+CREATE TRIGGER local_ip_change AFTER INSERT OR DELETE OR UPDATE ON public.local_ip FOR EACH ROW EXECUTE FUNCTION public.append_change('local_ip');
+
+CREATE TRIGGER local_ip_undecides AFTER INSERT OR DELETE ON public.local_ip FOR EACH ROW EXECUTE FUNCTION public.undecide_reachability();
 
 CREATE TRIGGER mapping_change AFTER INSERT OR DELETE OR UPDATE ON public.mapping FOR EACH ROW EXECUTE FUNCTION public.append_change('mapping');
 
@@ -3649,6 +3705,27 @@ ALTER TABLE ONLY public.image_upload
 
 ALTER TABLE ONLY public.key_pair
     ADD CONSTRAINT key_pair_user_id_fkey FOREIGN KEY (user_id) REFERENCES public."user"(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.local_ip_association
+    ADD CONSTRAINT local_ip_association_fixed_port_id_fixed_ip_fkey FOREIGN KEY (fixed_port_id, fixed_ip) REFERENCES public.port_ip(port_id, ip) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.local_ip_association
+    ADD CONSTRAINT local_ip_association_local_ip_id_fkey FOREIGN KEY (local_ip_id) REFERENCES public.local_ip(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.local_ip_association
+    ADD CONSTRAINT local_ip_association_network_id_fkey FOREIGN KEY (network_id) REFERENCES public.network(id);
+
+ALTER TABLE ONLY public.local_ip_association
+    ADD CONSTRAINT local_ip_association_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
+ALTER TABLE ONLY public.local_ip
+    ADD CONSTRAINT local_ip_local_port_id_local_ip_address_fkey FOREIGN KEY (local_port_id, local_ip_address) REFERENCES public.port_ip(port_id, ip) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.local_ip
+    ADD CONSTRAINT local_ip_network_id_fkey FOREIGN KEY (network_id) REFERENCES public.network(id);
+
+ALTER TABLE ONLY public.local_ip
+    ADD CONSTRAINT local_ip_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
 
 ALTER TABLE ONLY public.metadef_entry
     ADD CONSTRAINT metadef_entry_namespace_id_fkey FOREIGN KEY (namespace_id) REFERENCES public.metadef_namespace(id) ON DELETE CASCADE;

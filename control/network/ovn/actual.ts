@@ -30,10 +30,11 @@ export const monitored: Monitored = {
   Logical_Router_Port: ['name', 'mac', 'networks', 'enabled', 'ipv6_ra_configs', 'options', 'external_ids'],
   Gateway_Chassis: ['name', 'chassis_name', 'priority', 'external_ids'],
   Logical_Router_Static_Route: ['ip_prefix', 'nexthop', 'output_port', 'external_ids'],
-  Logical_Router_Policy: ['priority', 'match', 'action', 'external_ids'],
+  Logical_Router_Policy: ['priority', 'match', 'action', 'nexthops', 'external_ids'],
   NAT: ['type', 'external_ip', 'logical_ip', 'logical_port', 'external_mac', 'external_ids'],
-  Load_Balancer: ['name', 'protocol', 'vips', 'external_ids'],
+  Load_Balancer: ['name', 'protocol', 'vips', 'options', 'external_ids'],
   DHCP_Options: ['cidr', 'options', 'external_ids'],
+  Chassis_Template_Var: ['chassis', 'variables', 'external_ids'],
 };
 
 /** Tables whose rows live by themselves; a row of the others lives only while another row holds it. A load balancer does, and is held all the same. */
@@ -44,6 +45,7 @@ export const rootTables: ReadonlySet<string> = new Set([
   'Address_Set',
   'Load_Balancer',
   'DHCP_Options',
+  'Chassis_Template_Var',
 ]);
 
 const ourTables = Object.keys(monitored).filter((table) => table !== 'NB_Global');
@@ -74,6 +76,7 @@ export class Actual {
   readonly #natByKey: RowIndex;
   readonly #routerPortByKey: RowIndex;
   readonly #routerByChassis: RowIndex;
+  readonly #variablesByPort: RowIndex;
   readonly #groupByName: RowIndex;
   readonly #groups: () => Iterable<Row>;
   #largeGroups: string[] = [];
@@ -85,6 +88,7 @@ export class Actual {
     this.#natByKey = replica.index('NAT', (row) => stamp(row, stamps.key));
     this.#routerPortByKey = replica.index('Logical_Router_Port', (row) => stamp(row, stamps.key));
     this.#routerByChassis = replica.index('Gateway_Chassis', (row) => String(row.chassis_name));
+    this.#variablesByPort = replica.index('Chassis_Template_Var', portsOf);
     this.#groupByName = replica.index('Port_Group', (row) => String(row.name));
     this.#groups = () => replica.rows('Port_Group').values();
   }
@@ -149,13 +153,20 @@ export class Actual {
     return row && ownerOf(row);
   }
 
+  /** Hosts on which a local IP leads to the port. */
+  hostsLeadingTo(portId: string): Unit[] {
+    return this.#variablesByPort.get(portId).flatMap((row) => ownerOf(row) ?? []);
+  }
+
   /** Routers whose gateway may run on the host. */
   routersOnChassis(hostId: string): Set<Unit> {
     return new Set(this.#routerByChassis.get(hostId).flatMap((row) => ownerOf(row) ?? []));
   }
 }
 
-export const groupsOf = (row: Row): string[] => stamp(row, stamps.groups)?.split(' ').filter(Boolean) ?? [];
+const wordsOf = (row: Row, name: string): string[] => stamp(row, name)?.split(' ').filter(Boolean) ?? [];
+export const groupsOf = (row: Row): string[] => wordsOf(row, stamps.groups);
+const portsOf = (row: Row): string[] => wordsOf(row, stamps.ports);
 
 /** A port's state as OVN reports it; undefined for rows that are no guest's or service's port of ours. */
 export function portStatus(row: Row): { id: string; up: boolean } | undefined {

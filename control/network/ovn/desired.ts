@@ -33,6 +33,8 @@ export const stamps = {
   /** Names of the port groups that the port was put into. */
   groups: 'bothy:groups',
   name: 'bothy:name',
+  /** Of a host's variables: the ports that they lead to. */
+  ports: 'bothy:ports',
   /** On the global row: which history of the database the rows follow. */
   incarnation: 'bothy:incarnation',
   /** On the global row: of the lease under which alone is written, see fence.ts. */
@@ -51,6 +53,18 @@ export const names = {
     switchPort: `nat64-near-${routerId}`,
     routerPort: `nat64-router-port-${routerId}`,
   }),
+  /** The router of a network by which guests come to its local IPs. */
+  localIps: (networkId: string) => ({
+    router: `local-ips-${networkId}`,
+    routerPort: `local-ips-router-port-${networkId}`,
+    switchPort: `local-ips-near-${networkId}`,
+    loadBalancer: `local-ips-${networkId}`,
+  }),
+  /** Of a local IP; what they say is of each host. In a match a name is [A-Za-z_.][A-Za-z0-9_.]*. */
+  localIpVariables: (localIpId: string) => {
+    const address = `local_ip_${localIpId.replaceAll('-', '_')}`;
+    return { address, port: `${address}_port` };
+  },
   portForwarding: (part: string) => `port_forwarding-${part}`,
   gatewayChassis: (portId: string, hostId: string) => `${portId}_${hostId}`,
   /** Used in match expressions, where a name is [A-Za-z_.][A-Za-z0-9_.]*. */

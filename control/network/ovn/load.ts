@@ -5,12 +5,14 @@ import { isOneOf } from '../../kit/database/one-of.ts';
 import { domainOf } from '../domain.ts';
 import { type MeteringMatch, prefixesOf } from '../metering-label/prefixes.ts';
 import { meteredOf } from '../metering-label/use.ts';
+import { localIpOwner } from '../port/local-ip-port.ts';
 import { qosRulesOf } from '../qos-policy/use.ts';
 import type { HostSet } from './intent/gateway.ts';
 import {
   type AddressGroupRow,
   type FloatingIpRow,
   IndexedModel,
+  type LocalIpRow,
   type NetworkRow,
   type PortForwardingRow,
   type PortRow,
@@ -25,12 +27,13 @@ import type { Touched } from './wakes.ts';
 export async function loadModel(db: Queryable, units: readonly Unit[], hosts: HostSet): Promise<IndexedModel> {
   const ids = (kind: UnitKind) => units.filter((name) => kindOf(name) === kind && idForm.test(idOf(name))).map(idOf);
   const routerIds = ids('router');
-  const [routers, floatingIps, portForwardings, securityGroups, addressGroups] = await Promise.all([
+  const [routers, floatingIps, portForwardings, securityGroups, addressGroups, localIps] = await Promise.all([
     loadRouters(db, routerIds),
     loadFloatingIps(db, routerIds),
     loadPortForwardings(db, routerIds),
     loadSecurityGroups(db, ids('security_group')),
     loadAddressGroups(db, ids('address_group')),
+    loadLocalIps(db, { networks: ids('network'), hosts: ids('host') }),
   ]);
   const ports = await loadPorts(db, { ports: ids('port'), routers: routerIds, networks: ids('network'), floatingIps });
   const needed = [
@@ -42,7 +45,18 @@ export async function loadModel(db: Queryable, units: readonly Unit[], hosts: Ho
   ];
   const [networks, subnets] = await Promise.all([loadNetworks(db, needed), loadSubnets(db, needed)]);
   return new IndexedModel({
-    ...{ networks, subnets, ports, routers, floatingIps, portForwardings, securityGroups, addressGroups, hosts },
+    ...{
+      networks,
+      subnets,
+      ports,
+      routers,
+      floatingIps,
+      portForwardings,
+      securityGroups,
+      addressGroups,
+      localIps,
+      hosts,
+    },
   });
 }
 
@@ -109,7 +123,8 @@ export async function selectPorts(db: Queryable, condition: RawBuilder<unknown>)
       array(select security_group_id::text from port_security_group where port_id = port.id order by 1)
         as security_group_ids,
       (select json_build_object('parent', trunk.port_id, 'tag', s.segmentation_id)
-        from subport s join trunk on trunk.id = s.trunk_id where s.port_id = port.id) as carried
+        from subport s join trunk on trunk.id = s.trunk_id where s.port_id = port.id) as carried,
+      exists (select from local_ip where local_port_id = port.id) as has_local_ip
     from port where ${condition}`.execute(db);
   return rows;
 }
@@ -168,6 +183,31 @@ export async function loadAddressGroups(db: Queryable, ids: readonly string[]): 
   return rows;
 }
 
+/** Those of the networks, and those that lead to ports of the hosts; of either with all that they lead to. */
+export async function loadLocalIps(
+  db: Queryable,
+  wanted: { networks: readonly string[]; hosts: readonly string[] },
+): Promise<LocalIpRow[]> {
+  const { networks, hosts } = wanted;
+  if (networks.length === 0 && hosts.length === 0) return [];
+  return selectLocalIps(
+    db,
+    sql`${isOneOf(sql`l.network_id`, networks)} or l.id in (select a.local_ip_id
+      from port on_host join local_ip_association a on a.fixed_port_id = on_host.id where ${isOneOf(sql`on_host.host_id`, hosts)})`,
+  );
+}
+
+/** @param condition of table `local_ip` as `l` */
+export async function selectLocalIps(db: Queryable, condition: RawBuilder<unknown>): Promise<LocalIpRow[]> {
+  const { rows } = await sql<LocalIpRow>`
+    select l.id, l.network_id, host(l.local_ip_address) as ip, l.ip_mode, p.device_owner = ${localIpOwner} as has_own_port,
+      coalesce((select json_agg(json_build_object('port_id', a.fixed_port_id, 'ip', host(a.fixed_ip), 'host_id', to_port.host_id)
+          order by a.fixed_port_id)
+        from local_ip_association a join port to_port on to_port.id = a.fixed_port_id where a.local_ip_id = l.id), '[]') as leads_to
+    from local_ip l join port p on p.id = l.local_port_id where ${condition}`.execute(db);
+  return rows;
+}
+
 type Named = { kind: UnitKind; id: string };
 
 /** For questions that are asked of no project in particular. */
@@ -198,12 +238,7 @@ export async function expand(db: Queryable, touched: Touched): Promise<Set<Unit>
       (projects) =>
         sql`select id from router where ${projects === everyone ? sql`true` : isOneOf(sql`project_id`, projects)}`,
     ),
-    routersOf(
-      db,
-      ids(touched.routersOfPorts),
-      (ports) => sql`select router_id as id from floating_ip
-      where ${isOneOf(sql`port_id`, ports)} and router_id is not null`,
-    ),
+    leadingTo(db, ids(touched.leadingToPorts)),
     routersOf(
       db,
       ids(touched.routersOfForwardingIps),
@@ -234,6 +269,16 @@ async function routersOf(
   if (by.length === 0) return [];
   const { rows } = await sql<{ id: string }>`select distinct id from (${query(by)}) found`.execute(db);
   return rows.map(({ id }) => ({ kind: 'router', id }));
+}
+
+/** Routers by whose floating IPs one comes to these ports, and hosts on which one does by a local IP. */
+async function leadingTo(db: Queryable, ports: readonly string[]): Promise<Named[]> {
+  if (ports.length === 0) return [];
+  const { rows } = await sql<Named>`
+    select 'router' as kind, router_id as id from floating_ip where ${isOneOf(sql`port_id`, ports)} and router_id is not null
+    union select 'host', p.host_id from local_ip_association a join port p on p.id = a.fixed_port_id
+      where ${isOneOf(sql`a.fixed_port_id`, ports)} and p.host_id is not null`.execute(db);
+  return rows;
 }
 
 /** What these ports are part of, where they are the cloud's own. */

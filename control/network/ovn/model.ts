@@ -3,6 +3,7 @@
  * the intent functions are pure functions of it.
  */
 
+import type { LocalIpMode } from '../local-ip/tables.ts';
 import type { MeteredPrefixes } from '../metering-label/prefixes.ts';
 import type { CardLimits, DhcpOption } from '../port/tables.ts';
 import type { QosRule } from '../qos-policy/rule.ts';
@@ -72,6 +73,26 @@ export interface PortRow {
   security_group_ids: string[];
   /** Of a subport: the port whose card it is on, and the tag of its frames there. */
   carried: { parent: string; tag: number } | null;
+  /** One of its addresses is a local IP. */
+  has_local_ip: boolean;
+}
+
+/** With the ports that it leads to, wherever they are. */
+export interface LocalIpRow {
+  id: string;
+  network_id: string;
+  ip: string;
+  ip_mode: LocalIpMode;
+  /** Its port is there for it alone: where it leads nowhere, nobody has the address. */
+  has_own_port: boolean;
+  leads_to: LedTo[];
+}
+
+export interface LedTo {
+  port_id: string;
+  ip: string;
+  /** Null: it is on none. */
+  host_id: string | null;
 }
 
 export interface RouterRow {
@@ -144,6 +165,7 @@ export interface Model {
   portForwardings: ReadonlyMap<string, PortForwardingRow>;
   securityGroups: ReadonlyMap<string, SecurityGroupRow>;
   addressGroups: ReadonlyMap<string, AddressGroupRow>;
+  localIps: ReadonlyMap<string, LocalIpRow>;
   hosts: HostSet;
 }
 
@@ -156,6 +178,7 @@ export interface ModelRows {
   portForwardings?: readonly PortForwardingRow[];
   securityGroups?: readonly SecurityGroupRow[];
   addressGroups?: readonly AddressGroupRow[];
+  localIps?: readonly LocalIpRow[];
   hosts?: HostSet;
 }
 
@@ -168,6 +191,7 @@ export class IndexedModel implements Model {
   readonly portForwardings: ReadonlyMap<string, PortForwardingRow>;
   readonly securityGroups: ReadonlyMap<string, SecurityGroupRow>;
   readonly addressGroups: ReadonlyMap<string, AddressGroupRow>;
+  readonly localIps: ReadonlyMap<string, LocalIpRow>;
   readonly hosts: HostSet;
   readonly #subnetsOfNetwork: ReadonlyMap<string, SubnetRow[]>;
   readonly #portsOfDevice: ReadonlyMap<string, PortRow[]>;
@@ -184,6 +208,7 @@ export class IndexedModel implements Model {
     this.portForwardings = byId(rows.portForwardings);
     this.securityGroups = byId(rows.securityGroups);
     this.addressGroups = byId(rows.addressGroups);
+    this.localIps = byId(rows.localIps);
     this.hosts = rows.hosts ?? new HostSet([]);
     this.#subnetsOfNetwork = Map.groupBy(this.subnets.values(), (subnet) => subnet.network_id);
     this.#portsOfDevice = Map.groupBy(this.ports.values(), (port) => port.device_id);

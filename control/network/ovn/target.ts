@@ -87,9 +87,11 @@ export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[]
     const hosts = new Set(this.#hosts.due());
     for (const change of changes) {
       touch(touched, change);
-      if (change.resource_type === 'host') hosts.add(change.resource_id);
-      const left = this.#left(change);
-      if (left) touched.units.add(left);
+      if (change.resource_type === 'host') {
+        hosts.add(change.resource_id);
+        if (change.action !== 'updated') touched.unit('host', change.resource_id);
+      }
+      for (const left of this.#left(change)) touched.units.add(left);
     }
     if (hosts.size > 0) await this.#refreshHosts([...hosts]);
     const units = await expand(this.#db, touched);
@@ -112,11 +114,20 @@ export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[]
     for (const name of units) if (kept.has(name)) units.delete(name);
   }
 
-  /** A row may have moved to another router; the one that it left is known only from what stands there. */
-  #left({ resource_type, resource_id }: Change): Unit | undefined {
-    if (resource_type === 'floating_ip') return this.#actual.routerWith('NAT', `floating_ip/${resource_id}`);
-    if (resource_type === 'port') return this.#actual.routerWith('Logical_Router_Port', resource_id);
-    return undefined;
+  /** A row may have moved to another router or host; the one that it left is known only from what stands there. */
+  #left({ resource_type, resource_id, body, observed_only }: Change): Unit[] {
+    const actual = this.#actual;
+    if (observed_only) return [];
+    switch (resource_type) {
+      case 'floating_ip':
+        return [actual.routerWith('NAT', `floating_ip/${resource_id}`) ?? []].flat();
+      case 'port':
+        return [actual.routerWith('Logical_Router_Port', resource_id) ?? [], actual.hostsLeadingTo(resource_id)].flat();
+      case 'local_ip_association':
+        return actual.hostsLeadingTo(String(body.fixed_port_id));
+      default:
+        return [];
+    }
   }
 
   async *everything(): AsyncGenerator<readonly Unit[]> {

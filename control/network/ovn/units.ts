@@ -1,12 +1,20 @@
 /**
- * A unit is what is projected together, in one OVSDB transaction: everything that one network, address group, security group, port or
+ * A unit is what is projected together, in one OVSDB transaction: everything that one host, network, address group, security group, port or
  * router means in the northbound database. `cloud/drop` is the one group that all filtered ports are in.
  */
-export type UnitKind = 'cloud' | 'network' | 'address_group' | 'security_group' | 'port' | 'router';
+export type UnitKind = 'cloud' | 'host' | 'network' | 'address_group' | 'security_group' | 'port' | 'router';
 export type Unit = `${UnitKind}/${string}`;
 
 /** Units of an earlier phase are in place before those of a later one refer to their rows. */
-export const phases: readonly UnitKind[] = ['cloud', 'network', 'address_group', 'security_group', 'port', 'router'];
+export const phases: readonly UnitKind[] = [
+  'cloud',
+  'host',
+  'network',
+  'address_group',
+  'security_group',
+  'port',
+  'router',
+];
 
 /** Of the ids in unit names; in the northbound database anything may stand. */
 export const idForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

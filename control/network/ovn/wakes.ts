@@ -33,8 +33,8 @@ export class Touched {
   /** All routers of these projects. */
   readonly routersOfProjects = new Set<string>();
   routersOfAllProjects = false;
-  /** All routers that have a floating IP for these ports. */
-  readonly routersOfPorts = new Set<string>();
+  /** What leads to these ports: routers that have a floating IP for them, the hosts on which a local IP is one of them. */
+  readonly leadingToPorts = new Set<string>();
   /** All routers by which ports of these floating IPs are forwarded. */
   readonly routersOfForwardingIps = new Set<string>();
   /** Ports, and routers with their gateways and floating IPs, that keep to these QoS policies. */

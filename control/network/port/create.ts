@@ -20,6 +20,7 @@ import { ensureDefaultGroup, findDefaultGroup } from '../security-group/default-
 import { requireOnePlace } from '../segment/carry.ts';
 import { homeOn, isRouted } from '../segment/home.ts';
 import { changedOptions, type DhcpOptionWish } from './dhcp-options.ts';
+import { localIpOwner } from './local-ip-port.ts';
 import { port as descriptor } from './resource.ts';
 import type { AddressPair } from './tables.ts';
 
@@ -74,10 +75,14 @@ export interface MadePort {
 }
 
 /** Ports that the cloud makes for its own ends: no filters. Nobody can give a port one of these owners (service.ts). */
-export const cloudOwners = [...interfaceOwners, 'network:router_gateway', 'network:floatingip', 'network:distributed'];
+export const cloudOwners = [
+  ...interfaceOwners,
+  ...['network:router_gateway', 'network:floatingip', 'network:distributed', localIpOwner],
+];
 const ownedByCloud = (owner: string): boolean => cloudOwners.includes(owner);
 /** They count as ports of their project; the rest of the cloud's own are nobody's. */
-const inQuota = (owner: string): boolean => !ownedByCloud(owner) || interfaceOwners.includes(owner);
+const inQuota = (owner: string): boolean =>
+  !ownedByCloud(owner) || interfaceOwners.includes(owner) || owner === localIpOwner;
 
 export async function loadNetworks(db: Queryable, ids: readonly string[]): Promise<Map<string, NetworkFacts>> {
   const { rows } =

@@ -32,12 +32,12 @@ export interface PortRow extends Selectable<PortTable> {
 }
 
 const status = sql`case
-  when t.device_owner = 'network:floatingip' then 'N/A'
+  when t.device_owner in ('network:floatingip', 'network:local_ip') then 'N/A'
   when t.admin_state_up and (t.observed_up or t.device_owner like 'network:%') then 'ACTIVE' else 'DOWN' end`;
 
 /** Shown status, for rows that are already read. */
 export function portStatus(port: Pick<PortRow, 'device_owner' | 'admin_state_up' | 'observed_up'>): string {
-  if (port.device_owner === 'network:floatingip') return 'N/A';
+  if (port.device_owner === 'network:floatingip' || port.device_owner === 'network:local_ip') return 'N/A';
   return port.admin_state_up && (port.observed_up || port.device_owner.startsWith('network:')) ? 'ACTIVE' : 'DOWN';
 }
 

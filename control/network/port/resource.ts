@@ -19,7 +19,7 @@ export const port = {
     'propagate_uplink_status',
     'observed_up',
   ],
-  // Those that the cloud makes for itself count with what they belong to.
+  // Those that the cloud makes for itself count with what they belong to; a local IP counts as its port.
   usage: {
     ports: (p) => sql`select count(*) as used from port where project_id = ${p}
       and device_owner not in ('network:distributed', 'network:router_gateway', 'network:floatingip')`,
@@ -35,7 +35,7 @@ export const port = {
       touched.unit('port', id);
       const owner = String(body.device_owner ?? '');
       if (owner.startsWith('network:router')) touched.unit('router', body.device_id);
-      else if (owner !== 'network:distributed') touched.routersOfPorts.add(id);
+      else if (owner !== 'network:distributed') touched.leadingToPorts.add(id);
       else {
         touched.unit('network', body.network_id);
         touched.dhcpPortsOfNetworks.add(String(body.network_id));

@@ -31,6 +31,7 @@ import {
 } from './create.ts';
 import { changedOptions } from './dhcp-options.ts';
 import { moveHome } from './home.ts';
+import { requireNoLocalIp } from './local-ip-port.ts';
 import { createMetadataPorts, metadataOwner, serveMetadata } from './metadata-port.ts';
 import { type PortRow, portListing } from './port.ts';
 import { checkPairs, checkPortRights, type PortWish } from './rules.ts';
@@ -163,6 +164,7 @@ export class PortService {
         throw new CloudError('conflict', 'service_port_in_use', { id, device_owner: port.device_owner });
       }
       await requireUntrunked(tx, id);
+      await requireNoLocalIp(tx, id);
       await deletePortRows(tx, [id]);
     });
   }

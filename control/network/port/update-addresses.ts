@@ -18,6 +18,7 @@ import {
   type SubnetFacts,
 } from '../address/plan.ts';
 import { checkAddressCount } from './create.ts';
+import { requireNoLocalIp } from './local-ip-port.ts';
 
 export interface PortForAddresses {
   id: string;
@@ -146,6 +147,7 @@ async function removeAddresses(tx: Tx, portId: string, remove: readonly CurrentI
   if (rows.length > 0) {
     throw new CloudError('invalid', 'fixed_ip_has_floating_ip', { port: portId });
   }
+  await requireNoLocalIp(tx, portId, ips);
   await sql`delete from port_ip where port_id = ${portId} and ip = any(${ips}::inet[])
     and subnet_id = any(${remove.map(({ subnet_id }) => subnet_id)}::uuid[])`.execute(tx);
 }

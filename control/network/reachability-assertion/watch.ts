@@ -15,6 +15,7 @@ import type { ReachabilityAssertionRow } from './reachability-assertion.ts';
 const nouns: ReadonlySet<string> = new Set([
   ...['network', 'subnet', 'subnet_pool', 'port', 'port_ip', 'port_security_group', 'router', 'floating_ip'],
   ...['security_group', 'security_group_rule', 'address_group', 'segment', 'port_forwarding'],
+  ...['local_ip', 'local_ip_association'],
 ]);
 /** Columns by which such a row is of a network, a router or a group. */
 const belongings = ['network_id', 'floating_network_id', 'router_id', 'security_group_id', 'port_id', 'device_id'];

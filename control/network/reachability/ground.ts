@@ -6,6 +6,7 @@ import { type Cidr, type Ip, parseCidr, parseIp, within } from '../../kit/addres
 import { gatewaysOf } from '../ovn/intent/router.ts';
 import type {
   AddressGroupRow,
+  LocalIpRow,
   NetworkRow,
   PortRow,
   RouterRow,
@@ -14,6 +15,7 @@ import type {
   SubnetRow,
 } from '../ovn/model.ts';
 import { isPooled } from './nat64.ts';
+import type { Packet } from './question.ts';
 import { type Between, between, type HostGround, type Whereabouts } from './whereabouts.ts';
 
 /** Also one that is no port's. */
@@ -48,6 +50,7 @@ export interface GroundRows {
   securityGroups?: readonly SecurityGroupRow[];
   addressGroups?: readonly AddressGroupRow[];
   hosts?: readonly HostGround[];
+  localIps?: readonly LocalIpRow[];
 }
 
 export interface Forwarded {
@@ -90,6 +93,7 @@ export class Ground {
   readonly routers: ReadonlyMap<string, RouterRow>;
   readonly securityGroups: ReadonlyMap<string, SecurityGroupRow>;
   readonly floatingIps: readonly FloatingIpGround[];
+  readonly #localIps: readonly LocalIpRow[];
   /** What passage.ts has found among these rows, by what it was found for. */
   readonly portRules = new Map<string, readonly PortRule[]>();
   readonly #addressGroups: ReadonlyMap<string, AddressGroupRow>;
@@ -107,6 +111,7 @@ export class Ground {
     this.#addressGroups = byId(rows.addressGroups);
     this.floatingIps = rows.floatingIps ?? [];
     this.#hosts = byId(rows.hosts);
+    this.#localIps = rows.localIps ?? [];
     const ports = [...this.ports.values()].filter(({ device_owner }) => device_owner !== 'network:floatingip');
     const addressed = ports.flatMap((port) => port.ips.map(({ ip }) => ({ ip, port })));
     this.#byAddress = new Map(
@@ -138,6 +143,10 @@ export class Ground {
       .get(networkId)
       ?.find((one) => one.allowed_address_pairs.some(({ ip_address }) => within(parseCidr(ip_address)!, address)));
     return pair && { port: pair, allowedOnly: true };
+  }
+
+  localIpAt(networkId: string, address: string): LocalIpRow | undefined {
+    return this.#localIps.find(({ network_id, ip }) => network_id === networkId && ip === address);
   }
 
   /** Whether a port with this address is a member of the group: what OVN's address set of the group holds. */
@@ -221,6 +230,15 @@ export class Ground {
   between(networkId: string, one: Whereabouts, other: Whereabouts): Between | undefined {
     const network = this.networks.get(networkId);
     return network && between(network, this.#hosts, one, other);
+  }
+
+  /** From outside, by its own address: what ../ovn/intent/router.ts calls isolation. */
+  isIsolated(
+    router: RouterRow,
+    came: PortRow,
+    { version, destination }: Pick<Packet, 'version' | 'destination'>,
+  ): boolean {
+    return version === 4 && isGateway(came) && this.isTranslated(router, destination, came);
   }
 
   /** Whether a router translates an address inside: not one of an address scope with the outside, and whoever has come by NAT64 (../ovn/intent/nat.ts). */

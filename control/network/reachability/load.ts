@@ -6,7 +6,7 @@
 import { CloudError } from '../../../contract/errors.ts';
 import { canonicalIp } from '../../kit/address.ts';
 import type { Queryable } from '../../kit/database/database.ts';
-import type { NetworkRow, PortRow, RouterRow, SubnetRow } from '../ovn/model.ts';
+import type { LocalIpRow, NetworkRow, PortRow, RouterRow, SubnetRow } from '../ovn/model.ts';
 import { type FloatingIpGround, Ground, isGateway } from './ground.ts';
 import { embedded } from './nat64.ts';
 import type { End } from './question.ts';
@@ -36,6 +36,7 @@ class Reading {
   readonly #networks = new Map<string, NetworkRow>();
   readonly #subnets = new Map<string, SubnetRow>();
   readonly #floatingIps = new Map<string, FloatingIpGround>();
+  readonly #localIps: LocalIpRow[] = [];
   readonly #addresses = new Set<string>();
 
   constructor(reader: GroundReader) {
@@ -84,7 +85,10 @@ class Reading {
     }
     const [subnets, networks] = [[...this.#subnets.keys()], [...this.#networks.keys()]];
     const addresses = [...this.#addresses];
-    if (subnets.length > 0) this.#add(await this.#reader.owners.ask({ subnets, addresses, networks }));
+    if (subnets.length > 0) {
+      const asked = [this.#reader.owners.ask({ subnets, addresses, networks }), this.#addLocalIps(networks, addresses)];
+      this.#add((await Promise.all(asked)).flat());
+    }
     await this.#addFloatingIps();
     // Those stand for others by translation, which a rule that names a group sees.
     for (const { floating_ip, fixed_ip } of this.#floatingIps.values()) {
@@ -114,6 +118,7 @@ class Reading {
       ports: [...this.#ports.values()].map((port) => (asIfUp ? { ...port, observed_up: true } : port)),
       routers: [...this.#routers.values()],
       floatingIps: [...this.#floatingIps.values()],
+      localIps: this.#localIps,
       securityGroups,
       addressGroups,
       hosts,
@@ -146,6 +151,17 @@ class Reading {
     if (behind.size > 0) this.#add(await this.#reader.ports.ask({ ids: [...behind] }));
     for (const { fixed_ip } of leadTo) if (fixed_ip) this.#addresses.add(fixed_ip);
     await this.#addNetworks(rows.map(({ floating_network_id }) => floating_network_id));
+  }
+
+  /** @returns the ports that they lead to on the hosts of the ends */
+  async #addLocalIps(networks: readonly string[], addresses: readonly string[]): Promise<PortRow[]> {
+    const found = await this.#reader.localIps.ask({ networks, addresses });
+    this.#localIps.push(...found);
+    const hosts = new Set([...this.#ports.values()].flatMap(({ host_id }) => host_id ?? []));
+    const near = found.flatMap(({ leads_to }) => leads_to.filter(({ host_id }) => hosts.has(host_id ?? '')));
+    for (const { ip } of near) this.#addresses.add(ip);
+    const ids = near.flatMap(({ port_id }) => (this.#ports.has(port_id) ? [] : port_id));
+    return ids.length > 0 ? this.#reader.ports.ask({ ids }) : [];
   }
 
   async #addNetworks(wanted: readonly string[]): Promise<void> {

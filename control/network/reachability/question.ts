@@ -1,5 +1,6 @@
-/** What is asked, and the words of the answer. Shapes only; the native API speaks them as they are. */
+/** What is asked, and the words of the answer: shapes, and how one of them is made. The native API speaks them as they are. */
 import type { IpVersion } from '../../kit/address.ts';
+import type { PortRow } from '../ovn/model.ts';
 
 /** Addresses in canonical text. */
 export interface Packet {
@@ -78,6 +79,8 @@ export type StopReason =
   | 'router_serves_nothing'
   | 'floating_ip_unassigned'
   | 'port_not_forwarded'
+  | 'local_ip_without_port'
+  | 'local_ip_not_allowed'
   | 'answer_from_another_address'
   | 'loop'
   | 'beyond_sight';
@@ -102,6 +105,9 @@ export type Assumption =
   | 'guest_has_address'
   | 'answer_untracked';
 
+/** Where a way ended. */
+export type Arrival = { at: 'port'; port: PortRow } | { at: 'router' } | { at: 'outside'; network: string };
+
 export interface Answer {
   reachable: boolean;
   there: Hop[];
@@ -110,3 +116,10 @@ export interface Answer {
   stops: Stop[];
   assumptions: Assumption[];
 }
+
+export const update = (resource: Opening['resource'], id: string, values: Record<string, unknown>): Opening => ({
+  action: 'update',
+  resource,
+  id,
+  values,
+});

@@ -5,8 +5,8 @@
 import { parseIp, within } from '../../kit/address.ts';
 import type { PortRow } from '../ovn/model.ts';
 import type { Ground } from './ground.ts';
-import type { Answer, Assumption, Packet, Question, Stop } from './question.ts';
-import { type Arrival, Walk } from './walk.ts';
+import type { Answer, Arrival, Assumption, Packet, Question, Stop } from './question.ts';
+import { Walk } from './walk.ts';
 
 const [icmp, icmpv6] = [1, 58];
 const echo = { request: { 4: 8, 6: 128 }, reply: { 4: 0, 6: 129 } } as const;

@@ -8,9 +8,18 @@ import {
   loadRouters,
   loadSecurityGroups,
   loadSubnets,
+  selectLocalIps,
   selectPorts,
 } from '../ovn/load.ts';
-import type { AddressGroupRow, NetworkRow, PortRow, RouterRow, SecurityGroupRow, SubnetRow } from '../ovn/model.ts';
+import type {
+  AddressGroupRow,
+  LocalIpRow,
+  NetworkRow,
+  PortRow,
+  RouterRow,
+  SecurityGroupRow,
+  SubnetRow,
+} from '../ovn/model.ts';
 import type { FloatingIpGround } from './ground.ts';
 import { Joined, type Wanted } from './joined.ts';
 import type { HostGround } from './whereabouts.ts';
@@ -27,6 +36,7 @@ export class GroundReader {
   readonly members: Joined<'groups' | 'addresses', PortRow>;
   /** Of a port, or whose own it is. */
   readonly floatingIps: Joined<'ports', FloatingIpRow>;
+  readonly localIps: Joined<'networks' | 'addresses', LocalIpRow>;
   readonly networks: Joined<'ids', NetworkRow>;
   readonly subnets: Joined<'networks', SubnetRow>;
   readonly routers: Joined<'ids', RouterRow>;
@@ -62,6 +72,14 @@ export class GroundReader {
     this.floatingIps = new Joined(
       ({ ports }) => loadFloatingIps(db, ports),
       ({ port_id, floating_port_id }, { ports }) => ports.has(floating_port_id) || ports.has(port_id ?? ''),
+    );
+    this.localIps = new Joined(
+      ({ networks, addresses }) =>
+        selectLocalIps(
+          db,
+          sql`${isOneOf(sql`l.network_id`, networks)} and ${isOneOf(sql`l.local_ip_address`, addresses, 'inet')}`,
+        ),
+      ({ network_id, ip }, { networks, addresses }) => networks.has(network_id) && addresses.has(ip),
     );
     const ofNetwork = (row: { network_id: string }, { networks }: { networks: ReadonlySet<string> }) =>
       networks.has(row.network_id);

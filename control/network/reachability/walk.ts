@@ -6,15 +6,15 @@
 import { parseCidr, within } from '../../kit/address.ts';
 import { translates } from '../ovn/intent/nat64.ts';
 import type { PortRow, RouterRow } from '../ovn/model.ts';
+import { localIpOwner } from '../port/local-ip-port.ts';
 import { type Ground, isGateway, isRouterPort, type Route } from './ground.ts';
+import { nearestOf } from './local-ip.ts';
 import { inOtherWords, isBelowPrefix, isKept, toIPv4 } from './nat64.ts';
 import { type Direction, missingRule, type Passage, passage } from './passage.ts';
-import type { Assumption, Hop, Opening, Packet, Stop, StopKind, StopReason } from './question.ts';
+import type { Arrival, Assumption, Hop, Opening, Packet, Stop, StopKind, StopReason } from './question.ts';
+import { update } from './question.ts';
 import { Translations } from './translations.ts';
 import type { Whereabouts } from './whereabouts.ts';
-
-/** Where a way ended. */
-export type Arrival = { at: 'port'; port: PortRow } | { at: 'router' } | { at: 'outside'; network: string };
 
 /** Routers on one way; OVN's own limit is the packet's time to live. */
 const mostRouters = 16;
@@ -58,6 +58,8 @@ export class Walk {
     this.#hop('port', port.id, 'leaves');
     this.#at = port.host_id ?? undefined;
     this.#forwardInside(port);
+    const passed = this.#toNearest(port);
+    if (passed) return passed;
     this.#unforward(port);
     const { source, destination, version } = this.packet;
     const addresses = this.#ground.addressesOf(port, version);
@@ -114,6 +116,7 @@ export class Walk {
       const router = this.#ground.routers.get(port.device_id);
       return router && this.#atRouter(router, port);
     }
+    if (port.device_owner === localIpOwner) return this.#stop('port', port.id, 'local_ip_without_port');
     this.#carry(networkId, port.host_id ?? undefined);
     if (nexthop === this.packet.destination) return this.#arrive(port);
     // A guest that stands in for a router: what it does with the packet is its own affair.
@@ -170,7 +173,7 @@ export class Walk {
     }
     this.#enabled(came);
     if (isGateway(came)) this.#enterGateway(router, came);
-    if (this.#isolated(router, came)) return this.#stop('router', router.id, 'behind_nat');
+    if (this.#ground.isIsolated(router, came, this.packet)) return this.#stop('router', router.id, 'behind_nat');
     this.#translateBack(router, came);
     if (isGateway(came)) {
       this.#translateDestination(router, came);
@@ -260,6 +263,18 @@ export class Walk {
     }
   }
 
+  /** To a local IP (local-ip.ts), after the sender's rules. */
+  #toNearest(from: PortRow): Arrival | undefined {
+    const near = this.#way === 'there' ? nearestOf(this.#ground, from, this.packet) : undefined;
+    if (!near) return undefined;
+    if (!near.passed) this.#translations.remember(from.network_id, this.packet, near.packet);
+    this.packet = near.packet;
+    this.#hop('port', near.port.id, 'is_local_ip');
+    if (near.opens) this.#stop('port', near.port.id, 'local_ip_not_allowed', near.opens);
+    if (near.passed) this.assumptions.add('guest_has_address');
+    return near.passed ? this.#arrive(near.port) : undefined;
+  }
+
   /** The network of who asked turns back the answer to what it had turned. */
   #unforward({ network_id }: PortRow): void {
     if (this.#way === 'there') return;
@@ -300,12 +315,6 @@ export class Walk {
   #isAnswer(router: RouterRow): boolean {
     if (this.#way === 'there') return false;
     return this.#translations.isAnswer(router.id, this.packet);
-  }
-
-  /** From outside, by its own address: what ../ovn/intent/router.ts calls isolation. */
-  #isolated(router: RouterRow, came: PortRow): boolean {
-    const { version, destination } = this.packet;
-    return version === 4 && isGateway(came) && this.#ground.isTranslated(router, destination, came);
   }
 
   /** A router answers to a ping, and to nothing else. */
@@ -387,10 +396,3 @@ export class Walk {
     return undefined;
   }
 }
-
-const update = (resource: Opening['resource'], id: string, values: Record<string, unknown>): Opening => ({
-  action: 'update',
-  resource,
-  id,
-  values,
-});

@@ -62,6 +62,10 @@ export class HostSet {
     return this.#byId.get(id);
   }
 
+  ids(): Iterable<string> {
+    return this.#byId.keys();
+  }
+
   /** Ids of the hosts for a router's gateway, best first. @param zones those that they must be of; none: any */
   choose(routerId: string, physicalNetwork: string | null, zones: readonly string[] = []): string[] {
     const router = hashOf(routerId);

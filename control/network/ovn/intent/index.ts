@@ -2,6 +2,7 @@
 import type { DesiredRow } from '../desired.ts';
 import type { IndexedModel } from '../model.ts';
 import { idOf, kindOf, type Unit } from '../units.ts';
+import { hostRows } from './local-ip.ts';
 import { networkRows } from './network.ts';
 import { portRows } from './port.ts';
 import { routerRows } from './router.ts';
@@ -12,6 +13,8 @@ export function desiredRows(model: IndexedModel, name: Unit): DesiredRow[] {
   switch (kindOf(name)) {
     case 'cloud':
       return dropRows();
+    case 'host':
+      return hostRows(model, id);
     case 'network':
       return networkRows(model, id);
     case 'address_group':

@@ -13,7 +13,7 @@ const page = join(import.meta.dirname, '../../../../docs/mapping-ovn.md');
 /** A map's keys are columns of their own here, but where they are addresses. */
 function columnsOf({ table, columns, labels, parent, references, groups }: DesiredRow): string[] {
   const own = Object.entries(columns).flatMap(([name, value]) =>
-    typeof value === 'object' && value !== null && !Array.isArray(value) && name !== 'vips'
+    typeof value === 'object' && value !== null && !Array.isArray(value) && !['vips', 'variables'].includes(name)
       ? Object.keys(value).map((key) => `${table}.${name}:${key}`)
       : [`${table}.${name}`],
   );

@@ -1,8 +1,9 @@
-/** A network: its logical switch, the port to the physical network, and the DHCP options of its subnets. */
+/** A network: its logical switch, the port to the physical network, the DHCP options of its subnets, and the way to its local IPs. */
 import { type DesiredRow, names } from '../desired.ts';
 import type { IndexedModel, NetworkRow, SegmentRow } from '../model.ts';
 import { unit } from '../units.ts';
 import { dhcpRows } from './dhcp.ts';
+import { localIpRows } from './local-ip.ts';
 
 export function networkRows(model: IndexedModel, id: string): DesiredRow[] {
   const network = model.networks.get(id);
@@ -16,6 +17,7 @@ export function networkRows(model: IndexedModel, id: string): DesiredRow[] {
     },
     ...localnets(network),
     ...dhcpRows(model, network),
+    ...localIpRows(model, network),
   ];
 }
 

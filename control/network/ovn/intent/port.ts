@@ -1,4 +1,5 @@
 /** A port: its logical switch port, with anti-spoofing, DHCP and membership in port groups. */
+import { localIpOwner } from '../../port/local-ip-port.ts';
 import { eui64 } from '../address.ts';
 import { type DesiredRow, names, type RowName } from '../desired.ts';
 import type { IndexedModel, PortRow } from '../model.ts';
@@ -9,8 +10,8 @@ import { portQosRows } from './qos.ts';
 
 export function portRows(model: IndexedModel, id: string): DesiredRow[] {
   const port = model.ports.get(id);
-  // A floating IP is a rule of its router (nat.ts); its port only reserves the address.
-  if (!port || port.device_owner === 'network:floatingip') return [];
+  // A floating IP is a rule of its router (nat.ts), a local IP one of its network (local-ip.ts): their ports only reserve the address.
+  if (!port || port.device_owner === 'network:floatingip' || port.device_owner === localIpOwner) return [];
   const dhcp4 = dhcp(model, port, 4);
   const dhcp6 = dhcp(model, port, 6);
   const row: DesiredRow = {
@@ -53,8 +54,10 @@ function columns(model: IndexedModel, port: PortRow): DesiredRow['columns'] {
   };
   const security = port.port_security_enabled ? portSecurity(port, own) : [];
   const others = security.map((entry) => entry.split(' ')[0]!).filter((mac) => mac !== port.mac);
-  // 'unknown' lets a port that is not secured receive frames for MACs that the cloud doesn't know.
-  const known = port.port_security_enabled ? [own, ...others] : [own, 'unknown'];
+  // 'unknown' lets a port that is not secured receive frames for MACs that the cloud doesn't know. And OVN does not answer ARP for a port that
+  // has it: for the address of a local IP the network's router does (local-ip.ts).
+  const unknown = !port.port_security_enabled || port.has_local_ip;
+  const known = [own, ...(port.port_security_enabled ? others : []), ...(unknown ? ['unknown'] : [])];
   const { parent, tag } = port.carried ?? { parent: null, tag: null };
   return { ...common, type: '', parent_name: parent, tag, addresses: known, port_security: security, options };
 }

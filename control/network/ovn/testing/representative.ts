@@ -61,6 +61,7 @@ const port = (
   ips: ips.map(([of, ip]) => ({ subnet_id: subnetId(of), ip })),
   security_group_ids: [],
   carried: null,
+  has_local_ip: false,
   ...row,
 });
 
@@ -210,6 +211,7 @@ const ports: ModelRows['ports'] = [
     device_owner: 'trunk:subport',
     host_id: ids.host1,
     carried: { parent: portId(5), tag: 100 },
+    has_local_ip: true,
   }),
   port(9, ids.external, [[1, '203.0.113.11']], { device_owner: 'network:floatingip' }),
   port(10, ids.external, [[1, '203.0.113.2']], {
@@ -326,6 +328,23 @@ export const modelRows: ModelRows = {
     },
   ],
   addressGroups: [{ id: ids.partners, name: 'partners', addresses: ['192.0.2.0/24', '2001:db8:7::/48'] }],
+  localIps: [
+    {
+      ...{ id: id('6', 1), network_id: ids.red, ip: '10.1.0.50', ip_mode: 'translate', has_own_port: true },
+      leads_to: [
+        { port_id: portId(6), ip: '10.1.0.12', host_id: ids.elsewhere },
+        { port_id: portId(7), ip: '10.1.0.13', host_id: ids.host2 },
+      ],
+    },
+    {
+      ...{ id: id('6', 2), network_id: ids.red, ip: '10.1.0.51', ip_mode: 'passthrough', has_own_port: true },
+      leads_to: [{ port_id: portId(7), ip: '10.1.0.13', host_id: ids.host2 }],
+    },
+    {
+      ...{ id: id('6', 3), network_id: ids.vlan, ip: '10.2.0.11', ip_mode: 'translate', has_own_port: false },
+      leads_to: [],
+    },
+  ],
   hosts: new HostSet([
     host(ids.host1, ['physnet1'], true),
     host(ids.host2, ['physnet1', 'physnet2'], true),

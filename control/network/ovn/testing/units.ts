@@ -6,6 +6,7 @@ import { dropUnit, type Unit, unit } from '../units.ts';
 export function allUnits(model: IndexedModel): Unit[] {
   return [
     dropUnit,
+    ...[...model.hosts.ids()].map((id) => unit('host', id)),
     ...[...model.networks.keys()].map((id) => unit('network', id)),
     ...[...model.addressGroups.keys()].map((id) => unit('address_group', id)),
     ...[...model.securityGroups.keys()].map((id) => unit('security_group', id)),
