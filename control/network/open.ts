@@ -14,6 +14,7 @@ import { NetworkInventory } from './inventory.ts';
 import { LocalIpService } from './local-ip/service.ts';
 import { MeterService } from './meter/index.ts';
 import { MeteringLabelService } from './metering-label/service.ts';
+import { NdpProxyService } from './ndp-proxy/service.ts';
 import { NetworkService } from './network/service.ts';
 import { PortService } from './port/service.ts';
 import { PortForwardingService } from './port-forwarding/service.ts';
@@ -46,6 +47,7 @@ export function openNetwork(options: { database: Database }) {
     floatingIps: new FloatingIpService(options),
     trunks: new TrunkService(options),
     portForwardings: new PortForwardingService(options),
+    ndpProxies: new NdpProxyService(options),
     localIps: new LocalIpService(options),
     defaultSecurityGroupRules: new DefaultSecurityGroupRuleService(options),
     securityGroups: new SecurityGroupService(options),

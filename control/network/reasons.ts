@@ -1,5 +1,6 @@
 /** What the network area refuses (see contract/errors.ts). Ids are plain; where a caller may name it otherwise, as it was given. */
 import type { NoFields } from '../../contract/errors.ts';
+import type { NetworkReasons as NdpProxyReasons } from './ndp-proxy/reasons.ts';
 import type { QosRuleKind } from './qos-policy/rule.ts';
 import type { QosKeeper } from './qos-policy/use.ts';
 
@@ -387,6 +388,9 @@ export interface NetworkOperatorReasons {
     subnet?: string;
   };
 }
+
+/** NDP proxies: see there. */
+export interface NetworkReasons extends NdpProxyReasons {}
 
 declare module '../../contract/errors.ts' {
   interface Reasons extends NetworkReasons, NetworkOperatorReasons {}

@@ -6,6 +6,7 @@ import { networkFlavor, serviceProfile } from './flavor/resource.ts';
 import { floatingIp } from './floating-ip/resource.ts';
 import { localIp, localIpAssociation } from './local-ip/resource.ts';
 import { meteringLabel, meteringLabelRule } from './metering-label/resource.ts';
+import { ndpProxy } from './ndp-proxy/resource.ts';
 import { network } from './network/resource.ts';
 import { port, portIp, portSecurityGroup } from './port/resource.ts';
 import { portForwarding } from './port-forwarding/resource.ts';
@@ -45,5 +46,5 @@ export const networkResources: readonly ResourceDescriptor[] = [
     floatingIp,
   ],
   ...[trunk, subport],
-  ...[portForwarding, localIp, localIpAssociation, rbacPolicy, reachabilityAssertion],
+  ...[portForwarding, ndpProxy, localIp, localIpAssociation, rbacPolicy, reachabilityAssertion],
 ];

@@ -118,6 +118,12 @@ function ofLocalIp(id: string, network_id: string, fixed_port_id: string): [stri
   ];
 }
 
+const ofNdpProxy = (router_id: string, port_id: string): [string, string, object | undefined][] => [
+  ['post', '/ndp_proxies', { ndp_proxy: { router_id, port_id } }],
+  ['put', `/ndp_proxies/${newId()}`, { ndp_proxy: {} }],
+  ['delete', `/ndp_proxies/${newId()}`, undefined],
+];
+
 /** A label of the project's with a rule, which only administrators make. */
 async function ofLabel(project_id: string): Promise<[string, string, object | undefined][]> {
   const admin = api.as(testAdmin());
@@ -268,6 +274,7 @@ test('a caller who may only read can write nothing', async () => {
     ...ofProject(project.projectId!),
     ...ofTrunk(trunk.id, port.id),
     ...ofLocalIp(localIp.id, network_id, port.id),
+    ...ofNdpProxy(router.id, port.id),
     ...(await ofLabel(project.projectId!)),
     ['put', `/quotas/${project.projectId}`, { quota: { port: 1 } }],
     ['delete', `/quotas/${project.projectId}`, undefined],

@@ -8,6 +8,8 @@ import { flavors, serviceProfiles } from './flavors.ts';
 import { floatingIps } from './floating-ips.ts';
 import { localIps } from './local-ips.ts';
 import { meteringLabelRules, meteringLabels } from './metering-labels.ts';
+import { ndpProxies } from './ndp-proxies.ts';
+import { proxied } from './ndp-proxies-testing.ts';
 import { networks } from './networks.ts';
 import { portForwardings } from './port-forwardings.ts';
 import { ports } from './ports.ts';
@@ -92,6 +94,14 @@ const types: [resource: Resource, three: (me: Me, stranger: () => Me) => Promise
       return named.map((name, n) => ({
         ...{ name, description: name, network_id, ip_mode: n > 0 ? 'translate' : 'passthrough' },
       }));
+    },
+  ],
+  [
+    ndpProxies(none),
+    async (me) => {
+      const { router: router_id, newPort } = await proxied(me);
+      const ports = [await newPort(), await newPort(), await newPort()];
+      return named.map((name, n) => ({ name, description: name, router_id, port_id: ports[n] }));
     },
   ],
   [flavors(none), async () => named.map((name) => ({ name, description: name, service_type: 'L3_ROUTER_NAT' }))],

@@ -1,5 +1,6 @@
 /** Proofs of the extensions of ports, routers and lists, for extensions.db.test.ts. Not for production use. */
 import assert from 'node:assert/strict';
+import { proxied } from './ndp-proxies-testing.ts';
 import { type Me, newNetwork, newSubnet, refused } from './testing.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: proofs look into answers as a client does
@@ -32,6 +33,15 @@ export function portProofs(admin: Me): Record<string, (me: Me) => Promise<void>>
         body.router.external_gateways.map((one: Body) => one.network_id),
         networks,
       );
+    },
+    'l3-ext-ndp-proxy': async () => {
+      const { router } = await proxied(admin);
+      assert.equal((await admin.get(`/routers/${router}`)).body.router.enable_ndp_proxy, true);
+    },
+    'l3-ndp-proxy': async () => {
+      const { router, port, ip, make } = await proxied(admin);
+      const { ndp_proxy } = (await make()).body;
+      assert.deepEqual([ndp_proxy.router_id, ndp_proxy.port_id, ndp_proxy.ip_address], [router, port, ip]);
     },
     local_ip: async (me) => {
       const network_id = await newNetwork(me);

@@ -72,6 +72,8 @@ const known: readonly [alias: string, name: string, description: string][] = [
   ['ip-substring-filtering', 'IP address substring filtering', 'Ports by a part of their address'],
   ['flavors', 'Neutron Service Flavors', 'Flavors of network services, and what carries them out'],
   ['l3-flavors', 'Router Flavor Extension', 'Routers of a flavor'],
+  ['l3-ext-ndp-proxy', 'Router support for NDP proxy', 'Whether a router has NDP proxies'],
+  ['l3-ndp-proxy', 'L3 NDP Proxy', 'IPv6 addresses of guests for which the gateway of a router answers outside'],
   ['l3-ha', 'HA Router extension', 'Routers for whose gateway further hosts stand by'],
   ['local_ip', 'Local IP', 'Addresses that on each host lead to a port of that host'],
   ['metering', 'Neutron Metering', "Labels under which traffic of routers' gateways is counted"],

@@ -10,6 +10,7 @@ import type { FloatingIpService } from '../../../control/network/floating-ip/ser
 import type { NetworkInventory } from '../../../control/network/inventory.ts';
 import type { LocalIpService } from '../../../control/network/local-ip/service.ts';
 import type { MeteringLabelService } from '../../../control/network/metering-label/service.ts';
+import type { NdpProxyService } from '../../../control/network/ndp-proxy/service.ts';
 import type { NetworkService } from '../../../control/network/network/service.ts';
 import type { PortService } from '../../../control/network/port/service.ts';
 import type { PortForwardingService } from '../../../control/network/port-forwarding/service.ts';
@@ -43,6 +44,7 @@ import { floatingIps } from './floating-ips.ts';
 import { addInventory } from './inventory.ts';
 import { addLocalIpAssociations, localIps } from './local-ips.ts';
 import { meteringLabelRules, meteringLabels } from './metering-labels.ts';
+import { ndpProxies } from './ndp-proxies.ts';
 import { networks } from './networks.ts';
 import { addPortForwardings } from './port-forwardings.ts';
 import { ports } from './ports.ts';
@@ -76,6 +78,7 @@ export interface NetworkServices {
   trunks: TrunkService;
   portForwardings: PortForwardingService;
   localIps: LocalIpService;
+  ndpProxies: NdpProxyService;
   securityGroups: SecurityGroupService;
   rbacPolicies: RbacPolicyService;
   qosPolicies: QosPolicyService;
@@ -135,6 +138,7 @@ export function networkDialect(deps: {
     serviceProfiles(services.flavors),
     meteringLabels(services.meteringLabels),
     meteringLabelRules(services.meteringLabels),
+    ndpProxies(services.ndpProxies),
   ];
   return {
     prefix,

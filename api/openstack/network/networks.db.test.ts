@@ -228,7 +228,7 @@ test('clients find versions without a token, and extensions, agents and zones wi
   const { extensions } = (await me.get('/extensions')).body;
   assert.deepEqual((await me.get('/extensions/security-group')).body.extension.alias, 'security-group');
   assert.ok(extensions.length > 20);
-  refused(await me.get('/extensions/l3-ndp-proxy'), 404, 'ExtensionsNotFound');
+  refused(await me.get('/extensions/l3-conntrack-helper'), 404, 'ExtensionsNotFound');
   assert.deepEqual((await me.get('/agents')).body, { agents: [] });
   assert.equal((await me.get('/availability_zones')).body.availability_zones[0].name, 'nova');
   assert.deepEqual((await me.get('/subnetpools')).body, { subnetpools: [] });

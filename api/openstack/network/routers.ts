@@ -92,6 +92,8 @@ const attributes: Attributes = {
   enable_default_route_bfd: { post: true, put: true, read: noBfd, noFilter: true },
   distributed: { post: true, put: true, read: boolean, admin: true, show: a.boolean },
   ha: { post: true, put: true, read: boolean, admin: true, show: a.boolean },
+  // Null: Neutron's own default, which is off.
+  enable_ndp_proxy: { to: 'ndp_proxy', post: true, put: true, read: ecmp, show: a.boolean },
   nat64: { post: true, put: true, read: boolean, show: a.boolean },
   nat64_prefix: { noFilter: true, show: a.orNull(a.text) },
   flavor_id: { post: true, read: nullable(uuid), show: a.orNull(a.id) },
@@ -135,6 +137,7 @@ function viewOf(row: RouterRow, caller: Caller): View {
     external_gateways: row.gateways.map(({ network_id, ips }) => ({ network_id, external_fixed_ips: ips })),
     enable_default_route_ecmp: row.default_route_ecmp,
     ...(isAdmin(caller) ? { distributed: row.distributed, ha: row.ha } : {}),
+    enable_ndp_proxy: row.ndp_proxy,
     nat64: row.nat64,
     nat64_prefix: row.nat64 ? nat64.prefix : null,
     flavor_id: row.flavor_id,

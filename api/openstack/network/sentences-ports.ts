@@ -22,7 +22,7 @@ export const badPortForwardings = {
     `The Floating IP ${id} had been set on router ${router}, the internal Neutron port ${port} can not reach it`,
 } satisfies Some;
 
-export const portForwardings = {
+const portForwardings = {
   port_forwarding_not_found: ({ id }) => `Port Forwarding ${id} could not be found.`,
   port_has_port_forwarding: ({ port }) =>
     `Cannot associate floating IP to port ${port} because it already has a Port Forwarding binding.`,
@@ -53,7 +53,7 @@ export const missingForLocalIps = {
   local_ip_network_without_ipv4: ({ network }) => `Network ${network} does not contain any IPv4 subnet`,
 } satisfies Some;
 
-export const localIps = {
+const localIps = {
   local_ip_not_found: ({ id }) => `Local IP ${id} could not be found.`,
   local_ip_in_use: ({ id }) => `Local IP ${id} is still associated with one or more ports.`,
   local_ip_exists: ({ port, ip }) => `There is a Local IP of the address ${ip} of Port ${port} already.`,
@@ -61,6 +61,31 @@ export const localIps = {
   local_ip_association_exists: ({ id, port }) => `Local IP ${id} is associated with port ${port} already.`,
   port_has_local_ip: ({ port }) =>
     `Port ${port} cannot be deleted, or lose the address, via the port API: still referenced by Local IPs.`,
+} satisfies Some;
+
+/** BadRequest: 'Bad ndp_proxy request: ….' */
+export const badNdpProxies = {
+  ndp_proxy_port_without_ipv6: ({ port }) => `Requested port ${port} must allocate one IPv6 address at least`,
+} satisfies Some;
+
+const ndpProxies = {
+  ndp_proxy_not_found: ({ id }) => `NDP proxy ${id} could not be found.`,
+  ndp_proxy_exists: ({ router, ip }) => `There is an NDP proxy of router ${router} for the address ${ip} already.`,
+  port_unreachable_router: ({ port, router }) => `The port ${port} cannot reach the router ${router} by IPv6 subnet.`,
+  router_ndp_proxy_not_enable: ({ router }) =>
+    `The enable_ndp_proxy parameter of router ${router} must be set as True while create ndp proxy entry on it.`,
+  ndp_proxy_invalid_address: ({ ip, port, router, why }) =>
+    `The address ${ip} is invalid, reason: ${why === 'of_another_port' ? `This address not belong to the port ${port}` : `This address cannot reach the router ${router}`}.`,
+  address_scope_conflict: ({ scope, external_scope }) =>
+    `The IPv6 address scope ${external_scope ?? 'None'} of external network conflict with internal network's IPv6 address scope ${scope ?? 'None'}.`,
+  router_gateway_not_valid: ({ router }) =>
+    `Can not enable ndp proxy on router ${router}, The router has no external gateway or the external gateway port has no IPv6 address or IPv6 address scope.`,
+  router_ipv6_gateway_in_use: ({ router }) =>
+    `Can't remove the IPv6 subnet from external gateway of router ${router}, the IPv6 subnet in use by the router's ndp proxy.`,
+  router_gateway_in_use_by_ndp_proxy: ({ router }) =>
+    `Unable to unset external gateway of router ${router}, There are one or more ndp proxies still in use on the router.`,
+  router_interface_in_use_by_ndp_proxy: ({ router, subnet }) =>
+    `Unable to remove subnet ${subnet} from router ${router}, There are one or more ndp proxies still in use on the subnet.`,
 } satisfies Some;
 
 /** InvalidInput: 'Invalid input for operation: ….' */
@@ -73,7 +98,7 @@ export const badSubports = {
   segmentation_id_not_in_range: ({ segmentation_id }) => `Segmentation ID '${segmentation_id}' is not in range`,
 } satisfies Some;
 
-export const trunks = {
+const trunks = {
   trunk_not_found: ({ id }) => `Trunk ${id} could not be found.`,
   trunk_disabled: ({ id }) => `Trunk ${id} is currently disabled.`,
   trunk_port_in_use: ({ port }) => `Port ${port} is in use by another trunk.`,
@@ -86,3 +111,6 @@ export const trunks = {
   port_in_use_as_trunk_parent: ({ port, trunk }) => `Port ${port} is currently a parent port for trunk ${trunk}.`,
   port_in_use_as_sub_port: ({ port, trunk }) => `Port ${port} is currently a subport for trunk ${trunk}.`,
 } satisfies Some;
+
+/** Each with a name of Neutron's own. */
+export const madeOfPorts = { ...portForwardings, ...localIps, ...ndpProxies, ...trunks };

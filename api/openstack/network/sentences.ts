@@ -9,12 +9,11 @@ import type { NetworkReasons } from '../../../control/network/reasons.ts';
 import { hostSentences, kitSentences } from '../common/sentences.ts';
 import {
   badLocalIps,
+  badNdpProxies,
   badPortForwardings,
   badSubports,
-  localIps,
+  madeOfPorts,
   missingForLocalIps,
-  portForwardings,
-  trunks,
 } from './sentences-ports.ts';
 import { meteringLabels, qosPolicies } from './sentences-qos.ts';
 import { securityGroups } from './sentences-security.ts';
@@ -155,6 +154,7 @@ function framed<T extends object>(table: T, frame: (sentence: string) => string)
 export const badRequests = {
   ...framed(badPortForwardings, (sentence) => `Bad port_forwarding request: ${sentence}.`),
   ...framed(missingForLocalIps, (sentence) => `Bad local_ip request: ${sentence}.`),
+  ...framed(badNdpProxies, (sentence) => `Bad ndp_proxy request: ${sentence}.`),
   ...framed(badPorts, (sentence) => `Bad port request: ${sentence}.`),
   ...framed(badSubnets, (sentence) => `Bad subnets request: ${sentence}.`),
   ...framed(badRouters, (sentence) => `Bad router request: ${sentence}.`),
@@ -387,9 +387,7 @@ export const neutronSentences: SentenceTable<NeutronReasons> = {
   ...ports,
   ...routers,
   ...assertions,
-  ...portForwardings,
-  ...localIps,
-  ...trunks,
+  ...madeOfPorts,
   ...securityGroups,
   ...meteringLabels,
   ...qosPolicies,

@@ -1217,6 +1217,20 @@ CREATE TABLE public.migration (
     at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.ndp_proxy (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    name text DEFAULT ''::text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    router_id uuid NOT NULL,
+    port_id uuid NOT NULL,
+    ip_address inet NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT ndp_proxy_ip_address_check CHECK ((family(ip_address) = 6))
+);
+
 CREATE TABLE public.network (
     id uuid NOT NULL,
     project_id uuid NOT NULL,
@@ -1624,7 +1638,8 @@ CREATE TABLE public.router (
     flavor_id uuid,
     availability_zone_hints text[] DEFAULT '{}'::text[] NOT NULL,
     default_route_ecmp boolean DEFAULT false NOT NULL,
-    nat64 boolean DEFAULT false NOT NULL
+    nat64 boolean DEFAULT false NOT NULL,
+    ndp_proxy boolean DEFAULT false NOT NULL
 );
 
 CREATE TABLE public.security_group (
@@ -2564,6 +2579,9 @@ ALTER TABLE ONLY public.metering_label_rule
 ALTER TABLE ONLY public.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (name);
 
+ALTER TABLE ONLY public.ndp_proxy
+    ADD CONSTRAINT ndp_proxy_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.network_flavor
     ADD CONSTRAINT network_flavor_pkey PRIMARY KEY (id);
 
@@ -3014,6 +3032,12 @@ CREATE INDEX metering_label_rule_label ON public.metering_label_rule USING btree
 
 CREATE INDEX metering_label_shared ON public.metering_label USING btree (id) WHERE shared;
 
+CREATE INDEX ndp_proxy_port ON public.ndp_proxy USING btree (port_id, ip_address);
+
+CREATE INDEX ndp_proxy_project ON public.ndp_proxy USING btree (project_id, id);
+
+CREATE UNIQUE INDEX ndp_proxy_router_id_ip_address_key ON public.ndp_proxy USING btree (router_id, ip_address);
+
 CREATE INDEX network_flavor_profile_profile ON public.network_flavor_profile USING btree (service_profile_id);
 
 CREATE INDEX network_open ON public.network USING btree (id) WHERE (shared OR external);
@@ -3363,6 +3387,8 @@ CREATE TRIGGER metadef_namespace_change AFTER INSERT OR DELETE OR UPDATE ON publ
 CREATE TRIGGER metering_label_change AFTER INSERT OR DELETE OR UPDATE ON public.metering_label FOR EACH ROW EXECUTE FUNCTION public.append_change('metering_label');
 
 CREATE TRIGGER metering_label_rule_change AFTER INSERT OR DELETE OR UPDATE ON public.metering_label_rule FOR EACH ROW EXECUTE FUNCTION public.append_change('metering_label_rule');
+
+CREATE TRIGGER ndp_proxy_change AFTER INSERT OR DELETE OR UPDATE ON public.ndp_proxy FOR EACH ROW EXECUTE FUNCTION public.append_change('ndp_proxy');
 
 CREATE TRIGGER network_change AFTER INSERT OR DELETE OR UPDATE ON public.network FOR EACH ROW EXECUTE FUNCTION public.append_change('network');
 
@@ -3756,6 +3782,15 @@ ALTER TABLE ONLY public.metering_label
 
 ALTER TABLE ONLY public.metering_label_rule
     ADD CONSTRAINT metering_label_rule_metering_label_id_fkey FOREIGN KEY (metering_label_id) REFERENCES public.metering_label(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.ndp_proxy
+    ADD CONSTRAINT ndp_proxy_port_id_ip_address_fkey FOREIGN KEY (port_id, ip_address) REFERENCES public.port_ip(port_id, ip) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.ndp_proxy
+    ADD CONSTRAINT ndp_proxy_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
+ALTER TABLE ONLY public.ndp_proxy
+    ADD CONSTRAINT ndp_proxy_router_id_fkey FOREIGN KEY (router_id) REFERENCES public.router(id);
 
 ALTER TABLE ONLY public.network_flavor_profile
     ADD CONSTRAINT network_flavor_profile_network_flavor_id_fkey FOREIGN KEY (network_flavor_id) REFERENCES public.network_flavor(id) ON DELETE CASCADE;

@@ -31,7 +31,7 @@ export const monitored: Monitored = {
   Gateway_Chassis: ['name', 'chassis_name', 'priority', 'external_ids'],
   Logical_Router_Static_Route: ['ip_prefix', 'nexthop', 'output_port', 'external_ids'],
   Logical_Router_Policy: ['priority', 'match', 'action', 'nexthops', 'external_ids'],
-  NAT: ['type', 'external_ip', 'logical_ip', 'logical_port', 'external_mac', 'external_ids'],
+  NAT: ['type', 'external_ip', 'logical_ip', 'logical_port', 'external_mac', 'gateway_port', 'options', 'external_ids'],
   Load_Balancer: ['name', 'protocol', 'vips', 'options', 'external_ids'],
   DHCP_Options: ['cidr', 'options', 'external_ids'],
   Chassis_Template_Var: ['chassis', 'variables', 'external_ids'],

@@ -133,6 +133,8 @@ export async function loadRouters(db: Queryable, ids: readonly string[]): Promis
   if (ids.length === 0) return [];
   const { rows } = await sql<Omit<RouterRow, 'metered'> & { metered: MeteringMatch[] }>`
     select id, name, admin_state_up, gateway_network_id, enable_snat, default_route_ecmp, nat64, distributed, ha, availability_zone_hints, routes,
+      coalesce((select json_agg(json_build_object('id', x.id, 'ip', host(x.ip_address)) order by x.id)
+        from ndp_proxy x where x.router_id = router.id and router.ndp_proxy), '[]') as ndp_proxies,
       ${meteredOf(sql`router.project_id`)} as metered,
       ${qosRulesOf(sql`coalesce(router.gateway_qos_policy_id, ${qosOfNetwork(sql`router.gateway_network_id`)})`)} as gateway_qos_rules
     from router where ${isOneOf(sql`id`, ids)}`.execute(db);

@@ -103,6 +103,8 @@ export interface RouterRow {
   enable_snat: boolean;
   default_route_ecmp: boolean;
   nat64: boolean;
+  /** Addresses of guests for which its gateway answers neighbour solicitations; none where it shall not. */
+  ndp_proxies: { id: string; ip: string }[];
   distributed: boolean;
   ha: boolean;
   availability_zone_hints: string[];

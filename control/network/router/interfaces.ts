@@ -12,6 +12,7 @@ import { createPorts, loadNetworks } from '../port/create.ts';
 import { deletePortRows } from '../port/server-ports.ts';
 import { updateAddresses } from '../port/update-addresses.ts';
 import { requireUntrunked } from '../trunk/ports.ts';
+import { checkNotByNdpProxies } from './ndp-proxy.ts';
 import { checkNoSubnetTwice } from './rules.ts';
 import type { Route } from './tables.ts';
 
@@ -222,6 +223,7 @@ async function checkNotNeeded(
       subnet: subnet_id,
     });
   }
+  await checkNotByNdpProxies(tx, router.id, subnet_id);
   if (router.routes.some(({ nexthop }) => inCidr(parseCidr(cidr)!, parseIp(nexthop)!))) {
     throw new CloudError('conflict', 'router_interface_in_use_by_route', { router: router.id, subnet: subnet_id });
   }

@@ -10,6 +10,7 @@ export const router = {
     'gateway_qos_policy_id',
     'default_route_ecmp',
     'nat64',
+    'ndp_proxy',
     'distributed',
     'ha',
     'availability_zone_hints',

@@ -32,6 +32,7 @@ export const routerListing: Listing<RouterRow> = {
     ha: { kind: 'boolean' },
     default_route_ecmp: { kind: 'boolean' },
     nat64: { kind: 'boolean' },
+    ndp_proxy: { kind: 'boolean' },
     flavor_id: { kind: 'uuid', sortable: true },
     generation: { kind: 'integer' },
     created_at: { kind: 'time', sortable: true },

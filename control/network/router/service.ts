@@ -23,6 +23,7 @@ import {
   routerPorts,
 } from './interfaces.ts';
 import { checkNat64, touchInterfaces } from './nat64.ts';
+import { settleNdpProxy } from './ndp-proxy.ts';
 import { router as descriptor } from './resource.ts';
 import { type RouterRow, routerListing } from './router.ts';
 import { checkRoutes } from './rules.ts';
@@ -37,6 +38,7 @@ export interface RouterWish {
   ha?: boolean;
   default_route_ecmp?: boolean;
   nat64?: boolean;
+  ndp_proxy?: boolean;
   flavor_id?: string | null;
   availability_zone_hints?: string[];
   /** Null: no gateway. */
@@ -105,6 +107,7 @@ export class RouterService {
         .where('id', '=', id)
         .execute();
       if (wish.nat64 ?? now.nat64) await checkNat64(tx, id);
+      if (wish.ndp_proxy ?? now.ndp_proxy) await settleNdpProxy(tx, id, { asked: wish.ndp_proxy === true });
       if (wish.nat64 !== undefined && wish.nat64 !== now.nat64) await touchInterfaces(tx, id);
       return readRow(tx, caller, routerListing, id);
     });
@@ -164,6 +167,7 @@ export class RouterService {
         .where('id', '=', id)
         .execute();
       if (now.nat64) await checkNat64(tx, id);
+      if (now.ndp_proxy) await settleNdpProxy(tx, id, { asked: false });
       return readRow(tx, caller, routerListing, id);
     });
   }
@@ -203,7 +207,10 @@ export async function createRouters(tx: Tx, caller: Caller, wishes: readonly Rou
       .insertInto('router')
       .values({ ...defined(columns), id, project_id: project })
       .execute();
-    if (!gateway) continue;
+    if (!gateway) {
+      if (wish.ndp_proxy) await settleNdpProxy(tx, id, { asked: true });
+      continue;
+    }
     const now = { id, gateway_network_id: null, enable_snat: true, gateway_qos_policy_id: null };
     await tx
       .updateTable('router')
@@ -211,6 +218,7 @@ export async function createRouters(tx: Tx, caller: Caller, wishes: readonly Rou
       .where('id', '=', id)
       .execute();
     if (wish.nat64) await checkNat64(tx, id);
+    if (wish.ndp_proxy) await settleNdpProxy(tx, id, { asked: true });
   }
   return plans.map(({ id }) => id);
 }

@@ -19,6 +19,8 @@ export interface RouterTable {
   default_route_ecmp: Generated<boolean>;
   /** IPv6 towards a prefix is translated to IPv4 (contract/host/nat64.ts). */
   nat64: Generated<boolean>;
+  /** Its gateway answers neighbour solicitations for guests with an NDP proxy. */
+  ndp_proxy: Generated<boolean>;
   /** Floating IPs are handled on the hosts of their guests, where these have the physical network; else all by the gateway. */
   distributed: Generated<boolean>;
   /** Further hosts stand by for the gateway. */

@@ -1,7 +1,7 @@
 /**
  * NAT of a router: IPv4 only. Each IPv4 subnet leaves behind the address of the gateway that it leaves by (OVN tells by the address's network
  * at which of several a rule holds); a floating IP is one address to one.
- * IPv6 passes through as it is, and so does IPv4 of a subnet that is of one address scope with the external network.
+ * IPv6 passes through as it is, of an NDP proxy too, and so does IPv4 of a subnet that is of one address scope with the external network.
  *
  * A floating IP is handled on the guest's own host (logical_port and external_mac) when that host has the physical
  * network and the router is distributed: no detour through the gateway's host, and it goes on when that one dies. Else it is handled by the gateway.
@@ -24,6 +24,7 @@ export function natRows(
   return [
     ...gateways.flatMap((gateway, at) => snat(hang, hidden(model, router, inside, gateway), gateway, at === 0)),
     ...model.floatingIpsOf(router.id).flatMap((floating) => floatingIp(model, hang, router, floating)),
+    ...router.ndp_proxies.map((proxy) => ndpProxy(hang, proxy, gateways[0]!)),
   ];
 }
 
@@ -80,6 +81,27 @@ function floatingIp(
       parent,
     },
   ];
+}
+
+/**
+ * The address stands for itself, and nothing is tracked: so OVN's gateway answers neighbour solicitations for it, and packets pass both ways as
+ * they are. At the first gateway, for no network of a gateway tells where it belongs.
+ */
+function ndpProxy(
+  parent: NonNullable<DesiredRow['parent']>,
+  { id, ip }: RouterRow['ndp_proxies'][number],
+  gateway: PortRow,
+): DesiredRow {
+  return {
+    table: 'NAT',
+    key: `ndp_proxy/${id}`,
+    columns: {
+      ...{ type: 'dnat_and_snat', external_ip: ip, logical_ip: ip, logical_port: null, external_mac: null },
+      options: { stateless: 'true' },
+    },
+    references: { gateway_port: { table: 'Logical_Router_Port', owner: parent.owner, key: gateway.id } },
+    parent,
+  };
 }
 
 function isDistributed(model: IndexedModel, floating: FloatingIpRow): boolean {

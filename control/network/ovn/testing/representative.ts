@@ -227,6 +227,7 @@ const router = {
     enable_snat: true,
     default_route_ecmp: false,
     nat64: false,
+    ndp_proxies: [],
   },
   ...{ distributed: true, ha: true, availability_zone_hints: [], routes: [], gateway_qos_rules: [], metered: [] },
 };
@@ -265,6 +266,7 @@ export const modelRows: ModelRows = {
       ...router,
       id: ids.router,
       name: 'router',
+      ndp_proxies: [{ id: id('7', 1), ip: 'fd00:1::f816:3eff:fe00:5' }],
       gateway_qos_rules: [upTo('ingress', 50_000), upTo('egress', 20_000, 5000)],
       metered: [
         { direction: 'ingress', source: '0.0.0.0/0', destination: '10.1.0.0/24' },
