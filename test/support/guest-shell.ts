@@ -52,8 +52,14 @@ export class GuestShell {
   /** The one that was opened before, of a guest that goes on: at another socket, of another host. */
   static async again(path: string): Promise<GuestShell> {
     const shell = new GuestShell(connect(path));
-    // Of the line that was cut off when the guest went, nothing is done.
-    await shell.#answer('\u0015echo ready', /ready\r?\n$/);
+    const deadline = Date.now() + bootMs;
+    // Of a line that was cut off when the guest went nothing is done; what is typed before it listens there may be lost.
+    while (!/ready\r?\n$/.test(shell.#text)) {
+      if (Date.now() > deadline)
+        throw new Error(`waited in vain for the shell: ${shell.#why ?? shell.#text.slice(-500)}`);
+      shell.#socket.write('\u0015echo ready\n');
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+    }
     return shell;
   }
 

@@ -144,7 +144,7 @@ export class MovingServer {
     const shell = await this.shell();
     for (const [name, { device, from }] of Object.entries(places)) {
       await shell.run(
-        `rm -f /tmp/enough; (i=1; while [ ! -e /tmp/enough ]; do printf %04096d $i | dd of=${device} bs=4096 seek=$((${from} + i % ${blocks})) conv=notrunc,fsync 2>/dev/null || break; echo $i >/tmp/at-${name}; i=$((i + 1)); done; touch /tmp/ended-${name}) </dev/null >/dev/null 2>&1 &`,
+        `dd if=/dev/zero of=${device} bs=4096 seek=${from} count=${blocks} conv=notrunc,fsync 2>/dev/null; (i=1; while [ ! -e /tmp/enough ]; do printf %04096d $i | dd of=${device} bs=4096 seek=$((${from} + i % ${blocks})) conv=notrunc,fsync 2>/dev/null || break; echo $i >/tmp/at-${name}; i=$((i + 1)); done; touch /tmp/ended-${name}) </dev/null >/dev/null 2>&1 &`,
       );
     }
     await until('some blocks to be written', async () => (await this.written('ephemeral0')) > 5);
