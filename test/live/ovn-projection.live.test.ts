@@ -138,6 +138,16 @@ test('ports that are plugged are recorded as up', { skip }, async () => {
   await lab.until('all ports are up', async () => (await up()) === 4);
 });
 
+test('the OVN that is here says which it is', { skip }, () => {
+  const { version, lacks } = projector.features()!;
+  assert.match(version!, /^\d+\.\d+\.\d+-/);
+  if (version!.startsWith('23.03.'))
+    assert.deepEqual(
+      lacks.map(({ feature }) => feature),
+      ['dhcpv6_fqdn', 'acl_sampling'],
+    );
+});
+
 test('a guest is given its address, routes and MTU by DHCP', { skip }, () => {
   const { namespace } = at.r3!;
   lab.run('ip', '-n', namespace, 'route', 'add', '255.255.255.255', 'dev', 'eth0');
