@@ -1,5 +1,5 @@
 /** Brings a page of units to what the truth says, phase by phase. There is no other code that writes to a target. */
-import { type AnyTarget, TargetLost, WaitsForUnit } from './target.ts';
+import { type AnyTarget, Refused, TargetLost, WaitsForUnit } from './target.ts';
 import { Turn } from './turn.ts';
 
 /** Units whose truth is in memory at the same time. */
@@ -83,7 +83,7 @@ async function writeTogether<Unit extends string>(
     await target.apply(parts);
     for (const unit of parts.keys()) end(unit, true);
   } catch (error) {
-    if (error instanceof TargetLost || parts.size === 1) {
+    if (!(error instanceof Refused) || parts.size === 1) {
       for (const unit of parts.keys()) end(unit, false, error);
       return;
     }

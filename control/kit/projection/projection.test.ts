@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { patienceMs } from '../../../test/support/until.ts';
 import type { Change, ChangeListener } from '../change-log/changes.ts';
 import { Projection } from './projection.ts';
-import { type Target, type TargetEvents, TargetLost, WaitsForUnit } from './target.ts';
+import { Refused, type Target, type TargetEvents, TargetLost, WaitsForUnit } from './target.ts';
 
 type Name = `word/${string}`;
 const name = (id: string): Name => `word/${id}`;
@@ -74,7 +74,7 @@ class Toy
   async apply(parts: ReadonlyMap<Name, { to: string | undefined }>): Promise<void> {
     await nextTurn();
     if (!this.ready) throw new TargetLost('gone');
-    for (const unit of parts.keys()) if (this.refuse.has(idOf(unit))) throw new Error(`refused ${unit}`);
+    for (const unit of parts.keys()) if (this.refuse.has(idOf(unit))) throw new Refused(`refused ${unit}`);
     this.log.push(`write ${[...parts.keys()].map(idOf).join(' ')}`);
     for (const [unit, { to }] of parts) {
       if (to === undefined) this.there.delete(idOf(unit));
@@ -438,4 +438,21 @@ test('what is ready together is written together, and one that is refused holds 
   for (const [id] of words) b.set(id, 'V');
   await until('all have changed', equal(b));
   assert.ok(b.toy.log.slice(before).filter((line) => line.startsWith('write')).length < 10);
+});
+
+test('of a write that came to nothing for another reason nobody knows what it did: it is not cut in halves', async () => {
+  await using b = bench({
+    truth: ['a', 'b', 'c', 'd'].map((id) => [id, 'W']),
+    prepare: (toy) => (toy.pageLength = 100),
+  });
+  let tries = 0;
+  b.projection.start();
+  await until('they are there', equal(b));
+  b.toy.apply = async () => {
+    tries++;
+    throw new Error('no answer');
+  };
+  for (const id of ['a', 'b', 'c', 'd']) b.set(id, 'V');
+  await until('all of them are told', () => b.projection.status().failures.length === 4);
+  assert.ok(tries < 7, `${tries} tries`);
 });

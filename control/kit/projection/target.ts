@@ -34,8 +34,8 @@ export interface Target<Unit extends string, Model, Desired, Actual, Difference>
   /** @throws WaitsForUnit */
   difference(unit: Unit, desired: Desired, actual: Actual): Difference | undefined;
   /**
-   * All of it, or nothing. What was refused is tried again in halves, so that one unit keeps no other from it.
-   * @throws TargetLost; any other failure is the unit's own where there is one
+   * All of it, or nothing.
+   * @throws TargetLost; Refused: it is tried again in halves, so that one unit keeps no other from it; any other failure is that of all of them
    */
   apply(parts: ReadonlyMap<Unit, Difference>): Promise<void>;
   /** While everything is gone through: what no difference shows, for a page of units. Answers how much was put right. */
@@ -63,6 +63,9 @@ export interface TargetEvents<Unit extends string> {
 
 /** The connection or the lease is gone: the pass ends, and begins again when the target is ready or another leads. */
 export class TargetLost extends Error {}
+
+/** Nothing of a write was done, as the target would not have it; of any other failure nobody knows. */
+export class Refused extends Error {}
 
 /** Another unit must be there first. */
 export class WaitsForUnit<Unit extends string = string> extends Error {

@@ -3,11 +3,17 @@
  * what they are, and one OVSDB transaction that makes the one the other. Owns every row stamped `bothy:owner`, and touches
  * no other.
  */
-import type { ColumnChange, DatabaseSchema, RowChange, Transaction } from '../../../protocols/ovsdb/index.ts';
+import {
+  type ColumnChange,
+  type DatabaseSchema,
+  type RowChange,
+  type Transaction,
+  TransactionError,
+} from '../../../protocols/ovsdb/index.ts';
 import type { Change } from '../../kit/change-log/changes.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 import { accountOf } from '../../kit/database/incarnation.ts';
-import { type Target, type TargetEvents, TargetLost } from '../../kit/projection/index.ts';
+import { Refused, type Target, type TargetEvents, TargetLost } from '../../kit/projection/index.ts';
 import { type Actual, type ActualRow, ownerOf } from './actual.ts';
 import { Astray } from './astray.ts';
 import type { DesiredRow } from './desired.ts';
@@ -214,6 +220,8 @@ export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[]
     for (const name of parts.keys()) this.#busy.add(name);
     try {
       await write(this.#client, whole);
+    } catch (error) {
+      throw error instanceof TransactionError ? new Refused(error.message, { cause: error }) : error;
     } finally {
       for (const name of parts.keys()) this.#busy.delete(name);
     }
