@@ -27,14 +27,10 @@ export function openstackClient(cloud: LiveCloud, folder: string): Stestr {
   });
 }
 
-/** Of the services that there are, in the versions that there are (lists/not-asked.txt); of networking, of the resources that there are. */
+/** Of the services that there are, in the versions that there are (lists/not-asked.txt). */
 export const isOfClient = (id: string): boolean =>
   /\.functional\.(common|compute|identity|image|volume|network)\./.test(id) &&
-  !/\.(identity\.v2|image\.v1|volume\.v[12])\./.test(id) &&
-  (!id.includes('.network.') ||
-    /\.test_(address_(group|scope)|floating_ip|ip_availability|network(_agent|_flavor(_profile)?|_meter(_rule)?|_qos_(policy|rule(_type)?)|_rbac|_segment)?|port|router|security_group(_rule)?|subnet(_pool)?)\./.test(
-      id,
-    ));
+  !/\.(identity\.v2|image\.v1|volume\.v[12])\./.test(id);
 
 function entry({ adminEnvironment: admin, caFile }: LiveCloud, scope: object) {
   return {
