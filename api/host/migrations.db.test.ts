@@ -33,6 +33,11 @@ before(async () => {
     select ${newId()}, ${cloud.projectId}, ${cloud.networkId}::uuid, '02:00:00:00:00:99', 'network:distributed', 'ovnmeta-' || ${cloud.networkId}`.execute(
     db.database.query,
   );
+  // The first stream of all makes the database's history known; streams that are open then begin anew.
+  await using control = await start();
+  await dial(control.port);
+  for (const host of opened.splice(0)) host.close();
+  await sql`delete from host`.execute(db.database.query);
 });
 after(() => db[Symbol.asyncDispose]());
 afterEach(() => {
