@@ -1,0 +1,145 @@
+/**
+ * A cloud of several machines, the first by `bothy up`, the others by `bothy join`: network namespaces, with a cable to a switch at which this process is too
+ * (control, the southbound database, the way out) and one between the first and each other for tunnels.
+ */
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { readdirSync, readlinkSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { reserveCloud } from '../../cli/cloud/throw-away.ts';
+import { cloudPaths } from '../../cli/settings.ts';
+import { bothy, environmentOf, type LiveCloud, mustRun, type Output, run } from './live-cloud.ts';
+
+const ip = (...args: string[]): string => execFileSync('ip', args, { encoding: 'utf8' });
+
+export class JoinedMachine {
+  /** Of its network namespace. */
+  readonly namespace: string;
+  /** As the cloud calls it; of the first: once it is up. */
+  name: string;
+  data = '';
+
+  constructor(namespace: string, name: string) {
+    this.namespace = namespace;
+    this.name = name;
+  }
+
+  run(...args: string[]): Promise<Output> {
+    return run('nsenter', [`--net=/run/netns/${this.namespace}`, ...args], { deadlineMs: 300_000 });
+  }
+
+  must(...args: string[]): Promise<string> {
+    return mustRun('nsenter', [`--net=/run/netns/${this.namespace}`, ...args], { deadlineMs: 300_000 });
+  }
+
+  /** Below the run directory of its host process. */
+  hostFile(...path: string[]): string {
+    return join(cloudPaths(this.data).run, 'host', ...path);
+  }
+
+  /** All that run on it, by their network namespace. */
+  processes(): { pid: number; program: string }[] {
+    const own = statSync(`/run/netns/${this.namespace}`).ino;
+    return readdirSync('/proc').flatMap((entry) => {
+      try {
+        if (!/^\d+$/.test(entry) || statSync(`/proc/${entry}/ns/net`).ino !== own) return [];
+        return [{ pid: Number(entry), program: readlinkSync(`/proc/${entry}/exe`) }];
+      } catch {
+        return [];
+      }
+    });
+  }
+
+  signal(signal: NodeJS.Signals, which: (process: { pid: number; program: string }) => boolean = () => true): void {
+    for (const process of this.processes().filter(which)) {
+      try {
+        globalThis.process.kill(process.pid, signal);
+      } catch {
+        // It has ended by itself.
+      }
+    }
+  }
+}
+
+export class JoinedMachines implements AsyncDisposable {
+  readonly #tag = randomBytes(2).toString('hex');
+  readonly #outside = `b${this.#tag}out`;
+  readonly machines: readonly JoinedMachine[];
+  cloud!: LiveCloud;
+
+  private constructor(count: number) {
+    this.machines = Array.from(
+      { length: count },
+      (_, n) => new JoinedMachine(`bothy-m${n}-${this.#tag}`, `m${n}-${this.#tag}`),
+    );
+  }
+
+  /** The first is up; the others are plain machines until they `join`. */
+  static async start(count: number): Promise<JoinedMachines> {
+    const made = new JoinedMachines(count);
+    try {
+      await made.#begin();
+      return made;
+    } catch (error) {
+      await made[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #begin(): Promise<void> {
+    ip('link', 'add', this.#outside, 'type', 'bridge', 'forward_delay', '0');
+    ip('addr', 'add', '10.8.0.254/24', 'dev', this.#outside);
+    ip('link', 'set', this.#outside, 'up');
+    const [first] = this.machines;
+    for (const [n, { namespace }] of this.machines.entries()) {
+      ip('netns', 'add', namespace);
+      ip('link', 'add', `b${this.#tag}m${n}`, 'type', 'veth', 'peer', 'name', 'card0', 'netns', namespace);
+      ip('link', 'set', `b${this.#tag}m${n}`, 'master', this.#outside, 'up');
+      for (const device of ['lo', 'card0']) ip('-n', namespace, 'link', 'set', device, 'up');
+      ip('-n', namespace, 'addr', 'add', `10.8.0.${n + 1}/24`, 'dev', 'card0');
+      ip('-n', namespace, 'route', 'add', 'default', 'via', '10.8.0.254');
+    }
+    for (const { namespace } of this.machines.slice(1))
+      ip(
+        '-n',
+        first!.namespace,
+        'link',
+        'add',
+        'tunnel0',
+        'type',
+        'veth',
+        'peer',
+        'name',
+        'tunnel0',
+        'netns',
+        namespace,
+      );
+    for (const [n, machine] of this.machines.entries())
+      machine.data = await reserveCloud(tmpdir(), { tunnels: `tunnel0:10.9.0.${n + 1}/24` });
+    const { data } = first!;
+    await first!.must(bothy, 'up', '--detach', '--data', data);
+    this.cloud = {
+      ...{ data, adminEnvironment: environmentOf(join(data, 'openrc')), caFile: join(data, 'ca.pem') },
+      [Symbol.asyncDispose]: async () => {},
+    };
+  }
+
+  /** It becomes a host of the cloud. */
+  async join(machine: JoinedMachine): Promise<void> {
+    const [first] = this.machines;
+    const token = /--token (\S+)/.exec(await first!.must(bothy, 'token', '--data', first!.data))![1]!;
+    const url = new URL(this.cloud.adminEnvironment.OS_AUTH_URL!).origin;
+    await machine.must(bothy, 'join', url, '--token', token, '--name', machine.name, '--data', machine.data);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const machine of this.machines.toReversed()) {
+      if (!machine.data) continue;
+      await machine.run(bothy, 'down', '--purge', '--yes', '--data', machine.data);
+      execFileSync('rm', ['-rf', join(machine.data, '..')]);
+    }
+    for (const { namespace } of this.machines) ip('netns', 'del', namespace);
+    ip('link', 'del', this.#outside);
+  }
+}
