@@ -1,6 +1,6 @@
 /**
  * What the OVN that is there can do of what things here depend on: asked of its northbound schema and of what ovn-northd says of itself in the
- * global row, never assumed of a release. Pure. docs/mapping-ovn.md has what depends on each; so far nothing is written that only some have.
+ * global row, never assumed of a release. Pure. docs/mapping-ovn.md has what depends on each; nothing is written that a release since 22.12 lacks.
  */
 import { type DatabaseSchema, map, type Row } from '../../../protocols/ovsdb/index.ts';
 
