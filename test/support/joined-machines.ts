@@ -2,7 +2,7 @@
  * A cloud of several machines, the first by `bothy up`, the others by `bothy join`: network namespaces, with a cable to a switch at which this process is too
  * (control, the southbound database, the way out) and one between the first and each other for tunnels.
  */
-import { execFileSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -33,6 +33,15 @@ export class JoinedMachine {
     return mustRun('nsenter', [`--net=/run/netns/${this.namespace}`, ...args], { deadlineMs: 300_000 });
   }
 
+  /** Somebody on it asks an address for a connection, again and again, until `stop`. */
+  connecting(address: string, port: number): Connecting {
+    const code = `const {connect} = require('node:net');
+      setInterval(() => { const at = Date.now(); const socket = connect(${port}, '${address}', () => { console.log(at); socket.destroy(); });
+        socket.on('error', () => {}); socket.setTimeout(1000, () => socket.destroy()); }, 50);`;
+    const args = [`--net=/run/netns/${this.namespace}`, process.execPath, '-e', code];
+    return new Connecting(spawn('nsenter', args, { stdio: ['ignore', 'pipe', 'ignore'] }));
+  }
+
   /** Below the run directory of its host process. */
   hostFile(...path: string[]): string {
     return join(cloudPaths(this.data).run, 'host', ...path);
@@ -59,6 +68,27 @@ export class JoinedMachine {
         // It has ended by itself.
       }
     }
+  }
+}
+
+export class Connecting {
+  /** When each was asked for that was answered, in ms. */
+  readonly answered: number[] = [];
+  readonly #child: ChildProcess;
+
+  constructor(child: ChildProcess) {
+    this.#child = child;
+    child.stdout!.on('data', (text) => this.answered.push(...String(text).trim().split('\n').map(Number)));
+  }
+
+  /** The longest time between two. */
+  get longestMs(): number {
+    const times = this.answered.toSorted((a, b) => a - b);
+    return Math.max(0, ...times.slice(1).map((at, index) => at - times[index]!));
+  }
+
+  stop(): void {
+    this.#child.kill();
   }
 }
 
