@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DesiredServer } from '../../contract/host/index.ts';
-import type { ImageId } from '../../contract/ids.ts';
+import type { ImageId, MigrationId } from '../../contract/ids.ts';
 import { exampleServer } from '../metadata/testing.ts';
 import { decide, type ServerFacts } from './decide.ts';
-import { newRecord, type ServerRecord } from './record.ts';
+import { newRecord, type OutgoingRecord, type ServerRecord } from './record.ts';
 
 const built: ServerRecord = {
   ...newRecord(1),
@@ -210,6 +210,19 @@ const guard = { leaseHeld: true, guarded: undefined, held: false, ended: false }
 const watched = { ...guard, guarded: 'pause' } as const;
 const frozen = { ...watched, held: true };
 const started = { ...whole, guest: { state: 'prelaunch', ending: false } };
+const migration = { id: '01900000-0000-7000-8000-000000000012' as MigrationId, mode: 'live', error: null } as const;
+const way = { id: migration.id, mode: 'live', key: 'a'.repeat(64), target: null, force: false, keep: false } as const;
+const target = { address: '192.0.2.1', disksPort: 1, disks: ['disk'], memoryPort: 2 };
+const outgoing = { ...guarded, outgoing: { ...way, target, cancelled: false } };
+const calledOff = { ...guarded, outgoing: { ...way, target, cancelled: true } };
+const onItsWay = (state: OutgoingRecord['state']): Partial<ServerFacts> => ({
+  ...{ record: { ...ran, migration: { ...migration, side: 'outgoing', state } }, guard: frozen },
+  guest: { state: 'running', ending: false },
+});
+const arriving: Partial<ServerFacts> = {
+  ...{ record: { ...built, migration: { ...migration, side: 'incoming', state: 'receiving', target } }, guard: frozen },
+  guest: stands,
+};
 const leases: [string, DesiredServer, Partial<ServerFacts>, string][] = [
   [
     'a guest that may not outlive the lease runs only when the watchdog knows it',
@@ -239,10 +252,28 @@ const leases: [string, DesiredServer, Partial<ServerFacts>, string][] = [
   ['it need not end with the lease any more', on, { guest: running, guard: frozen }, 'release'],
   ['one that was stopped with the lease begins again', guarded, { guard: { ...guard, ended: true } }, 'launch'],
   ['one that died by itself does not', guarded, { guard }, 'halt'],
+  ['one that stood still on its way elsewhere goes on', outgoing, onItsWay('sending'), 'release'],
+  ['also one that was being handed over', outgoing, onItsWay('handing_over'), 'release'],
+  ['its way is off', calledOff, onItsWay('sending'), 'release'],
+  ['also after the hand-over', calledOff, onItsWay('handed_over'), 'release'],
+  ['also out of sight', calledOff, onItsWay('lost_sight'), 'release'],
+  ['it is taken back', { ...guarded, epoch: 2 }, onItsWay('handing_over'), 'release'],
+  ['it has stayed', calledOff, onItsWay('stayed'), 'release'],
+  ['one that was handed over is asked nothing', outgoing, onItsWay('handed_over'), 'nothing'],
+  ['one that has come', { ...guarded, incoming: { ...way, cancelled: false } }, arriving, 'release'],
 ];
 for (const [name, desired, facts, step] of leases) {
   test(`a lease: ${name}`, () => assert.equal(decide(desired, { ...whole, ...facts }).do, step));
 }
+
+test('none of these goes on before there is a lease again', () => {
+  for (const [name, desired, facts, step] of leases) {
+    if (step !== 'release') continue;
+    const guard = { ...facts.guard!, leaseHeld: false };
+    const bound = desired.onLeaseEnd !== undefined;
+    assert.equal(decide(desired, { ...whole, ...facts, guard, leaseEnded: !bound }).do, 'await-lease', name);
+  }
+});
 
 test('the same facts always give the same step, and no step loops on itself without change', () => {
   for (const [, desired, facts] of cases) assert.deepEqual(decide(desired, facts), decide(desired, facts));

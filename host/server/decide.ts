@@ -167,13 +167,13 @@ function nextStep(desired: DesiredServer | undefined, facts: ServerFacts): Step 
   if (desired.presence === 'absent') return decideAbsent(facts);
   const { record, guest } = facts;
   const back = takeBackStep(desired, facts);
-  if (back) return back;
+  if (back) return goingOn(back, desired, facts);
   if (record && record.epoch !== desired.epoch) {
     if (guest) return { do: 'quit', why: 'it ran under an older epoch' };
     return { do: 'adopt-epoch' };
   }
   const moving = migrationStep(desired, facts);
-  if (moving) return moving;
+  if (moving) return goingOn(moving, desired, facts);
   if (!guest) return decideWithoutGuest(desired, facts);
   const guarding = guardStep(desired, facts);
   if (guarding) return guarding;
@@ -194,12 +194,22 @@ function nextStep(desired: DesiredServer | undefined, facts: ServerFacts): Step 
   return coming ?? (waits ? { ...step, waits } : step);
 }
 
+/** Steps of a migration for which QEMU must answer. One that stands still with the lease goes on first: its guest does not run by that if it was sent. */
+const asksQemu: ReadonlySet<Step['do']> = new Set(['send', 'stay', 'take-back', 'take-over']);
+
+function goingOn(step: Step, desired: DesiredServer, { guard }: ServerFacts): Step {
+  return guard?.held && asksQemu.has(step.do) ? releaseStep(desired, guard) : step;
+}
+
+const releaseStep = ({ onLeaseEnd }: DesiredServer, { guarded }: GuardFacts): Step =>
+  onLeaseEnd === undefined || guarded === onLeaseEnd ? { do: 'release' } : { do: 'guard', onLeaseEnd };
+
 /** What a guest that may not outlive the lease needs before anything else; one that stands still with it can't be asked anything. */
 function guardStep(desired: DesiredServer, { record, guard }: ServerFacts): Step | undefined {
   const { onLeaseEnd } = desired;
   if (guard?.held) {
     if (!isWanted(desired, record)) return { do: 'quit', why: 'the guest stands still' };
-    return onLeaseEnd === undefined || guard.guarded === onLeaseEnd ? { do: 'release' } : { do: 'guard', onLeaseEnd };
+    return releaseStep(desired, guard);
   }
   if (guard?.guarded === onLeaseEnd) return undefined;
   return onLeaseEnd === undefined ? { do: 'unguard' } : { do: 'guard', onLeaseEnd };
