@@ -10,6 +10,7 @@ import { type HostedLayers, HostStreams, registerHost } from '../../control/host
 import { testSealer } from '../../control/identity/testing.ts';
 import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import { cloudActor, type Tx } from '../../control/kit/database/database.ts';
+import { settleIncarnation } from '../../control/kit/database/incarnation.ts';
 import { type TestDatabase, testDatabase, testProject } from '../../control/kit/database/testing.ts';
 import { resources } from '../../control/resources.ts';
 import { findLayer, freezeLayer, hostedLayers, insertLayer, releaseLayers } from '../../control/storage/layer/index.ts';
@@ -33,6 +34,8 @@ before(async () => {
   authority = await testAuthority();
   projectId = await testProject(db.database);
   await sql`insert into cloud (id, region) values (${cloudId}, 'here')`.execute(db.database.query);
+  // As control does at its start.
+  await settleIncarnation(db.database);
 });
 after(() => db[Symbol.asyncDispose]());
 afterEach(() => {

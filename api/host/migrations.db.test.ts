@@ -10,6 +10,7 @@ import { silentLog as log, type ServerCloud, serverCloud } from '../../control/c
 import { HostStreams, registerHost } from '../../control/host/index.ts';
 import { testSealer } from '../../control/identity/testing.ts';
 import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
+import { settleIncarnation } from '../../control/kit/database/incarnation.ts';
 import { type TestDatabase, testDatabase } from '../../control/kit/database/testing.ts';
 import { resources } from '../../control/resources.ts';
 import { hostedLayers } from '../../control/storage/layer/index.ts';
@@ -29,15 +30,12 @@ before(async () => {
   authority = await testAuthority();
   cloud = await serverCloud(db.database);
   await sql`insert into cloud (id, region) values (${cloudId}, 'here')`.execute(db.database.query);
+  // As control does at its start.
+  await settleIncarnation(db.database);
   await sql`insert into port (id, project_id, network_id, mac, device_owner, device_id)
     select ${newId()}, ${cloud.projectId}, ${cloud.networkId}::uuid, '02:00:00:00:00:99', 'network:distributed', 'ovnmeta-' || ${cloud.networkId}`.execute(
     db.database.query,
   );
-  // The first stream of all makes the database's history known; streams that are open then begin anew.
-  await using control = await start();
-  await dial(control.port);
-  for (const host of opened.splice(0)) host.close();
-  await sql`delete from host`.execute(db.database.query);
 });
 after(() => db[Symbol.asyncDispose]());
 afterEach(() => {

@@ -27,6 +27,7 @@ import {
 import { testSealer } from '../../control/identity/testing.ts';
 import { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import { cloudActor, type Queryable } from '../../control/kit/database/database.ts';
+import { settleIncarnation } from '../../control/kit/database/incarnation.ts';
 import { type TestDatabase, testDatabase, testProject } from '../../control/kit/database/testing.ts';
 import { testAdmin } from '../../control/network/testing.ts';
 import { resources } from '../../control/resources.ts';
@@ -49,6 +50,8 @@ before(async () => {
   authority = await testAuthority();
   projectId = await testProject(db.database);
   await sql`insert into cloud (id, region) values (${cloudId}, 'here')`.execute(db.database.query);
+  // As control does at its start.
+  await settleIncarnation(db.database);
 });
 after(() => db[Symbol.asyncDispose]());
 afterEach(async () => {
@@ -797,6 +800,35 @@ test('a lease that ended before it was renewed is lent anew only on a new stream
   const again = await dial(control.port, hostId);
   again.hello({}, null, { time: 3 });
   assert.equal((await again.next('lease', ({ asked }) => asked === 3)).asked, 3);
+});
+
+test('who has to wait for its turn until the lease has ended lends nothing on that stream', async () => {
+  await using control = await start({ pingMs: 30, leaseMs: 60_000 });
+  const hostId = await register();
+  const host = await dial(control.port, hostId);
+  host.hello({}, null, { time: 1 });
+  await host.next('lease');
+  // Somebody decides by the lease, as an evacuation does.
+  await db.database.transaction(cloudActor, async (tx) => {
+    await sql`update host set lease_ends_at = clock_timestamp() + interval '300 milliseconds' where id = ${hostId}`.execute(
+      tx,
+    );
+    host.socket.ping('2');
+    await until('somebody to wait for the row', async () => {
+      const { rows } = await sql<{ n: number }>`select count(*)::integer as n from pg_locks where not granted`.execute(
+        tx,
+      );
+      return rows[0]!.n > 0;
+    });
+    await until('the lease to have ended', async () => {
+      const { rows } = await sql<{
+        ended: boolean;
+      }>`select lease_ends_at < clock_timestamp() as ended from host where id = ${hostId}`.execute(tx);
+      return rows[0]!.ended;
+    });
+  });
+  assert.equal((await host.end()).code, closeCodes.tryAgainLater);
+  assert.ok(!host.messages.some((message) => message.type === 'lease' && message.asked === 2));
 });
 
 test('of a host that does not ask nobody knows when its lease ends', async () => {

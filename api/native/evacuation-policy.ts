@@ -12,7 +12,11 @@ const fields = {
   restart: Type.Enum(['never', 'elsewhere'], {
     description: 'elsewhere: on another host, as soon as it is certain that its guest does not run where it was',
   }),
-  priority: Type.Integer({ minimum: 0, maximum: 1000, description: 'The higher is restarted sooner' }),
+  priority: Type.Integer({
+    minimum: 0,
+    maximum: 1000,
+    description: 'The higher is restarted sooner; above 100 by administrators alone',
+  }),
   on_lease_end: Type.Enum(['keep', 'pause', 'stop'], {
     description:
       'What its host does with its guest when it has not heard from the cloud for a lease: it runs on, stands still until the cloud is heard again, or ends',

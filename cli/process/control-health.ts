@@ -93,7 +93,7 @@ export const evacuationParts = ({ held }: Pick<Evacuator, 'held'>): HealthPart[]
           name: 'evacuation',
           ok: false,
           detail:
-            'half of the hosts fell silent at once, which is more likely their network than they: no server is restarted elsewhere',
+            'more than half of the hosts fell silent at once, which is more likely their network than they: no server is restarted elsewhere',
           cure: 'look at the network of the hosts; of one that is certainly off: openstack compute service set --down HOST nova-compute',
           forPeople: true,
         },

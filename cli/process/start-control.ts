@@ -112,6 +112,7 @@ export async function startControl(
     ...{ ...image.tasks, ...storage.tasks, ...compute.tasks },
     image_digest: async (id) => void (await Promise.all([compute.tellDigest(id), storage.tellDigest(id)])),
   });
+  feed.onTurn(() => compute.watches.evacuator.beginAnew());
   for (const part of [image, storage, compute, hosts, assertions]) part.start();
   await listen(api, configuration.listen);
   // One that can't serve shall not lead either.

@@ -88,9 +88,12 @@ export async function recordLiveness(
   { silentMs, leaseMs }: { silentMs: number; leaseMs: number },
 ): Promise<{ lent: Set<string>; lapsed: Set<string> }> {
   const { rows } = await sql<{ id: string; lapsed: boolean }>`
-    with mine as materialized (
-      select id, connection_id = any(${[...asking]}::uuid[]) as asks, coalesce(lease_ends_at < now(), false) as lapsed from host
+    with held as materialized (
+      select id, connection_id, lease_ends_at from host
       where connection_id = any(${[...alive]}::uuid[]) order by id for no key update),
+    -- Who waited for the rows looks at the clock behind that: meanwhile the lease may have ended, and what was the host's be another's.
+    mine as materialized (select id, connection_id = any(${[...asking]}::uuid[]) as asks,
+      coalesce(lease_ends_at < clock_timestamp(), false) as lapsed from held),
     living as (update host h set connected = true, last_seen_at = now(),
         lease_ends_at = case when mine.asks and not mine.lapsed then ${leaseEnd(leaseMs)} else lease_ends_at end
       from mine where h.id = mine.id returning h.connection_id as id, mine.asks, mine.lapsed),

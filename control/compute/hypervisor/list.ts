@@ -89,7 +89,7 @@ export interface HostWord {
   forcedDown?: boolean;
 }
 
-/** A word that is said again stays whose it was first. Answers false where there is no such host. */
+/** That a host is closed stays whose word it was first; that it is down is said anew each time, for it holds only of a host that was not heard since. Answers false where there is no such host. */
 export async function setHostWord(
   db: Queryable,
   hostId: string,
@@ -109,7 +109,7 @@ export async function setHostWord(
       ${
         forcedDown === undefined
           ? sql``
-          : sql`forced_down_by = case when not ${forcedDown}::boolean then null when not forced_down then ${said} else forced_down_by end,
+          : sql`forced_down_by = case when ${forcedDown}::boolean then ${said} end,
         forced_down = ${forcedDown},`
       }
       updated_at = now() where id = ${hostId}`.execute(db);

@@ -37,7 +37,15 @@ import { dropSaved, leaveHost, offloadWhenDue } from './shelving.ts';
 import { isSatisfied, type ServerState } from './states.ts';
 import { stateColumns } from './states-sql.ts';
 import { updateDesired } from './store.ts';
-import { diskImage, type FailedVolume, failedVolume, isAwaited, type Unplaced, volumeHost } from './waiting.ts';
+import {
+  cameFromAnother,
+  diskImage,
+  type FailedVolume,
+  failedVolume,
+  isAwaited,
+  type Unplaced,
+  volumeHost,
+} from './waiting.ts';
 
 /** The steps after which a test may kill the controller. */
 export type ControllerStep =
@@ -85,6 +93,7 @@ interface Look extends ServerState {
   server_group_id: string | null;
   volume_host_id: string | null;
   failed_volume: FailedVolume | null;
+  came_from_another: boolean;
   deadline: Date | null;
   operation_started: Date | null;
   waiting_for: string | null;
@@ -270,7 +279,8 @@ export class ServerController {
    * has seen this server run, and if the host had begun all the same, its ports are bound elsewhere by then.
    */
   #mayMoveAt(server: Look): number | undefined {
-    if (server.observed_state !== 'none' || server.fault || server.host_seen_at === null) return undefined;
+    if (server.observed_state !== 'none' || server.came_from_another) return undefined;
+    if (server.fault || server.host_seen_at === null) return undefined;
     return server.host_seen_at.getTime() + this.#awayMs;
   }
 
@@ -287,7 +297,7 @@ export class ServerController {
   async #look(id: string): Promise<Look | undefined> {
     const { rows } = await sql<Look>`
       select ${stateColumns}, s.id, s.project_id, s.resized_at, ${diskImage} as image_id, s.epoch, s.vcpus, s.memory_mib, s.disk_gib, s.local_gib,
-        ${cardLimits} as card_limits, s.availability_zone, s.requested_host_id, s.server_group_id, ${volumeHost} as volume_host_id, ${failedVolume} as failed_volume, h.connected as host_connected,
+        ${cardLimits} as card_limits, s.availability_zone, s.requested_host_id, s.server_group_id, ${volumeHost} as volume_host_id, ${failedVolume} as failed_volume, ${cameFromAnother} as came_from_another, h.connected as host_connected,
         case when h.connected then now() else coalesce(h.last_seen_at, h.created_at) end as host_seen_at, o.deadline, o.created_at as operation_started, o.waiting_for,
         o.verb, now() as now
       from server s left join host h on h.id = s.host_id

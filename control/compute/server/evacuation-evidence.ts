@@ -11,7 +11,8 @@ export interface SilentHost {
   name: string;
   connected: boolean;
   forced_down: boolean;
-  forced_down_by: Record<string, unknown> | null;
+  /** By whom that was said, and when. */
+  forced_down_by: { at?: string } | null;
   last_seen_at: Date | null;
   lease_ends_at: Date | null;
   /** Of the database. */
@@ -23,7 +24,7 @@ export type Evidence =
   /** Its lease has ended, and its guest with it: the host has said that it does so. */
   | { kind: 'lease'; lease_ended_at: string; on_lease_end: 'pause' | 'stop' | null; last_seen_at: string | null }
   /** An administrator has said that the host is down. */
-  | { kind: 'administrator'; by: Record<string, unknown> | null; last_seen_at: string | null };
+  | { kind: 'administrator'; by: object | null; last_seen_at: string | null };
 
 /**
  * What clocks that run at different rates make of a lease, and what the host's watchdog needs to see its end: far more than either is. A database whose clock is
@@ -32,7 +33,8 @@ export type Evidence =
 export const leaseMarginMs = 2000;
 
 /**
- * The host as it is now; who renews its lease waits until this transaction ends, and begins anew.
+ * The host as it is now. Who renews its lease waits until this transaction ends, and sees then that it had ended. Whoever asks holds placement's lock, as
+ * all who take both.
  * @returns undefined where there is none
  */
 export async function lookAtHost(tx: Tx, hostId: string): Promise<SilentHost | undefined> {
@@ -42,15 +44,24 @@ export async function lookAtHost(tx: Tx, hostId: string): Promise<SilentHost | u
   return rows[0];
 }
 
-type Bound = Pick<ServerRow, 'evacuation_policy' | 'observed_generation' | 'observed_state' | 'observed_on_lease_end'>;
+export type Bound = Pick<
+  ServerRow,
+  'evacuation_policy' | 'observed_generation' | 'observed_state' | 'observed_on_lease_end'
+> & {
+  /** The generation in which it was given to its host, where it came from another; all that this host was ever told of it is of that or a later one. */
+  given_generation?: number | null;
+};
+
+/** Of `server s`. */
+export const givenGeneration = sql`(select max(server_generation) from server_migration m
+  where m.server_id = s.id and m.target_host_id = s.host_id and m.target_epoch = s.epoch)`;
 
 /** Undefined: its guest may run there. */
 export function evidenceOf(host: SilentHost, server: Bound, marginMs = leaseMarginMs): Evidence | undefined {
-  if (host.connected) return undefined;
+  if (!isSilent(host, marginMs)) return undefined;
   const lastSeen = host.last_seen_at?.toISOString() ?? null;
-  if (host.forced_down) return { kind: 'administrator', by: host.forced_down_by, last_seen_at: lastSeen };
+  if (isSaidDown(host)) return { kind: 'administrator', by: host.forced_down_by, last_seen_at: lastSeen };
   if (host.lease_ends_at === null || !endsWithLease(server)) return undefined;
-  if (host.lease_ends_at.getTime() + marginMs > host.now.getTime()) return undefined;
   const { observed_on_lease_end } = server;
   return {
     ...{ kind: 'lease', lease_ended_at: host.lease_ends_at.toISOString() },
@@ -58,12 +69,27 @@ export function evidenceOf(host: SilentHost, server: Bound, marginMs = leaseMarg
   };
 }
 
+/** It is not heard, and may not believe in its lease any more; of one of an older protocol nobody knows that. */
+export const isSilent = ({ connected, lease_ends_at: end, now }: SilentHost, marginMs = leaseMarginMs): boolean =>
+  !connected && (end === null || end.getTime() + marginMs <= now.getTime());
+
+/** An administrator's word counts of the silence in which it was said: a host that was heard since was not off, and one that falls silent again may be running. */
+export function isSaidDown({ forced_down, forced_down_by: by, last_seen_at }: SilentHost): boolean {
+  if (!forced_down) return false;
+  // It has whole seconds.
+  const saidMs = by?.at === undefined ? Number.POSITIVE_INFINITY : Date.parse(by.at) + 999;
+  return last_seen_at === null || saidMs >= last_seen_at.getTime();
+}
+
 /**
  * The host knows that its guest may not outlive the lease (and begins none without one), and has no guest or said that the watchdog has it. What an owner asked
  * for and the host has not heard is nothing to rely on.
  */
-function endsWithLease({ evacuation_policy: policy, ...observed }: Bound): boolean {
-  if (!policy || policy.on_lease_end === 'keep' || observed.observed_generation < policy.generation) return false;
+function endsWithLease({ evacuation_policy: policy, given_generation: given, ...observed }: Bound): boolean {
+  if (!policy || policy.on_lease_end === 'keep') return false;
+  // It has said nothing yet, and whatever it was told says that.
+  if (observed.observed_state === 'none') return given != null && policy.generation <= given;
+  if (observed.observed_generation < policy.generation) return false;
   return (
     observed.observed_on_lease_end !== null || ['stopped', 'suspended', 'absent'].includes(observed.observed_state)
   );

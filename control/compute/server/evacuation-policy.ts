@@ -1,7 +1,7 @@
 /** What becomes of a server when its host is lost, as its owner says it. */
 import { sql } from 'kysely';
 import type { ServerId } from '../../../contract/ids.ts';
-import { actorOf, type Caller } from '../../kit/caller.ts';
+import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
 import type { Database } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
 import { beginOperation } from '../../kit/operation/operations.ts';
@@ -10,6 +10,9 @@ import { onLockedServer, reachOf, requireUnlocked, shortlyMs } from './actions/a
 import { requireLegal } from './legal.ts';
 import type { EvacuationPolicy } from './snapshots.ts';
 import { findServer } from './store.ts';
+
+/** Higher ones, which go before other projects' servers, are administrators' to give. */
+const ownersPriority = 100;
 
 /** Of a server of which nobody has said anything: it waits for its host. */
 const nothingSaid: EvacuationPolicy = { restart: 'never', priority: 0, on_lease_end: 'keep', disk: 'keep' };
@@ -37,6 +40,8 @@ export function setEvacuationPolicy(
   const doing = 'say what becomes of a server when its host is lost';
   return onLockedServer({ database }, caller, id, doing, async (tx, server) => {
     requireUnlocked(caller, server);
+    if ((wish?.priority ?? 0) > ownersPriority)
+      requireAdmin(caller, `give a server a priority above ${ownersPriority}`);
     requireLegal(server, 'evacuationPolicy');
     const onLeaseEnd = wish?.restart === 'elsewhere' ? 'pause' : 'keep';
     const policy: EvacuationPolicy = { ...nothingSaid, on_lease_end: onLeaseEnd, ...wish };

@@ -5,6 +5,8 @@ import { sql } from 'kysely';
 import type { HostId, ServerId } from '../../../contract/ids.ts';
 import { until } from '../../../test/support/until.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
+import { HypervisorService } from '../hypervisor/index.ts';
+import { evacuate } from './actions/evacuate.ts';
 import { setEvacuationPolicy } from './evacuation-policy.ts';
 import { Evacuator, type EvacuatorTiming } from './evacuator.ts';
 import type { EvacuationPolicy } from './snapshots.ts';
@@ -185,7 +187,49 @@ test('an administrator’s word that a host is down is evidence, once it is not 
   assert.deepEqual(rows[0]!.evidence, { kind: 'administrator', by: { user_name: 'ayşe' }, last_seen_at: null });
 });
 
-test('where half of the hosts are lost at once none is believed to be, until some are back', async () => {
+test('that word counts of the silence in which it was said, and not while the host may believe in its lease', async () => {
+  const [said, lent] = [await cloud.addHost(), await cloud.addHost()];
+  const policy = { ...elsewhere, on_lease_end: 'keep' } as const;
+  const [first, second] = [await runningOn(said, policy), await runningOn(lent, policy)];
+  await sql`update host set connected = false, forced_down = true, last_seen_at = now() - interval '1 hour',
+      forced_down_by = jsonb_build_object('at', to_char((now() - interval '2 hours') at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+    where id = ${said}`.execute(db.database.query);
+  await sql`update host set connected = false, forced_down = true, last_seen_at = now() - interval '1 hour', lease_ends_at = now() + interval '1 minute'
+    where id = ${lent}`.execute(db.database.query);
+  evacuator();
+  await looked();
+  assert.deepEqual([(await rowOf(first)).host_id, (await rowOf(second)).host_id], [said, lent]);
+  await new HypervisorService({ database: db.database }).say(cloud.admin, said, { forcedDown: true });
+  await until('what was said again to count', async () => (await rowOf(first)).host_id !== said);
+});
+
+test('where the host that it went to is lost before it has said a word, it goes on to another one', async () => {
+  const [lost, next] = [await cloud.addHost(), await cloud.addHost()];
+  const id = await runningOn(lost);
+  evacuator();
+  await lose(lost);
+  await until('the next one to have it', async () => (await rowOf(id)).host_id === next);
+  const third = await cloud.addHost();
+  for (let n = 0; n < 3; n++) await cloud.addHost();
+  await sql`update host set enabled = id = ${third}`.execute(db.database.query);
+  await lose(next);
+  await until('the third one to have it', async () => (await rowOf(id)).host_id === third);
+});
+
+test('silence alone takes no server from a host that it was evacuated to', async () => {
+  const [lost, next] = [await cloud.addHost(), await cloud.addHost()];
+  const id = await runningOn(lost, null);
+  await sql`update host set connected = false, forced_down = true where id = ${lost}`.execute(db.database.query);
+  await cloud.service.act(cloud.admin, id, evacuate, { host: null });
+  assert.equal((await rowOf(id)).host_id, next);
+  await cloud.addHost();
+  await sql`update host set connected = false, last_seen_at = now() - interval '1 hour', lease_ends_at = now() - interval '1 hour'
+    where id = ${next}`.execute(db.database.query);
+  await cloud.controller.reconcile(id);
+  assert.equal((await rowOf(id)).host_id, next, 'it may run there');
+});
+
+test('where more than half of the hosts are lost at once none is believed to be, until some are back', async () => {
   const hosts = [await cloud.addHost(), await cloud.addHost(), await cloud.addHost()] as const;
   const [first, second] = [await runningOn(hosts[0]), await runningOn(hosts[1])];
   await lose(hosts[0]);

@@ -3,16 +3,17 @@
  * higher priority first. Any control process may do it, and several at once: each server's row is locked by one.
  *
  * What looks like the loss of a host may be our own: a database or a process that stood still lets every lease end. So it evacuates nothing before it has looked without a gap for as long as a
- * lease lasts, in which hosts that are there come back; and nothing at all where half of the hosts were lost at once, which is more likely their network than they
+ * lease lasts, in which hosts that are there come back; and nothing at all where more than half of the hosts, and more than one, were lost at once, which is more likely their network than they
  * (`held`): then an administrator's word about a host is awaited. Owns its timer and what it remembers of failures; if the process dies another looks.
  */
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { cloudActor, type Database } from '../../kit/database/database.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
+import { lockPlacement } from '../placement/index.ts';
 import type { ServerPorts } from './dependencies.ts';
 import { evacuate } from './evacuating.ts';
-import { type Evidence, evidenceOf, leaseMarginMs, lookAtHost } from './evacuation-evidence.ts';
+import { type Bound, evidenceOf, givenGeneration, leaseMarginMs, lookAtHost } from './evacuation-evidence.ts';
 import type { ServerRow } from './server.ts';
 
 export interface EvacuatorOptions {
@@ -70,6 +71,12 @@ export class Evacuator {
     return this.#held;
   }
 
+  /** What was seen so far is of another history of the database: it looks for as long as at its start before it believes anything. */
+  beginAnew(): void {
+    this.#steadySinceMs = Number.POSITIVE_INFINITY;
+    this.#lastLookMs = Number.NEGATIVE_INFINITY;
+  }
+
   start(): void {
     this.#sweep.start();
   }
@@ -99,7 +106,7 @@ export class Evacuator {
     for (const [id, at] of this.#later) if (at <= now) this.#later.delete(id);
     const { rows } = await sql<Candidate & { held: boolean }>`
       with silent as materialized (
-        select id, forced_down, lease_ends_at from host where not connected and (forced_down
+        select id, forced_down, lease_ends_at from host where not connected and (forced_down and lease_ends_at is null
           or lease_ends_at < now() - ${this.#timing.marginMs}::double precision * interval '1 millisecond')),
       at_once as (
         select count(*) filter (where not connected and not forced_down) as lost, count(*) as hosts from host
@@ -107,6 +114,7 @@ export class Evacuator {
       select s.id, s.host_id, not h.forced_down and (select lost > greatest(1, hosts / 2) from at_once) as held
       from server s join silent h on h.id = s.host_id
       where s.evacuation_policy ->> 'restart' = 'elsewhere' and s.desired_presence = 'present' and s.soft_deleted_at is null
+        and (s.image_id is null or s.evacuation_policy ->> 'disk' = 'from_image')
         and s.desired_power in ('on', 'paused') and s.desired_shelve is null and s.desired_move is null
         and not s.id = any(${[...this.#later.keys()]}::uuid[])
       order by (s.evacuation_policy ->> 'priority')::integer desc, s.id limit ${oneLook}`.execute(
@@ -116,7 +124,7 @@ export class Evacuator {
     if (held && !this.#held)
       this.#options.log.error(
         {},
-        'half of the hosts were lost at once: no server is evacuated until some are back, or an administrator says of a host that it is down',
+        'more than half of the hosts were lost at once: no server is evacuated until some are back, or an administrator says of a host that it is down',
       );
     this.#held = held;
     return rows.filter((row) => !row.held);
@@ -125,14 +133,16 @@ export class Evacuator {
   async #try({ id, host_id: hostId }: Candidate): Promise<void> {
     const { database, ports, log } = this.#options;
     const outcome = await database.transaction(cloudActor, async (tx) => {
-      const { rows } = await sql<ServerRow>`select s.* from server s where id = ${id} and host_id = ${hostId}
-        for update skip locked`.execute(tx);
+      const { rows } = await sql<
+        ServerRow & Pick<Bound, 'given_generation'>
+      >`select s.*, ${givenGeneration} as given_generation
+        from server s where id = ${id} and host_id = ${hostId} for update skip locked`.execute(tx);
       const server = rows[0];
       if (!server) return undefined;
+      await lockPlacement(tx);
       const host = await lookAtHost(tx, hostId);
       const evidence = host && evidenceOf(host, server, this.#timing.marginMs);
-      const why = cannot(server, evidence);
-      if (!evidence || why !== undefined) return { why };
+      if (!evidence) return { why: 'nothing proves that its guest does not run on its host any more' };
       const found = await evacuate(tx, { ports }, server, { evidence, actor: cloudActor });
       return { why: found.host ? undefined : found.message, to: found.host?.id, evidence };
     });
@@ -144,12 +154,4 @@ export class Evacuator {
       this.#later.set(id, performance.now() + this.#timing.retryMs);
     }
   }
-}
-
-/** Undefined: it can be restarted elsewhere, if somebody takes it. */
-function cannot(server: ServerRow, evidence: Evidence | undefined): string | undefined {
-  if (!evidence) return 'nothing proves that its guest does not run on its host any more';
-  if (server.image_id !== null && server.evacuation_policy?.disk !== 'from_image')
-    return 'its disk is on its host alone, and its policy says that it is to be kept';
-  return undefined;
 }

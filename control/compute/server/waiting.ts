@@ -29,6 +29,9 @@ export interface Unplaced extends PlacementRequest {
   deadline: Date | null;
 }
 
+/** Its host has it from another one: that nobody has heard of it there proves nothing, see evacuation-evidence.ts. */
+export const cameFromAnother = sql`exists (select from server_migration m where m.server_id = s.id and m.target_epoch = s.epoch)`;
+
 /** What is shelved waits for nobody, until it shall run again. */
 export const isAwaited = sql`coalesce(s.desired_shelve ->> 'state' <> 'offloaded', true)`;
 
@@ -82,7 +85,7 @@ export async function stillToPlace(tx: Tx, servers: readonly Unplaced[]): Promis
   const { rows } = await sql<Pick<Unplaced, 'id' | 'bandwidth' | 'reach' | 'machine' | 'host_wish' | 'policy'>>`
     select s.id, ${placementNeeds}
     from server s join unnest(${ids}::uuid[], ${epochs}::bigint[]) as w (id, epoch) on w.id = s.id and w.epoch = s.epoch
-    where s.observed_state = 'none' and s.fault is null and s.desired_presence = 'present' and ${isAwaited}
+    where s.observed_state = 'none' and s.fault is null and s.desired_presence = 'present' and ${isAwaited} and not ${cameFromAnother}
     order by s.id for update of s`.execute(tx);
   const found = new Map(rows.map((row) => [row.id, row]));
   return servers.filter(({ id }) => found.has(id)).map((server) => ({ ...server, ...found.get(server.id)! }));
