@@ -189,7 +189,7 @@ export class ServerController {
     }
     if (server.desired_capture && !(await this.#captureWanted(server))) return;
     if (server.soft_deleted_at && (await this.#reclaim(server))) return;
-    if (server.desired_move && (await settleMigration(this.#options.database, id))) return;
+    if (server.desired_move && (await settleMigration(this.#options.database, this.#options, id))) return;
     if (await confirmWhenDue(this.#options.database, server, this.#options.confirmSeconds ?? 0)) {
       this.#options.afterStep?.('confirmed', id);
       return;

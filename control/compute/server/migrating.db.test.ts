@@ -235,16 +235,85 @@ test('a target that had taken over before it was asked to give up is the owner',
   );
 });
 
+/** As an administrator says it of a host that is off. */
+const sayDown = (host: HostId, { connected = false, leaseEnds = null as string | null } = {}) =>
+  sql`update host set forced_down = true, connected = ${connected}, last_seen_at = now() - interval '1 minute',
+      forced_down_by = jsonb_build_object('user_id', 'u', 'user_name', 'ayşe', 'at', to_char(now() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')),
+      lease_ends_at = now() + ${leaseEnds}::interval where id = ${host}`.execute(db.database.query);
+
 test('a target that is down by an administrator’s word never takes over', async () => {
   await migrateLive();
   await sayOfIncoming('ready');
   await sayOfOutgoing('lost_sight');
   await cloud.controller.reconcile(id);
   assert.equal((await shown())[0], 'MIGRATING', 'silence is no evidence');
-  await sql`update host set forced_down = true where id = ${target}`.execute(db.database.query);
+  await sayDown(target);
   await cloud.controller.reconcile(id);
   await say(source);
   assert.deepEqual([(await owner())[0], await shown()], [source, ['ACTIVE', null]]);
+});
+
+for (const [what, host] of [
+  ['that is heard', { connected: true }],
+  ['whose lease has not ended', { leaseEnds: '10 seconds' }],
+] as const) {
+  test(`a target ${what} may have taken over, whatever an administrator says of it: its own word is awaited`, async () => {
+    await migrate();
+    await sayOfIncoming('ready');
+    await sayOfOutgoing('handed_over');
+    await sayDown(target, host);
+    await cloud.controller.reconcile(id);
+    await cloud.controller.reconcile(id);
+    assert.deepEqual(await owner(), [source, 1]);
+    assert.equal((await documentOf(target)).incoming?.cancelled, true, 'it is asked to leave it');
+    await sayOfIncoming('taken_over');
+    assert.deepEqual(await owner(), [target, 2]);
+  });
+}
+
+test('a server that goes back from a target that is down by an administrator’s word does so without the target', async () => {
+  await migrate();
+  await sayOfIncoming('ready');
+  await sayOfIncoming('taken_over');
+  await say(target, { onLeaseEnd: 'pause' });
+  await sayDown(target, { leaseEnds: '10 seconds' });
+  await act(actions.revertResize);
+  await cloud.controller.reconcile(id);
+  assert.equal((await owner())[0], target, 'its guest may run for as long as its lease');
+  await sayDown(target);
+  await cloud.controller.reconcile(id);
+  const { host_id, observed_on_lease_end } = await cloud.service.get(cloud.admin, id);
+  assert.deepEqual(
+    [host_id, observed_on_lease_end],
+    [source, null],
+    'and what the target promised is no promise of the source',
+  );
+  assert.deepEqual([await absentOn(), await portsOn()], [[target], [source]]);
+  await say(source);
+  assert.deepEqual([await shown(), (await migration()).status], [['ACTIVE', null], 'reverted']);
+});
+
+test('one that is called off before its source was told of a target ends at once, whoever is silent', async () => {
+  for (const begin of [migrateLive, migrate]) {
+    await begin();
+    await sayOfIncoming('preparing');
+    await sql`update host set connected = false where id = ${target}`.execute(db.database.query);
+    await sql`update operation set deadline = now() - interval '1 second' where resource_id = ${id} and state = 'running'`.execute(
+      db.database.query,
+    );
+    await cloud.controller.reconcile(id);
+    assert.deepEqual([await absentOn(), await carried(target)], [[target], 0]);
+    assert.deepEqual((await lastOperation())?.state, 'failed');
+    await say(source);
+    assert.deepEqual(
+      [await shown(), await owner()],
+      [
+        ['ACTIVE', null],
+        [source, 1],
+      ],
+    );
+    await sql`update host set connected = true where id = ${target}`.execute(db.database.query);
+  }
 });
 
 test('a source that is lost by an administrator’s word before it has let go is waited for no longer', async () => {
@@ -424,8 +493,9 @@ test('what can’t go is refused with the reason, before anything is made', asyn
   assert.equal(powerState(await cloud.service.get(cloud.admin, id)), 1);
 });
 
-test('one whose time is over is called off, and then waited for no longer', async () => {
+test('one whose time is over is called off; what was asked has then failed, and it is on its way until a host says whose it is', async () => {
   await migrateLive();
+  await sayOfIncoming('ready');
   const expire = () =>
     sql`update operation set deadline = now() - interval '1 second' where resource_id = ${id} and state = 'running'`.execute(
       db.database.query,
@@ -436,7 +506,7 @@ test('one whose time is over is called off, and then waited for no longer', asyn
   assert.equal((await lastOperation())?.state, 'running');
   await expire();
   await cloud.controller.reconcile(id);
-  assert.equal((await lastOperation())?.state, 'failed');
+  assert.deepEqual([(await lastOperation())?.state, (await shown())[0]], ['failed', 'MIGRATING']);
   await sayOfIncoming('given_up');
   assert.deepEqual([await shown(), (await migration()).status], [['ACTIVE', null], 'cancelled']);
 });

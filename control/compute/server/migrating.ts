@@ -41,7 +41,8 @@ const takeSize = sql`flavor_id = coalesce((m.other_size ->> 'flavor_id')::uuid, 
   local_gib = coalesce((m.other_size -> 'local_gib')::integer, s.local_gib), hardware = coalesce(m.other_size -> 'hardware', s.hardware)`;
 
 /** Of its new host nothing is known yet. */
-const unseen = sql`observed_state = 'building', observed_started_at = null, observed_step = null, observed_error = null`;
+const unseen = sql`observed_state = 'building', observed_started_at = null, observed_step = null, observed_error = null,
+  observed_on_lease_end = null`;
 
 /** A host that runs a guest carries it, whatever its cards have promised meanwhile. */
 async function bind(tx: Tx, ports: Ports, serverId: string, hostId: string): Promise<void> {
