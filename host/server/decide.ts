@@ -10,7 +10,7 @@ import type { LocalDiskFile } from '../disk/local-disk.ts';
 import type { RunState } from '../guest/guest.ts';
 import { type CardFacts, type CardStep, cardStep } from './cards.ts';
 import { type LocalDiskStep, localDiskStep } from './local-disks.ts';
-import { type MigrationStep, migrationStep, takeBackStep } from './migrating.ts';
+import { leftBehindStep, type MigrationStep, migrationStep, takeBackStep } from './migrating.ts';
 import type { ServerRecord } from './record.ts';
 import { awaitsNextStart, type VolumeFacts, type VolumeStep, volumeStep } from './volumes.ts';
 
@@ -166,8 +166,8 @@ function nextStep(desired: DesiredServer | undefined, facts: ServerFacts): Step 
   if (!desired) return nothing(facts.guest ? 'running' : facts.files ? 'stopped' : 'absent');
   if (desired.presence === 'absent') return decideAbsent(facts);
   const { record, guest } = facts;
-  const back = takeBackStep(desired, facts);
-  if (back) return goingOn(back, desired, facts);
+  const before = takeBackStep(desired, facts) ?? leftBehindStep(desired, facts);
+  if (before) return goingOn(before, desired, facts);
   if (record && record.epoch !== desired.epoch) {
     if (guest) return { do: 'quit', why: 'it ran under an older epoch' };
     return { do: 'adopt-epoch' };

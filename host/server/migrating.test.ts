@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { DesiredServer, IncomingServer, OutgoingServer } from '../../contract/host/index.ts';
 import type { MigrationId } from '../../contract/ids.ts';
 import { exampleServer } from '../metadata/testing.ts';
-import { migrationStep, takeBackStep } from './migrating.ts';
+import { leftBehindStep, migrationStep, takeBackStep } from './migrating.ts';
 import { type IncomingRecord, newRecord, type OutgoingRecord, type ServerRecord } from './record.ts';
 
 const id = '00000000-0000-4000-8000-000000000001' as MigrationId;
@@ -50,6 +50,15 @@ test('a target whose QEMU nobody finds starts another one, and one that has said
   assert.equal(next(server(incoming()), { record: receiving() }), 'receive');
   assert.equal(next(server(incoming()), { record: receiving({ target }) }), 'give-up');
   assert.equal(next(server({}), { record: receiving({ target }) }), 'keep-incomplete');
+});
+
+test('what came in part goes before the server is given to this host anew', () => {
+  const facts = { record: receiving({ target }), disk: true, guest: guest('inmigrate'), received: false };
+  assert.deepEqual(leftBehindStep(server({ epoch: 3 }), facts), { do: 'give-up', error: null });
+  assert.equal(leftBehindStep(server({ epoch: 2 }), facts), undefined);
+  assert.equal(leftBehindStep(server({ epoch: 3, ...incoming({ id: other }) }), facts), undefined);
+  for (const state of ['taken_over', 'given_up'] as const)
+    assert.equal(leftBehindStep(server({ epoch: 3 }), { ...facts, record: receiving({ state }) }), undefined);
 });
 
 test('a server that is off is taken over when the last word is there and its QEMU has ended', () => {

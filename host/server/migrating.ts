@@ -60,6 +60,16 @@ export function takeBackStep({ epoch, outgoing }: DesiredServer, { record, guest
   return { do: 'take-back' };
 }
 
+/**
+ * Before a newer epoch is taken over: the server is given to this host as one that never was here, and what had come of it in part is in the way. Under
+ * the same epoch control says that all of it had come.
+ */
+export function leftBehindStep({ epoch, incoming }: DesiredServer, { record }: Facts): MigrationStep | undefined {
+  const migration = record?.migration;
+  const left = migration?.side === 'incoming' && migration.state === 'receiving' && !incoming && record!.epoch < epoch;
+  return left ? { do: 'give-up', error: null } : undefined;
+}
+
 function incomingStep(
   incoming: IncomingServer | undefined,
   known: IncomingRecord | undefined,

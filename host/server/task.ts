@@ -39,6 +39,10 @@ export interface RunningGuest {
   sockets: Pick<ServerPaths, 'agent' | 'serial' | 'vnc'>;
 }
 
+/** Of a document what gives one that was given up another chance, also within a generation. */
+const whatFails = (desired: DesiredServer | undefined): string =>
+  JSON.stringify([desired?.image, desired?.incoming, desired?.outgoing]);
+
 class Superseded extends Error {}
 
 export class ServerTask {
@@ -142,6 +146,8 @@ export class ServerTask {
     this.askedFor.clear();
     this.keptOpen.clear();
     this.full = new Set();
+    const { progress } = this.sending;
+    this.sending = progress ? { progress } : {};
     this.tellClosed();
   }
 
@@ -290,7 +296,7 @@ export class ServerTask {
     }
   }
 
-  /** A new generation starts with a clean slate. */
+  /** A new generation starts with a clean slate; so does, after it was given up, another image or another word of a migration. */
   #take(desired: DesiredServer | undefined): void {
     const before = this.#seen;
     this.#seen = desired;
@@ -300,7 +306,7 @@ export class ServerTask {
       before?.epoch === desired?.epoch &&
       before?.presence === desired?.presence;
     if (same && !this.#gaveUp) return;
-    if (same && JSON.stringify(before?.image) === JSON.stringify(desired?.image)) return;
+    if (same && whatFails(before) === whatFails(desired)) return;
     this.#failures = 0;
     this.#retryAtMs = 0;
     this.#gaveUp = false;

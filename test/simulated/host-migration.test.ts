@@ -3,7 +3,10 @@
  * one copy that can run. Over fake QEMUs that really send each other what they have.
  */
 import assert from 'node:assert/strict';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { type MigrationId, newId } from '../../contract/ids.ts';
 import { partOf } from '../support/part-of.ts';
 import { type Side, SimulatedMove } from '../support/simulated-move.ts';
 import { until } from '../support/until.ts';
@@ -91,6 +94,84 @@ test('a migration that is cancelled while it waits leaves nothing at the target'
   move.announce({ cancelled: true });
   assert.equal(await move.end(), 'source');
   await move.assertOnly('source', { sameMemory: true });
+});
+
+for (const mode of modes) {
+  test(`${mode}: what came in part is in the way of no other migration`, async (t) => {
+    const move = await SimulatedMove.of(t, mode);
+    move.announce();
+    await move.ready();
+    const again = { id: newId<MigrationId>(), key: '1'.repeat(64) };
+    move.announce(again);
+    await until('the other one', () => move.incoming?.id === again.id && move.incoming.state !== 'preparing');
+    move.send(await move.ready(), again);
+    assert.equal(await move.end(), 'target');
+    await move.assertOnly('target', { sameMemory: true });
+  });
+}
+
+test('a host to which a server was on its way may have it anew instead', async (t) => {
+  const move = await SimulatedMove.of(t, 'live');
+  move.announce();
+  await move.ready();
+  const { control } = move.target.world;
+  const given = { ...move.server, epoch: move.server.epoch + 2, generation: move.server.generation + 1 };
+  control.want(given);
+  const { id, generation } = given;
+  await control.until(id, 'served', (seen) => seen.generation === generation && seen.state !== 'building');
+  const { state, error } = control.observed.get(id)!;
+  assert.deepEqual([state, error], ['running', null]);
+  assert.equal(move.target.world.machine.guests.length, 1);
+});
+
+test('a target that could not go on hears that nobody wants the migration any more', async (t) => {
+  const move = await SimulatedMove.of(t, 'live');
+  move.announce();
+  const { id } = move.server;
+  const target = await move.ready();
+  const { control, directory } = move.target.world;
+  const record = join(directory, 'data/servers', id, 'record.json');
+  rmSync(record);
+  mkdirSync(record);
+  move.send(target);
+  await control.until(id, 'given up by its task', ({ state }) => state === 'failed');
+  rmSync(record, { recursive: true });
+  // In the generation in which it began: that a migration is called off is no other wish for the server.
+  const desired = control.servers.find((server) => server.id === id)!;
+  control.want({ ...desired, incoming: { ...move.comes, cancelled: true } });
+  await until('its word', () => move.incoming?.state === 'given_up');
+});
+
+test('a server that is off goes although the QEMU of its source dies on the way', async (t) => {
+  const move = await SimulatedMove.of(t, 'cold');
+  const { source, server } = move;
+  let killed = false;
+  source.after = (step) => {
+    if (killed || step !== 'mirror') return;
+    killed = true;
+    source.world.machine.guest(server.id)!.kill();
+  };
+  move.announce();
+  move.send(await move.ready());
+  assert.equal(await move.end(), 'target');
+  assert.ok(killed);
+  await move.assertOnly('target', { sameMemory: false });
+});
+
+test('a guest that may not outlive the lease runs at the target when the watchdog knows of it', async (t) => {
+  const move = await SimulatedMove.of(t, 'live', { onLeaseEnd: 'pause' });
+  const { machine } = move.target.world;
+  const ran: boolean[] = [];
+  const { guard } = machine.guard;
+  t.mock.method(machine.guard, 'guard', (...args: Parameters<typeof guard>) => {
+    ran.push(machine.guest(move.server.id)!.executes);
+    return guard.apply(machine.guard, args);
+  });
+  move.announce();
+  move.send(await move.ready());
+  assert.equal(await move.end(), 'target');
+  assert.equal(ran[0], false);
+  await move.assertOnly('target', { sameMemory: true });
 });
 
 test('a source whose key is another is not let in, and its guest runs on', async (t) => {

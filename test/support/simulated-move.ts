@@ -14,6 +14,8 @@ import { until } from './until.ts';
 export class MortalHost {
   readonly world: HostWorld;
   readonly steps: string[] = [];
+  /** Told of each step that it has taken, before the next one. */
+  after: (step: string) => void = () => {};
   dead = false;
   #left = Number.POSITIVE_INFINITY;
 
@@ -28,6 +30,7 @@ export class MortalHost {
       dependencies: {
         step: (name) => {
           this.steps.push(name);
+          this.after(name);
           if (--this.#left <= 0) throw new ProcessDied(name);
         },
       },
@@ -97,10 +100,14 @@ export class SimulatedMove {
     return this.source.world.control.observed.get(this.server.id)?.outgoing;
   }
 
+  get comes(): NonNullable<DesiredServer['incoming']> {
+    return { ...this.migration, cancelled: false };
+  }
+
   /** The target hears of it first. */
   announce(changes: Partial<NonNullable<DesiredServer['incoming']>> = {}): void {
     this.server = { ...this.server, generation: this.server.generation + 1 };
-    const incoming = { ...this.migration, cancelled: false, ...changes };
+    const incoming = { ...this.comes, ...changes };
     this.target.world.control.want({ ...this.server, epoch: this.server.epoch + 1, incoming });
   }
 

@@ -117,10 +117,17 @@ export const takeOver: StepFunction<'take-over'> = async ({ task, desired }) => 
   const migration: IncomingRecord = { ...receiving(task), state: 'taken_over' };
   const running = { startedAt: new Date().toISOString(), bootId: context.bootId };
   const { guest } = task;
-  // Nothing of the guest's may be written by others once it runs; what was is flushed with their end.
-  await Promise.all([task.save({ migration, ...(guest && { running }) }), guest && closeReception(task, desired)]);
+  const { onLeaseEnd } = desired;
+  await Promise.all([
+    task.save({ migration, ...(guest && { running }) }),
+    // Nothing of the guest's may be written by others once it runs; what was is flushed with their end.
+    guest && closeReception(task, desired),
+    guest && onLeaseEnd && context.guard.guard(task.id, guest.process.pid, onLeaseEnd),
+  ]);
   await context.step('record-take-over');
-  const runs = desired.power === 'on' && isWanted(desired, task.record) && context.lease.state !== 'ended';
+  const { state } = context.lease;
+  const lent = onLeaseEnd ? state === 'held' : state !== 'ended';
+  const runs = lent && desired.power === 'on' && isWanted(desired, task.record);
   if (guest && runs) await guest.resume();
   context.log.info({ serverId: task.id, migrationId: migration.id }, 'server: taken over from another host');
   const held = desired.power === 'paused' ? ('paused' as const) : ('running' as const);
@@ -149,14 +156,16 @@ export const giveUp: StepFunction<'give-up'> = async (work, { error, keep }) => 
   return undefined;
 };
 
-/** The record last, and it stays: that it was given up outlives this process. */
+/** The record last, and it stays: that it was given up outlives this process. It speaks of what has come, where the document names another migration, or none. */
 async function leaveNothing(
   { task, desired }: Pick<StepWork, 'task' | 'desired'>,
   error: IncomingRecord['error'],
 ): Promise<void> {
   const { paths, context } = task;
-  const { id, mode } = desired.incoming!;
+  const known = task.record?.migration;
+  const { id, mode } = known?.side === 'incoming' ? known : desired.incoming!;
   if (task.guest) await quit(task, 'it does not come here');
+  context.guard.unguard(task.id);
   await unplugPorts(task);
   await makeDirectories(paths);
   const { disk, configDrive, firmwareVariables, consoleLog } = paths;

@@ -89,7 +89,7 @@ export async function begin({ task, desired, signal }: StepWork, how: Begun): Pr
       // One that may not outlive the lease runs no moment before the watchdog knows of it.
       ...{
         serverId: task.id,
-        args: desired.onLeaseEnd ? [...args, '-S'] : args,
+        args: desired.onLeaseEnd && !args.includes('-S') ? [...args, '-S'] : args,
         logFile: paths.qemuLog,
         user: task.user,
       },
