@@ -13,13 +13,15 @@ export const command: Command = {
   summary: 'stop the cloud',
   usage: '[--keep-guests | --purge [--yes]] [--data DIRECTORY]',
   description: `Stops the cloud. Guests are asked to shut down (ACPI) and ended after a deadline; their disks stay, and the next
-'bothy up' starts those again that ran. With --keep-guests they go on running, with their network.
+'bothy up' starts those again that ran. With --keep-guests they go on running, with their network; those whose evacuation
+policy says so stand still, or are ended, when their host has heard nothing from control for 15 seconds: 'bothy up' lets
+them go on, or starts them again.
 
 --purge removes the cloud for good: guests, disks, volumes, images, database, certificates, logs, and every process, bridge,
 tap, network namespace and nft table of it. Backups of volumes stay where backup_directory names a place of its own.
 It asks first on a terminal, and wants --yes elsewhere.`,
   options: {
-    'keep-guests': { type: 'boolean', help: 'leave guests and their network running' },
+    'keep-guests': { type: 'boolean', help: 'leave guests and their network as they are' },
     purge: { type: 'boolean', help: 'remove the cloud and all its data' },
     yes: { type: 'boolean', short: 'y', help: 'purge without asking' },
     timeout: { type: 'string', help: 'SECONDS that guests get to shut down (default 30)' },
@@ -59,7 +61,9 @@ It asks first on a terminal, and wants --yes elsewhere.`,
 function outcome(stopped: boolean, keepGuests: boolean, { data, identityFile }: CloudPaths): string {
   if (!stopped && !existsSync(identityFile)) return `There is no cloud in ${data}; nothing to stop.`;
   if (!stopped) return `The cloud in ${data} was not running.`;
-  return keepGuests ? 'The cloud is down; guests and their network go on.' : 'The cloud is down.';
+  return keepGuests
+    ? 'The cloud is down; guests and their network go on, but for servers whose evacuation policy says otherwise.'
+    : 'The cloud is down.';
 }
 
 async function confirm(data: string): Promise<void> {

@@ -10,9 +10,9 @@
  *                             confirmed) keeps the disks with `outgoing.keep`
  *
  * The right to run passes with the memory, without control in between, and never back by itself: the source writes down that it hands over
- * before it lets QEMU send the last of it, and runs the guest again only if its QEMU still has it and the target has not got it for certain:
- * control says `outgoing.cancelled` only when the target has said `given_up`, or can no longer run it. The target writes `taken_over` down
- * before the guest runs, and never after it was told `incoming.cancelled`.
+ * before it lets QEMU send the last of it, and runs the guest again only when control gives it the server under a newer epoch, as it does only
+ * when the target has said `given_up`, or can no longer run it. A source that hands nothing over yet is called off by a document without a
+ * target, or without `outgoing`. The target writes `taken_over` down before the guest runs, and never after it was told `incoming.cancelled`.
  *
  * Both QEMUs know each other by a key of this migration alone (TLS-PSK, RFC 4279): no guest's process ever sees the host's own certificate.
  */
@@ -42,7 +42,7 @@ export const outgoingServer = object({
   id: id<MigrationId>(),
   mode,
   key,
-  /** As the target said them with `ready`; null: it is not yet. */
+  /** As the target said them with `ready`; null: it is not yet, or the migration is called off. */
   target: nullable(
     object({
       address: text(limits.addressLength),
@@ -53,9 +53,9 @@ export const outgoingServer = object({
       memoryPort: nullable(port),
     }),
   ),
-  /** The guest stays here, or runs here again; see above. */
+  /** The guest stays here, or runs here again, also after the hand-over. A host obeys it; control says it in other words, see above. */
   cancelled: boolean,
-  /** Whatever it costs: processors are slowed, then the rest is fetched when the guest already runs there (post-copy). */
+  /** Whatever it costs: the guest is held still until the rest of its memory is there. */
   force: boolean,
   /** It was handed over; the disks are kept as they were, and no guest runs, until this is gone. */
   keep: boolean,
@@ -89,7 +89,7 @@ export const observedOutgoing = object({
   /**
    * handing_over: written down, the guest stands still (cold: never); handed_over: QEMU says that the target has all of it, or (cold) all disks
    * are there; stayed: it did not go, and runs here if it should; lost_sight: it was handing over when the way broke, and nobody here
-   * knows whether the target has it: the guest stands still until `cancelled` or absent.
+   * knows whether the target has it: the guest stands still until another epoch, `cancelled` or absent.
    */
   state: oneOf('preparing', 'copying', 'handing_over', 'handed_over', 'stayed', 'lost_sight'),
   /** Bytes. */

@@ -4,7 +4,8 @@
  *
  * The hand-over: QEMU holds the guest and waits (pause-before-switchover); the disks' last writes get through; the record says `handing_over`; then QEMU
  * sends the rest. Before that record the guest is this host's, whatever happens. After it QEMU's word counts: `completed`, and the guest stands still here
- * until control decides; anything else, and it stands still too, for its QEMU would let it run again although the target might have it.
+ * until control decides; anything else, and it is held here too, for its QEMU lets it run again although the target might have it: that it does until the
+ * next look of this process, or of the one after it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { QmpError } from '../../../protocols/qmp/index.ts';
