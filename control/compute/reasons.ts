@@ -95,6 +95,8 @@ export interface ComputeReasons {
   host_still_in_use: { host: string };
   /** Nobody hears it, and its guests may run all the same. */
   evacuation_unproven: { host: string };
+  /** `kept`: it has gone already, and the host that it left has its disks. */
+  evacuation_of_moving: { id: string; kept: boolean };
   /** That it boots from a volume is what does not allow it. */
   volume_backed: { id: string; call: string };
   server_counts_reversed: { min_count: number; max_count: number };

@@ -135,6 +135,10 @@ const servers = {
   host_still_in_use: ({ host }) => `Compute service of ${host} is still in use.`,
   evacuation_unproven: ({ host }) =>
     `Host ${host} is not heard, which does not prove that the server does not run there. Once it is certain that the host is off, set its service forced down and ask again.`,
+  evacuation_of_moving: ({ id, kept }) =>
+    kept
+      ? `Instance ${id} has come from another host, which still has its disks. Revert that first: what is made anew of the image would be all that is left.`
+      : `Instance ${id} is on its way to another host, which may have taken it over. Wait until that is decided.`,
   server_counts_reversed: 'min_count must be <= max_count',
   one_hostname_for_many_servers: 'Unable to allocate a single hostname to multiple instances',
   one_port_for_many_servers:

@@ -152,16 +152,24 @@ const countsOf = (report: ObservedServer) => ({
   observed_started_at: report.startedAt,
 });
 
-/** Failures that a host tells in the words of its engines (paths, names, commands): those are for administrators. */
-const tenantWords: Readonly<Record<string, string>> = {
-  internal: 'The host could not run the server.',
-  network: 'The ports of the server could not be plugged.',
-};
+/**
+ * Failures whose words are for tenants: sentences of the host's own, with nothing in them but what tenants know. In others there may be addresses, paths and
+ * engines' words, which are for administrators.
+ */
+const tenantCodes: ReadonlySet<string> = new Set([
+  ...['conflict', 'unavailable', 'no_capacity'],
+  ...['guest_died', 'memory_lost', 'not_running', 'lost_sight', 'lease_ended', 'not_quiesced'],
+  ...['image_missing', 'image_refused', 'image_damaged', 'image_unreachable', 'firmware_missing', 'cpu_limits'],
+  ...['local_volumes', 'no_disk', 'server_here', 'migration_incomplete', 'disk_missing', 'disk_unknown'],
+]);
 
-export const forTenant = ({ code, message }: ReportFailure): ReportFailure => ({
-  code,
-  message: Object.hasOwn(tenantWords, code) ? tenantWords[code]! : message,
-});
+const couldNotRun = 'The host could not run the server.';
+
+/** @param otherwise what a tenant reads of a failure whose words are not theirs */
+export function forTenant({ code, message }: ReportFailure, otherwise = couldNotRun): ReportFailure {
+  if (tenantCodes.has(code)) return { code, message };
+  return { code, message: code === 'network' ? 'The ports of the server could not be plugged.' : otherwise };
+}
 
 /** Its guest stands still, or is off, because it runs on elsewhere in a moment. */
 const letsGo = ({ desired_move: move }: ReportedRow, { outgoing }: ObservedServer): boolean =>

@@ -23,7 +23,6 @@ import { json } from '../../kit/database/schema.ts';
 import { beginOperation, endOperations, passOperation } from '../../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
-import type { CardLimits } from '../../network/port/tables.ts';
 import { releaseServerVolumes } from '../../storage/server-volume/index.ts';
 import type { Placement } from '../placement/index.ts';
 import { cardLimits } from './binding.ts';
@@ -74,31 +73,18 @@ export interface ServerControllerOptions {
   afterStep?: (step: ControllerStep, serverId: string) => void;
 }
 
-interface Look extends ServerState {
-  id: string;
-  project_id: string;
+interface Look extends ServerState, Unplaced {
+  host_id: string | null;
+  generation: number;
   resized_at: Date | null;
-  image_id: string | null;
-  epoch: number;
   host_connected: boolean | null;
   /** When the host was last known to be there: now, while it is connected. */
   host_seen_at: Date | null;
-  vcpus: number;
-  memory_mib: number;
-  disk_gib: number;
-  local_gib: number;
-  card_limits: CardLimits;
-  availability_zone: string | null;
-  requested_host_id: string | null;
-  server_group_id: string | null;
-  volume_host_id: string | null;
   failed_volume: FailedVolume | null;
   came_from_another: boolean;
-  deadline: Date | null;
   operation_started: Date | null;
   waiting_for: string | null;
   verb: string | null;
-  now: Date;
 }
 
 /** For which one waits; 0: for ever. */

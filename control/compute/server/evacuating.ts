@@ -4,6 +4,7 @@
  * the server is absent there, and its reports count no more.
  */
 import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
 import { type HostId, newId, type ServerId } from '../../../contract/ids.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
@@ -28,6 +29,7 @@ export interface EvacuationWish {
 /**
  * @param server its row, locked; it has a host
  * @returns where it goes; without a host nothing has changed but that there is a why-record of it
+ * @throws CloudError `conflict` while it is on its way to another host: that one may have it, and the disks that the first one keeps are the last
  */
 export async function evacuate(
   tx: Tx,
@@ -35,6 +37,8 @@ export async function evacuate(
   server: ServerRow,
   { evidence, actor, only = null }: EvacuationWish,
 ): Promise<Placement> {
+  const { id, desired_move: move } = server;
+  if (move) throw new CloudError('conflict', 'evacuation_of_moving', { id, kept: move.state !== 'moving' });
   const found = await placeMove(tx, { serverId: server.id as ServerId, only });
   if (!found.host) return found;
   const hostId = found.host.id as HostId;

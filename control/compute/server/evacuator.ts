@@ -136,7 +136,9 @@ export class Evacuator {
       const { rows } = await sql<
         ServerRow & Pick<Bound, 'given_generation'>
       >`select s.*, ${givenGeneration} as given_generation
-        from server s where id = ${id} and host_id = ${hostId} for update skip locked`.execute(tx);
+        from server s where id = ${id} and host_id = ${hostId} and desired_move is null for update skip locked`.execute(
+        tx,
+      );
       const server = rows[0];
       if (!server) return undefined;
       await lockPlacement(tx);

@@ -36,7 +36,8 @@ export const legal = {
   rebuild: { vm: ['active', 'stopped', 'error'], task: idle },
   resize: { vm: ['active', 'stopped'], task: idle },
   confirmResize: { vm: ['resized'], task: idle },
-  revertResize: { vm: ['resized'], task: idle },
+  // Of one in ERROR only where it has come to another host, which may be lost; see actions/resize.ts.
+  revertResize: { vm: ['resized', 'error'], task: idle },
   migrate: { vm: ['active', 'stopped'], task: idle },
   'live-migration': { vm: ['active', 'paused'], task: idle },
   // Of a migration that is under way.

@@ -6,11 +6,13 @@ import type { DesiredServer, ObservedServer } from '../../../contract/host/index
 import type { HostId, ServerId } from '../../../contract/ids.ts';
 import { cloudActor } from '../../kit/database/database.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
+import { quotaUsage } from '../../kit/quota/quota.ts';
 import { testAttachment, testVolume } from '../../storage/attachment/testing.ts';
 import { removeHost } from '../hypervisor/remove.ts';
 import { MigrationService } from '../server-migration/index.ts';
 import type { ServerAction } from './actions/action.ts';
 import * as actions from './actions/index.ts';
+import { server as descriptor } from './resource.ts';
 import { powerState, serverStatus, stateOfPower, taskState } from './states.ts';
 import { type ServerCloud, serverCloud } from './testing.ts';
 
@@ -235,6 +237,11 @@ test('a target that had taken over before it was asked to give up is the owner',
   );
 });
 
+const expire = () =>
+  sql`update operation set deadline = now() - interval '1 second' where resource_id = ${id} and state = 'running'`.execute(
+    db.database.query,
+  );
+
 /** As an administrator says it of a host that is off. */
 const sayDown = (host: HostId, { connected = false, leaseEnds = null as string | null } = {}) =>
   sql`update host set forced_down = true, connected = ${connected}, last_seen_at = now() - interval '1 minute',
@@ -293,14 +300,86 @@ test('a server that goes back from a target that is down by an administrator’s
   assert.deepEqual([await shown(), (await migration()).status], [['ACTIVE', null], 'reverted']);
 });
 
+test('a server on its way is not evacuated: the other host may have it, and what the first one keeps is the last copy', async () => {
+  const evacuate = () => act(actions.evacuate, { host: null });
+  await cloud.addHost();
+  await migrateLive();
+  await sayOfIncoming('ready');
+  await sayOfOutgoing('handing_over');
+  await act(actions.resetState, 'error');
+  await sayDown(source);
+  await assert.rejects(evacuate(), { code: 'conflict', reason: 'evacuation_of_moving', fields: { id, kept: false } });
+  await sayOfIncoming('taken_over');
+  assert.deepEqual(await owner(), [target, 2]);
+});
+
+test('a server whose new host is lost before it has started there goes back', async () => {
+  const spare = await cloud.addHost();
+  await migrate();
+  await sayOfIncoming('ready');
+  await sayOfIncoming('taken_over');
+  await expire();
+  await cloud.controller.reconcile(id);
+  assert.equal((await shown())[0], 'ERROR');
+  await sayDown(target);
+  await assert.rejects(act(actions.evacuate, { host: null }), {
+    reason: 'evacuation_of_moving',
+    fields: { id, kept: true },
+  });
+  await act(actions.revertResize);
+  await cloud.controller.reconcile(id);
+  await say(source);
+  assert.deepEqual([(await owner())[0], await shown()], [source, ['ACTIVE', null]]);
+  await act(actions.resetState, 'error');
+  await assert.rejects(act(actions.revertResize), { reason: 'server_state_conflict' });
+  await sql`update host set enabled = false where id = ${spare}`.execute(db.database.query);
+});
+
+test('a target takes over nothing that somebody was given under a higher epoch since', async () => {
+  await migrateLive();
+  await sayOfIncoming('ready');
+  await sql`update server set epoch = 7 where id = ${id}`.execute(db.database.query);
+  await sayOfIncoming('taken_over');
+  const [host, epoch] = await owner();
+  assert.deepEqual([host, (epoch as number) >= 7, await absentOn()], [source, true, [target]]);
+});
+
+test('what a host says of its addresses, and in the words of its engines, is not for tenants', async () => {
+  await migrateLive();
+  const message = 'nothing can be received at 10.0.0.2, ports 49152-49215';
+  await sayOfIncoming('given_up', { code: 'migration_ports', message });
+  assert.equal((await lastOperation())!.message, 'The server could not be moved, and is where it was.');
+  const { rows } = await sql<{ error: object }>`select error from server_migration where server_id = ${id}`.execute(
+    db.database.query,
+  );
+  assert.deepEqual(rows[0]!.error, { code: 'migration_ports', message });
+});
+
+test('what servers on their way to other sizes will have counts against the quota', async () => {
+  const large = await cloud.addFlavor({ vcpus: 6, memoryMiB: 1024 });
+  const usage = async () => {
+    const { vcpus, memory_mib } = await quotaUsage(db.database.query, cloud.projectId, descriptor.usage);
+    return [vcpus, memory_mib];
+  };
+  const [vcpus, memory] = (await usage()) as [number, number];
+  await act(actions.resize, { flavor: large });
+  assert.deepEqual(await usage(), [vcpus + 5, memory + 512]);
+  await sayOfIncoming('ready');
+  await sayOfIncoming('taken_over');
+  await say(target);
+  assert.deepEqual(await usage(), [vcpus + 5, memory + 512]);
+  await act(actions.revertResize);
+  assert.deepEqual(await usage(), [vcpus + 5, memory + 512], 'until it is what it was');
+  await say(target);
+  assert.deepEqual(await usage(), [vcpus, memory]);
+});
+
 test('one that is called off before its source was told of a target ends at once, whoever is silent', async () => {
   for (const begin of [migrateLive, migrate]) {
     await begin();
     await sayOfIncoming('preparing');
     await sql`update host set connected = false where id = ${target}`.execute(db.database.query);
-    await sql`update operation set deadline = now() - interval '1 second' where resource_id = ${id} and state = 'running'`.execute(
-      db.database.query,
-    );
+    await expire();
     await cloud.controller.reconcile(id);
     assert.deepEqual([await absentOn(), await carried(target)], [[target], 0]);
     assert.deepEqual((await lastOperation())?.state, 'failed');
@@ -496,10 +575,6 @@ test('what can’t go is refused with the reason, before anything is made', asyn
 test('one whose time is over is called off; what was asked has then failed, and it is on its way until a host says whose it is', async () => {
   await migrateLive();
   await sayOfIncoming('ready');
-  const expire = () =>
-    sql`update operation set deadline = now() - interval '1 second' where resource_id = ${id} and state = 'running'`.execute(
-      db.database.query,
-    );
   await expire();
   await cloud.controller.reconcile(id);
   assert.equal((await documentOf(target)).incoming?.cancelled, true);

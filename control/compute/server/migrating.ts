@@ -92,7 +92,7 @@ export async function comeToNothing(
 ): Promise<void> {
   const { id, server_id: serverId } = migration;
   await lockPlacement(tx);
-  await endMoveOperations(tx, serverId, forTenant(error));
+  await endMoveOperations(tx, serverId, forTenant(error, 'The server could not be moved, and is where it was.'));
   await endMove(tx, id, { ended, error });
   await releaseClaim(tx, serverId);
   await sql`update server s set desired_move = null, updated_at = now(), generation = generation + ${isLive(migration) ? 0 : 1},

@@ -72,6 +72,11 @@ export class MigrationReports {
     for (const [migration, { patch, then }] of heard) {
       if (then === 'came to nothing') await this.#end(tx, { ...migration, ...patch });
       if (then !== 'taken over') continue;
+      // What it was promised is no more: somebody was given the server since.
+      if (known.get(migration.server_id)!.epoch >= migration.other_epoch) {
+        await this.#end(tx, { ...migration, ...patch, error: { code: 'unavailable', message: 'It came too late.' } });
+        continue;
+      }
       await takeOver(tx, this.#deps.ports, { ...migration, ...patch });
       this.#deps.log.info({ ...about(migration), hostId: this.#hostId }, 'server has changed hosts');
       this.aside.delete(migration.server_id);

@@ -99,7 +99,7 @@ async function follow(tx: Tx, row: KnownRow, outcome: ReportOutcome & { kind: 'r
   const { captured, patch, satisfied } = outcome;
   if (captured) {
     const failed = await endCapture(tx, row.id as ServerId, row.desired_capture!, captured);
-    outcome.failed ??= failed && forTenant(failed);
+    outcome.failed ??= failed && forTenant(failed, 'The host could not make the image.');
     if (shelve?.state !== 'saving') return;
     afterSaving(patch, shelve, { result: failed ? null : captured.result, now });
     outcome.satisfied = isSatisfied({ ...row, ...patch, launched_at: row.launched_at });

@@ -1,8 +1,14 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { ResourceDescriptor } from '../../kit/resource.ts';
 
 /** What can be restored is not counted, as in Nova: whoever restores it needs the quota for it. */
 const counted = sql`soft_deleted_at is null`;
+
+/** One that is on its way to another size counts as the larger of both until nobody can bring back the other: that is not asked for again. */
+const sumOf = (size: 'vcpus' | 'memory_mib', whose: RawBuilder<unknown>) => sql<{ used: number }>`
+  select coalesce(sum(greatest(${sql.ref(size)}, case when desired_move is not null then (
+    select (m.other_size ->> ${sql.lit(size)})::bigint from server_migration m where m.server_id = server.id and m.phase <> 'ended') end)), 0)::bigint as used
+  from server where ${whose} and ${counted}`;
 
 export const server = {
   noun: 'server',
@@ -38,18 +44,14 @@ export const server = {
   ],
   usage: {
     servers: (p) => sql`select count(*) as used from server where project_id = ${p} and ${counted}`,
-    vcpus: (p) =>
-      sql`select coalesce(sum(vcpus), 0)::bigint as used from server where project_id = ${p} and ${counted}`,
-    memory_mib: (p) =>
-      sql`select coalesce(sum(memory_mib), 0)::bigint as used from server where project_id = ${p} and ${counted}`,
+    vcpus: (p) => sumOf('vcpus', sql`project_id = ${p}`),
+    memory_mib: (p) => sumOf('memory_mib', sql`project_id = ${p}`),
   },
   userUsage: {
     servers: (p, u) =>
       sql`select count(*) as used from server where project_id = ${p} and user_id = ${u}::uuid and ${counted}`,
-    vcpus: (p, u) =>
-      sql`select coalesce(sum(vcpus), 0)::bigint as used from server where project_id = ${p} and user_id = ${u}::uuid and ${counted}`,
-    memory_mib: (p, u) =>
-      sql`select coalesce(sum(memory_mib), 0)::bigint as used from server where project_id = ${p} and user_id = ${u}::uuid and ${counted}`,
+    vcpus: (p, u) => sumOf('vcpus', sql`project_id = ${p} and user_id = ${u}::uuid`),
+    memory_mib: (p, u) => sumOf('memory_mib', sql`project_id = ${p} and user_id = ${u}::uuid`),
   },
   keepsProject: {},
   wakes: {

@@ -179,11 +179,11 @@ test('a host that gives up makes an ERROR with its words; a hard reboot tries ag
   const { ids } = await cloud.service.create(cloud.member, cloud.wish({ flavor }));
   const id = ids[0]!;
   await cloud.controller.reconcile(id);
-  await cloud.report(host, id, { state: 'failed', error: { code: 'disk_full', message: 'no space for the disk' } });
+  await cloud.report(host, id, { state: 'failed', error: { code: 'no_capacity', message: 'no space for the disk' } });
   const failed = await cloud.service.get(cloud.member, id);
   assert.deepEqual([serverStatus(failed), failed.fault!.message], ['ERROR', 'no space for the disk']);
   const { operations } = await cloud.service.operations(cloud.member, id);
-  assert.deepEqual([operations[0]!.state, operations[0]!.error_code], ['failed', 'disk_full']);
+  assert.deepEqual([operations[0]!.state, operations[0]!.error_code], ['failed', 'no_capacity']);
   await cloud.service.act(cloud.member, id, serverActions.hardReboot);
   await cloud.obey(host);
   assert.equal(await statusOf(id), 'ACTIVE');

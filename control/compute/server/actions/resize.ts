@@ -114,7 +114,11 @@ export const revertResize: ServerAction = {
   deadlineMs: bytesMs,
   async decide({ tx }, server): Promise<Decision> {
     const { desired_move: move } = server;
-    if (move?.state === 'kept') return turnBack(tx, server, move);
+    if (move?.state === 'kept' || move?.state === 'moved') return turnBack(tx, server, move);
+    if (server.fault) {
+      const about = { attribute: 'vm_state', value: 'error' } as const;
+      throw new CloudError('conflict', 'server_state_conflict', { id: server.id, call: 'revertResize', ...about });
+    }
     const { before, count } = requireKept(server);
     const fix = await lackOf(tx, server, before);
     if (fix !== null) throw new CloudError('invalid', 'resize_does_not_fit', { id: server.id, fix });
