@@ -219,6 +219,7 @@ const onItsWay = (state: OutgoingRecord['state']): Partial<ServerFacts> => ({
   ...{ record: { ...ran, migration: { ...migration, side: 'outgoing', state } }, guard: frozen },
   guest: { state: 'running', ending: false },
 });
+const comes = { ...guarded, incoming: { ...way, cancelled: false } };
 const arriving: Partial<ServerFacts> = {
   ...{ record: { ...built, migration: { ...migration, side: 'incoming', state: 'receiving', target } }, guard: frozen },
   guest: stands,
@@ -260,7 +261,9 @@ const leases: [string, DesiredServer, Partial<ServerFacts>, string][] = [
   ['it is taken back', { ...guarded, epoch: 2 }, onItsWay('handing_over'), 'release'],
   ['it has stayed', calledOff, onItsWay('stayed'), 'release'],
   ['one that was handed over is asked nothing', outgoing, onItsWay('handed_over'), 'nothing'],
-  ['one that has come', { ...guarded, incoming: { ...way, cancelled: false } }, arriving, 'release'],
+  ['one that has come', comes, arriving, 'release'],
+  ['one that has come is taken over', comes, { ...arriving, guard: watched }, 'take-over'],
+  ['not without a lease', comes, { ...arriving, guard: { ...watched, leaseHeld: false } }, 'await-lease'],
 ];
 for (const [name, desired, facts, step] of leases) {
   test(`a lease: ${name}`, () => assert.equal(decide(desired, { ...whole, ...facts }).do, step));

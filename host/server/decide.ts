@@ -151,6 +151,7 @@ function beginsSomething(step: Step): boolean {
     case 'continue':
     case 'release':
     case 'receive':
+    case 'take-over':
       return true;
     case 'quit':
       return step.begins === true;

@@ -174,6 +174,23 @@ test('a guest that may not outlive the lease runs at the target when the watchdo
   await move.assertOnly('target', { sameMemory: true });
 });
 
+test('a guest that stood still with the lease on its way goes on with the next one, and goes', async (t) => {
+  const move = await SimulatedMove.of(t, 'live', { onLeaseEnd: 'pause' });
+  const { source, server } = move;
+  let held = false;
+  source.after = (step) => {
+    if (held || step !== 'send') return;
+    held = true;
+    // By the watchdog, and the lease is there again.
+    source.world.machine.guest(server.id)!.held = true;
+  };
+  move.announce();
+  move.send(await move.ready());
+  assert.equal(await move.end(), 'target');
+  assert.ok(held && source.steps.includes('release'));
+  await move.assertOnly('target', { sameMemory: true });
+});
+
 test('a source whose key is another is not let in, and its guest runs on', async (t) => {
   const move = await SimulatedMove.of(t, 'live');
   move.announce();
