@@ -9,7 +9,16 @@ import { CommandError } from '../command.ts';
 import type { ControlConfiguration } from '../process/configuration.ts';
 import { loadSettings } from '../settings.ts';
 import { newControlCertificate } from './control-certificate.ts';
-import { type ControlKit, dropKit, hasKit, kitConfiguration, parseKit, readKit, takeKit } from './control-kit.ts';
+import {
+  type ControlKit,
+  dropKit,
+  hasKit,
+  kitConfiguration,
+  kitForHere,
+  parseKit,
+  readKit,
+  takeKit,
+} from './control-kit.ts';
 import { readIdentity, writeIdentity } from './identity.ts';
 import { portsOf } from './preflight.ts';
 
@@ -52,7 +61,7 @@ test('what was taken is what control on this machine is told, but for what is it
 }, async (t) => {
   const { settings, text } = await joined(t);
   assert.deepEqual([hasKit(settings), portsOf(settings).map(({ process }) => process)], [false, ['host']]);
-  takeKit(settings, text);
+  takeKit(settings, kitForHere(settings, text));
   assert.deepEqual([hasKit(settings), portsOf(settings).map(({ process }) => process)], [true, ['control', 'host']]);
   const secret = join(settings.paths.data, 'secrets/control-kit.json');
   assert.equal(statSync(secret).mode & 0o077, 0, 'for root alone');
@@ -70,7 +79,7 @@ test("what is no kit, another machine's or another cloud's is refused, and nothi
   for (const text of ['', '{}', 'null', '[]', '{"hostId":1}']) assert.throws(() => parseKit(text), CommandError, text);
   for (const whose of [{ cloudId: newId() }, { hostId: newId() }]) {
     const { settings, text } = await joined(t, whose);
-    assert.throws(() => takeKit(settings, text), /made for another machine/);
+    assert.throws(() => kitForHere(settings, text), /made for another machine/);
     assert.ok(!hasKit(settings) && !existsSync(join(settings.paths.data, 'secrets')));
   }
 });

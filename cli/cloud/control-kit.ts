@@ -52,11 +52,15 @@ export function parseKit(text: string): ControlKit {
   );
 }
 
-/** Takes it for the next `bothy up`. @throws CommandError where it is not for this machine */
-export function takeKit(settings: Settings, text: string): void {
-  const { paths } = settings;
+/** @throws CommandError where it is none, or not for this machine */
+export function kitForHere({ paths }: Pick<Settings, 'paths'>, text: string): ControlKit {
   const kit = parseKit(text);
   requireKitFits(paths, readIdentity(paths), kit);
+  return kit;
+}
+
+/** Takes it for the next `bothy up`. @param kit {@link kitForHere} */
+export function takeKit({ paths }: Pick<Settings, 'paths'>, kit: ControlKit): void {
   const { apiCertificate, controlKitFile, secrets } = cloudLayout(paths);
   mkdirSync(secrets, { recursive: true, mode: 0o700 });
   writeWhole(apiCertificate.key, kit.key, { mode: 0o600, owner: userIds(serviceUser) });

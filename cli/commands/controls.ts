@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { UsageError } from '../arguments.ts';
-import { dropKit, hasKit, makeKit, readKit, takeKit } from '../cloud/control-kit.ts';
+import { dropKit, hasKit, kitForHere, makeKit, readKit, takeKit } from '../cloud/control-kit.ts';
 import { databaseUrlOf } from '../cloud/database-url.ts';
 import { readIdentity, requireControlHere } from '../cloud/identity.ts';
 import { requireRoot } from '../cloud/preflight.ts';
@@ -54,9 +54,11 @@ async function takeFrom(settings: Settings, file: string): Promise<void> {
   } catch (error) {
     throw new CommandError(`cannot read ${file}: ${(error as Error).message}`, 'name the file that --give has printed');
   }
+  // What it is comes before whether there is room for it.
+  const kit = kitForHere(settings, text);
   const { checkPorts } = await import('../cloud/preflight.ts');
   if (!hasKit(settings)) await checkPorts(settings, [{ setting: 'port', use: 'the APIs', process: 'control' }]);
-  takeKit(settings, text);
+  takeKit(settings, kit);
   say(`Control runs here from the next start on: ${restart(settings)}`);
 }
 
