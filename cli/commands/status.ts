@@ -47,7 +47,9 @@ function show(state: CloudState, { paths, values }: Settings): void {
   if (state.state === 'unsupervised')
     say("The supervisor is gone but its processes go on; 'bothy up --detach' takes them over.");
   if (state.state === 'kept')
-    say("The cloud is down; guests and their network go on: 'bothy up --detach', or 'bothy down' for them too.");
+    say(
+      "The cloud is down; guests and their network go on (those with an evacuation policy stand still or end without a lease): 'bothy up --detach', or 'bothy down' for them too.",
+    );
   if (state.state === 'down' && !existsSync(paths.identityFile)) say('(None has ever been started there.)');
   if (state.state === 'down') say(`Start it: sudo ./bothy up --detach${dataArgument(paths)}`);
 }

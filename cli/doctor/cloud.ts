@@ -16,7 +16,13 @@ export async function checkProcesses(state: CloudState): Promise<Finding[]> {
   const findings: Finding[] = [];
   if (state.state === 'down') return [warning('cloud', 'is down', 'sudo ./bothy up --detach')];
   if (state.state === 'kept') {
-    return [warning('cloud', 'is down; guests and their network go on', 'sudo ./bothy up --detach')];
+    return [
+      warning(
+        'cloud',
+        'is down; guests and their network go on, but for guests that end or stand still without a lease',
+        'sudo ./bothy up --detach',
+      ),
+    ];
   }
   if (state.state === 'unsupervised') {
     findings.push(

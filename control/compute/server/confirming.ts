@@ -26,9 +26,12 @@ export async function confirmWhenDue(database: Database, server: Resized, afterS
   if ((resize?.state !== 'kept' && move?.state !== 'kept') || server.fault || server.soft_deleted_at) return false;
   if (!isSatisfied(server)) return false;
   return database.transaction(cloudActor, async (tx) => {
-    // Unless somebody has acted on it meanwhile.
-    const { rows } = await sql`select from server where id = ${id} and generation = ${generation}
-      and desired_presence = 'present' for update`.execute(tx);
+    // Unless somebody has acted on it meanwhile. While nobody hears the host that it went to, what the source keeps may be the only copy.
+    const { rows } =
+      await sql`select from server s where id = ${id} and generation = ${generation} and desired_presence = 'present'
+      and (${move === null}::boolean or exists (select from host where id = s.host_id and connected)) for update of s`.execute(
+        tx,
+      );
     if (rows.length === 0) return false;
     if (move) await forgetKept(tx, { id: move.migration_id, server_id: id });
     else await endMigration(tx, id, resize!.count, 'confirmed');

@@ -592,6 +592,14 @@ test('a resize to another host is confirmed by itself where the cloud is set so'
   await sayOfIncoming('taken_over');
   await say(target);
   await sql`update server set resized_at = now() - interval '1 hour' where id = ${id}`.execute(db.database.query);
+  await sql`update host set connected = false where id = (select host_id from server where id = ${id})`.execute(
+    db.database.query,
+  );
+  await cloud.confirming(60).reconcile(id);
+  assert.equal((await shown())[0], 'VERIFY_RESIZE', 'what the source keeps may be the only copy');
+  await sql`update host set connected = true where id = (select host_id from server where id = ${id})`.execute(
+    db.database.query,
+  );
   await cloud.confirming(60).reconcile(id);
   await say(target);
   assert.deepEqual(
