@@ -2,7 +2,7 @@
  * Runs inside a namespace of the live network test.
  *   serve PORT              answers each TCP connection with the address that it came from
  *   pour PORT               sends to each TCP connection as much as it takes
- *   drink HOST PORT MS      takes for so long what comes after the first second; prints how many thousands of bits a second that was
+ *   drink HOST PORT MS      takes for so long what comes after the first second, or for half a minute more where nothing does; prints how many thousands of bits a second that was
  *   knock HOST PORT MS      tries until it gets an answer; prints it, or `closed` after MS milliseconds
  */
 import { connect, createServer } from 'node:net';
@@ -33,6 +33,8 @@ if (mode === 'serve') {
   let [bytes, since, last] = [0, 0, 0];
   const socket = connect({ host, port });
   socket.on('error', () => {});
+  // Where nothing comes any more its asker is told so, and does not wait for ever.
+  setTimeout(() => socket.destroy(), ms + 30_000);
   socket.on('data', (data) => {
     const now = performance.now();
     if (now < first) return;
@@ -42,7 +44,7 @@ if (mode === 'serve') {
     if (now - since >= ms) socket.destroy();
   });
   socket.on('close', () => {
-    process.stdout.write(`${Math.round((bytes * 8) / (last - since))}\n`);
+    process.stdout.write(`${last > since ? Math.round((bytes * 8) / (last - since)) : 0}\n`);
     process.exit(0);
   });
 } else {
