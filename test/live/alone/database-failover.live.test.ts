@@ -57,8 +57,16 @@ async function cloudOn(t: TestContext, options: { synchronous: boolean }) {
     };
     return { accepted, stop };
   };
-  const incarnation = async () =>
-    (await sql<{ id: string }>`select incarnation as id from cloud`.execute(database.query)).rows[0]!.id;
+  /** This process finds out by a look of its own which member it is now, as each control does. */
+  async function incarnation(): Promise<string> {
+    let id: string | undefined;
+    await until('the database to answer', async () => {
+      const answer = sql<{ id: string }>`select incarnation as id from cloud`.execute(database.query);
+      id = (await answer.catch(() => undefined))?.rows[0]?.id;
+      return id !== undefined;
+    });
+    return id!;
+  }
   return { postgres, database, create, statusOf, runs, load, incarnation };
 }
 
