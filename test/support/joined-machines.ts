@@ -105,11 +105,17 @@ export class JoinedMachines implements AsyncDisposable {
     );
   }
 
-  /** The first is up; the others are plain machines until they `join`. */
-  static async start(count: number): Promise<JoinedMachines> {
+  /**
+   * The first is up; the others are plain machines until they `join`.
+   * @param settings of the first, asked for once this process is at the switch
+   */
+  static async start(
+    count: number,
+    settings: () => Promise<Record<string, string>> = async () => ({}),
+  ): Promise<JoinedMachines> {
     const made = new JoinedMachines(count);
     try {
-      await made.#begin();
+      await made.#begin(settings);
       return made;
     } catch (error) {
       await made[Symbol.asyncDispose]();
@@ -117,7 +123,7 @@ export class JoinedMachines implements AsyncDisposable {
     }
   }
 
-  async #begin(): Promise<void> {
+  async #begin(settings: () => Promise<Record<string, string>>): Promise<void> {
     ip('link', 'add', this.#outside, 'type', 'bridge', 'forward_delay', '0');
     ip('addr', 'add', '10.8.0.254/24', 'dev', this.#outside);
     ip('link', 'set', this.#outside, 'up');
@@ -145,8 +151,9 @@ export class JoinedMachines implements AsyncDisposable {
         'netns',
         namespace,
       );
+    const own = await settings();
     for (const [n, machine] of this.machines.entries())
-      machine.data = await reserveCloud(tmpdir(), { tunnels: `tunnel0:10.9.0.${n + 1}/24` });
+      machine.data = await reserveCloud(tmpdir(), { tunnels: `tunnel0:10.9.0.${n + 1}/24`, ...(n === 0 && own) });
     const { data } = first!;
     await first!.must(bothy, 'up', '--detach', '--data', data);
     this.cloud = {

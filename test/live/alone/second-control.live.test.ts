@@ -1,37 +1,31 @@
 /**
  * A machine that has joined runs control, too: `bothy controls --give` and `--take`, on a PostgreSQL of two members that both machines reach. The machines are
- * network namespaces, as in join.live.test.ts. The first one's control is frozen: hosts and clients go on with the second.
+ * network namespaces. The first one's control is frozen: hosts and clients go on with the second.
  */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { reserveCloud } from '../../../cli/cloud/throw-away.ts';
 import { cloudPaths } from '../../../cli/settings.ts';
-import { bothy, environmentOf, mustRun, notLive, type Output, run, until } from '../../support/live-cloud.ts';
+import { type JoinedMachine, JoinedMachines } from '../../support/joined-machines.ts';
+import { bothy, environmentOf, notLive, type Output, until } from '../../support/live-cloud.ts';
 import { OpenStack } from '../../support/openstack.ts';
 import { ReplicatedPostgres } from '../../support/replicated-postgres.ts';
 
 describe('control on a second machine', { skip: notLive, concurrency: 1 }, () => {
-  const tag = randomBytes(2).toString('hex');
-  const machines = ['one', 'two'].map((each) => `bothy-${each}-${tag}`) as [string, string];
-  const [first, second] = machines;
-  const outside = `b${tag}out`;
-  const name = `second-${tag}`;
-  let postgres: ReplicatedPostgres;
+  let postgres: ReplicatedPostgres | undefined;
+  let world: JoinedMachines | undefined;
+  let first: string;
+  let second: string;
+  let name: string;
   let data: string;
   let joined: string;
   let url: string;
   let secondUrl: string;
 
-  const ip = (...args: string[]) => execFileSync('ip', args, { encoding: 'utf8' });
-  const inside = (machine: string, args: string[]): Promise<Output> =>
-    run('nsenter', [`--net=/run/netns/${machine}`, ...args], { deadlineMs: 300_000 });
-  const must = (machine: string, ...args: string[]) =>
-    mustRun('nsenter', [`--net=/run/netns/${machine}`, ...args], { deadlineMs: 300_000 });
+  const machineOf = (namespace: string) => world!.machines.find((each) => each.namespace === namespace)!;
+  const inside = (namespace: string, args: string[]): Promise<Output> => machineOf(namespace).run(...args);
+  const must = (namespace: string, ...args: string[]) => machineOf(namespace).must(...args);
   const on = { first: () => [first, data] as const, second: () => [second, joined] as const };
   const controls = async (which: keyof typeof on) => {
     const [machine, directory] = on[which]();
@@ -52,42 +46,23 @@ describe('control on a second machine', { skip: notLive, concurrency: 1 }, () =>
 
   before(
     async () => {
-      ip('link', 'add', outside, 'type', 'bridge', 'forward_delay', '0');
-      ip('addr', 'add', '10.8.0.254/24', 'dev', outside);
-      ip('link', 'set', outside, 'up');
-      for (const [index, machine] of machines.entries()) {
-        ip('netns', 'add', machine);
-        ip('link', 'add', `b${tag}m${index}`, 'type', 'veth', 'peer', 'name', 'card0', 'netns', machine);
-        ip('link', 'set', `b${tag}m${index}`, 'master', outside, 'up');
-        for (const device of ['lo', 'card0']) ip('-n', machine, 'link', 'set', device, 'up');
-        ip('-n', machine, 'addr', 'add', `10.8.0.${index + 1}/24`, 'dev', 'card0');
-        ip('-n', machine, 'route', 'add', 'default', 'via', '10.8.0.254');
-      }
-      ip('-n', first, 'link', 'add', 'tunnel0', 'type', 'veth', 'peer', 'name', 'tunnel0', 'netns', second);
-      postgres = await ReplicatedPostgres.start({ synchronous: true, address: '10.8.0.254' });
-      data = await reserveCloud(tmpdir(), { tunnels: 'tunnel0:10.9.0.1/24', database_url: postgres.url });
-      joined = await reserveCloud(tmpdir(), { tunnels: 'tunnel0:10.9.0.2/24' });
-      await must(first, bothy, 'up', '--detach', '--data', data);
-      url = new URL(environmentOf(join(data, 'openrc')).OS_AUTH_URL!).origin;
+      world = await JoinedMachines.start(2, async () => {
+        postgres = await ReplicatedPostgres.start({ synchronous: true, address: '10.8.0.254' });
+        return { database_url: postgres.url };
+      });
+      const [one, two] = world.machines as [JoinedMachine, JoinedMachine];
+      [first, data] = [one.namespace, one.data];
+      [second, joined, name] = [two.namespace, two.data, two.name];
+      url = new URL(world.cloud.adminEnvironment.OS_AUTH_URL!).origin;
       secondUrl = `https://10.8.0.2:${/^port = (\d+)$/m.exec(readFileSync(join(joined, 'bothy.conf'), 'utf8'))![1]}`;
-      const token = /--token (\S+)/.exec(await must(first, bothy, 'token', '--data', data))![1]!;
-      await must(second, bothy, 'join', url, '--token', token, '--name', name, '--data', joined);
+      await world.join(two);
     },
     { timeout: 400_000 },
   );
   after(
     async () => {
-      for (const [machine, directory] of [
-        [second, joined],
-        [first, data],
-      ] as const) {
-        if (!directory) continue;
-        await inside(machine, [bothy, 'down', '--purge', '--yes', '--data', directory]);
-        execFileSync('rm', ['-rf', join(directory, '..')]);
-      }
+      await world?.[Symbol.asyncDispose]();
       postgres?.[Symbol.dispose]();
-      for (const machine of machines) ip('netns', 'del', machine);
-      ip('link', 'del', outside);
     },
     { timeout: 180_000 },
   );
@@ -159,8 +134,8 @@ describe('control on a second machine', { skip: notLive, concurrency: 1 }, () =>
         await client.raw('DELETE', at);
       };
       await volume(1);
-      postgres.kill('one');
-      await postgres.promote();
+      postgres!.kill('one');
+      await postgres!.promote();
       await until(
         'the API',
         async () => (await client.raw('GET', `${secondUrl}/compute/v2.1/servers`)).status === 200,
