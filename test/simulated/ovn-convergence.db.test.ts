@@ -97,7 +97,7 @@ test('a floating IP that is loosened while a pass is under way leaves the northb
   const read = gate();
   await using b = await ovnBench({ query: read.query });
   const ids = await smallCloud(b);
-  await settled(b, ids);
+  await settled(b);
   await b.cloud.run(sql`update floating_ip set port_id = null, fixed_ip = null, router_id = null`);
   const rules = () => b.rows('NAT').filter((row) => row.type === 'dnat_and_snat').length;
   await until('it is gone', () => rules() === 0);

@@ -11,7 +11,7 @@ import { ovnBench, settled, smallCloud, until } from './ovn-bench.ts';
 test('a cloud appears in the northbound database and all hypervisors have it', async () => {
   await using b = await ovnBench();
   const ids = await smallCloud(b);
-  await settled(b, ids);
+  await settled(b);
   const sw = b.rows('Logical_Switch').find((row) => row.name === names.switch(ids.net))!;
   assert.equal((sw.ports as string[]).length, 4);
   assert.deepEqual(sw.external_ids, {
@@ -45,7 +45,7 @@ test('a cloud appears in the northbound database and all hypervisors have it', a
 test('a change to one thing writes only that', async () => {
   await using b = await ovnBench();
   const ids = await smallCloud(b);
-  await settled(b, ids);
+  await settled(b);
   const touched: string[] = [];
   b.nb.onCommit((changes) => touched.push(...changes.filter((c) => c.table !== 'NB_Global').map((c) => c.table)));
 
@@ -70,7 +70,7 @@ test('ports join and leave groups; deleted things leave no rows', async () => {
   await using b = await ovnBench();
   await until('it leads', () => b.projector.status().connected);
   const ids = await smallCloud(b);
-  await settled(b, ids);
+  await settled(b);
   const members = (group: string) =>
     b.rows('Port_Group').find((row) => row.name === group)?.ports as string[] | undefined;
   assert.equal(members(names.portGroup(ids.group))?.length, 2);
@@ -92,8 +92,8 @@ test('ports join and leave groups; deleted things leave no rows', async () => {
 
 test('an emptied northbound database is rebuilt at once, as it was', async () => {
   await using b = await ovnBench();
-  const ids = await smallCloud(b);
-  await settled(b, ids);
+  await smallCloud(b);
+  await settled(b);
   const before = dump(b.nb);
   b.nb.edit((tx) => {
     for (const table of ['Logical_Switch', 'Logical_Router', 'Port_Group', 'DHCP_Options', 'NB_Global'])
@@ -115,7 +115,7 @@ test("what all chassis keep to is in the global row beside what is northd's own,
 test('what others do to members of groups and to who holds a row is put right at once, and reported', async () => {
   await using b = await ovnBench({ fullPassMs: 600_000 });
   const ids = await smallCloud(b);
-  await settled(b, ids);
+  await settled(b);
   await until('all was compared', () => b.projector.status().lastFullPass !== null);
   const before = dump(b.nb);
   const isMended = () => JSON.stringify(dump(b.nb)) === JSON.stringify(before);
@@ -152,11 +152,11 @@ test('what others do to members of groups and to who holds a row is put right at
 test('what the projection writes itself is no drift', async () => {
   await using b = await ovnBench();
   const ids = await smallCloud(b);
-  await settled(b, ids);
+  await settled(b);
   await b.cloud.run(sql`delete from port_security_group where port_id = ${ids.port2}`);
   await b.cloud.run(sql`update port set port_security_enabled = false where id = ${ids.port}`);
   await b.cloud.run(sql`delete from floating_ip`);
-  await settled(b, ids);
+  await settled(b);
   assert.equal(b.projector.status().drift, 0);
 });
 
@@ -184,7 +184,7 @@ test('rows that are not ours are left alone, and one that bears our name is repo
 test('a lost connection is made again, and what changed meanwhile is caught up', async () => {
   await using b = await ovnBench();
   const ids = await smallCloud(b);
-  await settled(b, ids);
+  await settled(b);
   await b.restartServer(() => {
     b.nb.edit((tx) => tx.delete('Logical_Router', []));
   });
@@ -223,7 +223,7 @@ test('a holder whose lease another took stops, and projects again when that one 
 test('ports come up in the truth when a host plugs them, and go down', async () => {
   await using b = await ovnBench();
   const ids = await smallCloud(b);
-  await settled(b, ids);
+  await settled(b);
   const ovs = new FakeDatabase(vswitch);
   b.northd.follow(ovs);
   const up = async () => {
@@ -246,7 +246,7 @@ test('ports come up in the truth when a host plugs them, and go down', async () 
 test('a gateway moves when its host is gone, a floating IP moves with its router', async () => {
   await using b = await ovnBench();
   const ids = await smallCloud(b);
-  await settled(b, ids);
+  await settled(b);
   const second = await b.cloud.host();
   const chassis = () =>
     b
