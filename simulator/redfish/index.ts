@@ -1,0 +1,1 @@
+export { FakeBmc, type FakeBmcOptions, type Quirk, type Trouble } from './bmc.ts';
