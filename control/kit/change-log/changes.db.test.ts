@@ -243,5 +243,29 @@ test('the feed goes through a new incarnation without losing a change', async ()
   await feed.stop();
 });
 
+test('the feed reads a long log by a plan that is made once, not at each change', async () => {
+  await using own = await testDatabase();
+  const { database } = own;
+  await sql`insert into change (resource_type, resource_id, action, generation, body)
+    select 'domain', gen_random_uuid(), 'created', 1, '{}' from generate_series(1, 2000)`.execute(database.query);
+  await sql`analyze change`.execute(database.query);
+  const feed = new ChangeFeed({ database, url: own.url, log: pino({ level: 'silent' }) });
+  await feed.start();
+  const seen: string[] = [];
+  feed.subscribe((changes) => seen.push(...changes.map((change) => change.resource_id)));
+  for (const name of ['a', 'b', 'c']) {
+    const made = await add(database, name);
+    await until('it to be seen', () => seen.includes(made));
+  }
+  await feed.stop();
+  const { rows } = await sql<{
+    custom: number;
+    generic: number;
+  }>`select custom_plans as custom, generic_plans as generic
+    from pg_prepared_statements where statement like '%horizon%'`.execute(database.plannedOnce);
+  assert.equal(rows[0]!.custom, 0);
+  assert.ok(rows[0]!.generic >= 2);
+});
+
 const prepareCloud = (database: Database) =>
   sql`insert into cloud (id, region) values (${newId()}, 'test')`.execute(database.query);

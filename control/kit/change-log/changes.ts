@@ -257,7 +257,7 @@ export class ChangeFeed {
 
   async #read(): Promise<Page> {
     try {
-      const page = await readChanges(this.#database.query, { after: this.#position!, limit: pageSize });
+      const page = await readChanges(this.#database.plannedOnce, { after: this.#position!, limit: pageSize });
       if (page.timeline === this.#timeline) return page;
       // A standby was promoted, or this is the first look.
       if (!(await this.#seen.stands(this.#database.query))) return await this.#turn();

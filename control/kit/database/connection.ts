@@ -55,6 +55,8 @@ export interface ConnectionOptions {
   url: Secret;
   applicationName: string;
   limits?: SessionLimits;
+  /** Statements that have a name get a plan for any values, however dear it looks beside one for these. */
+  plannedOnce?: boolean;
 }
 
 /**
@@ -64,10 +66,12 @@ export interface ConnectionOptions {
 const sessionOptions =
   '-c tcp_user_timeout=10000 -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=5 -c jit=off';
 
+const onePlan = '-c plan_cache_mode=force_generic_plan';
+
 /** What pg.Client and pg.Pool take. */
-export function connectionConfig({ url, applicationName, limits = sessionLimits }: ConnectionOptions) {
+export function connectionConfig({ url, applicationName, limits = sessionLimits, plannedOnce }: ConnectionOptions) {
   return {
-    ...withSessionOptions(url.reveal()),
+    ...withSessionOptions(url.reveal(), plannedOnce ? `${sessionOptions} ${onePlan}` : sessionOptions),
     application_name: applicationName,
     connectionTimeoutMillis: limits.connectMs,
     keepAlive: true,
@@ -80,12 +84,12 @@ export function connectionConfig({ url, applicationName, limits = sessionLimits 
 }
 
 /** Options of the administrator's own URL come later, so they win. */
-function withSessionOptions(url: string): { connectionString: string; options?: string } {
+function withSessionOptions(url: string, ours: string): { connectionString: string; options?: string } {
   const cut = url.indexOf('?');
   const query = new URLSearchParams(cut < 0 ? '' : url.slice(cut + 1));
   const theirs = query.get('options');
-  if (theirs === null) return { connectionString: url, options: sessionOptions };
-  query.set('options', `${sessionOptions} ${theirs}`);
+  if (theirs === null) return { connectionString: url, options: ours };
+  query.set('options', `${ours} ${theirs}`);
   return { connectionString: `${url.slice(0, cut)}?${query}` };
 }
 

@@ -102,6 +102,11 @@ export class Database {
   readonly query: Queryable;
   /** For the few statements that must not wait behind others, such as the renewal of a lease: short, on a connection of their own. */
   readonly urgent: Queryable;
+  /**
+   * For the change feed, whose statement has one good plan: PostgreSQL reckons that one for the very values reads less, and would plan at each call for
+   * many times as long as it reads. On a connection of its own, one statement after the other.
+   */
+  readonly plannedOnce: Queryable;
   #decide: ((tx: Tx) => Promise<void>) | undefined;
   /** What a transaction's Kysely shares with `query`. */
   readonly #watch: MemberWatch | undefined;
@@ -116,8 +121,16 @@ export class Database {
     this.#parts = { config: { dialect }, dialect, driver: dialect.createDriver() };
     const urgent = { ...options, maxConnections: 1, applicationName: `${options.applicationName ?? 'bothy'}: leases` };
     const urgentPool = makePool(urgent, urgentLimits, { pipeline: false, members });
-    for (const pool of [this.pool, urgentPool]) this.#watch?.follow(pool);
+    const steady = {
+      ...options,
+      maxConnections: 1,
+      applicationName: `${options.applicationName ?? 'bothy'}: changes`,
+      plannedOnce: true,
+    };
+    const steadyPool = makePool(steady, options.limits ?? sessionLimits, { pipeline: false, members });
+    for (const pool of [this.pool, urgentPool, steadyPool]) this.#watch?.follow(pool);
     this.urgent = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: oneByOne(urgentPool) }) });
+    this.plannedOnce = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: oneByOne(steadyPool) }) });
   }
 
   /**
@@ -241,18 +254,18 @@ export class Database {
 
   async close(): Promise<void> {
     this.#watch?.close();
-    await Promise.all([this.query.destroy(), this.urgent.destroy()]);
+    await Promise.all([this.query.destroy(), this.urgent.destroy(), this.plannedOnce.destroy()]);
   }
 }
 
 function makePool(
-  options: DatabaseOptions,
+  options: DatabaseOptions & { plannedOnce?: boolean },
   limits: SessionLimits,
   { pipeline, members }: { pipeline: boolean; members: Members | undefined },
 ): pg.Pool {
   const { url, maxConnections: max = 10, idleMs: idleTimeoutMillis = 10_000, applicationName = 'bothy' } = options;
   const pool = new pg.Pool({
-    ...poolConfig({ url, applicationName, limits }, members),
+    ...poolConfig({ url, applicationName, limits, plannedOnce: options.plannedOnce ?? false }, members),
     max,
     idleTimeoutMillis,
     pipeline,
