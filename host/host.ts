@@ -168,7 +168,7 @@ export class Host {
         await this.#reconciler.refuseCapture(id);
         await this.#storage.layers.refuseCapture(id);
       },
-      ...{ backups: this.#storage.backups, managed: this.#storage.managed },
+      ...{ backups: this.#storage.backups, managed: this.#storage.managed, layers: this.#storage.layers },
       ...{ health: () => this.status(), certify: dependencies.certify },
     });
     this.#service = new HostHttpService({ tls, listen, socket, controlName, routes, log });
@@ -215,7 +215,7 @@ export class Host {
     return new Storage({
       ...context,
       ...{ hostId, setting, sweepIntervalMs, guestGid: guests?.gid, cloudId: () => this.#cloudId },
-      ...{ tools: this.#dependencies.layerTools, keys: this.#keys },
+      ...{ tools: this.#dependencies.layerTools, keys: this.#keys, openSource: this.#source.open },
       report: (layers) => this.#stream.report({ layers }),
       levels: (levels) => this.#stream.report({ pools: levels }),
       died: () => this.abandon(),

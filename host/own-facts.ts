@@ -47,6 +47,7 @@ export function hostFactsOf(parts: HostParts): HostFacts {
     },
     cpuLimits: dependencies.cpuGroups !== undefined,
     migrations: ['cold', 'live'],
+    layerCopies: true,
     pools: storage.pools,
     bandwidths: [...(configuration.bandwidths ?? [])],
     ...(configuration.physicalNetworks && { physicalNetworks: [...configuration.physicalNetworks] }),

@@ -71,6 +71,8 @@ export const hostFacts = object({
   iscsiPortal: optional(text(limits.reasonLength)),
   /** The ways that servers may take from it and to it (migration.ts). Absent (an older host): none, and none is told of it. */
   migrations: optional(list(oneOf('cold', 'live'), 2)),
+  /** It gives and takes copies of layers (layer.ts, `copyOf`). Absent (an older host): it does not. */
+  layerCopies: optional(boolean),
   /** Where other machines reach this host's HTTPS service, e.g. https://10.0.0.5:8444 */
   url: text(limits.urlLength),
 });

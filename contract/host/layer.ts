@@ -3,10 +3,20 @@
  * is a layer that nobody writes to any more. What a layer builds on is its document's word, never its file's.
  */
 import type { Static } from 'typebox';
-import type { BackupId, ImageId, LayerId, ProjectId, SnapshotId, UserId, VolumeId, VolumeKeyId } from '../ids.ts';
+import type {
+  BackupId,
+  HostId,
+  ImageId,
+  LayerId,
+  ProjectId,
+  SnapshotId,
+  UserId,
+  VolumeId,
+  VolumeKeyId,
+} from '../ids.ts';
 import { boolean, count, id, integer, list, literal, nullable, object, oneOf, optional, text } from '../schema/type.ts';
 import { desiredExport, observedExport } from './export.ts';
-import { desiredImage } from './image.ts';
+import { desiredImage, hostUrl } from './image.ts';
 import { hostLimits, layerLimits as limits } from './limits.ts';
 import { capturedImage } from './service.ts';
 
@@ -112,6 +122,20 @@ export const desiredLayer = object({
    * end zeros. The file goes when its content is here for good, and is back at its place where nothing comes of it. Absent: from elsewhere.
    */
   managed: optional(object({ name: managedName })),
+  /**
+   * Its file is a copy of one of another host, taken once, before it is ready: what that one holds above what it builds on there, and so this one above
+   * what it builds on here, which is of the same kind and holds the same. So a chain comes layer by layer, from the lowest up, and what came in part is
+   * thrown away. Encrypted content stays as it is, with its key. Absent: from elsewhere.
+   */
+  copyOf: optional(
+    object({
+      layerId: id<LayerId>(),
+      /** The HTTPS service of the host that has it. */
+      host: hostUrl,
+    }),
+  ),
+  /** Hosts that may take a copy of its file ({@link hostPaths.layer}), which is read-only then and of no cache. Absent: none. */
+  copiedBy: optional(list(id<HostId>(), limits.copies)),
   /**
    * It is of a volume with a cache, and its alone. `writes`: a generation of the cache, to which its guest writes, and what the guest reads
    * through it stays in it; `full` is said when its file takes so much. `base`: below generations, or the top of a volume that no guest has;

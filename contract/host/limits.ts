@@ -67,6 +67,8 @@ export const layerLimits = {
   /** Of a volume, a snapshot or a type. */
   recordedNameLength: 255,
   recordedSnapshots: 100,
+  /** Hosts that take a copy of one layer at once. */
+  copies: 8,
   stampLength: 64,
 } as const;
 

@@ -2,9 +2,11 @@
  * What a peer of an older protocol can read of what this one says. Of protocol 2 it is that digests of an image may come later: to a
  * peer of protocol 1 what waits for one is not said until it is known, seconds later. Of protocol 3 it is that layers may be encrypted: a
  * host that overlooks that would make them in the clear, and is told of none. Of protocol 4 it is that a lease is lent by a message of its own: to a
- * peer of an older one any sign of life is one. Pure.
+ * peer of an older one any sign of life is one. Of protocol 5 it is that a layer may be a copy of another host's: a host that overlooks that would
+ * make an empty one. Pure.
  */
 import type { ImageId, ServerId } from '../ids.ts';
+import type { DesiredLayer } from './layer.ts';
 import type { ControlMessage, HostMessage } from './messages.ts';
 import type { DesiredServer, ObservedServer } from './server.ts';
 
@@ -14,6 +16,8 @@ const digestsLater = 2;
 const encryptedLayers = 3;
 /** The first in which control lends by `lease` alone. */
 export const lentByMessage = 4;
+/** The first in which a layer may be a copy of another host's. */
+const copiedLayers = 5;
 
 const awaitsDigest = ({ presence, image, rescue }: DesiredServer): boolean =>
   presence === 'present' && (image?.sha256 === null || rescue?.image.sha256 === null);
@@ -23,11 +27,16 @@ const awaitsDigest = ({ presence, image, rescue }: DesiredServer): boolean =>
  * @param held of which servers the host said that it holds documents
  */
 export function readableByHost(version: number, message: ControlMessage, held: ReadonlySet<ServerId>): ControlMessage {
-  if (version >= encryptedLayers || (message.type !== 'snapshot' && message.type !== 'update')) return message;
+  if (version >= copiedLayers || (message.type !== 'snapshot' && message.type !== 'update')) return message;
   const { layers } = message;
-  const readable = { ...message, ...(layers && { layers: layers.filter(({ encryption }) => !encryption) }) };
+  const readable = { ...message, ...(layers && { layers: layers.filter(isReadable(version)) }) };
   return version >= digestsLater ? readable : withDigests(readable, held);
 }
+
+const isReadable =
+  (version: number) =>
+  ({ encryption, copyOf }: DesiredLayer): boolean =>
+    !copyOf && (version >= encryptedLayers || !encryption);
 
 type StateMessage = ControlMessage & { type: 'snapshot' | 'update' };
 

@@ -7,7 +7,7 @@ import type { Static } from 'typebox';
 import { count, object, optional } from '../schema/type.ts';
 
 /** What this code speaks. */
-export const hostProtocol: ProtocolRange = { lowest: 1, highest: 4 };
+export const hostProtocol: ProtocolRange = { lowest: 1, highest: 5 };
 
 export interface ProtocolRange {
   lowest: number;

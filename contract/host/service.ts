@@ -1,6 +1,6 @@
 /** The host's HTTPS service (mutual TLS over TCP; plain over a unix socket for control on the same machine). */
 import type { Static } from 'typebox';
-import type { HostId, ImageId, ServerId } from '../ids.ts';
+import type { HostId, ImageId, LayerId, ServerId } from '../ids.ts';
 import { count, id, list, nullable, object, oneOf, optional, text } from '../schema/type.ts';
 import { hostLimits } from './limits.ts';
 
@@ -28,6 +28,11 @@ export const hostPaths = {
   backup: (name: string) => `/v1/backups/${encodeURIComponent(name)}`,
   /** GET: {@link ManageableFiles} of a pool of this host; an empty list where there is no such directory. */
   manageable: (pool: string) => `/v1/pools/${encodeURIComponent(pool)}/manageable`,
+  /**
+   * GET, by a host that the layer's document names (`copiedBy`): the bytes of its file, as they are at that moment. `not_found` (404) to any other,
+   * `conflict` (409) as long as somebody writes to it or it is not as its document says.
+   */
+  layer: (id: LayerId) => `/v1/layers/${id}`,
   /** GET ?bytes=n: the last n bytes of the serial console's output, as they came from the guest. */
   consoleLog: (id: ServerId) => `/v1/servers/${id}/console-log`,
   /**

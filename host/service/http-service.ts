@@ -2,7 +2,7 @@
  * The host's HTTPS service: bytes for control and for other hosts. Mutual TLS over TCP; plain over a unix socket whose
  * directory entry only control's user may open. Owns two listeners, nothing else. Every error is a HostError.
  *
- * Over TCP the certificate says who asks: control may do everything, another host may read images and health.
+ * Over TCP the certificate says who asks: control may do everything, another host may read images, health, and layers that name it.
  */
 import { chmodSync, chownSync, rmSync } from 'node:fs';
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
@@ -12,7 +12,7 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { guarded } from '../../contract/guarded.ts';
 import { type ConsoleKind, consoleKinds, hostPaths } from '../../contract/host/index.ts';
-import { type ImageId, parseId, type ServerId } from '../../contract/ids.ts';
+import { type HostId, type ImageId, type LayerId, parseId, type ServerId } from '../../contract/ids.ts';
 import { http } from '../../contract/node-http.ts';
 import type { TlsTexts } from '../../protocols/tls/index.ts';
 import { asFault, HostFault } from '../host-error.ts';
@@ -25,12 +25,20 @@ export interface Exchange {
   response: ServerResponse;
   query: URLSearchParams;
   peer: Peer;
+  /** Whose certificate it is. Undefined: control's. */
+  hostId: HostId | undefined;
+}
+
+interface Caller {
+  peer: Peer;
+  hostId: HostId | undefined;
 }
 
 export interface ServiceRoutes {
   putImage(id: ImageId, exchange: Exchange): Promise<void>;
   getImage(id: ImageId, exchange: Exchange): Promise<void>;
   deleteImage(id: ImageId, exchange: Exchange): Promise<void>;
+  getLayer(id: LayerId, exchange: Exchange): Promise<void>;
   deleteBackup(name: string, exchange: Exchange): Promise<void>;
   manageable(pool: string, exchange: Exchange): Promise<void>;
   imageFile(id: ImageId, exchange: Exchange): Promise<void>;
@@ -109,14 +117,14 @@ export class HostHttpService {
     const { tls, listen, socket } = this.#options;
     const secure = createTls(
       { ...secureContext(tls), ...requireAlive, requestCert: true, rejectUnauthorized: true },
-      (request, response) => this.#serve(request, response, () => this.#peerOf(request.socket as TLSSocket)),
+      (request, response) => this.#serve(request, response, () => this.#callerOf(request.socket as TLSSocket)),
     );
     this.#secure = secure;
     await this.#listen(secure, { host: listen.address, port: listen.port });
     this.#port = (secure.address() as AddressInfo).port;
     if (!socket) return;
     const plain = http.createServer(((request, response) =>
-      this.#serve(request, response, () => 'control')) satisfies RequestListener);
+      this.#serve(request, response, () => ({ peer: 'control', hostId: undefined }))) satisfies RequestListener);
     rmSync(socket.path, { force: true });
     await this.#listen(plain, { path: socket.path });
     if (socket.owner) chownSync(socket.path, socket.owner.uid, socket.owner.gid);
@@ -161,17 +169,18 @@ export class HostHttpService {
     this.#servers.push(server);
   }
 
-  #peerOf(socket: TLSSocket): Peer | undefined {
+  #callerOf(socket: TLSSocket): Caller | undefined {
     // Null where the connection ended meanwhile, whatever the types say.
     const { CN } = socket.getPeerCertificate()?.subject ?? {};
     const { controlName } = this.#options;
-    if (controlName === undefined || CN === controlName) return 'control';
-    return typeof CN === 'string' && parseId(CN) ? 'host' : undefined;
+    const hostId = typeof CN === 'string' ? parseId<HostId>(CN) : undefined;
+    if (controlName === undefined || CN === controlName) return { peer: 'control', hostId };
+    return hostId && { peer: 'host', hostId };
   }
 
-  #serve(request: IncomingMessage, response: ServerResponse, peerOf: () => Peer | undefined): void {
+  #serve(request: IncomingMessage, response: ServerResponse, callerOf: () => Caller | undefined): void {
     response.on('error', () => {});
-    this.#route(request, response, peerOf)
+    this.#route(request, response, callerOf)
       .catch((error) => this.#refuse(request, response, error))
       .catch((err) => {
         this.#options.log.error({ err }, 'host service: a request could not be answered');
@@ -185,7 +194,7 @@ export class HostHttpService {
     socket.once('close', () => this.#upgraded.delete(socket));
     this.#upgraded.add(socket);
     // The plain listener is a unix socket that only control may open.
-    if ('authorized' in socket && this.#peerOf(socket as TLSSocket) !== 'control') {
+    if ('authorized' in socket && this.#callerOf(socket as TLSSocket)?.peer !== 'control') {
       throw new HostFault('forbidden', 'only control asks for consoles');
     }
     const [, version, kind, idText, what, name, ...rest] = pathOf(request).split('/');
@@ -206,13 +215,14 @@ export class HostHttpService {
     socket.end(`${head}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
   }
 
-  async #route(request: IncomingMessage, response: ServerResponse, peerOf: () => Peer | undefined): Promise<void> {
-    const peer = peerOf();
-    if (!peer) throw new HostFault('forbidden', 'the certificate is neither control’s nor a host’s');
+  async #route(request: IncomingMessage, response: ServerResponse, callerOf: () => Caller | undefined): Promise<void> {
+    const caller = callerOf();
+    if (!caller) throw new HostFault('forbidden', 'the certificate is neither control’s nor a host’s');
     const { routes } = this.#options;
     if (!URL.canParse(request.url ?? '/', 'http://host')) throw new HostFault('not_found', 'the target is no path');
     const url = new URL(request.url ?? '/', 'http://host');
-    const exchange = { request, response, query: url.searchParams, peer };
+    const { peer } = caller;
+    const exchange = { request, response, query: url.searchParams, ...caller };
     const method = request.method ?? '';
     if (url.pathname === hostPaths.health && method === 'GET') return routes.health(exchange);
     if (url.pathname === hostPaths.certificates && method === 'POST') {
@@ -235,6 +245,10 @@ export class HostHttpService {
       if (peer !== 'control') throw new HostFault('forbidden', 'only control changes images');
       if (method === 'PUT') return routes.putImage(id as ImageId, exchange);
       if (method === 'DELETE') return routes.deleteImage(id as ImageId, exchange);
+      throw new HostFault('method_not_allowed', `${method} is not possible here`);
+    }
+    if (kind === 'layers' && rest.length === 0) {
+      if (method === 'GET') return routes.getLayer(id as LayerId, exchange);
       throw new HostFault('method_not_allowed', `${method} is not possible here`);
     }
     const [name = ''] = rest;

@@ -1,5 +1,5 @@
 /** What the host's HTTPS service does for each path. Reads and writes through the image store and the server directories. */
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { resolve } from 'node:path';
 import {
@@ -19,6 +19,7 @@ import type { ImageFacts, ImageStore } from '../image/store.ts';
 import { deleteImage, receiveImage, type UploadContext } from '../image/upload.ts';
 import { serverPaths } from '../paths.ts';
 import type { BackupDirectory } from '../volume/backups.ts';
+import type { Layers } from '../volume/layers.ts';
 import type { ManagedFiles } from '../volume/managed.ts';
 import { type GuestRequestOptions, guestRequests } from './guest-requests.ts';
 import { answerJson, type Exchange, readBody, type ServiceRoutes } from './http-service.ts';
@@ -35,6 +36,7 @@ export interface RouteOptions {
   refuseCapture(id: ImageId): Promise<void>;
   backups: Pick<BackupDirectory, 'remove'>;
   managed: Pick<ManagedFiles, 'list'>;
+  layers: Pick<Layers, 'openForCopy'>;
   health(): unknown;
   /** Absent: the cloud's authority is not beside this host. @throws HostFault */
   certify?: Certify | undefined;
@@ -49,17 +51,16 @@ export function serviceRoutes(options: RouteOptions): ServiceRoutes {
   return {
     ...guestRequests(options.guests),
 
-    async putImage(id, { request, response, query }) {
-      const format = imageFormats.find((known) => known === query.get('format'));
-      if (!format) throw new HostFault('invalid', `format must be one of ${imageFormats.join(', ')}`);
-      const maxBytes = wholeNumber(query.get('maxBytes'), 'maxBytes') ?? Number.MAX_SAFE_INTEGER;
-      const sizeBytes = wholeNumber(request.headers['content-length'] ?? null, 'content-length');
-      const result = await receiveImage(request, { id, format, maxBytes, sizeBytes }, upload);
-      answerJson(response, 201, result);
-    },
+    putImage: (id, exchange) => putImage(id, exchange, upload),
 
     async getImage(id, exchange) {
-      await sendFile(images.path(id), factsOf(images, id).sizeBytes, exchange);
+      const { sizeBytes } = factsOf(images, id);
+      await sendFile(() => open(images.path(id), 'r'), sizeBytes, exchange);
+    },
+
+    async getLayer(id, exchange) {
+      const file = await options.layers.openForCopy(id, exchange.hostId);
+      await sendFile(async () => file, (await file.stat()).size, exchange).finally(() => file.close());
     },
 
     async deleteImage(id, { response }) {
@@ -105,6 +106,15 @@ export function serviceRoutes(options: RouteOptions): ServiceRoutes {
   };
 }
 
+async function putImage(id: ImageId, { request, response, query }: Exchange, upload: UploadContext): Promise<void> {
+  const format = imageFormats.find((known) => known === query.get('format'));
+  if (!format) throw new HostFault('invalid', `format must be one of ${imageFormats.join(', ')}`);
+  const maxBytes = wholeNumber(query.get('maxBytes'), 'maxBytes') ?? Number.MAX_SAFE_INTEGER;
+  const sizeBytes = wholeNumber(request.headers['content-length'] ?? null, 'content-length');
+  const result = await receiveImage(request, { id, format, maxBytes, sizeBytes }, upload);
+  answerJson(response, 201, result);
+}
+
 async function certifyFor({ request, response }: Exchange, certify: Certify | undefined): Promise<void> {
   if (!certify) throw new HostFault('not_found', 'the authority of the cloud is not beside this host');
   answerJson(response, 200, await certify(readRequest(await readBody(request, maxRequestBytes))));
@@ -132,7 +142,11 @@ function wholeNumber(text: string | null, name: string): number | undefined {
   return value;
 }
 
-async function sendFile(path: string, size: number, { request, response }: Exchange): Promise<void> {
+async function sendFile(
+  openIt: () => Promise<FileHandle>,
+  size: number,
+  { request, response }: Exchange,
+): Promise<void> {
   const range = parseRange(request.headers.range, size);
   const headers = { 'content-type': 'application/octet-stream', 'accept-ranges': 'bytes' };
   if (range) {
@@ -144,23 +158,23 @@ async function sendFile(path: string, size: number, { request, response }: Excha
     response.end();
     return;
   }
-  await sendPiece(path, range ?? { first: 0, last: size - 1 }, response);
+  await sendPiece(openIt, range ?? { first: 0, last: size - 1 }, response);
 }
 
 const chunkBytes = 512 * 1024;
 
 /** One buffer for all: V8 counts new ones as its own growth and marks the whole heap for every 64 MiB that pass. */
 async function sendPiece(
-  path: string,
+  openIt: () => Promise<FileHandle>,
   { first, last }: { first: number; last: number },
   response: ServerResponse,
 ): Promise<void> {
-  const file = await open(path, 'r');
+  const file = await openIt();
   try {
     const buffer = Buffer.allocUnsafeSlow(Math.min(chunkBytes, last - first + 1));
     for (let position = first; position <= last; ) {
       const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, last - position + 1), position);
-      if (bytesRead === 0) throw new Error('the file is shorter than its image');
+      if (bytesRead === 0) throw new Error('the file is shorter than it was');
       position += bytesRead;
       if (!(await written(response, buffer.subarray(0, bytesRead)))) return;
     }
@@ -191,6 +205,6 @@ export function parseRange(header: string | undefined, size: number): { first: n
   const suffix = match[1] === '';
   const first = suffix ? Math.max(0, size - Number(match[2])) : Number(match[1]);
   const last = suffix || match[2] === '' ? size - 1 : Math.min(Number(match[2]), size - 1);
-  if (first > last) throw new HostFault('range', `the image has ${size} bytes`);
+  if (first > last) throw new HostFault('range', `there are ${size} bytes`);
   return { first, last };
 }

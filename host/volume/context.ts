@@ -6,6 +6,7 @@ import type { UploadContext } from '../image/upload.ts';
 import type { Lease } from '../lease/lease.ts';
 import type { HostLogger } from '../logger.ts';
 import type { BackupDirectory } from './backups.ts';
+import type { LayerCopies } from './copies.ts';
 import type { Exports } from './export/exports.ts';
 import type { LayerFiles } from './layer-files.ts';
 import type { LayerLedger } from './ledger.ts';
@@ -23,6 +24,7 @@ export interface LayerContext {
   backups: BackupDirectory;
   exports: Exports;
   managed: ManagedFiles;
+  copies: LayerCopies;
   tools: LayerTools;
   images: ImageStore;
   fetcher: ImageFetcher;

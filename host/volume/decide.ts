@@ -55,6 +55,8 @@ export type Step =
   | { do: 'restore' }
   /** Of a file in the directory `manage` of its pool. */
   | { do: 'take-over' }
+  /** Of another host's layer. */
+  | { do: 'copy' }
   /** That file goes: its content is here. */
   | { do: 'drop-taken' }
   /** It is back at its place: nothing came of it. */
@@ -93,6 +95,7 @@ const begins: ReadonlySet<Step['do']> = new Set([
   'make',
   'restore',
   'take-over',
+  'copy',
   'fetch',
   'rebase',
   'sink',
@@ -193,7 +196,8 @@ function decideWithoutFile(desired: DesiredLayer, { made, erasedEpoch, parentHer
   if (erasedEpoch !== undefined && erasedEpoch >= desired.epoch) return { do: 'stay-erased' };
   if (desired.managed) return { do: 'take-over' };
   if (desired.source) return { do: 'restore' };
-  return parentHere ? { do: 'make' } : waitForParent;
+  if (!parentHere) return waitForParent;
+  return desired.copyOf ? { do: 'copy' } : { do: 'make' };
 }
 
 function outcomeWanted({ captures, backups, readOnly, cache }: DesiredLayer, facts: LayerFacts): Step | undefined {

@@ -10,6 +10,7 @@ import type { LayerKind } from './kind.ts';
 import { requireSize } from './layer-files.ts';
 import { writeOverlay } from './overlay.ts';
 import { grow, rebase } from './steps/changing.ts';
+import { copy } from './steps/copying.ts';
 import { fetch, make, restore } from './steps/making.ts';
 import { takeOver } from './steps/managing.ts';
 import { remove } from './steps/removing.ts';
@@ -22,6 +23,7 @@ export const directoryLayers: LayerKind = {
     make,
     restore,
     'take-over': takeOver,
+    copy,
     fetch,
     rebase,
     sink,

@@ -1,13 +1,15 @@
 /**
  * The header of a layer's file, read by ourselves: what it builds on and how large it is. A guest's QEMU may have written the
- * file, so nothing in it is believed: a name that is none of ours, or more than a header should have, is refused. Owns nothing.
+ * file, so nothing in it is believed: a name that is none of ours, or more than a header should have, is refused. And the name written of a copy from
+ * another host. Owns nothing.
  */
-import type { FileHandle } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
+import type { DesiredLayer } from '../../contract/host/index.ts';
 import { readPiece } from '../files.ts';
 import { HostFault } from '../host-error.ts';
 import { backingOf, luksMethod, luksPlaceOf, qcow2Magic } from '../image/qcow2.ts';
 import { isLuksHead, luksHeadBytes } from './luks.ts';
-import { type BuildsOn, parseBackingName, sameBase } from './names.ts';
+import { type BuildsOn, backingName, parseBackingName, sameBase } from './names.ts';
 
 export interface LayerHeader {
   sizeBytes: number;
@@ -40,6 +42,29 @@ export async function readHeader(
   if (!bases.some((base) => sameBase(base, buildsOn))) throw damaged();
   if (encrypted !== undefined && !(await isEncryptedAs(file, head, encrypted))) throw damaged();
   return { sizeBytes: Number(size), buildsOn };
+}
+
+/**
+ * A copy of another host's layer says what it builds on here: of the same kind, so that the name is as long. Nobody else has the file.
+ * @throws HostFault `layer_damaged` where it is no layer of ours, or of another kind
+ */
+export async function nameBase(
+  path: string,
+  base: BuildsOn,
+  { sizeBytes, encryption }: Pick<DesiredLayer, 'sizeBytes' | 'encryption'>,
+): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    const head = await readPiece(file, 0, headBytes);
+    const name = head.length < 104 ? undefined : backingOf(head);
+    const buildsOn = name === undefined ? undefined : parseBackingName(name);
+    if (buildsOn === undefined || buildsOn?.kind !== base?.kind) throw damaged();
+    if (base) await file.write(backingName(base), Number(head.readBigUInt64BE(8)));
+    const header = await readHeader(file, [base], encryption !== undefined);
+    if (header.sizeBytes > sizeBytes) throw damaged();
+  } finally {
+    await file.close();
+  }
 }
 
 /** What shall be encrypted is never taken for what is not, nor the other way. */

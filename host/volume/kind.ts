@@ -10,6 +10,7 @@ export type KindStep =
   | 'make'
   | 'restore'
   | 'take-over'
+  | 'copy'
   | 'fetch'
   | 'rebase'
   | 'sink'

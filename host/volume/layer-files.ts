@@ -17,6 +17,7 @@ import { type AskedFile, isOpenElsewhere } from '../open-elsewhere.ts';
 import { type ChainLink, type ChainSources, type LayerChain, readChain } from './chain.ts';
 import type { LayerKeys } from './keys.ts';
 import { LayerLocks } from './locks.ts';
+import type { BuildsOn } from './names.ts';
 import { OpenLayers } from './open-layers.ts';
 import { forgetEarlierName } from './pool-files.ts';
 import { VolumeLinks } from './volume-links.ts';
@@ -91,6 +92,11 @@ export class LayerFiles {
   /** See `moment` in contract/host/layer.ts. */
   momentOf(layerId: LayerId): string | undefined {
     return this.#options.momentOf?.(layerId);
+  }
+
+  /** All that the layer's file may say that it builds on. */
+  basesOf(layerId: LayerId): readonly BuildsOn[] {
+    return this.#options.basesOf(layerId);
   }
 
   /** One at a time for each layer: its file is opened to write, or changed, only within. */

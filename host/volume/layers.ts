@@ -5,14 +5,15 @@
  * Nothing is erased because it is missing: a layer that control does not account for is kept as it is, and so is a file in a pool that no
  * document names: both are told, in the log and in the host's health. What a step that ended in its middle left beside a layer goes.
  */
-import { readdir, rm, stat } from 'node:fs/promises';
+import { type FileHandle, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DesiredLayer, ObservedLayer, QuarantinedLayer } from '../../contract/host/index.ts';
-import type { ImageId, LayerId, VolumeKeyId } from '../../contract/ids.ts';
+import type { HostId, ImageId, LayerId, VolumeKeyId } from '../../contract/ids.ts';
 import type { DesiredState } from '../desired/state.ts';
 import { isNoEntry } from '../files.ts';
 import { deletedMeanwhile } from '../image/deletions.ts';
 import type { LayerContext } from './context.ts';
+import { openForCopy } from './copies.ts';
 import { directoryLayers } from './directory.ts';
 import type { CacheMeter, UsedCache } from './heat/meter.ts';
 import type { LayerKind } from './kind.ts';
@@ -173,6 +174,16 @@ export class Layers implements LayerOwner {
   abandon(): void {
     this.#stop();
     for (const task of this.#tasks.values()) task.abandon();
+  }
+
+  /** See openForCopy of copies.ts. @throws HostFault */
+  openForCopy(id: LayerId, hostId: HostId | undefined): Promise<FileHandle> {
+    const { files } = this.#context;
+    return files.lock(id, async () => {
+      const desired = this.desired(id);
+      const isFile = desired?.presence === 'present' && this.kind(desired) === directoryLayers;
+      return openForCopy(desired, isFile ? await this.path(desired) : undefined, { hostId, files });
+    });
   }
 
   desired(id: LayerId): DesiredLayer | undefined {

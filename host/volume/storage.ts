@@ -7,9 +7,11 @@ import type { DeclaredPool, PoolLevel } from '../../contract/host/index.ts';
 import type { LayerId } from '../../contract/ids.ts';
 import { syncDirectory } from '../files.ts';
 import type { GuestUsers } from '../guest/users.ts';
+import type { OpenSource } from '../image/fetch.ts';
 import { BackupDirectory } from './backups.ts';
 import type { ChainKey } from './chain.ts';
 import type { LayerContext } from './context.ts';
+import { LayerCopies } from './copies.ts';
 import { basesOf, largestOf } from './decide.ts';
 import { Exports } from './export/exports.ts';
 import type { LayerKeys } from './keys.ts';
@@ -43,6 +45,8 @@ export interface StorageOptions
   keys: LayerKeys;
   /** Pools that are no longer as they were told. */
   levels(pools: PoolLevel[]): void;
+  /** Reads from another host's service. */
+  openSource: OpenSource;
   /** Undefined (tests): all runs as this process. */
   guestUsers: GuestUsers | undefined;
   runDirectory: string;
@@ -104,6 +108,7 @@ export class Storage {
       backups: this.backups,
       exports: this.exports,
       managed: this.managed,
+      copies: new LayerCopies(options.openSource),
       sync: new Together(async (directories) => {
         for (const each of new Set(directories)) await syncDirectory(each);
       }),

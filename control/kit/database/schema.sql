@@ -3232,6 +3232,8 @@ CREATE INDEX volume_layer_absent_of ON public.volume_layer USING btree (volume_i
 
 CREATE INDEX volume_layer_cache ON public.volume_layer USING btree (volume_id) WHERE (cache_role IS NOT NULL);
 
+CREATE INDEX volume_layer_copy_of ON public.volume_layer USING btree (((desired_source ->> 'copy_of'::text))) WHERE ((desired_source ->> 'copy_of'::text) IS NOT NULL);
+
 CREATE INDEX volume_layer_exported ON public.volume_layer USING btree (volume_id) WHERE exported;
 
 CREATE INDEX volume_layer_former_parent ON public.volume_layer USING btree (former_parent_id) WHERE (former_parent_id IS NOT NULL);

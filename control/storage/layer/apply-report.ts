@@ -8,12 +8,11 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ObservedExport, ObservedLayer } from '../../../contract/host/index.ts';
 import { beginningOf } from '../../kit/text.ts';
 import type {
+  AnySource,
   LayerBackupOutcome,
   LayerCaptureOutcome,
   LayerError,
   LayerRow,
-  LayerSource,
-  ManagedSource,
   ObservedLayerState,
 } from './tables.ts';
 
@@ -52,7 +51,7 @@ export interface LayerPatch {
   put_back: boolean;
   former_parent_id: string | null;
   sinks: boolean;
-  desired_source: LayerSource | ManagedSource | null;
+  desired_source: AnySource | null;
   observed_full: boolean;
   observed_epoch: number;
   observed_generation: number;

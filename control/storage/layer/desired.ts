@@ -14,12 +14,12 @@ import {
   layerLimits,
 } from '../../../contract/host/index.ts';
 import type { BackupId, HostId, ImageId, LayerId, VolumeId, VolumeKeyId } from '../../../contract/ids.ts';
-import type { LayerFilter, LayerStamp, OwnedLayer } from '../../host/index.ts';
+import { endpointUrl, type LayerFilter, type LayerStamp, type OwnedLayer } from '../../host/index.ts';
 import { imageSources, laterDigest, sourceOrders } from '../../image/index.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import { type ExportRow, exportDocument, exportDocumentSql } from '../export/index.ts';
-import type { LayerBackup, LayerCapture, LayerImage, LayerSource, ManagedSource } from './tables.ts';
+import type { AnySource, LayerBackup, LayerCapture, LayerImage } from './tables.ts';
 
 interface Row {
   host_id: HostId;
@@ -45,7 +45,11 @@ interface Row {
   cipher: LayerEncryption['cipher'] | null;
   key_size_bits: LayerEncryption['keySizeBits'] | null;
   read_only: boolean;
-  desired_source: LayerSource | ManagedSource | null;
+  desired_source: AnySource | null;
+  /** Where the layer is that it is a copy of. */
+  copy_host: string | null;
+  /** Hosts that take a copy of it. */
+  copied_by: HostId[] | null;
   desired_captures: LayerCapture[];
   desired_backups: LayerBackup[];
   record: LayerRecord | null;
@@ -69,12 +73,18 @@ const record = sql`nullif(jsonb_strip_nulls(jsonb_build_object(
     from (select * from volume_snapshot s where s.layer_id = l.id and s.desired_presence = 'present' order by s.id
       limit ${layerLimits.recordedSnapshots}) s))), '{}')`;
 
+const copyHost = sql`case when l.desired_source ? 'copy_of' then (select nullif(${endpointUrl('o')}, '') from volume_layer c join host o on o.id = c.host_id
+  where c.id = (l.desired_source ->> 'copy_of')::uuid) end`;
+
+const copiedBy = sql`case when l.read_only then (select jsonb_agg(distinct c.host_id) from volume_layer c
+  where c.desired_source ->> 'copy_of' = l.id::text and c.desired_presence = 'present') end`;
+
 /** All that documents are made from but an image's hosts. */
 const facts = ({ hostId, layerIds }: LayerFilter) => sql`
   from (select l.host_id, l.id, l.volume_id, l.epoch, l.generation, l.desired_presence, p.name as pool, l.size_bytes, l.parent_id,
       l.image_id, l.image, ${laterDigest(sql`l.image`, sql`l.image_id`)} as image_sha256, l.read_only, l.cache_role, l.full_bytes, l.sinks, l.moment, l.desired_source,
       l.desired_captures, l.desired_backups, l.key_id, k.cipher, k.key_size_bits, f.name as reads_pool, v.cache_bytes as reads_bytes,
-      ${record} as record, ${exportDocumentSql} as outside
+      ${copyHost} as copy_host, ${copiedBy} as copied_by, ${record} as record, ${exportDocumentSql} as outside
     from volume_layer l join storage_pool p on p.id = l.pool_id
       left join volume_key k on k.id = l.key_id
       left join volume v on l.cache_role = 'writes' and v.id = l.volume_id and v.cache_policy = 'write-through'
@@ -113,7 +123,8 @@ function documentOf(row: Row): DesiredLayer {
     ...{ pool: row.pool, sizeBytes: row.size_bytes, parentId: row.parent_id, image: imageOf(row) },
     ...(row.image?.encryption && { imageEncryption: row.image.encryption }),
     ...encryptionOf(row),
-    ...(row.desired_source && sourceOf(row.desired_source)),
+    ...(row.desired_source && sourceOf(row.desired_source, row)),
+    ...(row.copied_by && { copiedBy: row.copied_by.slice(0, layerLimits.copies) }),
     ...(row.cache_role && { cache: cacheOf(row, row.cache_role) }),
     ...(row.sinks && { sinks: true }),
     ...(row.moment && { moment: row.moment }),
@@ -141,7 +152,11 @@ const cacheOf = ({ full_bytes: fullBytes, reads_pool: pool, reads_bytes: bytes }
 const encryptionOf = ({ key_id: keyId, cipher, key_size_bits: keySizeBits }: Row): Pick<DesiredLayer, 'encryption'> =>
   keyId && cipher && keySizeBits ? { encryption: { keyId, cipher, keySizeBits } } : {};
 
-function sourceOf(source: LayerSource | ManagedSource): Pick<DesiredLayer, 'source' | 'managed'> {
+/** A host that has told no address, or is there no more, is asked in vain: an empty layer would pass for a copy. */
+const nowhere = 'https://0.0.0.0:1';
+
+function sourceOf(source: AnySource, { copy_host }: Row): Pick<DesiredLayer, 'source' | 'managed' | 'copyOf'> {
+  if ('copy_of' in source) return { copyOf: { layerId: source.copy_of as LayerId, host: copy_host ?? nowhere } };
   if ('managed' in source) return { managed: { name: source.managed } };
   const { backup_id, name, sha256, encrypted } = source;
   return { source: { backupId: backup_id as BackupId, name, sha256, ...(encrypted && { encrypted }) } };

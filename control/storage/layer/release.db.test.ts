@@ -6,6 +6,7 @@ import { type LayerId, newId, type VolumeId } from '../../../contract/ids.ts';
 import { cloudActor, type Tx } from '../../kit/database/database.ts';
 import { type TestDatabase, testDatabase, testProject } from '../../kit/database/testing.ts';
 import { testPool, testVolume } from '../testing.ts';
+import { desiredLayers } from './desired.ts';
 import { addCapture, endCapture, findLayer, freezeLayer, insertLayer, releaseLayers } from './index.ts';
 
 let db: TestDatabase;
@@ -120,4 +121,30 @@ test('a layer of which an image is made stays until that is done', async () => {
   assert.deepEqual(await remove('volume', source.id), []);
   await inTx((tx) => endCapture(tx, source.top, imageId));
   assert.deepEqual(await inTx((tx) => releaseLayers(tx, [source.top])), [source.top]);
+});
+
+test('what another host copies stays until the copy is whole, and goes with a copy that is given up', async () => {
+  const far = await testPool(db.database);
+  const source = await volume();
+  const shot = await snapshot(source);
+  const copy = (copyOf: LayerId) =>
+    inTx((tx) =>
+      insertLayer(tx, {
+        ...{ volumeId: source.id, pool: far, sizeBytes: 2 ** 30, base: null },
+        ...{ source: { copy_of: copyOf }, frozen: true },
+      }),
+    );
+  await assert.rejects(copy(source.top), (error) => hasReason(error, 'layer_gone'), 'it is written to');
+  const { generation } = (await findLayer(db.database.query, shot.layer))!;
+  const [given, whole] = [await copy(shot.layer), await copy(shot.layer)];
+  assert.equal((await findLayer(db.database.query, shot.layer))!.generation, generation + 2, 'its host is told');
+  const [told] = await desiredLayers(db.database.query, { layerIds: [shot.layer] });
+  assert.deepEqual(told!.layer.copiedBy, [far.host_id]);
+  const [wanted] = await desiredLayers(db.database.query, { layerIds: [given] });
+  assert.equal(wanted!.layer.copyOf?.layerId, shot.layer);
+  await remove('volume_snapshot', shot.id);
+  await remove('volume', source.id);
+  assert.ok(await present(shot.layer));
+  await sql`update volume_layer set desired_source = null where id = ${whole}`.execute(db.database.query);
+  assert.deepEqual(await inTx((tx) => releaseLayers(tx, [given])), [given, shot.layer]);
 });

@@ -1,6 +1,6 @@
 /**
  * Layers that nobody needs any more become absent; what is left only for a layer that builds on it is noted as spare. What needs a layer: a volume whose top it is, a snapshot, a layer that builds on it or
- * whose file still does, an image or a backup that is being made of it. Whoever lets go of one says so here, in the transaction that
+ * whose file still does, an image, a backup or another host's copy that is being made of it. Whoever lets go of one says so here, in the transaction that
  * does it.
  *
  * Exact under concurrency: of two that let go of one layer at once the second waits for the first, and sees what it did; so does
@@ -16,7 +16,8 @@ export const isNeededByOthers: RawBuilder<boolean> = sql<boolean>`(
   l.desired_captures <> '[]' or l.desired_backups <> '[]'
   or exists (select from volume v where v.layer_id = l.id and v.desired_presence = 'present')
   or exists (select from volume_snapshot s where s.layer_id = l.id and s.desired_presence = 'present')
-  or exists (select from volume_layer c where c.former_parent_id = l.id and c.desired_presence = 'present'))`;
+  or exists (select from volume_layer c where c.former_parent_id = l.id and c.desired_presence = 'present')
+  or exists (select from volume_layer c where c.desired_source ->> 'copy_of' = l.id::text and c.desired_presence = 'present'))`;
 
 const isNeeded: RawBuilder<boolean> = sql<boolean>`(${isNeededByOthers}
   or exists (select from volume_layer c where c.parent_id = l.id and c.desired_presence = 'present'))`;
@@ -40,7 +41,9 @@ export async function releaseLayers(tx: Tx, layerIds: readonly string[]): Promis
       sql<{ id: LayerId; parents: string[] }>`
         update volume_layer l set desired_presence = 'absent', generation = generation + 1, updated_at = now()
         where ${these} and desired_presence = 'present' and not ${isNeeded}
-        returning id, array_remove(array[parent_id, former_parent_id], null) as parents`.execute(tx),
+        returning id, array_remove(array[parent_id, former_parent_id, (desired_source ->> 'copy_of')::uuid], null) as parents`.execute(
+        tx,
+      ),
     ]);
     gone.push(...rows.map(({ id }) => id));
     if (rows.length < ids.length) await markSpare(tx, ids);

@@ -7,7 +7,7 @@ import { CloudError } from '../../../contract/errors.ts';
 import { type LayerId, newId } from '../../../contract/ids.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
-import type { LayerBackup, LayerCapture, LayerImage, LayerRow, LayerSource, ManagedSource } from './tables.ts';
+import type { AnySource, LayerBackup, LayerCapture, LayerImage, LayerRow } from './tables.ts';
 
 export type LayerBase = { parentId: string } | { imageId: string; image: LayerImage };
 
@@ -20,8 +20,13 @@ export interface NewLayer {
   sizeBytes: number;
   /** What it builds on: a frozen layer of the same host, or an image. Null: nothing, it is zeros where nobody writes. */
   base: LayerBase | null;
-  /** The backup, or the file, that its content comes from. */
-  source?: LayerSource | ManagedSource;
+  /**
+   * The backup, the file, or the layer of another host that its content comes from; what it builds on holds what that layer builds on there, which is
+   * frozen (or `conflict`) and stays until the copy is whole.
+   */
+  source?: AnySource;
+  /** Nobody will write to it. Absent: somebody will. */
+  frozen?: boolean;
   /** What it is to its volume's cache. Absent: it has none. */
   cache?: { role: 'base' | 'writes'; fullBytes: number | null };
   /** The key that its file is encrypted with; null: it is in the clear. Absent: as what it builds on. */
@@ -31,17 +36,29 @@ export interface NewLayer {
 }
 
 /**
- * A new layer that may be written to. Whoever releases its parent at the same moment waits, or this one finds it gone.
+ * A new layer, that may be written to as a rule. Whoever releases its parent at the same moment waits, or this one finds it gone.
  * @throws CloudError `conflict` `layer_gone` where the parent is not there, still written to (but for a generation's base), or on another host
  */
 export async function insertLayer(tx: Tx, layer: NewLayer): Promise<LayerId> {
-  const { id = newId<LayerId>(), volumeId, pool, sizeBytes, base, source, cache, keyId, moment } = layer;
+  const {
+    id = newId<LayerId>(),
+    volumeId,
+    pool,
+    sizeBytes,
+    base,
+    source,
+    cache,
+    keyId,
+    moment,
+    frozen = false,
+  } = layer;
+  if (source && 'copy_of' in source) await giveCopy(tx, source.copy_of);
   const image = base && 'imageId' in base ? base : null;
   const columns = sql`insert into volume_layer
-    (id, volume_id, host_id, pool_id, size_bytes, image_id, image, desired_source, cache_role, full_bytes, moment, parent_id, key_id)`;
+    (id, volume_id, host_id, pool_id, size_bytes, image_id, image, desired_source, cache_role, full_bytes, moment, read_only, parent_id, key_id)`;
   const values = sql`${id}::uuid, ${volumeId}::uuid, ${pool.host_id}::uuid, ${pool.id}::uuid, ${sizeBytes}::bigint,
     ${image?.imageId ?? null}::uuid, ${image && json(image.image)}::jsonb, ${source ? json(source) : null}::jsonb,
-    ${cache?.role ?? null}::text, ${cache?.fullBytes ?? null}::bigint, ${moment ?? null}::uuid`;
+    ${cache?.role ?? null}::text, ${cache?.fullBytes ?? null}::bigint, ${moment ?? null}::uuid, ${frozen}::boolean`;
   if (!base || image) {
     await sql`${columns} values (${values}, null, ${keyId ?? null}::uuid)`.execute(tx);
     return id;
@@ -55,6 +72,13 @@ export async function insertLayer(tx: Tx, layer: NewLayer): Promise<LayerId> {
     );
   if (numAffectedRows !== 1n) throw new CloudError('conflict', 'layer_gone', { id: parentId });
   return id;
+}
+
+/** Its host hears that another one takes a copy of it. */
+async function giveCopy(tx: Tx, id: string): Promise<void> {
+  const { numAffectedRows } = await sql`update volume_layer set generation = generation + 1, updated_at = now()
+    where id = ${id} and desired_presence = 'present' and read_only and cache_role is null`.execute(tx);
+  if (numAffectedRows !== 1n) throw new CloudError('conflict', 'layer_gone', { id });
 }
 
 /** Nobody writes to the layer any more. That it is frozen already is fine. What is on it makes a chain longer: shorten.ts looks at that. */

@@ -1,4 +1,4 @@
-/** The layer's table as Kysely sees it; the columns' meaning stands in migrations 0302, 0310, 0313, 0440, 0450, 0560 and 0830. */
+/** The layer's table as Kysely sees it; the columns' meaning stands in migrations 0302, 0310, 0313, 0440, 0450, 0560, 0830 and 0930. */
 import type { Generated, Selectable } from 'kysely';
 import type {
   DesiredLayer,
@@ -33,6 +33,14 @@ export interface LayerSource {
 export interface ManagedSource {
   managed: string;
 }
+
+/** A layer of another host, whose row stays as long as it is copied. */
+export interface CopySource {
+  copy_of: string;
+}
+
+/** Where a layer's content comes from, until it is ready. */
+export type AnySource = LayerSource | ManagedSource | CopySource;
 
 export interface LayerCapture {
   image_id: string;
@@ -81,7 +89,7 @@ export interface VolumeLayerTable {
   key_id: string | null;
   size_bytes: number;
   read_only: Generated<boolean>;
-  desired_source: Json<LayerSource | ManagedSource> | null;
+  desired_source: Json<AnySource> | null;
   desired_captures: Json<LayerCapture[]>;
   desired_backups: Json<LayerBackup[]>;
   cache_role: 'base' | 'writes' | null;

@@ -39,6 +39,10 @@ export function rbdLayers(world: RbdWorld): LayerKind {
         const message = 'nothing is taken over into a pool of a Ceph cluster';
         throw new HostFault('managed_refused', message, { permanent: true });
       },
+      async copy() {
+        const message = 'nothing is copied from another host into a pool of a Ceph cluster';
+        throw new HostFault('copy_refused', message, { permanent: true });
+      },
       rebase: (work, { onto }) => flattened(world, work, onto),
       grow: (work) => grown(world, work),
       async remove(work) {

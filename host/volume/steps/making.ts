@@ -63,7 +63,7 @@ export async function putInPlace(
 }
 
 /** The document that has it wakes the task; this is for the case that the image comes here otherwise. */
-const awaitDigestMs = 30_000;
+export const awaitDigestMs = 30_000;
 
 /** The format in which guests read the image, once it is here; undefined where it can't be verified yet. */
 export async function imageFor(

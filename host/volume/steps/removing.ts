@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import type { StepFunction } from './step.ts';
 
 /** Also what a step that ended in its middle left beside it. */
-export const leftovers = ['.new', '.restored', '.rebased', '.image'] as const;
+export const leftovers = ['.new', '.restored', '.rebased', '.image', '.copied'] as const;
 
 export const remove: StepFunction<'remove'> = async ({ task, desired }) => {
   const { files, ledger, outcomes } = task.context;
