@@ -17,7 +17,7 @@ export async function testPool(
   } = over;
   const id = newId();
   await sql`insert into host (id, name, availability_zone, connected, facts)
-    values (${hostId}, ${`host-${hostId}`}, ${zone}, true, ${JSON.stringify({ url: `https://${hostId}:8444` })}::jsonb)
+    values (${hostId}, ${`host-${hostId}`}, ${zone}, true, ${JSON.stringify({ url: `https://${hostId}:8444`, layerCopies: true })}::jsonb)
     on conflict do nothing`.execute(database.query);
   await sql`insert into storage_pool (id, host_id, name, tier, kind, total_bytes, free_bytes)
     values (${id}, ${hostId}, ${name}, ${tier}, 'directory', ${totalBytes}, ${over.freeBytes ?? totalBytes})`.execute(

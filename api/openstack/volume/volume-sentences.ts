@@ -70,8 +70,14 @@ const stays: Readonly<Record<VolumeReasons['volume_migration_unfit']['why'], (to
   cluster: () => 'Invalid input received: there are no clusters of volume services here; name a host as host@pool#pool',
   unknown: (to) => `Invalid host: No available service named '${to}', as host@pool#pool`,
   same: () => 'Invalid host: Destination host must be different than the current host',
-  other_host: (to) =>
-    `Invalid host: '${to}' is another machine, and the volume lies on its host's own disks: it goes to other pools of that alone`,
+  with_server: () =>
+    'Invalid volume: a server has the volume, on the disks of its own host: it goes to another host with that, or when it is detached',
+  cached: () =>
+    'Invalid volume: the volume has a cache: retype it to a type without one before it goes to another host',
+  in_cluster: () =>
+    'Invalid volume: the volume lies in a Ceph cluster, and does not leave it: make an image or a backup of it',
+  host_too_old: () =>
+    'Invalid host: one of both hosts is of an earlier release, which does not copy volumes: upgrade it first',
 };
 
 const volumes: SentenceTable<VolumeReasons> = {

@@ -4,7 +4,7 @@
  *
  *   content complete       → launched; its creation ends
  *   task done              → it holds the volume no longer
- *   on its way to another pool → the next stage (move.ts)
+ *   on its way to another pool → the next stage (move.ts), or host (change-host.ts)
  *   its host gave up       → the fault says why; what was to be made of it comes to nothing; a server that waits for it is looked at
  *   host tries again, and it works → the fault goes
  *   deadline passed        → the fault says what was waited for
@@ -24,6 +24,7 @@ import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
 import { cacheDueSql, isOwed, tendCache } from '../cache/index.ts';
 import { endBackup, filesOf, findLayer, hasFailed, isServed, type LayerBase, type LayerRow } from '../layer/index.ts';
+import { giveUpChangeHost, tendChangeHost } from './change-host.ts';
 import { recordExtension } from './extend.ts';
 import { recordLoss } from './loss.ts';
 import { isMissing, whyMissing } from './missing.ts';
@@ -221,9 +222,11 @@ async function fail(tx: Tx, { volume, top, deadline }: Look, why: string): Promi
 }
 
 /** What was to be made of its content, and would hold its layer. */
-async function giveUpCopy(tx: Tx, { id, layer_id, desired_task: task }: ListedVolume, why: string): Promise<void> {
+async function giveUpCopy(tx: Tx, volume: ListedVolume, why: string): Promise<void> {
+  const { id, layer_id, desired_task: task } = volume;
   if (task?.kind === 'upload') await endUpload(tx, id, task, { result: null, error: givenUp(why) });
   if (task?.kind === 'unmanage') await endBackup(tx, layer_id!, id);
+  if (task && 'stage' in task && task.stage === 'copying') await giveUpChangeHost(tx, volume, task);
 }
 
 /** Faults that go when the host has done it after all. */
@@ -265,6 +268,7 @@ async function towardsEndOf(tx: Tx, look: Look, task: VolumeTask): Promise<Volum
     case 'retype':
     case 'migrate':
       if (!top) return undefined;
+      if (task.stage === 'copying') return tendChangeHost(tx, { volume, late: isLate(look) }, task);
       if (task.stage === 'sinking') return tendSinking(tx, { volume, top, late: isLate(look) }, task);
       return tendMove(tx, { volume, top, late: isLate(look) }, task);
   }

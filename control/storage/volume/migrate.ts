@@ -1,4 +1,4 @@
-/** An administrator puts a volume into another pool of its host. To another host there is no way yet. */
+/** An administrator puts a volume into another pool, of its host or of another one. */
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
@@ -7,6 +7,7 @@ import { cacheOf } from '../cache/index.ts';
 import { choosePool, placeOf, recordPoolChoice } from '../pool/index.ts';
 import { cacheWords, iopsOfType } from '../volume-type/index.ts';
 import { type ActDependencies, onLockedVolume } from './act.ts';
+import { beginChangeHost, requireLeavable } from './change-host.ts';
 import { beginMove, requireMovable } from './move.ts';
 import { beginSinkFirst, cacheAfter, keptCache } from './sink-first.ts';
 import { findVolume, reachOf } from './store.ts';
@@ -32,12 +33,15 @@ export async function migrateVolume(
     const { rows } = await sql<{ extra_specs: Record<string, string> }>`select extra_specs from volume_type
       where id = ${volume.volume_type_id}`.execute(tx);
     const cache = cacheOf(volume);
+    const leaves = pool.host_id !== volume.host_id;
+    if (leaves) await requireLeavable(tx, volume, pool.host_id);
     const wish = {
       sizeBytes: volume.layer_bytes,
       extraSpecs: rows[0]!.extra_specs,
       poolId: pool.id,
-      hostId: volume.host_id,
-      hostOf: 'volume' as const,
+      ...(leaves
+        ? { availabilityZone: volume.availability_zone }
+        : { hostId: volume.host_id, hostOf: 'volume' as const }),
       from: await placeOf(tx, volume.pool_id!, volume.attachment !== null),
       encrypted: volume.key_id !== null,
       iops: await iopsOfType(tx, volume.volume_type_id, volume.size_gib),
@@ -47,22 +51,22 @@ export async function migrateVolume(
     if (!found.pool) throw new CloudError('no_capacity', 'no_pool', { why: found.message, fix: found.fix });
     await recordPoolChoice(tx, { projectId: volume.project_id, volumeId: id, wish, found });
     const move = { kind: 'migrate', pool, typeId: null } as const;
+    if (leaves) return beginChangeHost(tx, actorOf(caller), volume, move);
     if (!cache) return beginMove(tx, actorOf(caller), volume, move);
     await beginSinkFirst(tx, actorOf(caller), volume, { ...move, cache: cacheAfter(cache, found) });
   });
   deps.log.info({ requestId: caller.requestId, volumeId: id, backend }, 'volume migration accepted');
 }
 
-async function poolOf(tx: Tx, volume: ListedVolume, backend: string): Promise<{ id: string }> {
+async function poolOf(tx: Tx, volume: ListedVolume, backend: string): Promise<{ id: string; host_id: string }> {
   const { rows } = await sql<{ id: string; host_id: string }>`select p.id, p.host_id
     from storage_pool p join host h on h.id = p.host_id
     where ${backend} in (h.name || '@' || p.name, h.name || '@' || p.name || '#' || p.name)`.execute(tx);
   const [pool] = rows;
   if (!pool) throw unfit(volume.id, 'unknown', backend);
   if (pool.id === volume.pool_id) throw unfit(volume.id, 'same', backend);
-  if (pool.host_id !== volume.host_id) throw unfit(volume.id, 'other_host', backend);
   return pool;
 }
 
-const unfit = (id: string, why: 'cluster' | 'unknown' | 'same' | 'other_host', to: string) =>
+const unfit = (id: string, why: 'cluster' | 'unknown' | 'same', to: string) =>
   new CloudError('invalid', 'volume_migration_unfit', { id, why, to });

@@ -53,7 +53,18 @@ export interface VolumeReasons {
   /** It stays in its pool: `why` says what holds it, or what is wrong with where it shall go. */
   volume_migration_unfit: {
     id: string;
-    why: 'snapshots' | 'group' | 'connected' | 'nowhere' | 'cluster' | 'unknown' | 'same' | 'other_host';
+    why:
+      | 'snapshots'
+      | 'group'
+      | 'connected'
+      | 'nowhere'
+      | 'cluster'
+      | 'unknown'
+      | 'same'
+      | 'with_server'
+      | 'cached'
+      | 'in_cluster'
+      | 'host_too_old';
     to: string | null;
   };
   volume_image_format_unserved: { format: string; container: string };

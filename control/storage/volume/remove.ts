@@ -109,6 +109,8 @@ export async function removeVolume(
 /** Of which something was to become. One that is being backed up is held by that, and let go when the backup is made. */
 function layersOf(task: VolumeTask | null): string[] {
   if (task?.kind === 'upload') return [task.layer_id];
+  if (task?.kind === 'carry') return [task.layer_id];
+  if (task && 'stage' in task && task.stage === 'copying') return task.layer_id === null ? [] : [task.layer_id];
   return task?.kind === 'restore' && task.into ? [task.into.layer_id] : [];
 }
 

@@ -14,6 +14,7 @@ import { choose, choosePool, placeOf, readPools, recordPoolChoice, requireRoom }
 import { encryptionWith, type VolumeEncryption } from '../volume-key/index.ts';
 import { cacheWords, iopsOfType, sameCache, servedEncryption, typeOf } from '../volume-type/index.ts';
 import { type ActDependencies, done, onLockedVolume } from './act.ts';
+import { beginChangeHost, requireLeavable } from './change-host.ts';
 import { requireMakeable } from './makeable.ts';
 import { beginMove, requireMovable } from './move.ts';
 import { requireTypeQuota, typesAreLimited } from './quota.ts';
@@ -111,7 +112,14 @@ async function moveToType(
     ...(leaves ? { iops } : { poolId: volume.pool_id }),
     cache: words && (recached ? words : keptCache(words)),
   };
-  const found = await choosePool(tx, wish);
+  let found = await choosePool(tx, wish);
+  // What is as it was but for its pool may go to another host.
+  const mayLeave = !found.pool && leaves && !volume.attachment && !former && !words && wanted.encryption === undefined;
+  if (mayLeave) {
+    const { hostId: _, hostOf: __, ...elsewhere } = wish;
+    const further = await choosePool(tx, { ...elsewhere, availabilityZone: volume.availability_zone });
+    if (further.pool) found = further;
+  }
   if (!found.pool) throw new CloudError('no_capacity', 'no_pool', { why: found.message, fix: found.fix });
   await recordPoolChoice(tx, { projectId: volume.project_id, volumeId: volume.id, wish, found });
   const chosen = words &&
@@ -119,6 +127,10 @@ async function moveToType(
       ...{ pool_id: found.cachePool.id, bytes: words.bytes, policy: words.policy },
     };
   const then = recached ? chosen : cacheAfter(former, found);
+  if (found.pool.host_id !== volume.host_id) {
+    await requireLeavable(tx, volume, found.pool.host_id);
+    return beginChangeHost(tx, actor, volume, { kind: 'retype', pool: found.pool, typeId: type.id });
+  }
   const asked = { kind: 'retype', pool: found.pool, typeId: type.id, ...wanted } as const;
   if (former) return beginSinkFirst(tx, actor, volume, { ...asked, pool: moves ? found.pool : null, cache: then });
   if (moves) return beginMove(tx, actor, volume, { ...asked, ...(then && { cache: { then, former } }) });

@@ -24,7 +24,9 @@ export const contentIsCompleteSql = sql<boolean>`(l.observed_state is not distin
   or exists (select from volume_layer b where b.id = l.parent_id and (b.cache_role is not null and b.volume_id <> v.id or ${exportIsOpenSql('b')})))))`;
 
 /** Cinder's migration_status, as `migrationStatus` has it (volume.ts). */
-export const migrationStatusSql = sql<string | null>`(case when v.desired_task ->> 'kind' in ('retype', 'migrate')
+export const migrationStatusSql = sql<
+  string | null
+>`(case when v.desired_task ->> 'kind' in ('retype', 'migrate', 'carry')
   then 'migrating' else v.move_outcome end)`;
 
 export const volumeStatusSql = sql<string>`(case when v.desired_presence = 'absent' then 'deleting'

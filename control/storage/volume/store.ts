@@ -72,6 +72,7 @@ export interface VolumeChange {
   layerId?: string;
   typeId?: string;
   poolId?: string;
+  hostId?: string;
   moveOutcome?: 'success' | 'error' | null;
   bootable?: boolean;
   readOnly?: boolean;
@@ -80,7 +81,8 @@ export interface VolumeChange {
 
 /** @returns the new generation */
 export async function changeVolume(tx: Tx, id: string, change: VolumeChange): Promise<number> {
-  const { task, fault, sizeGib, layerId, typeId, poolId, moveOutcome, bootable, readOnly, imageMetadata } = change;
+  const { task, fault, sizeGib, layerId, typeId, poolId, hostId, moveOutcome, bootable, readOnly, imageMetadata } =
+    change;
   const { generation } = await tx
     .updateTable('volume')
     .set({
@@ -91,6 +93,7 @@ export async function changeVolume(tx: Tx, id: string, change: VolumeChange): Pr
       ...(layerId !== undefined && { layer_id: layerId, launched_at: sql<Date>`coalesce(launched_at, now())` }),
       ...(typeId !== undefined && { volume_type_id: typeId }),
       ...(poolId !== undefined && { pool_id: poolId }),
+      ...(hostId !== undefined && { host_id: hostId }),
       ...(moveOutcome !== undefined && { move_outcome: moveOutcome }),
       ...(bootable !== undefined && { bootable }),
       ...(readOnly !== undefined && { read_only: readOnly, read_only_said: true }),

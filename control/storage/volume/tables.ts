@@ -49,6 +49,32 @@ export interface SinkTask {
   cache: VolumeCache | null;
 }
 
+/** To a pool of another host, see change-host.ts. */
+export interface ChangeHostTask {
+  kind: 'retype' | 'migrate';
+  stage: 'copying';
+  /** Where it goes. */
+  pool_id: string;
+  target_host_id: string;
+  /** That it has when it is there; null: its own. */
+  type_id: string | null;
+  /** Its top there; null: others are at work in its chain, which is copied after that. */
+  layer_id: string | null;
+}
+
+/** With its server to another host, see carry.ts. */
+export interface CarryTask {
+  kind: 'carry';
+  migration_id: string;
+  /** Where it goes. */
+  pool_id: string;
+  target_host_id: string;
+  /** Its top there, into which its guest's QEMU writes what the present one holds. */
+  layer_id: string;
+  /** What each layer of its chain is there. */
+  copies: Record<string, string>;
+}
+
 /** The one thing that holds a volume, until it is done. */
 export type VolumeTask =
   /** Its size is the new one from the start. */
@@ -65,7 +91,9 @@ export type VolumeTask =
   /** Its content goes into a file of its pool; then it is none of the cloud's. */
   | { kind: 'unmanage' }
   | MoveTask
-  | SinkTask;
+  | SinkTask
+  | ChangeHostTask
+  | CarryTask;
 
 export interface RestoredLayer {
   layer_id: string;

@@ -99,7 +99,7 @@ export async function volumeCloud(database: Database): Promise<VolumeCloud> {
     status: async (id) => volumeStatus(await volumes.get(cloud.admin, id)),
     async report() {
       await sql`delete from volume_layer where desired_presence = 'absent'`.execute(db);
-      await sql`update volume_layer set observed_state = 'ready', observed_generation = generation, observed_epoch = epoch,
+      await sql`update volume_layer set observed_state = 'ready', desired_source = case when desired_source ? 'copy_of' then null else desired_source end, observed_generation = generation, observed_epoch = epoch,
         observed_size_bytes = size_bytes, observed_error = null, observed_captures = coalesce((select jsonb_agg(
           jsonb_build_object('image_id', c ->> 'image_id', 'result', jsonb_build_object('sizeBytes', 5, 'virtualSizeBytes', size_bytes),
             'error', null)) from jsonb_array_elements(desired_captures) c), '[]')`.execute(db);

@@ -86,7 +86,7 @@ export function requireSwitchable({ id, attachment, host_id }: ListedVolume): vo
 
 /** Cinder's migration_status. */
 export const migrationStatus = ({ desired_task: task, move_outcome }: VolumeRow): string | null =>
-  task?.kind === 'retype' || task?.kind === 'migrate' ? 'migrating' : move_outcome;
+  task?.kind === 'retype' || task?.kind === 'migrate' || task?.kind === 'carry' ? 'migrating' : move_outcome;
 
 /** What is kept of an image. */
 export interface ImageFacts {
