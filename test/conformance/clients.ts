@@ -2,11 +2,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LiveCloud } from '../support/live-cloud.ts';
+import type { ConformanceCloud } from './cloud.ts';
 import { Stestr } from './stestr.ts';
 
 const packages = '/usr/lib/python3/dist-packages';
 
-export function openstackClient(cloud: LiveCloud, folder: string): Stestr {
+export function openstackClient(cloud: ConformanceCloud, folder: string): Stestr {
   const configuration = join(folder, '.config/openstack');
   mkdirSync(configuration, { recursive: true });
   // JSON is YAML. The tests name these clouds; all are the administrator's here, as the second needs no less in most of them.
@@ -24,6 +25,7 @@ export function openstackClient(cloud: LiveCloud, folder: string): Stestr {
     environment: { OS_TEST_TIMEOUT: '600' },
     concurrency: 2,
     deadlineMs: 3_600_000,
+    within: cloud.within,
   });
 }
 

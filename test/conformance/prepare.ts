@@ -16,6 +16,8 @@ export interface Prepared {
   /** The names of all that the cloud has. */
   networkExtensions: string[];
   defaultDomain: string;
+  /** How many hosts the cloud has. */
+  hosts: number;
 }
 
 export async function prepare(cloud: LiveCloud): Promise<Prepared> {
@@ -30,6 +32,7 @@ export async function prepare(cloud: LiveCloud): Promise<Prepared> {
     const { domains } = await admin.must('GET', 'identity', '/v3/domains?name=Default');
     const { networks } = await admin.must('GET', 'network', '/v2.0/networks?router:external=true');
     await admin.must('PUT', 'network', `/v2.0/networks/${networks[0].id}`, { network: { name: 'public' } });
+    const { hypervisors } = await admin.must('GET', 'compute', '/os-hypervisors');
     const { extensions } = await admin.must('GET', 'network', '/v2.0/extensions');
     await privateNetwork(admin, networks[0].id);
     await defaultSubnetPools(admin);
@@ -46,6 +49,7 @@ export async function prepare(cloud: LiveCloud): Promise<Prepared> {
       },
       networkExtensions: extensions.map(({ alias }: { alias: string }) => alias),
       defaultDomain: domains[0].id,
+      hosts: hypervisors.length,
     };
   } finally {
     admin.close();

@@ -1,25 +1,25 @@
 /**
- * `sudo npm run conformance`: starts a cloud of its own, runs OpenStack's own suites against it, and writes what they found to
+ * `sudo npm run conformance`: starts a cloud of two machines of its own, runs OpenStack's own suites against it, and writes what they found to
  * `results/` and `docs/conformance.md`. The cloud is gone at the end, come what may.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startThrowAwayCloud } from '../../cli/cloud/throw-away.ts';
-import { environmentOf, type LiveCloud, repository } from '../support/live-cloud.ts';
+import { repository } from '../support/live-cloud.ts';
 import { isOfClient, openstackClient } from './clients.ts';
+import { type ConformanceCloud, conformanceCloud } from './cloud.ts';
 import { type Prepared, prepare } from './prepare.ts';
 import { idsOf, type Stestr, type Verdict } from './stestr.ts';
 import { keepResult, page, readNotAsked, readReasons, readResult, runAgain } from './table.ts';
-import { neutronPlugin, poolNames, tempest } from './tempest.ts';
+import { neutronPlugin, tempest } from './tempest.ts';
 
 interface Suite {
   /** Debian's packages whose versions tell what was run. */
   package: string;
   title: string;
-  open(cloud: LiveCloud, prepared: Prepared, folder: string): Stestr;
+  open(cloud: ConformanceCloud, prepared: Prepared, folder: string): Stestr;
   ids(stestr: Stestr): Promise<string[]>;
 }
 
@@ -72,7 +72,7 @@ async function main(): Promise<void> {
   const names = Object.keys(suites)
     .filter((name) => positionals.length === 0 || positionals.includes(name))
     .reverse();
-  await using cloud = await cloudOf(values.data);
+  await using cloud = await conformanceCloud(values.data);
   const prepared = await prepare(cloud);
   const folder = mkdtempSync(join(tmpdir(), 'bothy-suites-'));
   for (const name of names) {
@@ -84,37 +84,9 @@ async function main(): Promise<void> {
   }
 }
 
-/** What Tempest's tests of lock-out and password history are told of the cloud (tempest.ts). */
-const passwordSettings = { lockout_attempts: '2', lockout_seconds: '5', password_unique: '2' };
-
-/** Two directories, between which Tempest's tests move volumes; each ends with the cloud that used it. */
-function twoPools(): { setting: string; remove(): void } {
-  const directory = mkdtempSync(join(tmpdir(), 'bothy-pools-'));
-  const setting = poolNames.map((name) => `${name}:disk:${join(directory, name)}`).join();
-  // Guests pass through to their files.
-  chmodSync(directory, 0o711);
-  for (const name of poolNames) mkdirSync(join(directory, name));
-  return { setting, remove: () => rmSync(directory, { recursive: true }) };
-}
-
-async function cloudOf(data: string | undefined): Promise<LiveCloud> {
-  const pools = data === undefined ? twoPools() : undefined;
-  const own = pools && (await startThrowAwayCloud({ ...passwordSettings, storage_pools: pools.setting }));
-  const directory = data ?? own!.data;
-  return {
-    data: directory,
-    adminEnvironment: environmentOf(join(directory, 'openrc')),
-    caFile: join(directory, 'ca.pem'),
-    async [Symbol.asyncDispose]() {
-      await own?.[Symbol.asyncDispose]();
-      pools?.remove();
-    },
-  };
-}
-
 async function runSuite(
   suite: Suite,
-  given: { cloud: LiveCloud; prepared: Prepared; folder: string; only: string | undefined },
+  given: { cloud: ConformanceCloud; prepared: Prepared; folder: string; only: string | undefined },
 ): Promise<Verdict[]> {
   const stestr = suite.open(given.cloud, given.prepared, given.folder);
   const only = new RegExp(given.only ?? '');

@@ -23,6 +23,8 @@ export interface StestrOptions {
   environment: Record<string, string>;
   concurrency: number;
   deadlineMs: number;
+  /** What each command is begun by; none: []. */
+  within: readonly string[];
 }
 
 export class Stestr {
@@ -76,7 +78,8 @@ export class Stestr {
   }
 
   #stestr(args: string[], deadlineMs: number) {
-    return run('stestr', args, { cwd: this.#options.folder, env: this.#environment(), deadlineMs });
+    const [command, ...rest] = [...this.#options.within, 'stestr', ...args];
+    return run(command!, rest, { cwd: this.#options.folder, env: this.#environment(), deadlineMs });
   }
 
   #environment(): NodeJS.ProcessEnv {

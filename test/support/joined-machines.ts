@@ -1,6 +1,6 @@
 /**
- * A cloud of several machines, the first by `bothy up`, the others by `bothy join`: network namespaces, with a cable to a switch at which this process is too
- * (control, the southbound database, the way out) and one between the first and each other for tunnels.
+ * A cloud of several machines, the first by `bothy up`, the others by `bothy join`: network namespaces, each with a cable to a switch at which this process is
+ * too (control, the southbound database, the way out) and one to a switch of its own for tunnels.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -95,6 +95,7 @@ export class Connecting {
 export class JoinedMachines implements AsyncDisposable {
   readonly #tag = randomBytes(2).toString('hex');
   readonly #outside = `b${this.#tag}out`;
+  readonly #tunnels = `b${this.#tag}tun`;
   readonly machines: readonly JoinedMachine[];
   cloud!: LiveCloud;
 
@@ -107,11 +108,11 @@ export class JoinedMachines implements AsyncDisposable {
 
   /**
    * The first is up; the others are plain machines until they `join`.
-   * @param settings of the first, asked for once this process is at the switch
+   * @param settings of each by its number, the first's first, asked for once this process is at the switch
    */
   static async start(
     count: number,
-    settings: () => Promise<Record<string, string>> = async () => ({}),
+    settings: (machine: number) => Promise<Record<string, string>> = async () => ({}),
   ): Promise<JoinedMachines> {
     const made = new JoinedMachines(count);
     try {
@@ -123,37 +124,23 @@ export class JoinedMachines implements AsyncDisposable {
     }
   }
 
-  async #begin(settings: () => Promise<Record<string, string>>): Promise<void> {
-    ip('link', 'add', this.#outside, 'type', 'bridge', 'forward_delay', '0');
+  async #begin(settings: (machine: number) => Promise<Record<string, string>>): Promise<void> {
+    for (const name of [this.#outside, this.#tunnels]) {
+      ip('link', 'add', name, 'type', 'bridge', 'forward_delay', '0');
+      ip('link', 'set', name, 'up');
+    }
     ip('addr', 'add', '10.8.0.254/24', 'dev', this.#outside);
-    ip('link', 'set', this.#outside, 'up');
     const [first] = this.machines;
     for (const [n, { namespace }] of this.machines.entries()) {
       ip('netns', 'add', namespace);
-      ip('link', 'add', `b${this.#tag}m${n}`, 'type', 'veth', 'peer', 'name', 'card0', 'netns', namespace);
-      ip('link', 'set', `b${this.#tag}m${n}`, 'master', this.#outside, 'up');
+      this.#plug(n, 'card0', this.#outside);
+      this.#plug(n, 'tunnel0', this.#tunnels);
       for (const device of ['lo', 'card0']) ip('-n', namespace, 'link', 'set', device, 'up');
       ip('-n', namespace, 'addr', 'add', `10.8.0.${n + 1}/24`, 'dev', 'card0');
       ip('-n', namespace, 'route', 'add', 'default', 'via', '10.8.0.254');
     }
-    for (const { namespace } of this.machines.slice(1))
-      ip(
-        '-n',
-        first!.namespace,
-        'link',
-        'add',
-        'tunnel0',
-        'type',
-        'veth',
-        'peer',
-        'name',
-        'tunnel0',
-        'netns',
-        namespace,
-      );
-    const own = await settings();
     for (const [n, machine] of this.machines.entries())
-      machine.data = await reserveCloud(tmpdir(), { tunnels: `tunnel0:10.9.0.${n + 1}/24`, ...(n === 0 && own) });
+      machine.data = await reserveCloud(tmpdir(), { tunnels: `tunnel0:10.9.0.${n + 1}/24`, ...(await settings(n)) });
     const { data } = first!;
     await first!.must(bothy, 'up', '--detach', '--data', data);
     this.cloud = {
@@ -161,6 +148,15 @@ export class JoinedMachines implements AsyncDisposable {
       [Symbol.asyncDispose]: async () => {},
     };
   }
+
+  #plug(machine: number, card: string, into: string): void {
+    const cable = this.#cable(machine, card);
+    ip('link', 'add', cable, 'type', 'veth', 'peer', 'name', card, 'netns', this.machines[machine]!.namespace);
+    ip('link', 'set', cable, 'master', into, 'up');
+  }
+
+  /** The switch's end of it. */
+  #cable = (machine: number, card: string): string => `b${this.#tag}${card[0]}${machine}`;
 
   /** It becomes a host of the cloud. */
   async join(machine: JoinedMachine): Promise<void> {
@@ -177,6 +173,6 @@ export class JoinedMachines implements AsyncDisposable {
       execFileSync('rm', ['-rf', join(machine.data, '..')]);
     }
     for (const { namespace } of this.machines) ip('netns', 'del', namespace);
-    ip('link', 'del', this.#outside);
+    for (const name of [this.#outside, this.#tunnels]) ip('link', 'del', name);
   }
 }

@@ -46,7 +46,8 @@ describe('control on a second machine', { skip: notLive, concurrency: 1 }, () =>
 
   before(
     async () => {
-      world = await JoinedMachines.start(2, async () => {
+      world = await JoinedMachines.start(2, async (machine): Promise<Record<string, string>> => {
+        if (machine !== 0) return {};
         postgres = await ReplicatedPostgres.start({ synchronous: true, address: '10.8.0.254' });
         return { database_url: postgres.url };
       });
