@@ -100,6 +100,11 @@ const portsOn = async () =>
       db.database.query,
     )
   ).rows.map(({ h }) => h);
+const portsMigrateTo = async () =>
+  (
+    await sql<{ h: HostId | null }>`select p.migrating_to as h from port p join server_port sp on sp.port_id = p.id
+      where sp.server_id = ${id}`.execute(db.database.query)
+  ).rows.map(({ h }) => h);
 const lastOperation = async () => {
   const { operations } = await cloud.service.operations(cloud.admin, id, { deletedToo: false });
   return operations.map(({ verb, state, error_message: message }) => ({ verb, state, message }))[0];
@@ -113,6 +118,7 @@ test('a server migrates live: it is the source’s until the target has taken ov
   await migrateLive();
   assert.deepEqual(await shown(), ['MIGRATING', 'migrating']);
   assert.deepEqual([await carried(source), await carried(target)], [1, 1], 'counted on both');
+  assert.deepEqual([await portsOn(), await portsMigrateTo()], [[source], [target]], 'heard on both from now on');
   assert.equal((await documentOf(target)).incoming?.mode, 'live');
   assert.equal((await documentOf(source)).outgoing?.target, null);
   assert.equal((await documentOf(target)).incoming?.key, (await documentOf(source)).outgoing?.key);
@@ -139,7 +145,7 @@ test('a server migrates live: it is the source’s until the target has taken ov
   assert.deepEqual(await owner(), [target, 2]);
   assert.deepEqual([await shown(), (await migration()).status], [['ACTIVE', null], 'completed']);
   assert.deepEqual([await carried(source), await carried(target)], [0, 1]);
-  assert.deepEqual([await absentOn(), await portsOn()], [[source], [target]]);
+  assert.deepEqual([await absentOn(), await portsOn(), await portsMigrateTo()], [[source], [target], [null]]);
   assert.equal(await told(source), undefined);
   assert.deepEqual(await lastOperation(), { verb: 'live-migration', state: 'succeeded', message: null });
   assert.equal((await documentOf(target)).incoming, undefined);
@@ -197,6 +203,7 @@ test('one that comes to nothing stays where it is, and nothing is left at the ta
       ],
     );
     assert.deepEqual([await absentOn(), await carried(target)], [[target], 0]);
+    assert.deepEqual([await portsOn(), await portsMigrateTo()], [[source], [null]]);
     assert.equal((await documentOf(source)).outgoing, undefined);
     assert.equal((await lastOperation())?.state, 'failed');
     assert.equal((await migration()).status, 'failed');

@@ -290,7 +290,8 @@ CREATE FUNCTION public.move_subports() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
-  update port p set host_id = new.host_id, binding_host = new.binding_host, generation = p.generation + 1, updated_at = now()
+  update port p set host_id = new.host_id, binding_host = new.binding_host, migrating_to = new.migrating_to, generation = p.generation + 1,
+    updated_at = now()
   from trunk t join subport s on s.trunk_id = t.id where t.port_id = new.id and p.id = s.port_id;
   return null;
 end
@@ -319,6 +320,18 @@ CREATE FUNCTION public.note_forgotten() RETURNS trigger
     AS $$
 begin
   insert into forgotten (id, kind) values (old.id, tg_argv[0]) on conflict (id) do nothing;
+  return null;
+end
+$$;
+
+CREATE FUNCTION public.note_migrating_to() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+declare
+  target uuid := case when new.phase in ('preparing', 'copying', 'handing-over', 'cancelling') then new.other_host_id end;
+begin
+  update port p set migrating_to = target, generation = p.generation + 1, updated_at = now()
+  from server_port sp where sp.server_id = new.server_id and p.id = sp.port_id and p.migrating_to is distinct from target;
   return null;
 end
 $$;
@@ -1373,7 +1386,8 @@ CREATE TABLE public.port (
     qos_policy_id uuid,
     propagate_uplink_status boolean DEFAULT true NOT NULL,
     dns_domain text DEFAULT ''::text NOT NULL,
-    ip_deferred boolean DEFAULT false NOT NULL
+    ip_deferred boolean DEFAULT false NOT NULL,
+    migrating_to uuid
 );
 
 CREATE TABLE public.port_bandwidth (
@@ -3430,7 +3444,7 @@ CREATE TRIGGER port_forwarding_change AFTER INSERT OR DELETE OR UPDATE ON public
 
 CREATE TRIGGER port_ip_change AFTER INSERT OR DELETE OR UPDATE ON public.port_ip FOR EACH ROW EXECUTE FUNCTION public.append_change('port_ip', 'port_id');
 
-CREATE TRIGGER port_moves_subports AFTER UPDATE OF host_id, binding_host ON public.port FOR EACH ROW WHEN (((old.host_id IS DISTINCT FROM new.host_id) OR (old.binding_host <> new.binding_host))) EXECUTE FUNCTION public.move_subports();
+CREATE TRIGGER port_moves_subports AFTER UPDATE OF host_id, binding_host, migrating_to ON public.port FOR EACH ROW WHEN (((old.host_id IS DISTINCT FROM new.host_id) OR (old.binding_host <> new.binding_host) OR (old.migrating_to IS DISTINCT FROM new.migrating_to))) EXECUTE FUNCTION public.move_subports();
 
 CREATE TRIGGER port_security_group_change AFTER INSERT OR DELETE OR UPDATE ON public.port_security_group FOR EACH ROW EXECUTE FUNCTION public.append_change('port_security_group', 'port_id');
 
@@ -3505,6 +3519,8 @@ CREATE TRIGGER server_migration_change AFTER INSERT OR DELETE OR UPDATE ON publi
 CREATE TRIGGER server_migration_given AFTER INSERT OR UPDATE OF other_host_id ON public.server_migration FOR EACH ROW WHEN ((new.other_host_id IS NOT NULL)) EXECUTE FUNCTION public.forget_migration_absence();
 
 CREATE TRIGGER server_migration_left AFTER UPDATE OF other_host_id ON public.server_migration FOR EACH ROW WHEN (((old.other_host_id IS NOT NULL) AND (old.other_host_id IS DISTINCT FROM new.other_host_id))) EXECUTE FUNCTION public.note_migration_absence();
+
+CREATE TRIGGER server_migration_ports AFTER INSERT OR UPDATE OF phase, other_host_id ON public.server_migration FOR EACH ROW WHEN ((new.kind = 'live-migration'::text)) EXECUTE FUNCTION public.note_migrating_to();
 
 CREATE TRIGGER server_moved AFTER UPDATE OF host_id ON public.server FOR EACH ROW WHEN ((old.host_id IS DISTINCT FROM new.host_id)) EXECUTE FUNCTION public.note_absence();
 
@@ -3838,6 +3854,9 @@ ALTER TABLE ONLY public.port_ip
 
 ALTER TABLE ONLY public.port_ip
     ADD CONSTRAINT port_ip_subnet_id_fkey FOREIGN KEY (subnet_id) REFERENCES public.subnet(id);
+
+ALTER TABLE ONLY public.port
+    ADD CONSTRAINT port_migrating_to_fkey FOREIGN KEY (migrating_to) REFERENCES public.host(id) ON DELETE SET NULL;
 
 ALTER TABLE ONLY public.port
     ADD CONSTRAINT port_network_id_fkey FOREIGN KEY (network_id) REFERENCES public.network(id);

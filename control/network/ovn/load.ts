@@ -117,7 +117,7 @@ const qosOfPort = sql`coalesce(port.qos_policy_id,
 export async function selectPorts(db: Queryable, condition: RawBuilder<unknown>): Promise<PortRow[]> {
   const { rows } = await sql<PortRow>`
     select id, network_id, name, mac::text, admin_state_up, device_id, device_owner, port_security_enabled,
-      allowed_address_pairs, extra_dhcp_opts, dns_name, host_id, observed_up, card_limits, ${qosRulesOf(qosOfPort)} as qos_rules,
+      allowed_address_pairs, extra_dhcp_opts, dns_name, host_id, migrating_to, observed_up, card_limits, ${qosRulesOf(qosOfPort)} as qos_rules,
       coalesce((select json_agg(json_build_object('subnet_id', subnet_id, 'ip', host(ip)) order by position, ip)
         from port_ip where port_id = port.id), '[]') as ips,
       array(select security_group_id::text from port_security_group where port_id = port.id order by 1)

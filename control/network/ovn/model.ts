@@ -64,6 +64,8 @@ export interface PortRow {
   /** '' where it has none. */
   dns_name: string;
   host_id: string | null;
+  /** Its guest goes on there any moment now. */
+  migrating_to: string | null;
   observed_up: boolean;
   card_limits: CardLimits;
   /** Of the policy that it keeps to: its own, or its network's. */

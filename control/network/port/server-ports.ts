@@ -290,7 +290,7 @@ export async function bindServerPorts(tx: Tx, placed: readonly ServerPortBinding
     { values: placed.map(({ limits }) => JSON.stringify(limits)), type: 'text' },
   );
   const { rows } = await sql<{ id: string; ip_deferred: boolean }>`
-    update port p set host_id = w.host_id, card_limits = w.limits::jsonb, generation = generation + 1, updated_at = now()
+    update port p set host_id = w.host_id, migrating_to = null, card_limits = w.limits::jsonb, generation = generation + 1, updated_at = now()
     from ${bindings} as w (server_id, host_id, limits) join server_port sp on sp.server_id = w.server_id
     where p.id = sp.port_id and (p.host_id is distinct from w.host_id or p.card_limits <> w.limits::jsonb)
     returning p.id, p.ip_deferred`.execute(tx);
@@ -302,7 +302,7 @@ export async function bindServerPorts(tx: Tx, placed: readonly ServerPortBinding
 
 /** The server has no host for now; its ports are its own, with their addresses. Safe to repeat. */
 export async function unbindServerPorts(tx: Tx, serverId: ServerId): Promise<void> {
-  await sql`update port p set host_id = null, binding_host = '', card_limits = '{}', generation = generation + 1, updated_at = now()
+  await sql`update port p set host_id = null, migrating_to = null, binding_host = '', card_limits = '{}', generation = generation + 1, updated_at = now()
     from server_port sp where sp.server_id = ${serverId} and p.id = sp.port_id and p.host_id is not null`.execute(tx);
 }
 
@@ -324,7 +324,7 @@ export async function releaseServerPorts(tx: Tx, serverId: ServerId, only: PortI
   const lent = rows.filter((row) => !row.delete_with_device || row.trunked).map(({ id }) => id);
   if (lent.length === 0) return;
   await sql`with gone as (delete from server_port where server_id = ${serverId} and port_id = any(${lent}::uuid[]))
-    update port set device_id = '', device_owner = '', dns_name = '', host_id = null, binding_host = '', card_limits = '{}',
+    update port set device_id = '', device_owner = '', dns_name = '', host_id = null, migrating_to = null, binding_host = '', card_limits = '{}',
       generation = generation + 1, updated_at = now() where id = any(${lent}::uuid[])`.execute(tx);
 }
 

@@ -42,6 +42,8 @@ export interface PortTable {
   dns_domain: Generated<string>;
   binding_vnic_type: Generated<string>;
   host_id: string | null;
+  /** Its server is on its live way there; written by a trigger with the server's migration. */
+  migrating_to: string | null;
   binding_host: Generated<string>;
   delete_with_device: Generated<boolean>;
   observed_up: Generated<boolean>;

@@ -48,8 +48,7 @@ function columns(model: IndexedModel, port: PortRow): DesiredRow['columns'] {
     return { ...common, type, addresses: [own], port_security: [], options: {} };
   }
   const options: Record<string, string> = {
-    // With the chassis named, no other host can claim the port, by mistake or malice.
-    ...(port.host_id ? { 'requested-chassis': port.host_id } : {}),
+    ...chassis(port),
     ...hostName(port.dns_name),
   };
   const security = port.port_security_enabled ? portSecurity(port, own) : [];
@@ -60,6 +59,17 @@ function columns(model: IndexedModel, port: PortRow): DesiredRow['columns'] {
   const known = [own, ...(port.port_security_enabled ? others : []), ...(unknown ? ['unknown'] : [])];
   const { parent, tag } = port.carried ?? { parent: null, tag: null };
   return { ...common, type: '', parent_name: parent, tag, addresses: known, port_security: security, options };
+}
+
+/**
+ * With the chassis named, no other host can claim the port, by mistake or malice. While its guest goes live to another host both are: what is sent to it comes to
+ * both, and what the second one sends counts from the first RARP on with which QEMU announces the guest there. Else nobody would hear it before the
+ * hosts, control, ovn-northd and every ovn-controller have passed on where it is.
+ */
+function chassis({ host_id, migrating_to }: PortRow): Record<string, string> {
+  if (!host_id) return {};
+  if (!migrating_to || migrating_to === host_id) return { 'requested-chassis': host_id };
+  return { 'requested-chassis': `${host_id},${migrating_to}`, 'activation-strategy': 'rarp' };
 }
 
 /**

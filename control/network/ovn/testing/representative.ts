@@ -55,6 +55,7 @@ const port = (
   extra_dhcp_opts: [],
   dns_name: '',
   host_id: null,
+  migrating_to: null,
   observed_up: false,
   card_limits: {},
   qos_rules: [],
@@ -177,7 +178,7 @@ const ports: ModelRows['ports'] = [
       [4, 'fd00:1::f816:3eff:fe00:5'],
     ],
     {
-      host_id: ids.host1,
+      ...{ host_id: ids.host1, migrating_to: ids.host2 },
       // Tighter one way, and looser the other, than what the flavor lets through.
       qos_rules: [upTo('ingress', 4000), upTo('egress', 1000), marked(46)],
       card_limits: { inbound: { rate_kbit: 8000, burst_kbit: 6400 }, outbound: { rate_kbit: 256, burst_kbit: 525 } },
