@@ -60,6 +60,7 @@ facts = {
     'keys': read('/home/debian/.ssh/authorized_keys') or '',
     'adminPass': data['ds']['meta_data'].get('admin_pass'),
     'posted': posted,
+    'disks': sorted(os.path.basename(path) for path in glob.glob('/dev/disk/by-id/*')),
     'rootGiB': disk.f_blocks * disk.f_frsize / 2**30,
     'failed': run('systemctl', '--failed', '--plain', '--no-legend').splitlines(),
     'errors': [error for stage in result.values() if isinstance(stage, dict) for error in stage.get('errors', [])],

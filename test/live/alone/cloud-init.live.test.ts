@@ -33,6 +33,8 @@ interface Facts {
   keys: string;
   adminPass: string | null;
   posted: number | null;
+  /** Names in /dev/disk/by-id. */
+  disks: string[];
   rootGiB: number;
   failed: string[];
   errors: string[];
@@ -55,6 +57,7 @@ describe('cloud-init of Debian', { skip, concurrency: 1 }, () => {
   let tenant: Tenant;
   let image: string;
   let flavor: string;
+  let volume: string;
   const told: Record<string, unknown>[] = [];
   const guests: Record<string, { id: string; cards: Card[]; script: Buffer; facts: Promise<Facts> }> = {};
 
@@ -84,6 +87,7 @@ describe('cloud-init of Debian', { skip, concurrency: 1 }, () => {
       cloud = { data, adminEnvironment, caFile: join(data, 'ca.pem'), [Symbol.asyncDispose]: async () => {} };
       tenant = await Tenant.create(cloud, { cidr4: '10.61.0.0/24', cidr6: 'fd00:61::/64' });
       await prepare(file);
+      volume = await makeVolume();
       const second = { ip_version: 4, cidr: '10.62.0.0/24', enable_dhcp: false, gateway_ip: null };
       const side = await network({
         ...second,
@@ -94,7 +98,13 @@ describe('cloud-init of Debian', { skip, concurrency: 1 }, () => {
       const only6 = await network({ ip_version: 6, cidr: 'fd00:64::/64', ...managed }, { router: true });
       const static6 = await network({ ip_version: 6, cidr: 'fd00:65::/64', enable_dhcp: false });
       const personality = [{ path: '/etc/of-the-personality', contents: Buffer.from(motd).toString('base64') }];
-      const more = { config_drive: true, personality, adminPass: 'Pass-Wort 小屋' };
+      const more = {
+        ...{ config_drive: true, personality, adminPass: 'Pass-Wort 小屋' },
+        block_device_mapping_v2: [
+          { boot_index: 0, uuid: image, source_type: 'image', destination_type: 'local' },
+          { boot_index: -1, uuid: volume, source_type: 'volume', destination_type: 'volume' },
+        ],
+      };
       await Promise.all([
         boot('drive', [tenant.networkId, side], more),
         boot('metadata', [tenant.networkId, side], { config_drive: false, adminPass: 'Pass-Wort 小屋' }),
@@ -126,6 +136,14 @@ describe('cloud-init of Debian', { skip, concurrency: 1 }, () => {
     const size = { name: 'debian', vcpus: 1, ram: 512, disk: 3 };
     flavor = (await admin.must('POST', 'compute', '/flavors', { flavor: size })).flavor.id;
     admin.close();
+  }
+
+  async function makeVolume(): Promise<string> {
+    const { client } = tenant;
+    const { id } = (await client.must('POST', 'block-storage', '/volumes', { volume: { size: 1 } })).volume;
+    const state = async () => (await client.must('GET', 'block-storage', `/volumes/${id}`)).volume.status;
+    await until('the volume to be available', async () => (await state()) === 'available', 60_000);
+    return id;
   }
 
   async function network(subnet: object, options: { router?: boolean } = {}): Promise<string> {
@@ -230,6 +248,12 @@ describe('cloud-init of Debian', { skip, concurrency: 1 }, () => {
       assert.match(found.netplan, /10\.62\.0\.53/);
       assert.deepEqual([first!.mtu, second!.mtu], [1442, 1442]);
     }
+  });
+
+  test('a volume is found by its id', { timeout: 600_000 }, async () => {
+    const { disks } = await guests.drive!.facts;
+    // virtio-blk tells 20 bytes of a serial number.
+    assert.ok(disks.includes(`virtio-${volume.slice(0, 20)}`), String(disks));
   });
 
   test('files and the administrator’s password are on the config drive, and only there', {
