@@ -4,6 +4,7 @@
  */
 import { sql } from 'kysely';
 import type { Tx } from '../../kit/database/database.ts';
+import { isOneOf } from '../../kit/database/one-of.ts';
 import type { ServerRow } from './server.ts';
 
 export interface SilentHost {
@@ -33,16 +34,19 @@ export type Evidence =
 export const leaseMarginMs = 2000;
 
 /**
- * The host as it is now. Who renews its lease waits until this transaction ends, and sees then that it had ended. Whoever asks holds placement's lock, as
- * all who take both.
- * @returns undefined where there is none
+ * The hosts as they are now, by id. Who renews their leases waits until this transaction ends, and sees then that they had ended. Whoever asks holds placement's
+ * lock, as all who take both; rows are locked in one order by all who touch several.
  */
-export async function lookAtHost(tx: Tx, hostId: string): Promise<SilentHost | undefined> {
+export async function lookAtHosts(tx: Tx, hostIds: Iterable<string>): Promise<Map<string, SilentHost>> {
   const { rows } =
     await sql<SilentHost>`select id, name, connected, forced_down, forced_down_by, last_seen_at, lease_ends_at,
-      clock_timestamp() as now from host where id = ${hostId} for share`.execute(tx);
-  return rows[0];
+      clock_timestamp() as now from host where ${isOneOf(sql`id`, [...hostIds])} order by id for share`.execute(tx);
+  return new Map(rows.map((row) => [row.id, row]));
 }
+
+/** The same of one. @returns undefined where there is none */
+export const lookAtHost = async (tx: Tx, hostId: string): Promise<SilentHost | undefined> =>
+  (await lookAtHosts(tx, [hostId])).get(hostId);
 
 export type Bound = Pick<
   ServerRow,

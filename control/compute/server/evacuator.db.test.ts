@@ -6,12 +6,14 @@ import type { HostId, ServerId } from '../../../contract/ids.ts';
 import { until } from '../../../test/support/until.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import { HypervisorService } from '../hypervisor/index.ts';
+import { ServerGroupService } from '../server-group/index.ts';
 import { evacuate } from './actions/evacuate.ts';
 import { setEvacuationPolicy } from './evacuation-policy.ts';
-import { Evacuator, type EvacuatorTiming } from './evacuator.ts';
+import { Evacuator, type EvacuatorOptions, type EvacuatorTiming } from './evacuator.ts';
 import type { EvacuationPolicy } from './snapshots.ts';
 import { serverStatus } from './states.ts';
 import { type ServerCloud, serverCloud, silentLog } from './testing.ts';
+import type { ServerWish } from './wish.ts';
 
 let db: TestDatabase;
 let cloud: ServerCloud;
@@ -34,9 +36,15 @@ afterEach(async () => {
 const elsewhere: Partial<EvacuationPolicy> = { restart: 'elsewhere', disk: 'from_image' };
 
 /** A server that runs on that host, and of which the host says that it keeps to its policy. */
-async function runningOn(host: HostId, policy: Partial<EvacuationPolicy> | null = elsewhere): Promise<ServerId> {
+async function runningOn(
+  host: HostId,
+  policy: Partial<EvacuationPolicy> | null = elsewhere,
+  wish: Partial<ServerWish> = {},
+): Promise<ServerId> {
   await sql`update host set enabled = id = ${host}`.execute(db.database.query);
-  const id = await cloud.serverWith(flavor, []);
+  const { ids } = await cloud.service.create(cloud.member, cloud.wish({ flavor, ...wish }));
+  const id = ids[0]!;
+  await cloud.controller.reconcile(id);
   if (policy) await setEvacuationPolicy(db.database, cloud.member, id, policy);
   await cloud.obey(host);
   await sql`update host set enabled = true`.execute(db.database.query);
@@ -49,11 +57,13 @@ const lose = (host: HostId, { leaseEndedAgo = '3 seconds' } = {}) =>
     db.database.query,
   );
 
+const hostsOf = (ids: readonly ServerId[]) => Promise.all(ids.map(async (id) => (await rowOf(id)).host_id as HostId));
+
 const rowOf = (id: ServerId) => cloud.service.get(cloud.admin, id);
 
-function evacuator(timing: Partial<EvacuatorTiming> = {}): Evacuator {
+function evacuator(timing: Partial<EvacuatorTiming> = {}, ports: EvacuatorOptions['ports'] = cloud.ports): Evacuator {
   const made = new Evacuator({
-    ...{ database: db.database, ports: cloud.ports, log: silentLog },
+    ...{ database: db.database, ports, log: silentLog },
     timing: { everyMs: 5, steadyMs: 0, retryMs: 20, ...timing },
   });
   made.start();
@@ -267,4 +277,85 @@ test('the higher priority goes first, and where there is no room the others wait
   assert.equal((await rowOf(low)).host_id, lost);
   const large = await cloud.addHost();
   await until('the other', async () => (await rowOf(low)).host_id === large);
+});
+
+test('many of several lost hosts go together: by priority, into the room that there is, with their groups’ rules', async () => {
+  const lost = [await cloud.addHost(), await cloud.addHost()] as const;
+  const groups = new ServerGroupService({ database: db.database });
+  const { id: serverGroup } = await groups.create(cloud.member, {
+    ...{ name: 'apart', policy: 'anti-affinity', maxServersPerHost: null },
+  });
+  const ids: ServerId[] = [];
+  for (const [n, host] of [...lost, ...lost, ...lost, ...lost].entries())
+    ids.push(await runningOn(host, { ...elsewhere, priority: n }, n >= 6 ? { serverGroup } : {}));
+  // Room for six of the eight, of which the two of the group share no host.
+  const others = [await cloud.addHost({ vcpus: 5 }), await cloud.addHost({ vcpus: 1 }), await cloud.addHost()];
+  await sql`update host set enabled = false where id = ${others[2]!}`.execute(db.database.query);
+  for (const host of lost) await lose(host);
+  evacuator();
+  await until(
+    'six to be evacuated',
+    async () => (await hostsOf(ids)).filter((host) => others.includes(host)).length === 6,
+  );
+  const where = await hostsOf(ids);
+  assert.ok(
+    where.slice(0, 2).every((host) => lost.includes(host)),
+    'the two that matter least wait',
+  );
+  assert.notEqual(where[6], where[7]);
+  const { rows } = await sql<{ id: HostId; carried: number; counted: number }>`
+    select h.id, count(s.id)::integer as carried, u.vcpus::integer as counted from host h join host_usage u on u.host_id = h.id
+      left join server s on s.host_id = h.id where h.id = any(${others}::uuid[]) group by h.id, u.vcpus order by carried desc`.execute(
+    db.database.query,
+  );
+  assert.deepEqual(
+    rows.map(({ carried, counted }) => [carried, counted]),
+    [
+      [5, 5],
+      [1, 1],
+    ],
+  );
+  const { rows: each } = await sql<{ epoch: number; absent: number; bound: number; running: number; evidence: number }>`
+    select s.epoch, (select count(*)::integer from server_absence a where a.server_id = s.id and a.epoch = 1) as absent,
+      (select count(*)::integer from server_port sp join port p on p.id = sp.port_id where sp.server_id = s.id and p.host_id = s.host_id) as bound,
+      (select count(*)::integer from operation o where o.resource_id = s.id and o.state = 'running' and o.verb = 'evacuate'
+        and o.generation = s.generation) as running,
+      (select count(*)::integer from server_migration m where m.server_id = s.id and m.target_epoch = s.epoch and m.evidence ->> 'kind' = 'lease') as evidence
+    from server s where s.host_id = any(${others}::uuid[])`.execute(db.database.query);
+  assert.deepEqual(
+    each,
+    Array.from({ length: 6 }, () => ({ epoch: 2, absent: 1, bound: 1, running: 1, evidence: 1 })),
+  );
+});
+
+test('one that cannot be given another host keeps none of those beside it, and what it would have taken is free', async () => {
+  const lost = await cloud.addHost();
+  const ids = [await runningOn(lost), await runningOn(lost), await runningOn(lost)];
+  const ports: typeof cloud.ports.bindServerPorts = async (tx, placed) => {
+    await cloud.ports.bindServerPorts(tx, placed);
+    if (placed.some(({ serverId }) => serverId === ids[0])) throw new Error('of this one alone');
+  };
+  const other = await cloud.addHost({ vcpus: 2 });
+  await lose(lost);
+  evacuator({ retryMs: 3_600_000 }, { bindServerPorts: ports });
+  await until(
+    'its neighbours to be evacuated',
+    async () => (await hostsOf(ids)).filter((host) => host === other).length === 2,
+  );
+  assert.deepEqual(await hostsOf(ids), [lost, other, other]);
+});
+
+test('an administrator’s word about one of many lost hosts is heard, whatever waits on the others', async () => {
+  const hosts = [await cloud.addHost(), await cloud.addHost(), await cloud.addHost()] as const;
+  const first = await runningOn(hosts[0], { ...elsewhere, priority: 9 });
+  const second = await runningOn(hosts[1]);
+  const [forced, empty] = [await cloud.addHost(), await cloud.addHost()];
+  const said = await runningOn(forced);
+  for (const host of [hosts[0], hosts[1], forced, empty]) await lose(host);
+  const made = evacuator({ together: 1 });
+  await until('it to be held', () => made.held);
+  await new HypervisorService({ database: db.database }).say(cloud.admin, forced, { forcedDown: true });
+  await until('the one that was said to be down to be evacuated', async () => (await rowOf(said)).host_id === hosts[2]);
+  assert.equal(made.held, true);
+  assert.deepEqual(await hostsOf([first, second]), [hosts[0], hosts[1]]);
 });

@@ -1,6 +1,6 @@
 /**
  * Restarts servers of hosts that are lost on other hosts, where their owners want that: looks each second for hosts that are silent and for evidence, and evacuates those with the
- * higher priority first. Any control process may do it, and several at once: each server's row is locked by one.
+ * higher priority first, many in one transaction. Any control process may do it, and several at once: each server's row is locked by one.
  *
  * What looks like the loss of a host may be our own: a database or a process that stood still lets every lease end. So it evacuates nothing before it has looked without a gap for as long as a
  * lease lasts, in which hosts that are there come back; and nothing at all where more than half of the hosts, and more than one, were lost at once, which is more likely their network than they
@@ -8,12 +8,20 @@
  */
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
-import { cloudActor, type Database } from '../../kit/database/database.ts';
+import { cloudActor, type Database, isDatabaseUnavailable, type Tx } from '../../kit/database/database.ts';
+import { rowsOf } from '../../kit/database/one-of.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
-import { lockPlacement } from '../placement/index.ts';
+import { HostPicture, lockPlacement, type Placement } from '../placement/index.ts';
 import type { ServerPorts } from './dependencies.ts';
 import { evacuate } from './evacuating.ts';
-import { type Bound, evidenceOf, givenGeneration, leaseMarginMs, lookAtHost } from './evacuation-evidence.ts';
+import {
+  type Bound,
+  type Evidence,
+  evidenceOf,
+  givenGeneration,
+  leaseMarginMs,
+  lookAtHosts,
+} from './evacuation-evidence.ts';
 import type { ServerRow } from './server.ts';
 
 export interface EvacuatorOptions {
@@ -36,10 +44,13 @@ export interface EvacuatorTiming {
   retryMs: number;
   /** A host that was lost longer ago does not count among those that are lost at once. */
   atOnceMs: number;
+  /** Servers of one transaction: few enough that whoever else wants the lock of placement does not notice. */
+  together: number;
 }
 
 const defaults: EvacuatorTiming = {
   ...{ everyMs: 1000, steadyMs: 20_000, gapMs: 5000, marginMs: leaseMarginMs, retryMs: 30_000, atOnceMs: 600_000 },
+  together: 100,
 };
 
 interface Candidate {
@@ -47,8 +58,17 @@ interface Candidate {
   host_id: string;
 }
 
-/** In one look, so that others have their turn at the lock of placement. */
-const oneLook = 50;
+/** Of `server s`: its owner wants it restarted, of an image, and nothing else is under way with it. */
+const shallRestart = sql`s.evacuation_policy ->> 'restart' = 'elsewhere' and s.desired_presence = 'present' and s.soft_deleted_at is null
+  and (s.image_id is null or s.evacuation_policy ->> 'disk' = 'from_image')
+  and s.desired_power in ('on', 'paused') and s.desired_shelve is null and s.desired_move is null`;
+
+/** What became of a server: `to` where it went, or why it went nowhere. */
+interface Outcome extends Candidate {
+  to?: string;
+  why?: string;
+  evidence?: Evidence;
+}
 
 export class Evacuator {
   readonly #options: EvacuatorOptions;
@@ -57,6 +77,8 @@ export class Evacuator {
   #steadySinceMs = Number.POSITIVE_INFINITY;
   #lastLookMs = Number.NEGATIVE_INFINITY;
   #held = false;
+  #stopped = false;
+  #picture = new HostPicture();
   /** Servers that no host took, and when they are tried again. */
   readonly #later = new Map<string, number>();
 
@@ -78,25 +100,55 @@ export class Evacuator {
   }
 
   start(): void {
+    this.#stopped = false;
     this.#sweep.start();
   }
 
   stop(): void {
+    this.#stopped = true;
     this.#sweep.stop();
   }
 
   async #look(): Promise<void> {
     try {
-      const began = performance.now();
-      const candidates = await this.#candidates();
-      const now = performance.now();
-      if (began - this.#lastLookMs > this.#timing.gapMs || now - began > this.#timing.gapMs) this.#steadySinceMs = now;
-      this.#lastLookMs = now;
-      if (now - this.#steadySinceMs < this.#timing.steadyMs) return;
-      for (const candidate of candidates) await this.#try(candidate);
-      this.#lastLookMs = performance.now();
+      // A rack's worth of servers waits for no timer.
+      while (!this.#stopped && (await this.#lookOnce()));
     } catch (error) {
+      // It may have seen what came to nothing.
+      this.#picture = new HostPicture();
       this.#options.log.warn({ err: error }, 'looking for servers to evacuate failed, will be tried again');
+    }
+  }
+
+  /** @returns whether another look is worth it at once */
+  async #lookOnce(): Promise<boolean> {
+    const began = performance.now();
+    const candidates = await this.#candidates();
+    const now = performance.now();
+    if (began - this.#lastLookMs > this.#timing.gapMs || now - began > this.#timing.gapMs) this.#steadySinceMs = now;
+    this.#lastLookMs = now;
+    if (candidates.length === 0 || now - this.#steadySinceMs < this.#timing.steadyMs) return false;
+    const outcomes = await this.#evacuateAll(candidates);
+    for (const outcome of outcomes) this.#tell(outcome);
+    this.#lastLookMs = performance.now();
+    // Where no host takes any of them, or another process has them all, the timer is waited for.
+    return outcomes.some(({ to, evidence }) => to !== undefined || evidence === undefined);
+  }
+
+  /** All in one transaction; where that fails each in one of its own, for one server's trouble is not its neighbours'. */
+  async #evacuateAll(candidates: readonly Candidate[]): Promise<Outcome[]> {
+    try {
+      return await this.#evacuate(candidates);
+    } catch (error) {
+      this.#picture = new HostPicture();
+      if (isDatabaseUnavailable(error)) throw error;
+      if (candidates.length === 1) {
+        this.#options.log.warn({ err: error, serverId: candidates[0]!.id }, 'evacuating a server failed');
+        return [{ ...candidates[0]!, why: (error as Error).message }];
+      }
+      const outcomes: Outcome[] = [];
+      for (const one of candidates) outcomes.push(...(await this.#evacuateAll([one])));
+      return outcomes;
     }
   }
 
@@ -104,23 +156,23 @@ export class Evacuator {
   async #candidates(): Promise<Candidate[]> {
     const now = performance.now();
     for (const [id, at] of this.#later) if (at <= now) this.#later.delete(id);
-    const { rows } = await sql<Candidate & { held: boolean }>`
+    const { rows } = await sql<Candidate & { held: boolean; some_held: boolean }>`
       with silent as materialized (
         select id, forced_down, lease_ends_at from host where not connected and (forced_down and lease_ends_at is null
           or lease_ends_at < now() - ${this.#timing.marginMs}::double precision * interval '1 millisecond')),
       at_once as (
         select count(*) filter (where not connected and not forced_down) as lost, count(*) as hosts from host
-        where connected or last_seen_at > now() - ${this.#timing.atOnceMs}::double precision * interval '1 millisecond')
-      select s.id, s.host_id, not h.forced_down and (select lost > greatest(1, hosts / 2) from at_once) as held
-      from server s join silent h on h.id = s.host_id
-      where s.evacuation_policy ->> 'restart' = 'elsewhere' and s.desired_presence = 'present' and s.soft_deleted_at is null
-        and (s.image_id is null or s.evacuation_policy ->> 'disk' = 'from_image')
-        and s.desired_power in ('on', 'paused') and s.desired_shelve is null and s.desired_move is null
-        and not s.id = any(${[...this.#later.keys()]}::uuid[])
-      order by (s.evacuation_policy ->> 'priority')::integer desc, s.id limit ${oneLook}`.execute(
+        where connected or last_seen_at > now() - ${this.#timing.atOnceMs}::double precision * interval '1 millisecond'),
+      waiting as (
+        select s.id, s.host_id, (s.evacuation_policy ->> 'priority')::integer as priority,
+          not h.forced_down and (select lost > greatest(1, hosts / 2) from at_once) as held
+        from server s join silent h on h.id = s.host_id
+        where ${shallRestart} and not s.id = any(${[...this.#later.keys()]}::uuid[]))
+      select id, host_id, held, bool_or(held) over () as some_held
+      from waiting order by held, priority desc, host_id, id limit ${this.#timing.together}`.execute(
       this.#options.database.query,
     );
-    const held = rows.some((row) => row.held);
+    const held = rows[0]?.some_held ?? false;
     if (held && !this.#held)
       this.#options.log.error(
         {},
@@ -130,30 +182,50 @@ export class Evacuator {
     return rows.filter((row) => !row.held);
   }
 
-  async #try({ id, host_id: hostId }: Candidate): Promise<void> {
-    const { database, ports, log } = this.#options;
-    const outcome = await database.transaction(cloudActor, async (tx) => {
-      const { rows } = await sql<
-        ServerRow & Pick<Bound, 'given_generation'>
-      >`select s.*, ${givenGeneration} as given_generation
-        from server s where id = ${id} and host_id = ${hostId} and desired_move is null for update skip locked`.execute(
-        tx,
-      );
-      const server = rows[0];
-      if (!server) return undefined;
+  #evacuate(candidates: readonly Candidate[]): Promise<Outcome[]> {
+    const { database, ports } = this.#options;
+    return database.transaction(cloudActor, async (tx) => {
+      const locked = await lockServers(tx, candidates);
       await lockPlacement(tx);
-      const host = await lookAtHost(tx, hostId);
-      const evidence = host && evidenceOf(host, server, this.#timing.marginMs);
-      if (!evidence) return { why: 'nothing proves that its guest does not run on its host any more' };
-      const found = await evacuate(tx, { ports }, server, { evidence, actor: cloudActor });
-      return { why: found.host ? undefined : found.message, to: found.host?.id, evidence };
+      const hosts = await lookAtHosts(tx, new Set(locked.map(({ host_id: id }) => id!)));
+      const certain = locked.flatMap((server) => {
+        const host = hosts.get(server.host_id!);
+        const evidence = host && evidenceOf(host, server, this.#timing.marginMs);
+        return evidence ? [{ server, evidence }] : [];
+      });
+      const found = await evacuate(tx, { ports, actor: cloudActor, picture: this.#picture }, certain);
+      const placements = new Map(certain.map(({ server, evidence }, n) => [server.id, { evidence, ...found[n]! }]));
+      return locked.map(({ id, host_id: hostId }) => outcomeOf({ id, host_id: hostId! }, placements.get(id)));
     });
-    if (!outcome) return;
-    if (outcome.to)
-      log.warn({ serverId: id, from: hostId, to: outcome.to, evidence: outcome.evidence }, 'server evacuated');
+  }
+
+  #tell({ id, host_id: from, to, why, evidence }: Outcome): void {
+    const { log } = this.#options;
+    if (to) log.warn({ serverId: id, from, to, evidence }, 'server evacuated');
     else {
-      log.warn({ serverId: id, hostId, why: outcome.why }, 'server not evacuated');
+      log.warn({ serverId: id, hostId: from, why }, 'server not evacuated');
       this.#later.set(id, performance.now() + this.#timing.retryMs);
     }
   }
+}
+
+type Locked = ServerRow & Pick<Bound, 'given_generation'>;
+
+/** In the order of the candidates. Those that another transaction holds are its: another control may evacuate them just now. */
+async function lockServers(tx: Tx, candidates: readonly Candidate[]): Promise<Locked[]> {
+  const wanted = rowsOf(
+    { values: candidates.map(({ id }) => id), type: 'uuid' },
+    { values: candidates.map(({ host_id: hostId }) => hostId), type: 'uuid' },
+  );
+  const { rows } = await sql<Locked>`select s.*, ${givenGeneration} as given_generation
+    from server s join ${wanted} as w (id, host_id) on s.id = w.id and s.host_id = w.host_id
+    where ${shallRestart} for update of s skip locked`.execute(tx);
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return candidates.flatMap(({ id }) => byId.get(id) ?? []);
+}
+
+function outcomeOf(candidate: Candidate, placed: (Placement & { evidence: Evidence }) | undefined): Outcome {
+  if (!placed) return { ...candidate, why: 'nothing proves that its guest does not run on its host any more' };
+  const { host, evidence, message } = placed;
+  return { ...candidate, evidence, ...(host ? { to: host.id } : { why: message }) };
 }

@@ -4,18 +4,19 @@
  * it meanwhile; the claim ends with {@link releaseClaim}, or in the transaction that writes the new `host_id`. A process that dies
  * leaves the claim, whose owner finds it by the server.
  */
+import { setImmediate as turnOfOthers } from 'node:timers/promises';
 import { sql } from 'kysely';
 import type { HostId, ServerId } from '../../../contract/ids.ts';
 import type { Tx } from '../../kit/database/database.ts';
+import { isOneOf } from '../../kit/database/one-of.ts';
 import { notFound } from '../../kit/refusal.ts';
 import {
-  type HostCapacity,
   HostPicture,
   imageHolders,
   lockPlacement,
   type Placement,
   type PlacementRequest,
-  place,
+  PlacementRound,
   placementGroups,
   requestOf,
 } from '../placement/index.ts';
@@ -23,6 +24,9 @@ import { recordDecisions } from './decisions.ts';
 import { withBandwidth } from './placing.ts';
 import { hostAwayMs } from './server.ts';
 import { diskImage, placementNeeds, volumeHost } from './waiting.ts';
+
+/** Decided in one go, before whatever else waits for the event loop has its turn. */
+const turnMs = 8;
 
 export interface MoveWish {
   serverId: ServerId;
@@ -43,43 +47,99 @@ interface Movable extends PlacementRequest {
   host_id: string | null;
 }
 
-/** What its volumes ask of pools is not asked here. */
-async function read(tx: Tx, { serverId, exclude = [], only, withVolumes, size }: MoveWish) {
+/** What its volumes ask of pools is not asked here. In the order of the wishes. */
+async function readAll(tx: Tx, wishes: readonly MoveWish[]) {
+  const ids = wishes.map(({ serverId }) => serverId);
   const { rows } = await sql<Movable>`
     select s.id, s.project_id, ${diskImage} as image_id, s.host_id, s.vcpus, s.memory_mib, s.disk_gib + s.local_gib as disk_gib,
       s.availability_zone, null as requested_host_id, s.server_group_id, ${volumeHost} as volume_host_id, ${placementNeeds}
-    from server s where s.id = ${serverId}`.execute(tx);
-  const server = rows[0];
-  if (!server) throw notFound('server', serverId);
-  const request = requestOf({
-    ...{ ...server, ...size, only: only ?? null },
-    exclude: [...exclude, ...(server.host_id === null ? [] : [server.host_id])],
-    ...(withVolumes && { volume_host_id: null }),
-    moving: { server_id: server.id, host_id: server.host_id },
+    from server s where ${isOneOf(sql`s.id`, ids)}`.execute(tx);
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return wishes.map(({ serverId, exclude = [], only, withVolumes, size }) => {
+    const server = byId.get(serverId);
+    if (!server) throw notFound('server', serverId);
+    const request = requestOf({
+      ...{ ...server, ...size, only: only ?? null },
+      exclude: [...exclude, ...(server.host_id === null ? [] : [server.host_id])],
+      ...(withVolumes && { volume_host_id: null }),
+      moving: { server_id: server.id, host_id: server.host_id },
+    });
+    return { server, request };
   });
-  return { server, request };
+}
+
+export interface PlacedMove {
+  server: Movable;
+  request: PlacementRequest;
+  found: Placement;
+}
+
+interface PictureOptions {
+  /** One that its caller keeps: then only what changed since is read. It may have seen what this transaction wrote, so one that fails ends it. */
+  picture?: HostPicture;
+  awayMs?: number;
+}
+
+/**
+ * Decides where each of these servers can go now, one after the other, without changing anything. Each sees what those before it would take.
+ * @throws CloudError `not_found`
+ */
+async function findTargets(
+  tx: Tx,
+  wishes: readonly MoveWish[],
+  { picture = new HostPicture(), awayMs = hostAwayMs }: PictureOptions = {},
+): Promise<PlacedMove[]> {
+  const all = await readAll(tx, wishes);
+  const seen = await picture.read(tx, { awayMs });
+  const hosts = await withBandwidth(
+    tx,
+    seen,
+    all.map(({ request }) => request),
+  );
+  const images = new Set(all.flatMap(({ server }) => server.image_id ?? []));
+  const groups = new Set(all.flatMap(({ request }) => request.server_group_id ?? []));
+  const round = new PlacementRound(
+    hosts,
+    images.size > 0 ? await imageHolders(tx, images) : new Map(),
+    groups.size > 0 ? await placementGroups(tx, groups) : undefined,
+  );
+  const decided: PlacedMove[] = [];
+  let since = performance.now();
+  for (const { server, request } of all) {
+    decided.push({ server, request, found: round.place(request, server.image_id) });
+    if (performance.now() - since < turnMs) continue;
+    await turnOfOthers();
+    since = performance.now();
+  }
+  return decided;
 }
 
 /**
  * Decides where the server can go now, without changing anything: for a forecast. Whoever has placement's lock may rely on it.
  * @throws CloudError `not_found`
  */
-export async function findTarget(
-  tx: Tx,
-  wish: MoveWish,
-  { picture = new HostPicture(), awayMs = hostAwayMs }: { picture?: HostPicture; awayMs?: number } = {},
-): Promise<{ server: Movable; request: PlacementRequest; found: Placement }> {
-  const { server, request } = await read(tx, wish);
-  const group = request.server_group_id ?? null;
-  const hosts = await picture.read(tx, { awayMs });
-  const holders = (await imageHolders(tx, server.image_id === null ? [] : [server.image_id])).get(
-    server.image_id ?? '',
+export async function findTarget(tx: Tx, wish: MoveWish, options: PictureOptions = {}): Promise<PlacedMove> {
+  const [found] = await findTargets(tx, [wish], options);
+  return found!;
+}
+
+/**
+ * Decides of servers that leave their hosts in this very transaction, and leaves a why-record of kind `move` for each. Nothing is claimed: whoever calls it
+ * holds their rows and writes the new `host_id` before anybody else decides.
+ * @throws CloudError `not_found`
+ */
+export async function placeMoves(tx: Tx, wishes: readonly MoveWish[], options: PictureOptions = {}) {
+  await lockPlacement(tx);
+  await releaseClaims(
+    tx,
+    wishes.map(({ serverId }) => serverId),
   );
-  const groups = group === null ? undefined : await placementGroups(tx, [group]);
-  const seen = (await withBandwidth(tx, hosts, [request])).map(
-    (host): HostCapacity => ({ ...host, holds_image: holders?.has(host.id) ?? false }),
+  const decided = await findTargets(tx, wishes, options);
+  await recordDecisions(
+    tx,
+    decided.map((one) => ({ ...one, kind: 'move' as const })),
   );
-  return { server, request, found: place(request, seen, groups?.get(group ?? '')) };
+  return decided;
 }
 
 /**
@@ -87,15 +147,9 @@ export async function findTarget(
  * again it decides anew, and the claim before is another's to take.
  * @throws CloudError `not_found`
  */
-export async function placeMove(
-  tx: Tx,
-  wish: MoveWish,
-  options: { picture?: HostPicture; awayMs?: number } = {},
-): Promise<Placement> {
-  await lockPlacement(tx);
-  await releaseClaim(tx, wish.serverId);
-  const { server, request, found } = await findTarget(tx, wish, options);
-  await recordDecisions(tx, [{ server, request, found, kind: 'move' }]);
+export async function placeMove(tx: Tx, wish: MoveWish, options: PictureOptions = {}): Promise<Placement> {
+  const [decided] = await placeMoves(tx, [wish], options);
+  const { server, request, found } = decided!;
   if (found.host) {
     const { vcpus, memory_mib, disk_gib } = request;
     await sql`insert into server_claim (server_id, host_id, vcpus, memory_mib, disk_gib)
@@ -111,6 +165,10 @@ export async function recordRefusedMove(tx: Tx, wish: MoveWish): Promise<void> {
 }
 
 /** Safe to repeat. */
-export async function releaseClaim(tx: Tx, serverId: string): Promise<void> {
-  await sql`delete from server_claim where server_id = ${serverId}`.execute(tx);
+export function releaseClaim(tx: Tx, serverId: string): Promise<void> {
+  return releaseClaims(tx, [serverId]);
+}
+
+async function releaseClaims(tx: Tx, serverIds: readonly string[]): Promise<void> {
+  await sql`delete from server_claim where ${isOneOf(sql`server_id`, serverIds)}`.execute(tx);
 }

@@ -35,6 +35,24 @@ export async function beginOperation(tx: Tx, actor: Actor, operation: NewOperati
   return id;
 }
 
+/** The same of many, each of a resource of its own. */
+export async function beginOperations(tx: Tx, actor: Actor, operations: readonly NewOperation[]): Promise<void> {
+  const rows = operations.map(({ projectId, resourceType, resourceId, verb, generation, owner, ...step }) => ({
+    ...{ id: newOrderedId<OperationId>(), project_id: projectId, resource_type: resourceType, resource_id: resourceId },
+    ...{ verb, generation, owner, waiting_for: step.waitingFor, deadline_ms: step.deadlineMs },
+  }));
+  const begun = sql`jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as b (id uuid, project_id uuid, resource_type text, resource_id uuid,
+    verb text, generation bigint, owner text, waiting_for text, deadline_ms double precision)`;
+  await sql`
+    with superseded as (
+      update operation o set state = 'failed', finished_at = now(), updated_at = now(), waiting_for = null,
+        error_code = 'conflict', error_message = 'superseded by ' || b.verb
+      from ${begun} where o.resource_id = b.resource_id and o.state = 'running')
+    insert into operation (id, project_id, resource_type, resource_id, verb, generation, owner, waiting_for, deadline, actor_id, request_id)
+    select id, project_id, resource_type, resource_id, verb, generation, owner, waiting_for, now() + deadline_ms * interval '1 millisecond',
+      ${actor.actorId}::uuid, ${actor.requestId}::text from ${begun}`.execute(tx);
+}
+
 /** Records what was done at once: nothing waits for it, and what runs goes on. */
 export async function recordOperation(
   tx: Tx,

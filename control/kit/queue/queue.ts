@@ -23,6 +23,18 @@ export async function enqueue(db: Queryable, task: string, id: string, options: 
   await sql`select enqueue(${task}, ${id}, coalesce(${options.at ?? null}::timestamptz, now()))`.execute(db);
 }
 
+/** The same of many resources. */
+export async function enqueueAll(
+  db: Queryable,
+  task: string,
+  ids: readonly string[],
+  options: { at?: Date } = {},
+): Promise<void> {
+  await sql`select enqueue(${task}, id, coalesce(${options.at ?? null}::timestamptz, now())) from unnest(${[...ids]}::text[]) id`.execute(
+    db,
+  );
+}
+
 /** A wish to look at a resource not before `at`. */
 export interface LaterWish {
   id: string;

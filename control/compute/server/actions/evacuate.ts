@@ -36,10 +36,14 @@ export const evacuate: ServerAction<MoveWish> = {
       const reason = host.connected ? 'host_still_in_use' : 'evacuation_unproven';
       throw new CloudError('invalid', reason, { host: host.name });
     }
-    const found = await giveToAnother(tx, deps, server, { evidence, actor: actorOf(caller), only });
-    if (!found.host) {
+    const wish = { server, evidence, only };
+    const [found] = await giveToAnother(tx, { ports: deps.ports, actor: actorOf(caller) }, [wish]);
+    if (!found?.host) {
       refusing?.((again) => recordRefusedMove(again, { serverId: server.id as ServerId, only }));
-      throw new CloudError('invalid', 'no_other_host', { id: server.id, why: others === 0 ? null : sentences(found) });
+      throw new CloudError('invalid', 'no_other_host', {
+        id: server.id,
+        why: others === 0 || !found ? null : sentences(found),
+      });
     }
     deps.log.warn({ serverId: server.id, from: host.name, to: found.host.name, evidence }, 'server evacuated');
     // All of it is written, its operation too.
