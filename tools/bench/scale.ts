@@ -1,19 +1,22 @@
 /**
  * `npm run bench -- scale [--quick]`: what growth costs. For each size a cloud of its own: PostgreSQL filled by SQL, one control process,
- * and hosts on the wire (wire-hosts.ts), which answer with reports and have no guests. Prints each figure by size and the ratio of the top
- * to the bottom. OVN has its own bench (projection.ts): here control finds no northbound database.
+ * and hosts on the wire (wire-hosts.ts), which answer with reports, ask for leases and have no guests. A rack of them is lost and comes back (scale-rack.ts). Prints each
+ * figure by size, the ratio of the top to the bottom, and to the size with ten hosts; all four sizes together are drawn in docs/scale.svg and written in docs/scale.json.
+ * OVN has its own bench (projection.ts): here control finds no northbound database.
  */
 import { fork } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type CloudProcesses, startCloudProcesses } from '../../test/support/cloud-processes.ts';
 import { until } from '../../test/support/until.ts';
 import { unpackCommit } from './beside.ts';
 import { treeCpuMs } from './processor.ts';
-import { fill, type Size } from './scale-fill.ts';
+import { scaleCurve } from './scale-curve.ts';
+import { fill, hostMemoryMiB, type Size } from './scale-fill.ts';
+import { loseRack, steadyCaller } from './scale-rack.ts';
 import { type Figures, quantile, timed, Work } from './scale-work.ts';
-import type { WireHosts } from './wire-hosts.ts';
+import type { WireHosts, WirePower, WireState } from './wire-hosts.ts';
 
 export const sizes: readonly Size[] = [
   { hosts: 1, servers: 100 },
@@ -34,9 +37,8 @@ interface Version {
 
 const names = {
   first: 'all in step at first, s',
-  loop: 'event loop of control, p99.9 ms',
-  longest: 'event loop of control, longest ms',
   rss: 'RSS of control, MiB',
+  rssAfter: 'RSS of control after the restart, MiB',
   heap: 'its heap in use, and memory outside, MiB',
 };
 
@@ -62,10 +64,11 @@ export async function benchScale(all: readonly Size[], options: ScaleOptions): P
       for (const [index, version] of versions.entries()) {
         console.log(`# ${size.hosts} hosts, ${size.servers} servers, ${version.name}`);
         const figures = await measure(size, version, options);
-        for (const [name, value] of Object.entries(figures)) console.log(`  ${name.padEnd(44)} ${shown(value)}`);
+        for (const [name, value] of Object.entries(figures)) console.log(`  ${name.padEnd(52)} ${shown(value)}`);
         columns[index]!.push(figures);
       }
     }
+    if (all === sizes) writeCurve(columns[0]!);
     return table(all, columns, versions);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
@@ -86,7 +89,7 @@ async function measure(size: Size, { source }: Version, options: ScaleOptions): 
       controlFlags: ['--import', join(import.meta.dirname, 'loop-delay.ts'), ...flags],
     }),
   );
-  const wire = startWire(stack, cloud);
+  const wire = startWire(stack, cloud, hostMemoryMiB(size));
   const figures: Figures = {};
   const step = async (work: () => Promise<Figures>) => {
     try {
@@ -101,20 +104,29 @@ async function measure(size: Size, { source }: Version, options: ScaleOptions): 
     opened.push(await Work.open(stack, cloud));
     return {};
   });
+  const cpu = () => ({ control: treeCpuMs(cloud.pid('control')), postgres: treeCpuMs(cloud.pid('postgres')) });
   for (const work of opened) {
     // The control that is measured is warm.
-    await step(() => work.round(3).then(() => ({})));
+    await step(() => work.round(3, cpu).then(() => ({})));
     await loopDelay(cloud, delayFile);
-    await step(() => work.round(options.rounds));
+    await step(() => work.round(options.rounds, cpu));
     await step(async () => placements(cloud, work));
-    const { p999, longest } = await loopDelay(cloud, delayFile);
-    Object.assign(figures, { [names.loop]: p999, [names.longest]: longest });
+    Object.assign(figures, delayFigures('event loop of control', await loopDelay(cloud, delayFile)));
+    await step(() => loseRack(size, { wire, work, cpu }));
+    Object.assign(figures, delayFigures('rack: event loop', await loopDelay(cloud, delayFile)));
+    figures[names.rss] = cloud.memoryMiB().control!;
     await step(() => restart(cloud, wire, work));
+    Object.assign(figures, delayFigures('restart: event loop', await loopDelay(cloud, delayFile)));
   }
-  const rss = cloud.memoryMiB().control!;
   const { heapUsed, external } = (await loopDelay(cloud, delayFile)).memory;
-  return { ...figures, [names.rss]: rss, [names.heap]: (heapUsed + external) / 2 ** 20 };
+  const after = { [names.rssAfter]: cloud.memoryMiB().control!, [names.heap]: (heapUsed + external) / 2 ** 20 };
+  return { ...figures, ...after };
 }
+
+const delayFigures = (name: string, { p999, longest }: LoopDelay): Figures => ({
+  [`${name}, p99.9 ms`]: p999,
+  [`${name}, longest ms`]: longest,
+});
 
 async function placements(cloud: CloudProcesses, work: Work): Promise<Figures> {
   const cpu = () => [treeCpuMs(cloud.pid('control')), treeCpuMs(cloud.pid('postgres'))] as const;
@@ -130,19 +142,24 @@ async function placements(cloud: CloudProcesses, work: Work): Promise<Figures> {
   };
 }
 
-function startWire(stack: AsyncDisposableStack, cloud: CloudProcesses) {
+function startWire(stack: AsyncDisposableStack, cloud: CloudProcesses, memoryMiB: number) {
   const child = fork(join(import.meta.dirname, 'wire-hosts.ts'), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
   stack.defer(() => void child.kill());
-  let inStep = 0;
-  child.on('message', (count: number) => {
-    inStep = count;
+  let state: WireState = { inStep: 0, twice: 0 };
+  child.on('message', (told: WireState) => {
+    state = told;
   });
-  child.send({ controlUrl: cloud.controlUrl, hosts: cloud.hosts } satisfies WireHosts);
+  const { controlUrl, hosts } = cloud;
+  child.send({ controlUrl, hosts, memoryMiB } satisfies WireHosts);
   return {
     pid: child.pid!,
-    gone: () => until('the streams to end', () => inStep === 0, { timeoutMs: 30_000 }),
+    hosts,
+    twice: () => state.twice,
+    lose: (lose: readonly string[]) => void child.send({ lose } satisfies WirePower),
+    regain: (regain: readonly string[]) => void child.send({ regain } satisfies WirePower),
+    gone: () => until('the streams to end', () => state.inStep === 0, { timeoutMs: 30_000 }),
     allInStep: (timeoutMs: number) =>
-      until('all hosts to be in step', () => inStep === cloud.hosts.length, { timeoutMs }),
+      until('all hosts to be in step', () => state.inStep === hosts.length, { timeoutMs }),
   };
 }
 
@@ -151,23 +168,15 @@ async function restart(cloud: CloudProcesses, wire: ReturnType<typeof startWire>
   const gone = wire.gone();
   await cloud.restartControl();
   await gone.catch(() => {});
-  const answers: number[] = [];
-  let over = false;
-  const asking = (async () => {
-    // A steady caller: how often it asks must not depend on how long all takes.
-    while (!over) {
-      const pause = new Promise((resolve) => setTimeout(resolve, 50));
-      answers.push(await timed(work.list));
-      await pause;
-    }
-  })();
+  const caller = steadyCaller(work);
   const cpu = () => ({ postgres: treeCpuMs(cloud.pid('postgres')), hosts: treeCpuMs(wire.pid) });
   const before = cpu();
-  const ms = await timed(() => wire.allInStep(120_000)).finally(() => {
-    over = true;
+  const ms = await timed(() => wire.allInStep(120_000)).catch(async (error) => {
+    await caller.end();
+    throw error;
   });
   const after = cpu();
-  await asking;
+  const answers = await caller.end();
   const seconds = {
     // All of it is this start's, since the process is new.
     'restart: processor time of control, s': treeCpuMs(cloud.pid('control')) / 1000,
@@ -202,17 +211,28 @@ async function loopDelay(cloud: CloudProcesses, file: string): Promise<LoopDelay
 
 const shown = (value: number | undefined): string => (value === undefined ? 'n/a' : value.toFixed(2));
 
+function writeCurve(figures: readonly Figures[]): void {
+  const docs = join(import.meta.dirname, '../../docs');
+  const points = sizes.map((size, index) => ({ ...size, figures: figures[index]! }));
+  const rounded = (_: string, value: unknown) => (typeof value === 'number' ? Number(value.toPrecision(4)) : value);
+  writeFileSync(join(docs, 'scale.json'), `${JSON.stringify(points, rounded, 2)}\n`);
+  writeFileSync(join(docs, 'scale.svg'), scaleCurve(points));
+}
+
 function table(all: readonly Size[], columns: readonly Figures[][], versions: readonly Version[]): string {
-  const head = ['', ...all.map(({ hosts, servers }) => `${hosts} / ${servers}`), 'top / bottom'];
-  const rows = Object.keys(columns[0]![0]!).flatMap((name) =>
+  const tenth = all.findIndex(({ hosts }) => hosts === 10);
+  const head = ['', ...all.map(({ hosts, servers }) => `${hosts} / ${servers}`), 'top / bottom', 'top / 10'];
+  const rowNames = new Set(columns[0]!.flatMap((figures) => Object.keys(figures)));
+  const rows = [...rowNames].flatMap((name) =>
     columns.map((figures, index) => {
       const values = figures.map((of) => of[name]);
-      const [bottom, top] = [values[0], values.at(-1)];
-      const ratio = bottom === undefined || top === undefined ? undefined : top / bottom;
-      return [index === 0 ? name : `  ${versions[index]!.name}`.slice(0, 42), ...values.map(shown), shown(ratio)];
+      const top = values.at(-1);
+      const to = (bottom: number | undefined) => (bottom === undefined || top === undefined ? undefined : top / bottom);
+      const ratios = [to(values[0]), to(values[tenth])];
+      return [index === 0 ? name : `  ${versions[index]!.name}`.slice(0, 50), ...[...values, ...ratios].map(shown)];
     }),
   );
   return [head, ...rows]
-    .map(([name, ...cells]) => [name!.padEnd(44), ...cells.map((cell) => cell.padStart(15))].join(''))
+    .map(([name, ...cells]) => [name!.padEnd(52), ...cells.map((cell) => cell.padStart(14))].join(''))
     .join('\n');
 }
