@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { moved, type PlacementGroup } from './groups.ts';
 import { place } from './place.ts';
 import { PlacementRound } from './ranking.ts';
 import type { HostCapacity, PlacementRequest } from './request.ts';
@@ -69,6 +70,36 @@ test('many decisions over one picture are those that would be made one after the
   }
   assert.ok(refused > 50 && refused < 450, `${refused} did not fit`);
 });
+
+test('so are those of servers of groups, of whatever policy, that are new or move', () => {
+  for (const policy of ['affinity', 'anti-affinity', 'soft-affinity', 'soft-anti-affinity'] as const) {
+    let group: PlacementGroup = {
+      ...{ policy, max_servers_per_host: 1 + roll(2) },
+      hosts: new Map([`h${roll(60)}`, `h${roll(60)}`].map((id) => [id, 1])),
+    };
+    const round = new PlacementRound(hosts, holders, new Map([['g', group]]));
+    const alone = hosts.map((host) => ({ ...host }));
+    for (let n = 0; n < 60; n++) {
+      const from = roll(2) === 0 ? [...group.hosts.keys()][0] : undefined;
+      const wish: PlacementRequest = {
+        ...{ ...request(), server_group_id: 'g' },
+        ...(from && { moving: { server_id: `s${n}`, host_id: from }, exclude: [from] }),
+      };
+      const seen = alone.map((host) => ({ ...host, holds_image: holders.get('popular')!.has(host.id) }));
+      const expected = place(wish, seen, group);
+      assert.deepEqual(plain(round.place(wish, 'popular')), plain(expected), policy);
+      const taken = alone.find(({ id }) => id === expected.host?.id);
+      if (!taken) continue;
+      group = moved(group, from ?? null, taken.id);
+      taken.used_vcpus += wish.vcpus;
+      taken.used_memory_mib += wish.memory_mib;
+      taken.used_disk_gib += wish.disk_gib;
+    }
+  }
+});
+
+/** As its record is written: there -0 is 0. */
+const plain = (value: object): object => JSON.parse(JSON.stringify(value));
 
 test('of a thousand hosts a decision looks anew only at the one that took something', () => {
   const many = Array.from({ length: 1000 }, (_, n) => ({ ...hosts[1]!, id: `m${n}` }));

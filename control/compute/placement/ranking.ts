@@ -71,8 +71,10 @@ export class PlacementRound {
     return found;
   }
 
-  /** Each server of a group changes what its hosts are to the next one: there is no order to keep. */
+  /** Each server of a group changes what its hosts are to the next one, and only they: the others stand in the order of their kind. */
   #placeInGroup(request: PlacementRequest, imageId: string | null, group: PlacementGroup): Placement {
+    const others = request.moving ? moved(group, request.moving.host_id, null) : group;
+    if (saysNothingElsewhere(others)) return this.#ranking(request, imageId).placementIn(request, others);
     const holders = this.#holdersOf(imageId);
     const seen = Array.from(this.#hosts.values(), (host) => ({ ...host, holds_image: holders.has(host.id) }));
     return place(request, seen, group);
@@ -130,6 +132,18 @@ class Ranking {
     return settle(this.#request, this.#judged);
   }
 
+  /** As {@link place}: with a group that says something of its own hosts alone. */
+  placementIn(request: PlacementRequest, group: PlacementGroup): Placement {
+    const judged = this.#judged.filter(({ host }) => !group.hosts.has(host.id));
+    for (const id of group.hosts.keys()) {
+      const host = this.#byId.get(id)?.host;
+      if (!host) continue;
+      const one = { host, verdict: judge(request, host, group) };
+      judged.splice(placeOf(judged, one), 0, one);
+    }
+    return settle(request, judged, group);
+  }
+
   /** Undefined: none takes it. */
   best(): string | undefined {
     const first = this.#judged[0];
@@ -138,21 +152,10 @@ class Ranking {
 
   changed(host: HostCapacity): void {
     const old = this.#byId.get(host.id);
-    if (old) this.#judged.splice(this.#placeOf(old), 1);
+    if (old) this.#judged.splice(placeOf(this.#judged, old), 1);
     const judged = this.#judge(host);
     this.#byId.set(host.id, judged);
-    this.#judged.splice(this.#placeOf(judged), 0, judged);
-  }
-
-  /** Where it stands, or would stand: the order is total. */
-  #placeOf(judged: Judged): number {
-    let [low, high] = [0, this.#judged.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (order(this.#judged[middle]!, judged) < 0) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    this.#judged.splice(placeOf(this.#judged, judged), 0, judged);
   }
 
   #judge(host: HostCapacity): Judged {
@@ -160,3 +163,17 @@ class Ranking {
     return { host: seen, verdict: judge(this.#request, seen) };
   }
 }
+
+/** Where it stands, or would stand: the order is total. */
+function placeOf(all: readonly Judged[], judged: Judged): number {
+  let [low, high] = [0, all.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (order(all[middle]!, judged) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** To the hosts that have none of its servers it is as if there were no group. */
+const saysNothingElsewhere = ({ policy, hosts }: PlacementGroup): boolean => policy !== 'affinity' || hosts.size === 0;

@@ -1,8 +1,9 @@
-/** The picture that {@link survive} works on. SQL, nothing else. */
+/** The pictures that {@link survive} works on. SQL, nothing else. */
 import { sql } from 'kysely';
 import type { FailureDomains } from '../../host/tables.ts';
-import type { Tx } from '../../kit/database/database.ts';
-import { HostPicture, imageHolders, placementGroups } from '../placement/index.ts';
+import type { Queryable, Tx } from '../../kit/database/database.ts';
+import { isOneOf } from '../../kit/database/one-of.ts';
+import { type HostPicture, imageHolders, placementGroups } from '../placement/index.ts';
 import { withBandwidth } from '../server/placing.ts';
 import { hostAwayMs } from '../server/server.ts';
 import { diskImage, placementNeeds, volumeHost } from '../server/waiting.ts';
@@ -18,8 +19,31 @@ export interface FleetOptions {
   onlyWanted: boolean;
 }
 
-/** What placement would ask is read only of servers that shall be restarted. Values of one row each, since many rows cost the reader more than the database. */
-export async function readFleet(tx: Tx, { onlyWanted }: FleetOptions): Promise<Fleet> {
+/** Whose servers are read at once: what one value brings is parsed in one go. */
+const hostsAtOnce = 10;
+
+/** All hosts, and the servers of these. What placement would ask is read only of servers that shall be restarted. */
+export async function readFleet(
+  tx: Tx,
+  { onlyWanted, hostIds, picture }: FleetOptions & { hostIds: readonly string[]; picture: HostPicture },
+): Promise<Fleet> {
+  const servers: SurvivalServer[] = [];
+  for (let n = 0; n < hostIds.length; n += hostsAtOnce)
+    servers.push(...(await readServers(tx, hostIds.slice(n, n + hostsAtOnce), { onlyWanted })));
+  const wanted = servers.filter(({ restart }) => restart);
+  const groupIds = new Set(wanted.flatMap(({ server_group_id }) => server_group_id ?? []));
+  const images = new Set(wanted.flatMap(({ image_id }) => image_id ?? []));
+  return {
+    hosts: await withBandwidth(tx, await picture.read(tx, { awayMs: hostAwayMs }), wanted),
+    servers,
+    groups: groupIds.size > 0 ? await placementGroups(tx, groupIds) : new Map(),
+    holders: images.size > 0 ? await imageHolders(tx, images) : new Map(),
+  };
+}
+
+/** Values of one row each, since many rows cost the reader more than the database. */
+async function readServers(tx: Tx, hostIds: readonly string[], { onlyWanted }: FleetOptions): Promise<SurvivalServer[]> {
+  const there = sql`${isOneOf(sql`s.host_id`, hostIds)} and ${isMissed}`;
   const { rows } = await sql<{
     others: [string, string, string, string][] | null;
     servers: SurvivalServer[] | null;
@@ -28,24 +52,16 @@ export async function readFleet(tx: Tx, { onlyWanted }: FleetOptions): Promise<F
       onlyWanted
         ? sql`null`
         : sql`(select json_agg(json_build_array(s.id, s.name, s.project_id, s.host_id)) from server s
-      where ${isMissed} and not coalesce(${shallRestart}, false))`
+      where ${there} and not coalesce(${shallRestart}, false))`
     } as others,
     (select json_agg(each) from (
       select s.id, s.name, s.project_id, s.host_id, ${diskImage} as image_id, s.vcpus, s.memory_mib, s.disk_gib + s.local_gib as disk_gib,
         s.availability_zone, null as requested_host_id, s.server_group_id, ${volumeHost} as volume_host_id, ${placementNeeds},
         true as restart, coalesce((s.evacuation_policy ->> 'priority')::integer, 0) as priority,
         coalesce(s.evacuation_policy ->> 'disk' = 'from_image', false) as disk_anew
-      from server s where ${isMissed} and ${shallRestart}) each) as servers`.execute(tx);
+      from server s where ${there} and ${shallRestart}) each) as servers`.execute(tx);
   const { others, servers } = rows[0]!;
-  const wanted = servers ?? [];
-  const groupIds = new Set(wanted.flatMap(({ server_group_id }) => server_group_id ?? []));
-  const images = new Set(wanted.flatMap(({ image_id }) => image_id ?? []));
-  return {
-    hosts: await withBandwidth(tx, await new HostPicture().read(tx, { awayMs: hostAwayMs }), wanted),
-    servers: [...wanted, ...(others ?? []).map(unwanted)],
-    groups: groupIds.size > 0 ? await placementGroups(tx, groupIds) : new Map(),
-    holders: images.size > 0 ? await imageHolders(tx, images) : new Map(),
-  };
+  return [...(servers ?? []), ...(others ?? []).map(unwanted)];
 }
 
 const unwanted = ([id, name, project_id, host_id]: [string, string, string, string]): SurvivalServer => ({
@@ -54,9 +70,9 @@ const unwanted = ([id, name, project_id, host_id]: [string, string, string, stri
 });
 
 /** Each host, and each failure domain that has several. */
-export async function readLosses(tx: Tx): Promise<Loss[]> {
+export async function readLosses(db: Queryable): Promise<Loss[]> {
   const { rows } = await sql<{ id: string; name: string; failure_domains: FailureDomains }>`
-    select id, name, failure_domains from host order by name, id`.execute(tx);
+    select id, name, failure_domains from host order by name, id`.execute(db);
   const domains = new Map<string, Loss & { hostIds: string[] }>();
   for (const { id, failure_domains } of rows) {
     for (const [kind, name] of Object.entries(failure_domains)) {

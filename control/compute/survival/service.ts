@@ -6,6 +6,7 @@ import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
 import { cloudActor, type Database } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
 import { notFound } from '../../kit/refusal.ts';
+import { HostPicture } from '../placement/index.ts';
 import { type FleetOptions, readFleet, readLosses } from './read.ts';
 import { type Loss, type StaysDown, type Survival, survive } from './survive.ts';
 
@@ -29,18 +30,18 @@ export class SurvivalService {
   /** Of each host and each failure domain. */
   async summaries(caller: Caller): Promise<SurvivalSummary[]> {
     requireAdmin(caller, 'ask what would survive');
-    return survivals(this.#database, { onlyWanted: false });
+    return Array.fromAsync(survivals(this.#database, { onlyWanted: false }));
   }
 
   /** Of one loss, server by server. @param of a host by its id or its name, or a failure domain by its name @throws CloudError `not_found` */
   async one(caller: Caller, of: Pick<Loss, 'kind' | 'name'>): Promise<Survival> {
     requireAdmin(caller, 'ask what would survive');
-    const { fleet, losses } = await picture(this.#database, { onlyWanted: false });
+    const losses = await readLosses(this.#database.query);
     const wanted = losses.filter(
       ({ kind, name, hostIds }) =>
         kind === of.kind && (name === of.name || (kind === 'host' && hostIds[0] === of.name)),
     );
-    for await (const survival of survive(fleet, wanted)) return survival;
+    for await (const survival of surviveAll(this.#database, wanted, { onlyWanted: false })) return survival;
     throw notFound('host', of.kind === 'host' ? of.name : `of ${of.kind} ${of.name}`);
   }
 
@@ -66,19 +67,38 @@ export class SurvivalService {
   }
 }
 
-/** The same without a caller: for who watches it. */
-export async function survivals(database: Database, options: FleetOptions): Promise<SurvivalSummary[]> {
-  const { fleet, losses } = await picture(database, options);
-  const found: SurvivalSummary[] = [];
-  for await (const survival of survive(fleet, losses)) found.push(summaryOf(survival));
-  return found;
+/** The same without a caller: for who watches it, and takes them at its own pace. */
+export async function* survivals(database: Database, options: FleetOptions): AsyncGenerator<SurvivalSummary> {
+  const losses = await readLosses(database.query);
+  for await (const survival of surviveAll(database, losses, options)) yield summaryOf(survival);
 }
 
-function picture(database: Database, options: FleetOptions) {
-  return database.transaction(cloudActor, async (tx) => {
-    await sql`set transaction isolation level repeatable read, read only`.execute(tx);
-    return { fleet: await readFleet(tx, options), losses: await readLosses(tx) };
-  });
+/** Losses of so many hosts are looked at over one picture: a cloud of any size is not in memory, nor in one transaction, as a whole. */
+const hostsTogether = 20;
+
+/** Each loss as it would be at the moment of its own look. */
+async function* surviveAll(database: Database, losses: readonly Loss[], options: FleetOptions): AsyncGenerator<Survival> {
+  const picture = new HostPicture();
+  for (const some of inParts(losses)) {
+    const hostIds = [...new Set(some.flatMap((loss) => loss.hostIds))];
+    const fleet = await database.transaction(cloudActor, async (tx) => {
+      await sql`set transaction isolation level repeatable read, read only`.execute(tx);
+      return readFleet(tx, { ...options, hostIds, picture });
+    });
+    yield* survive(fleet, some);
+  }
+}
+
+function* inParts(losses: readonly Loss[]): Generator<Loss[]> {
+  let [part, hosts]: [Loss[], number] = [[], 0];
+  for (const loss of losses) {
+    part.push(loss);
+    hosts += loss.hostIds.length;
+    if (hosts < hostsTogether) continue;
+    yield part;
+    [part, hosts] = [[], 0];
+  }
+  if (part.length > 0) yield part;
 }
 
 export function summaryOf({ loss, fates }: Survival): SurvivalSummary {

@@ -2,6 +2,7 @@
  * Looks again and again at what would survive, and remembers where servers that shall be restarted elsewhere would not be: for `bothy doctor`, and a line
  * in the log when that begins or becomes worse. It takes a hundredth of its time at most. Each process looks by itself; owns its timer and nothing else.
  */
+import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Database } from '../../kit/database/database.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
@@ -15,12 +16,17 @@ export interface SurvivalAlarm {
 }
 
 const everyMs = 60_000;
+/** While a look is under way it rests for three times as long as it works: a look at a large cloud takes seconds, which others need too. */
+const restsFor = 3;
+/** What is worked before a rest. */
+const turnMs = 20;
 
 export class SurvivalWatch {
   readonly #options: { database: Database; log: Logger };
   readonly #sweep: Sweep;
   #alarms: SurvivalAlarm[] = [];
   #notBefore = Number.NEGATIVE_INFINITY;
+  #stopped = false;
 
   constructor(options: { database: Database; log: Logger }) {
     this.#options = options;
@@ -33,10 +39,12 @@ export class SurvivalWatch {
   }
 
   start(): void {
+    this.#stopped = false;
     this.#sweep.start();
   }
 
   stop(): void {
+    this.#stopped = true;
     this.#sweep.stop();
   }
 
@@ -46,18 +54,24 @@ export class SurvivalWatch {
     await this.look().catch((error: unknown) => {
       this.#options.log.warn({ err: error }, 'looking at what would survive failed, will be tried again');
     });
-    this.#notBefore = began + 100 * (performance.now() - began);
+    this.#notBefore = began + (100 / (1 + restsFor)) * (performance.now() - began);
   }
 
   async look(): Promise<void> {
     const { database, log } = this.#options;
     const before = new Map(this.#alarms.map((alarm) => [keyOf(alarm), alarm.servers]));
-    this.#alarms = (await survivals(database, { onlyWanted: true })).flatMap(
-      ({ loss: { kind, name }, down, change }) => {
-        const servers = down.disk_kept + down.no_host;
-        return servers > 0 ? [{ loss: { kind, name }, servers, change }] : [];
-      },
-    );
+    const alarms: SurvivalAlarm[] = [];
+    let since = performance.now();
+    for await (const { loss, down, change } of survivals(database, { onlyWanted: true })) {
+      const servers = down.disk_kept + down.no_host;
+      if (servers > 0) alarms.push({ loss: { kind: loss.kind, name: loss.name }, servers, change });
+      const workedMs = performance.now() - since;
+      if (workedMs < turnMs) continue;
+      await setTimeout(restsFor * workedMs, undefined, { ref: false });
+      if (this.#stopped) return;
+      since = performance.now();
+    }
+    this.#alarms = alarms;
     for (const alarm of this.#alarms) {
       if (alarm.servers <= (before.get(keyOf(alarm)) ?? 0)) continue;
       const { loss, servers, change } = alarm;
