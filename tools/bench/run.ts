@@ -62,7 +62,7 @@ async function main(): Promise<number> {
   if (wanted.includes('scale')) {
     const all = values.size ? values.size.map(sizeOf) : values.quick ? quickSizes : sizes;
     console.log(
-      `\n${await benchScale(all, { rounds: Number(values.rounds), beside: values.beside, controlFlags: profileFlags() })}`,
+      `\n${await benchScale(all, { ...{ rounds: Number(values.rounds), beside: values.beside }, signal: ending.signal, controlFlags: profileFlags() })}`,
     );
     return 0;
   }

@@ -2,7 +2,7 @@
  * A cloud in a database by SQL alone, in seconds: rows as the API would have made them (scale-fill.db.test.ts). Every server runs, and is to be restarted elsewhere
  * when its host is lost, by three priorities; in a cloud of a hundred hosts and more each tenth is one of ten of a group that shares no host.
  */
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { type HostId, newId } from '../../contract/ids.ts';
 import { Secret } from '../../contract/secret.ts';
 import { Database } from '../../control/kit/database/database.ts';
@@ -36,8 +36,29 @@ export async function fill(url: string, hosts: readonly { id: HostId }[], { serv
   const networks = Math.ceil(servers / (portsOfNetwork - 4));
   const projects = Math.ceil(servers / serversOfProject);
   await fillNetworks(database, { hosts: hosts.length, projects, networks: Math.max(networks, 2), portsOfNetwork });
+  await database.query.connection().execute(async (connection) => {
+    await sql`set session_replication_role = replica`.execute(connection);
+    for (const statement of statementsFor(hosts)) await statement.execute(connection);
+    // An older commit counts nothing.
+    const { rows } = await sql<{ counted: boolean }>`select to_regclass('host_usage') is not null as counted`.execute(
+      connection,
+    );
+    if (rows[0]!.counted) {
+      await sql`insert into host_usage (host_id, servers, vcpus, memory_mib, disk_gib)
+        select host_id, count(*), sum(vcpus), sum(memory_mib), sum(disk_gib) from server group by host_id`.execute(
+        connection,
+      );
+    }
+    await sql`set session_replication_role = origin`.execute(connection);
+    await sql`analyze`.execute(connection);
+  });
+  await database.close();
+}
+
+/** Images, groups and servers of the ports that there are; the hosts in the place of those that were made with the ports. */
+function statementsFor(hosts: readonly { id: HostId }[]): RawBuilder<unknown>[] {
   const map = hosts.map(({ id }, n) => ({ made: numberedId(kinds.host, n), id }));
-  const statements = [
+  return [
     sql`create temporary table host_map as select * from jsonb_to_recordset(${JSON.stringify(map)}::jsonb) as m(made uuid, id uuid)`,
     sql`update port set host_id = m.id from host_map m where host_id = m.made`,
     sql`delete from host where id in (select made from host_map)`,
@@ -53,33 +74,16 @@ export async function fill(url: string, hosts: readonly { id: HostId }[], { serv
         ]),
     sql`insert into server (id, project_id, user_id, name, hostname, image_id, image, flavor_id, flavor, vcpus, memory_mib, disk_gib, reservation_id,
         host_id, epoch, observed_generation, observed_state, observed_power, observed_started_at, launched_at, machine, server_group_id,
-        evacuation_policy, observed_on_lease_end)
+        evacuation_policy, observed_on_lease_end, observed_at, boot_roles)
       select server_id, project_id, ${newId()}, 's', 's', ${imageId}, '{"format": "raw", "size_bytes": 1000, "sha256": "aa"}',
         ${newId()}, jsonb_build_object('id', '1', 'name', 'm1.tiny', 'vcpus', 1, 'memory_mib', ${guest.memoryMiB}::integer, 'disk_gib', ${guest.diskGiB}::integer,
           'ephemeral_gib', 0, 'swap_mib', 0, 'extra_specs', '{}'::jsonb),
         1, ${guest.memoryMiB}, ${guest.diskGiB}, 'r-1', host_id, 1, 1, 'running', 'on', '2026-01-01', now(),
         '{"type": "pc-q35-7.2", "layout": 1, "cpu_model": "max"}', case when ${hosts.length}::integer >= 100 and n % 10 = 0 then ${groupOf} end,
-        jsonb_build_object('restart', 'elsewhere', 'disk', 'from_image', 'on_lease_end', 'pause', 'priority', n % 3, 'generation', 1), 'pause'
+        jsonb_build_object('restart', 'elsewhere', 'disk', 'from_image', 'on_lease_end', 'pause', 'priority', n % 3, 'generation', 1), 'pause', now(), '{member,reader}'
       from guest`,
     sql`update host h set failure_domains = jsonb_build_object('rack', 'rack ' || n / ${Math.max(1, rackOf(hosts.length))}::integer)
       from (select id, row_number() over (order by id) - 1 as n from host) o where o.id = h.id`,
     sql`update quota set maximum = -1 where project_id is null`,
   ];
-  await database.query.connection().execute(async (connection) => {
-    await sql`set session_replication_role = replica`.execute(connection);
-    for (const statement of statements) await statement.execute(connection);
-    // An older commit counts nothing.
-    const { rows } = await sql<{ counted: boolean }>`select to_regclass('host_usage') is not null as counted`.execute(
-      connection,
-    );
-    if (rows[0]!.counted) {
-      await sql`insert into host_usage (host_id, servers, vcpus, memory_mib, disk_gib)
-        select host_id, count(*), sum(vcpus), sum(memory_mib), sum(disk_gib) from server group by host_id`.execute(
-        connection,
-      );
-    }
-    await sql`set session_replication_role = origin`.execute(connection);
-    await sql`analyze`.execute(connection);
-  });
-  await database.close();
 }

@@ -17,7 +17,8 @@ export interface RackWire {
 }
 
 const patienceS = 180;
-const onLost = `select count(*)::integer as value from server where host_id = any($1::uuid[])`;
+const onLost = `select count(*)::integer as value from server where host_id = any($1::uuid[])
+  and evacuation_policy ->> 'restart' = 'elsewhere'`;
 const evacuated = `select count(*)::integer as value from server s join server_migration m on m.server_id = s.id and m.target_epoch = s.epoch
   where m.kind = 'evacuation' and m.host_id = any($1::uuid[])`;
 const restarted = `${evacuated} and s.observed_state = 'running' and s.observed_generation = s.generation`;

@@ -46,6 +46,8 @@ export interface ScaleOptions {
   rounds: number;
   /** Another commit, measured beside this work tree. */
   beside?: string | undefined;
+  /** Ends it behind the step that is under way. */
+  signal?: AbortSignal;
   /** Options of Node.js for control, by size. */
   controlFlags?(name: string): string[];
 }
@@ -61,6 +63,7 @@ export async function benchScale(all: readonly Size[], options: ScaleOptions): P
     }
     const columns: Figures[][] = versions.map(() => []);
     for (const size of all) {
+      if (options.signal?.aborted) break;
       for (const [index, version] of versions.entries()) {
         console.log(`# ${size.hosts} hosts, ${size.servers} servers, ${version.name}`);
         const figures = await measure(size, version, options);
@@ -68,7 +71,7 @@ export async function benchScale(all: readonly Size[], options: ScaleOptions): P
         columns[index]!.push(figures);
       }
     }
-    if (all === sizes) writeCurve(columns[0]!);
+    if (all === sizes && !options.signal?.aborted) writeCurve(columns[0]!);
     return table(all, columns, versions);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
@@ -92,6 +95,7 @@ async function measure(size: Size, { source }: Version, options: ScaleOptions): 
   const wire = startWire(stack, cloud, hostMemoryMiB(size));
   const figures: Figures = {};
   const step = async (work: () => Promise<Figures>) => {
+    if (options.signal?.aborted) return;
     try {
       Object.assign(figures, await work());
     } catch (error) {

@@ -42,7 +42,11 @@ export async function readFleet(
 }
 
 /** Values of one row each, since many rows cost the reader more than the database. */
-async function readServers(tx: Tx, hostIds: readonly string[], { onlyWanted }: FleetOptions): Promise<SurvivalServer[]> {
+async function readServers(
+  tx: Tx,
+  hostIds: readonly string[],
+  { onlyWanted }: FleetOptions,
+): Promise<SurvivalServer[]> {
   const there = sql`${isOneOf(sql`s.host_id`, hostIds)} and ${isMissed}`;
   const { rows } = await sql<{
     others: [string, string, string, string][] | null;

@@ -77,7 +77,11 @@ export async function* survivals(database: Database, options: FleetOptions): Asy
 const hostsTogether = 20;
 
 /** Each loss as it would be at the moment of its own look. */
-async function* surviveAll(database: Database, losses: readonly Loss[], options: FleetOptions): AsyncGenerator<Survival> {
+async function* surviveAll(
+  database: Database,
+  losses: readonly Loss[],
+  options: FleetOptions,
+): AsyncGenerator<Survival> {
   const picture = new HostPicture();
   for (const some of inParts(losses)) {
     const hostIds = [...new Set(some.flatMap((loss) => loss.hostIds))];
