@@ -218,8 +218,8 @@ async function lockServers(tx: Tx, candidates: readonly Candidate[]): Promise<Lo
     { values: candidates.map(({ host_id: hostId }) => hostId), type: 'uuid' },
   );
   const { rows } = await sql<Locked>`select s.*, ${givenGeneration} as given_generation
-    from server s join ${wanted} as w (id, host_id) on s.id = w.id and s.host_id = w.host_id
-    where ${shallRestart} for update of s skip locked`.execute(tx);
+    from server s join ${wanted} as w (id, host_id) on s.id = w.id
+    where s.host_id is not distinct from w.host_id and ${shallRestart} for update of s skip locked`.execute(tx);
   const byId = new Map(rows.map((row) => [row.id, row]));
   return candidates.flatMap(({ id }) => byId.get(id) ?? []);
 }
