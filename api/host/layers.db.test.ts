@@ -72,7 +72,7 @@ async function start({ resyncMs = 60_000 } = {}) {
     ...{ database: db.database, feed, resources, log, cloudId, timing: { resyncMs } },
     servers: { desiredServers: async () => [], serverStamps: async () => [], recordReports: async () => [] },
     layers: counted(hostedLayers({ database: db.database, sealer: testSealer, log }), asked),
-    networks: { desiredNetworks: async () => [] },
+    networks: { desiredNetworks: async () => [], networksOfHosts: async () => new Map() },
     meters: { recordReadings: async () => {} },
   });
   hosts.start();

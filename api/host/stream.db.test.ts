@@ -119,6 +119,11 @@ class Networks implements HostedNetworks {
     );
     return rows as unknown as DesiredNetwork[];
   }
+
+  async networksOfHosts(queryable: Queryable, hostIds: readonly HostId[]) {
+    const all = hostIds.map(async (id) => [id, await this.desiredNetworks(queryable, id)] as const);
+    return new Map(await Promise.all(all));
+  }
 }
 
 interface StartOptions {

@@ -89,6 +89,8 @@ export interface OwnedLayer {
 export interface HostedNetworks {
   /** Every network that has a port of one of the host's servers. */
   desiredNetworks(db: Queryable, hostId: HostId): Promise<DesiredNetwork[]>;
+  /** The same of each of several, where a network of several is one value. */
+  networksOfHosts(db: Queryable, hostIds: readonly HostId[]): Promise<ReadonlyMap<HostId, DesiredNetwork[]>>;
 }
 
 /** What the streams need of control/network/meter. */

@@ -86,21 +86,16 @@ export async function readNews(
   const serverIds = [...new Set(taken.flatMap(({ servers }) => servers))];
   const layerIds = [...new Set(taken.flatMap(({ layers }) => layers))];
   const poolsOf = taken.flatMap(({ pools, session }) => (pools ? session.hostId : []));
+  const networksOf = taken.flatMap(({ networks, session }) => (networks ? session.hostId : []));
   const [documents, whereabouts, layers, pools, networks] = await Promise.all([
     serverIds.length > 0 ? from.servers.desiredServers(db, { serverIds }) : [],
     whereaboutsOf(db, serverIds),
     layerIds.length > 0 ? from.layers.desiredLayers(db, { layerIds }) : [],
     poolsOf.length > 0 ? from.layers.declaredPools(db, poolsOf) : undefined,
-    Promise.all(
-      taken.map(
-        async (work) =>
-          [work, work.networks ? await from.networks.desiredNetworks(db, work.session.hostId) : undefined] as const,
-      ),
-    ),
+    networksOf.length > 0 ? from.networks.networksOfHosts(db, networksOf) : undefined,
   ]);
   const byId = Map.groupBy(documents, ({ id }) => id);
   const layersOf = Map.groupBy(layers, ({ hostId }) => hostId);
-  const networksOf = new Map(networks);
   const serversOf = ({ session, servers }: Taken) =>
     servers.flatMap((id): DesiredServer[] => {
       const { epochs, absences } = whereabouts(id);
@@ -121,7 +116,7 @@ export async function readNews(
     return {
       servers: serversOf(work),
       layers: own.flatMap(({ layer }) => (wanted.has(layer.id) ? layer : [])),
-      networks: networksOf.get(work),
+      networks: work.networks ? (networks?.get(work.session.hostId) ?? []) : undefined,
       pools: work.pools ? (pools?.get(work.session.hostId) ?? []) : undefined,
     };
   };

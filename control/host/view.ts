@@ -17,6 +17,13 @@ export interface ViewListener {
 const nobody: ViewListener = { learned: () => {}, forgot: () => {} };
 
 const contentOf = (document: unknown): string => hash('sha1', JSON.stringify(document), 'base64');
+/** Of documents that are many hosts' in one round: of a large network it is milliseconds. */
+const contents = new WeakMap<object, string>();
+function contentOfShared(document: object): string {
+  const known = contents.get(document) ?? contentOf(document);
+  contents.set(document, known);
+  return known;
+}
 const stampOf = (document: { stamp?: string | undefined }): string => document.stamp ?? contentOf(document);
 
 /** The documents of one kind that the host was told: their stamps. */
@@ -169,7 +176,7 @@ export class HostView {
     const removedNetworks = [...this.#networks.keys()].filter((id) => !present.has(id));
     for (const id of removedNetworks) this.#forgetNetwork(id);
     const changed = networks.filter((network) => {
-      const content = contentOf(network);
+      const content = contentOfShared(network);
       if (this.#networks.get(network.id)?.content === content) return false;
       if (this.#networks.has(network.id)) this.#forgetNetwork(network.id);
       this.#learnNetwork(network, content);

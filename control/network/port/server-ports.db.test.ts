@@ -143,6 +143,41 @@ test('a server without requests gets a dual-stack port on the only network, in t
   assert.deepEqual(await ports.desiredNetworks(db.database.query, hostId), []);
 });
 
+test('a network of several hosts is one value for all of them, whatever names it has', async () => {
+  const caller = testCaller();
+  const hosts = [newId<HostId>(), newId<HostId>(), newId<HostId>()] as const;
+  for (const id of hosts)
+    await sql`insert into host (id, name) values (${id}, ${`host ${id}`})`.execute(db.database.query);
+  const shared = await testNetwork(db.database, caller, ['10.0.0.0/24']);
+  const own = await testNetwork(db.database, caller, ['10.0.1.0/24']);
+  for (const [hostId, network] of [
+    [hosts[0], shared],
+    [hosts[1], shared],
+    [hosts[1], own],
+  ] as const) {
+    const serverId = newId<ServerId>();
+    await db.database.transaction(actorOf(caller), async (tx) => {
+      const requests = [{ networkId: network.id }];
+      await joinServer(tx, serverId, await createPorts(tx, caller, { ...wish, requests, serverId } as never));
+      await ports.bindServerPorts(tx, [{ serverId, hostId, limits: {} }]);
+    });
+  }
+  const found = await ports.networksOfHosts(db.database.query, hosts);
+  const [first, second, third] = hosts.map((id) => found.get(id)!);
+  assert.deepEqual(
+    first!.map(({ id }) => id),
+    [shared.id],
+  );
+  assert.deepEqual(second!.map(({ id }) => id).sort(), [shared.id, own.id].sort());
+  assert.deepEqual(third, []);
+  assert.equal(first![0]!.names!.hosts.length, 2);
+  assert.equal(
+    second!.find(({ id }) => id === shared.id),
+    first![0],
+  );
+  for (const id of hosts) assert.deepEqual(await ports.desiredNetworks(db.database.query, id), found.get(id));
+});
+
 test('names of IPv4 alone have an address below the prefix where guests have none, and a router translates', async () => {
   const caller = testCaller();
   const routers = new RouterService({ database: db.database });

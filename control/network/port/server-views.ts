@@ -184,25 +184,35 @@ const dns64Of = sql`(select ${nat64.prefix}::text where not exists (select from 
   and exists (select from port p join router r on r.id::text = p.device_id
     where p.network_id = n.id and p.device_owner like 'network:router_interface%' and r.nat64))`;
 
-/** The ports, and those that they carry, of servers on their way to the host: it has their networks before them. */
-const comingPorts = (hostId: HostId) => sql`
-  select p.network_id as id from server_migration m join server_port sp on sp.server_id = m.server_id
+/** The ports, and those that they carry, of servers on their way to the hosts: they have their networks before them. */
+const comingPorts = (hostIds: readonly HostId[]) => sql`
+  select m.other_host_id as host_id, p.network_id as id from server_migration m join server_port sp on sp.server_id = m.server_id
     left join trunk t on t.port_id = sp.port_id left join subport c on c.trunk_id = t.id
     join port p on p.id in (sp.port_id, c.port_id)
-  where m.other_host_id = ${hostId} and m.phase in ('preparing', 'copying', 'handing-over')`;
+  where ${isOneOf(sql`m.other_host_id`, hostIds)} and m.phase in ('preparing', 'copying', 'handing-over')`;
+
+/** {@link networksOfHosts} of one. */
+export const desiredNetworks = async (db: Queryable, hostId: HostId): Promise<DesiredNetwork[]> =>
+  (await networksOfHosts(db, [hostId])).get(hostId) ?? [];
 
 /**
- * Networks that have a server's port bound to the host, or on its way there, each with its metadata port and the names on it. From the host's ports on: every
- * host asks this once a minute, and what it costs must be the host's, not the cloud's.
+ * By host the networks that have a server's port bound to it, or on its way there, each with its metadata port and the names on it. From the hosts' ports on: every
+ * host asks this once a minute, and what it costs must be the host's, not the cloud's. A network of several of them is read once, and is one value: a large one has
+ * thousands of names, and a change on it concerns all of its hosts.
  */
-export async function desiredNetworks(db: Queryable, hostId: HostId): Promise<DesiredNetwork[]> {
-  const { rows } = await sql<DesiredNetwork>`
-    with here as materialized (select distinct p.network_id as id from port p
+export async function networksOfHosts(
+  db: Queryable,
+  hostIds: readonly HostId[],
+): Promise<ReadonlyMap<HostId, DesiredNetwork[]>> {
+  const { rows } = await sql<{ hosts: HostId[]; network: DesiredNetwork }>`
+    with here as materialized (select distinct p.host_id, p.network_id as id from port p
       cross join lateral (select from server_port sp where sp.port_id = p.id
-        union all select from subport s where s.port_id = p.id limit 1) taken where p.host_id = ${hostId}
-      union ${comingPorts(hostId)})
-    select n.id, own.project_id as "projectId", own.mtu, metadata.port as "metadataPort", jsonb_strip_nulls(jsonb_build_object('domain', own.domain, 'dns64', ${dns64Of}, 'hosts', ${hostsOf})) as names
-    from here n cross join lateral (select mtu, project_id, ${domainOf(sql`dns_domain`)} as domain from network where id = n.id limit 1) own
+        union all select from subport s where s.port_id = p.id limit 1) taken where ${isOneOf(sql`p.host_id`, hostIds)}
+      union ${comingPorts(hostIds)})
+    select n.hosts, json_build_object('id', n.id, 'projectId', own.project_id, 'mtu', own.mtu, 'metadataPort', metadata.port,
+      'names', jsonb_strip_nulls(jsonb_build_object('domain', own.domain, 'dns64', ${dns64Of}, 'hosts', ${hostsOf}))) as network
+    from (select id, json_agg(host_id) as hosts from here group by id) n
+    cross join lateral (select mtu, project_id, ${domainOf(sql`dns_domain`)} as domain from network where id = n.id limit 1) own
     cross join lateral (
       select jsonb_build_object('id', m.id, 'mac', m.mac::text, 'ips',
         coalesce((select jsonb_agg(host(i.ip) || '/' || masklen(s.cidr) order by s.id)
@@ -211,5 +221,7 @@ export async function desiredNetworks(db: Queryable, hostId: HostId): Promise<De
       from port m where m.network_id = n.id and m.device_owner = 'network:distributed' and m.device_id = 'ovnmeta-' || n.id
       limit 1) metadata
     order by n.id`.execute(db);
-  return rows;
+  const byHost = new Map<HostId, DesiredNetwork[]>(hostIds.map((id) => [id, []]));
+  for (const { hosts, network } of rows) for (const id of hosts) byHost.get(id)!.push(network);
+  return byHost;
 }

@@ -52,6 +52,7 @@ import {
   type DesiredPorts,
   desiredNetworks,
   desiredPorts,
+  networksOfHosts,
   type PortStamp,
   portStamps,
   type ServerInterface,
@@ -217,6 +218,10 @@ export class PortService {
 
   desiredNetworks(db: Queryable, hostId: HostId): Promise<DesiredNetwork[]> {
     return desiredNetworks(db, hostId);
+  }
+
+  networksOfHosts(db: Queryable, hostIds: readonly HostId[]): Promise<ReadonlyMap<HostId, DesiredNetwork[]>> {
+    return networksOfHosts(db, hostIds);
   }
 }
 
