@@ -49,6 +49,8 @@ const summaries: Record<string, string> = {
   token: 'let another machine join: one token, for one machine',
   join: 'make this machine a host of a cloud that runs elsewhere',
   leave: 'take this machine out of the cloud that it has joined',
+  drain: 'empty a host: its servers move to others, live where they run',
+  undrain: 'let a host carry servers again that was emptied',
   controls: 'the control processes; run one on another machine, too',
   status: 'what runs, in a few lines',
   doctor: 'check machine and cloud; each finding with its cure',

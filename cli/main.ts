@@ -14,6 +14,8 @@ const loaders: Record<string, () => Promise<{ command: Command }>> = {
   token: () => import('./commands/token.ts'),
   join: () => import('./commands/join.ts'),
   leave: () => import('./commands/leave.ts'),
+  drain: () => import('./commands/drain.ts'),
+  undrain: () => import('./commands/undrain.ts'),
   controls: () => import('./commands/controls.ts'),
   status: () => import('./commands/status.ts'),
   doctor: () => import('./commands/doctor.ts'),

@@ -8,6 +8,7 @@ import { hostLimits, hostProtocol } from '../../contract/host/index.ts';
 import type { HostId } from '../../contract/ids.ts';
 import { Secret } from '../../contract/secret.ts';
 import type { HypervisorService } from '../../control/compute/hypervisor/index.ts';
+import type { MaintenanceService } from '../../control/compute/maintenance/index.ts';
 import type { HostToken, HostTokenService, JoinService } from '../../control/host/token/index.ts';
 import type { Boundary } from '../boundary/boundary.ts';
 import { Refusal } from '../boundary/refusal.ts';
@@ -19,6 +20,7 @@ export interface HostsDeps {
   tokens: Pick<HostTokenService, 'create' | 'list' | 'remove'>;
   joins: Pick<JoinService, 'join' | 'renew'>;
   hypervisors: Pick<HypervisorService, 'leave'>;
+  maintenance: MaintenanceService;
   cloudId: string;
   /** The cloud's root certificate, in PEM. */
   ca: string;
@@ -117,7 +119,7 @@ export function hostRoutes(app: Boundary, { hosts }: { hosts: HostsDeps }): void
 }
 
 /** @throws CloudError `not_found` for who is none: no token would help */
-function hostOf({ raw }: Pick<FastifyRequest, 'raw'>, ca: string): { id: HostId; addresses: string[] } {
+export function hostOf({ raw }: Pick<FastifyRequest, 'raw'>, ca: string): { id: HostId; addresses: string[] } {
   const host = onceCertified(raw.socket, ca);
   if (!host)
     throw new Refusal('not_found', "there is no host of the cloud on this connection: it has no host's certificate");

@@ -15,6 +15,7 @@ import { nativeFault, versionDocument } from './documents.ts';
 import { evacuationPolicyRoutes } from './evacuation-policy.ts';
 import { nativeFaults } from './faults.ts';
 import { hostRoutes } from './hosts.ts';
+import { maintenanceRoutes } from './maintenance.ts';
 import { meterRoutes } from './meters.ts';
 import { operationRoutes } from './operations.ts';
 import { quarantineRoutes } from './quarantine.ts';
@@ -78,6 +79,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
       evacuationPolicyRoutes(boundary, deps);
       quarantineRoutes(boundary, deps);
       hostRoutes(boundary, deps);
+      maintenanceRoutes(boundary, deps);
       volumeCacheRoutes(boundary, deps);
       volumeSpaceRoutes(boundary, deps);
       storagePoolRoutes(boundary, deps);

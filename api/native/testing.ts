@@ -1,6 +1,7 @@
 /** What the routes of hosts that join are made with, over a test database. Tests only. */
 import { newId, newOrderedId } from '../../contract/ids.ts';
 import { HypervisorService } from '../../control/compute/hypervisor/index.ts';
+import { MaintenanceService } from '../../control/compute/maintenance/index.ts';
 import { HostTokenService, type JoinOptions, JoinService } from '../../control/host/token/index.ts';
 import type { Database } from '../../control/kit/database/database.ts';
 import { testAuthority } from '../../test/support/certificates.ts';
@@ -19,6 +20,7 @@ export function testHosts(
     tokens: new HostTokenService({ database, ca }),
     joins: new JoinService({ database, client: { certify }, authority, cloudId, version, southboundPort: 6642 }),
     hypervisors: new HypervisorService({ database }),
+    maintenance: new MaintenanceService({ database }),
     ...{ cloudId, ca, version },
   };
 }

@@ -7,7 +7,7 @@ import type { TLSSocket } from 'node:tls';
 import { CommandError } from '../command.ts';
 
 export interface ControlRequest {
-  method: 'GET' | 'POST' | 'DELETE';
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Of control, without a path. */
   url: string;
   path: string;

@@ -7,6 +7,7 @@ import { type CloudIdentity, type JoinedCloud, readIdentity } from '../cloud/ide
 import { cloudLayout } from '../cloud/layout.ts';
 import { leaveChassis } from '../cloud/leave-chassis.ts';
 import { underMachineLock } from '../cloud/machine-lock.ts';
+import { ofItself, sayWhatIsLeft, untilDrained } from '../cloud/maintenance.ts';
 import { requireCloudNamespace } from '../cloud/namespace.ts';
 import { requireRoot } from '../cloud/preflight.ts';
 import { purgeCloud } from '../cloud/purge.ts';
@@ -17,10 +18,10 @@ import { say } from '../terminal.ts';
 
 export const command: Command = {
   summary: 'take this machine out of the cloud that it has joined',
-  usage: '[--data DIRECTORY]',
-  description: `Refused while servers, volumes, the only copy of an image or backups of volumes are on this machine; it names them. Then the cloud forgets the host, and its processes and
+  usage: '[--no-drain] [--data DIRECTORY]',
+  description: `Its servers move to other hosts first, as by 'bothy drain'. Refused while servers, volumes, the only copy of an image or backups of volumes are on this machine; it names them. Then the cloud forgets the host, and its processes and
 files are removed here. Safe to repeat: what was interrupted goes on.`,
-  options: { ...dataOption },
+  options: { 'no-drain': { type: 'boolean', help: 'move nothing away' }, ...dataOption },
   positionals: { min: 0, max: 0 },
   async run(args) {
     const settings = loadSettings(args.text('data'));
@@ -36,6 +37,7 @@ files are removed here. Safe to repeat: what was interrupted goes on.`,
     const { joined } = identity;
     await underMachineLock(async () => {
       requireNoBackups(settings);
+      if (!args.flag('no-drain')) await drainFirst(settings, joined);
       await beForgotten(settings, { ...identity, joined });
       await stopCloud(settings, { keepGuests: true, guestDeadlineMs: 0 });
       await leaveChassis(settings);
@@ -46,6 +48,26 @@ files are removed here. Safe to repeat: what was interrupted goes on.`,
     return 0;
   },
 };
+
+/** @throws CommandError where servers are left that do not go by themselves */
+async function drainFirst(settings: Settings, { controlUrl }: JoinedCloud): Promise<void> {
+  const host = ofItself(settings, controlUrl);
+  // What the cloud has forgotten before has nothing to move; beForgotten says so.
+  if (!(await host.begin(null).then(() => true, isForgotten))) return;
+  const found = await untilDrained(host);
+  if (found === null || found.state === 'drained') return;
+  sayWhatIsLeft(found);
+  throw new CommandError(
+    `${found.left} servers are left on this machine, and do not go by themselves`,
+    "do what helps each of them, then run the command again; to stay in the cloud: 'bothy undrain'",
+  );
+}
+
+/** @throws all else */
+function isForgotten(error: unknown): false {
+  if (error instanceof CommandError && error.cause === 'host_not_found') return false;
+  throw error;
+}
 
 /**
  * Backups outlive their volumes, and may be all that there is of them. Control does not know which directory of a host is its own and which

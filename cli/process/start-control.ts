@@ -71,6 +71,8 @@ export interface ControlHooks {
   streams?: ConstructorParameters<typeof HostStreams>[0]['timing'];
   /** When a host counts as lost. */
   evacuation?: Parameters<typeof openCompute>[0]['evacuation'];
+  /** How often hosts that shall be empty are looked at. */
+  draining?: Parameters<typeof openCompute>[0]['draining'];
   /** How often the certificate's files are looked at. */
   credentials?: { lookEveryMs: number };
   /** Told of every route of every dialect. */
@@ -225,6 +227,7 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
     ...(hooks.afterServerStep && { afterStep: hooks.afterServerStep }),
     ...(hooks.hostAwayMs !== undefined && { hostAwayMs: hooks.hostAwayMs }),
     ...(hooks.evacuation && { evacuation: hooks.evacuation }),
+    ...(hooks.draining && { draining: hooks.draining }),
   });
   const hosts = new HostStreams({
     ...{ database, feed, cloudId, resources, log, controls: presence },
@@ -262,7 +265,13 @@ function dialects(
       hosts: {
         tokens: new HostTokenService({ database, ca }),
         joins: new JoinService({ database, client, authority, cloudId, version, southboundPort }),
-        ...{ hypervisors: compute.services.hypervisors, cloudId, ca, version },
+        ...{
+          hypervisors: compute.services.hypervisors,
+          maintenance: compute.services.maintenance,
+          cloudId,
+          ca,
+          version,
+        },
       },
       ...{ reachability: network.reachability, reachabilityAssertions: network.reachabilityAssertions },
       meters: network.meters,

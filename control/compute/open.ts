@@ -5,6 +5,7 @@ import { type ConsoleHosts, ConsoleService } from './console/index.ts';
 import { FlavorService } from './flavor/index.ts';
 import { HypervisorService } from './hypervisor/index.ts';
 import { KeyPairService } from './key-pair/index.ts';
+import { Drainer, type DrainerOptions, MaintenanceService } from './maintenance/index.ts';
 import { ResourceProviderService } from './resource-provider/index.ts';
 import {
   Evacuator,
@@ -29,9 +30,10 @@ export interface ComputeAreaOptions extends Omit<ServerServiceOptions, 'created'
   hosts: ServerServiceOptions['hosts'] & ConsoleHosts;
   /** For tests. */
   evacuation?: EvacuatorOptions['timing'];
+  draining?: DrainerOptions['timing'];
 }
 
-export function openCompute({ quotas, afterStep, hostAwayMs, evacuation, ...options }: ComputeAreaOptions) {
+export function openCompute({ quotas, afterStep, hostAwayMs, evacuation, draining, ...options }: ComputeAreaOptions) {
   const { database } = options;
   const controller = new ServerController({
     ...options,
@@ -39,6 +41,7 @@ export function openCompute({ quotas, afterStep, hostAwayMs, evacuation, ...opti
     ...(hostAwayMs !== undefined && { hostAwayMs }),
   });
   const evacuator = new Evacuator({ ...options, ...(evacuation && { timing: evacuation }) });
+  const drainer = new Drainer({ ...options, ...(draining && { timing: draining }) });
   const survival = new SurvivalWatch({ database, log: options.log });
   return {
     services: {
@@ -51,6 +54,7 @@ export function openCompute({ quotas, afterStep, hostAwayMs, evacuation, ...opti
       flavors: new FlavorService({ database }),
       keyPairs: new KeyPairService({ database }),
       hypervisors: new HypervisorService({ database }),
+      maintenance: new MaintenanceService({ database }),
       providers: new ResourceProviderService({ database }),
       quotas,
     },
@@ -63,10 +67,10 @@ export function openCompute({ quotas, afterStep, hostAwayMs, evacuation, ...opti
     /** For its health: who restarts servers elsewhere, and what would not survive the loss of a host. */
     watches: { evacuator, survival },
     start() {
-      for (const part of [controller, evacuator, survival]) part.start();
+      for (const part of [controller, evacuator, drainer, survival]) part.start();
     },
     stop() {
-      for (const part of [controller, evacuator, survival]) part.stop();
+      for (const part of [controller, evacuator, drainer, survival]) part.stop();
     },
   };
 }

@@ -158,6 +158,12 @@ export interface ComputeReasons {
   aggregate_host_has_servers: { host: string };
 }
 
+/** Hosts as administrators steer them. */
+export interface ComputeReasons {
+  /** It shall be empty until somebody ends that. */
+  host_in_maintenance: { host: string };
+}
+
 /** Hosts that are to leave the cloud. */
 export interface HostRemovalReasons {
   /** `names`: of some of them. */

@@ -14,6 +14,21 @@ export interface HostWordBy {
   at: string;
 }
 
+/** That a host shall be empty; see migrations/0950-host-maintenance.sql. */
+export interface HostMaintenance {
+  /** `shutdown`: its machine goes down or starts again; `consolidation`: it shall be switched off while nobody needs it. */
+  cause: 'administrator' | 'shutdown' | 'consolidation';
+  reason: string | null;
+  /** Null: the host itself, or the cloud. */
+  by: HostWordBy | null;
+  /** ISO 8601. */
+  since: string;
+  /** What was said of new servers before, and will be again. */
+  before: Pick<HostRow, 'enabled' | 'disabled_reason' | 'disabled_by'>;
+  /** Of a shutdown: the start of the machine that ends with it. */
+  boot_id?: string;
+}
+
 export interface HostTable {
   id: string;
   name: string;
@@ -43,6 +58,7 @@ export interface HostTable {
   provider_generation: Generated<number>;
   /** See migrations/0890-failure-domains.sql. */
   failure_domains: Json<FailureDomains>;
+  maintenance: Json<HostMaintenance | null>;
   connected: Generated<boolean>;
   connection_id: string | null;
   /** Administrators' note on its part in the network. */

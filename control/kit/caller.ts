@@ -48,7 +48,16 @@ export const projectItself = (projectId: string): Caller => ({
   ...{ roles: new Set<string>(), applicationCredential: null },
 });
 
-export const actorOf = (caller: Caller): Actor => ({ actorId: caller.userId, requestId: caller.requestId });
+/** Who works on the machine of control, as root, past the APIs. No user: what it does is recorded as the cloud's own. */
+export const operator: Caller = {
+  ...projectItself(''),
+  ...{ userName: 'root', projectId: null, system: true, roles: new Set(['admin']) },
+};
+
+export const actorOf = (caller: Caller): Actor => ({
+  actorId: caller.userId || null,
+  requestId: caller.requestId || null,
+});
 
 /** Role `admin` in whatever scope: may see and do everything (OpenStack's long-standing default). */
 export const isAdmin = (caller: Caller): boolean => caller.roles.has('admin');

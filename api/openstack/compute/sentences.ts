@@ -209,6 +209,8 @@ const aggregates = {
   aggregate_host_in_two_zones: ({ host }) => `Host ${host} already in another availability zone.`,
   aggregate_host_has_servers: ({ host }) =>
     `Host ${host} contains instances in its availability zone, which so can't be another.`,
+  host_in_maintenance: ({ host }) =>
+    `Host ${host} is being emptied for maintenance. End that first (bothy undrain, or DELETE /native/v1/hosts/{id}/maintenance).`,
   host_carries_servers:
     'Unable to delete compute service that is hosting instances. Migrate or delete the instances first.',
   host_in_quarantine: ({ host }) =>

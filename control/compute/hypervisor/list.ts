@@ -1,8 +1,9 @@
 /** Hosts with what they carry: `host_usage` is counted by the transactions that change it, see its migration. */
 import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
 import type { HostFacts } from '../../../contract/host/index.ts';
 import type { Caller } from '../../kit/caller.ts';
-import type { Queryable } from '../../kit/database/database.ts';
+import type { Queryable, Tx } from '../../kit/database/database.ts';
 
 export interface Hypervisor {
   id: string;
@@ -89,21 +90,39 @@ export interface HostWord {
   forcedDown?: boolean;
 }
 
-/** That a host is closed stays whose word it was first; that it is down is said anew each time, for it holds only of a host that was not heard since. Answers false where there is no such host. */
+/**
+ * That a host is closed stays whose word it was first; that it is down is said anew each time, for it holds only of a host that was not heard since. Of one that shall
+ * be empty what is said of new servers holds from the end of that on (`../maintenance/`). Answers false where there is no such host.
+ * @throws CloudError `conflict` where such a one is to be opened
+ */
 export async function setHostWord(
-  db: Queryable,
+  db: Tx,
   hostId: string,
   { open, forcedDown }: HostWord,
   by: Pick<Caller, 'userId' | 'userName'>,
 ): Promise<boolean> {
   const said = sql`jsonb_build_object('user_id', ${by.userId}::text, 'user_name', ${by.userName}::text,
     'at', to_char(now() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))`;
-  const { numAffectedRows } = await sql`update host set
+  const { rows } = await sql<{
+    name: string;
+    empties: boolean;
+  }>`select name, maintenance is not null as empties from host
+    where id = ${hostId} for update`.execute(db);
+  const host = rows[0];
+  if (!host) return false;
+  if (host.empties && open?.enabled) throw new CloudError('conflict', 'host_in_maintenance', { host: host.name });
+  await sql`update host set
       ${
-        open
+        open && !host.empties
           ? sql`disabled_by = case when ${open.enabled}::boolean then null
           when enabled or disabled_reason is distinct from ${open.reason}::text then ${said} else disabled_by end,
         enabled = ${open.enabled}, disabled_reason = ${open.reason},`
+          : sql``
+      }
+      ${
+        open && host.empties
+          ? sql`maintenance = jsonb_set(maintenance, '{before}',
+          jsonb_build_object('enabled', false, 'disabled_reason', ${open.reason}::text, 'disabled_by', ${said})),`
           : sql``
       }
       ${
@@ -113,5 +132,5 @@ export async function setHostWord(
         forced_down = ${forcedDown},`
       }
       updated_at = now() where id = ${hostId}`.execute(db);
-  return numAffectedRows === 1n;
+  return true;
 }

@@ -23,3 +23,4 @@ export {
   turnMove,
 } from './record.ts';
 export { type MigrationFilter, type MigrationRow, MigrationService, type MigrationStatus } from './service.ts';
+export type { MigrationCause } from './tables.ts';

@@ -6,7 +6,7 @@ import type { Queryable, Tx } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import { json } from '../../kit/database/schema.ts';
 import type { Migration, MigrationError, MigrationPatch } from './hear.ts';
-import type { MigrationEnd, MigrationKind } from './tables.ts';
+import type { MigrationCause, MigrationEnd, MigrationKind } from './tables.ts';
 
 export interface NewMigration {
   projectId: string;
@@ -46,6 +46,8 @@ export interface NewMove extends NewMigration {
   targetId: string;
   /** What the server shall be there; null: what it is. */
   size: object | null;
+  /** Null: a person asked for it. */
+  cause: MigrationCause | null;
 }
 
 /** The target has a document from now on. @returns its id */
@@ -53,9 +55,9 @@ export async function beginMove(tx: Tx, made: NewMove): Promise<string> {
   const id = newId();
   await sql`with begun as (
       insert into server_migration (id, project_id, user_id, server_id, server_generation, kind, host_id, target_host_id, target_epoch,
-        other_host_id, other_epoch, other_size, phase, old_flavor_id, new_flavor_id)
+        other_host_id, other_epoch, other_size, phase, cause, old_flavor_id, new_flavor_id)
       select ${id}::uuid, s.project_id, ${made.userId}, s.id, ${made.generation}, ${made.kind}, s.host_id, ${made.targetId}::uuid, e.epoch,
-        ${made.targetId}::uuid, e.epoch, ${made.size && json(made.size)}::jsonb, 'preparing', ${made.oldFlavorId}, ${made.newFlavorId}
+        ${made.targetId}::uuid, e.epoch, ${made.size && json(made.size)}::jsonb, 'preparing', ${made.cause}::text, ${made.oldFlavorId}, ${made.newFlavorId}
       from server s cross join lateral (select ${nextEpoch} as epoch) e where s.id = ${made.serverId})
     insert into server_migration_key (migration_id, key) values (${id}::uuid, ${randomBytes(32).toString('hex')})`.execute(
     tx,

@@ -4,6 +4,8 @@ import type { Json, Timestamp } from '../../kit/database/schema.ts';
 
 export type MigrationKind = 'resize' | 'migration' | 'live-migration' | 'evacuation';
 
+export type MigrationCause = 'maintenance' | 'rebalance';
+
 /** See README.md. */
 export type MigrationPhase = 'preparing' | 'copying' | 'handing-over' | 'cancelling' | 'moved' | 'reverting' | 'ended';
 
@@ -36,6 +38,8 @@ export interface MigrationTable {
   old_flavor_id: string;
   new_flavor_id: string;
   ended: MigrationEnd | null;
+  /** Why the cloud itself moves it; null: a person asked for it. */
+  cause: MigrationCause | null;
   /** Of an evacuation: by what it was certain that its guest did not run any more where it was. */
   evidence: Json<Record<string, unknown>> | null;
   created_at: Timestamp;

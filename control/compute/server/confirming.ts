@@ -20,8 +20,14 @@ const confirmMs = 10 * 60_000;
 
 /** @param afterSeconds 0: never. @returns false where there is nothing to confirm yet, or something else is under way */
 export async function confirmWhenDue(database: Database, server: Resized, afterSeconds: number): Promise<boolean> {
-  const { id, generation, resized_at: since, now, host_id: hostId } = server;
+  const { resized_at: since, now } = server;
   if (afterSeconds <= 0 || since === null || now.getTime() < since.getTime() + afterSeconds * 1000) return false;
+  return confirmKept(database, server);
+}
+
+/** @returns false where there is nothing to confirm yet, or something else is under way */
+export async function confirmKept(database: Database, server: Omit<Resized, 'resized_at' | 'now'>): Promise<boolean> {
+  const { id, generation, host_id: hostId } = server;
   const { desired_resize: resize, desired_move: move } = server;
   if ((resize?.state !== 'kept' && move?.state !== 'kept') || server.fault || server.soft_deleted_at) return false;
   if (!isSatisfied(server)) return false;

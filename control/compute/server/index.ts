@@ -20,6 +20,14 @@ export { patternFields, type ServerFilter, type SortKey, sortKeys } from './list
 export { type LocalDiskWish, localGib } from './local-disks.ts';
 export { findTarget, type MoveWish, placeMove, releaseClaim } from './moving.ts';
 export { replacePersonality } from './personality.ts';
+export {
+  callOffRelocations,
+  confirmRelocated,
+  isRelocationRefusal,
+  type RelocationKind,
+  relocate,
+  relocationForecast,
+} from './relocating.ts';
 export { recordReports } from './reports.ts';
 export type { ListedServer, ServerRow, ShownServer } from './server.ts';
 export { maxTags, ServerService, type ServerServiceOptions } from './service.ts';

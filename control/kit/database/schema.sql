@@ -946,6 +946,7 @@ CREATE TABLE public.host (
     provider_generation bigint DEFAULT 0 NOT NULL,
     failure_domains jsonb DEFAULT '{}'::jsonb NOT NULL,
     lease_ends_at timestamp with time zone,
+    maintenance jsonb,
     CONSTRAINT host_disk_ratio_check CHECK ((disk_ratio > (0)::double precision)),
     CONSTRAINT host_disk_reserved_gib_check CHECK ((disk_reserved_gib >= 0)),
     CONSTRAINT host_memory_ratio_check CHECK ((memory_ratio > (0)::double precision)),
@@ -1856,6 +1857,8 @@ CREATE TABLE public.server_migration (
     downtime_ms bigint,
     error jsonb,
     evidence jsonb,
+    cause text,
+    CONSTRAINT server_migration_cause_check CHECK ((cause = ANY (ARRAY['maintenance'::text, 'rebalance'::text]))),
     CONSTRAINT server_migration_ended_check CHECK ((ended = ANY (ARRAY['completed'::text, 'confirmed'::text, 'reverted'::text, 'cancelled'::text, 'failed'::text]))),
     CONSTRAINT server_migration_kind_check CHECK ((kind = ANY (ARRAY['resize'::text, 'migration'::text, 'live-migration'::text, 'evacuation'::text]))),
     CONSTRAINT server_migration_phase_check CHECK ((phase = ANY (ARRAY['preparing'::text, 'copying'::text, 'handing-over'::text, 'cancelling'::text, 'moved'::text, 'reverting'::text, 'ended'::text])))
@@ -2990,6 +2993,8 @@ CREATE INDEX group_snapshot_of_group ON public.group_snapshot USING btree (group
 
 CREATE INDEX group_snapshot_project ON public.group_snapshot USING btree (project_id, created_at, id);
 
+CREATE INDEX host_in_maintenance ON public.host USING btree (id) WHERE (maintenance IS NOT NULL);
+
 CREATE INDEX host_token_used_by ON public.host_token USING btree (used_by);
 
 CREATE INDEX image_backup ON public.image USING btree (((owner_properties ->> 'instance_uuid'::text))) WHERE (owner_properties ? 'backup_type'::text);
@@ -3181,6 +3186,8 @@ CREATE INDEX server_group_project ON public.server_group USING btree (project_id
 CREATE INDEX server_host ON public.server USING btree (host_id) INCLUDE (vcpus, memory_mib, disk_gib);
 
 CREATE INDEX server_image ON public.server USING btree (image_id);
+
+CREATE INDEX server_migration_caused ON public.server_migration USING btree (host_id) WHERE ((cause IS NOT NULL) AND (phase <> 'ended'::text));
 
 CREATE UNIQUE INDEX server_migration_moving ON public.server_migration USING btree (server_id) WHERE (phase <> 'ended'::text);
 

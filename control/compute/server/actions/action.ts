@@ -15,7 +15,7 @@ import {
   requireProject,
   requireProjectMember,
 } from '../../../kit/caller.ts';
-import type { Database, Tx } from '../../../kit/database/database.ts';
+import type { Actor, Database, Tx } from '../../../kit/database/database.ts';
 import { beginOperation, recordOperation } from '../../../kit/operation/operations.ts';
 import { enqueue } from '../../../kit/queue/queue.ts';
 import { notFound } from '../../../kit/refusal.ts';
@@ -92,21 +92,40 @@ export async function act<Argument>(
       await recordOperation(tx, actorOf(caller), { ...about, generation: server.generation });
       return;
     }
-    const generation = await updateDesired(tx, server.id, verb, decision);
-    const placed = server.host_id !== null;
-    if (decision.size?.hardware) await bindPorts(tx, deps.ports, { ...server, hardware: decision.size.hardware });
-    await beginOperation(tx, actorOf(caller), {
-      ...{ ...about, generation, deadlineMs: action.deadlineMs },
-      owner: placed ? `host ${server.host_id}` : 'control',
-      waitingFor: placed ? 'the host to hear of it' : 'a host to be chosen',
-    });
-    await enqueue(tx, 'server', server.id);
+    const asked = { verb, actor: actorOf(caller), deadlineMs: action.deadlineMs };
+    const generation = await accept(tx, deps, server, decision, asked);
     deps.log.info({ requestId: caller.requestId, serverId: server.id, verb, generation }, 'server operation accepted');
   });
   await accepted.catch(async (error: unknown) => {
     for (const record of records) await deps.database.transaction(actorOf(caller), record);
     throw error;
   });
+}
+
+export interface Asked {
+  verb: Verb;
+  actor: Actor;
+  deadlineMs: number;
+}
+
+/** What was decided is what shall be from now on. @returns the generation that says so */
+export async function accept(
+  tx: Tx,
+  { ports }: Pick<ActionDependencies, 'ports'>,
+  server: ServerRow,
+  decision: DesiredChange,
+  { verb, actor, deadlineMs }: Asked,
+): Promise<number> {
+  const generation = await updateDesired(tx, server.id, verb, decision);
+  const placed = server.host_id !== null;
+  if (decision.size?.hardware) await bindPorts(tx, ports, { ...server, hardware: decision.size.hardware });
+  await beginOperation(tx, actor, {
+    ...{ projectId: server.project_id, resourceType: 'server', resourceId: server.id, verb, generation, deadlineMs },
+    owner: placed ? `host ${server.host_id}` : 'control',
+    waitingFor: placed ? 'the host to hear of it' : 'a host to be chosen',
+  });
+  await enqueue(tx, 'server', server.id);
+  return generation;
 }
 
 /** Locks the row, checks rights, works. Hidden servers are not found; visible ones may be forbidden. */

@@ -5,15 +5,17 @@
 import { sql } from 'kysely';
 import { CloudError } from '../../../../contract/errors.ts';
 import type { HostId, ServerId } from '../../../../contract/ids.ts';
-import { requireAdmin } from '../../../kit/caller.ts';
-import type { Placement } from '../../placement/index.ts';
-import { beginMove, stallMs } from '../../server-migration/index.ts';
-import { placeMove, recordRefusedMove } from '../moving.ts';
+import { type Caller, requireAdmin } from '../../../kit/caller.ts';
+import type { Tx } from '../../../kit/database/database.ts';
+import type { HostPicture, Placement } from '../../placement/index.ts';
+import { beginMove, type MigrationCause, stallMs } from '../../server-migration/index.ts';
+import { findTarget, placeMove, recordRefusedMove } from '../moving.ts';
 import { sentences } from '../refuse.ts';
 import type { ServerRow } from '../server.ts';
 import type { ServerSize } from '../snapshots.ts';
 import type { MoveKind } from '../states.ts';
-import { type ActionWork, type Decision, requireNoTpm, type ServerAction } from './action.ts';
+import type { DesiredChange } from '../store.ts';
+import { type ActionWork, requireNoTpm, type ServerAction } from './action.ts';
 
 export interface MoveWish {
   /** The name of the host that it shall go to; null: any. */
@@ -36,7 +38,7 @@ interface Where {
 }
 
 async function look(
-  { tx }: ActionWork,
+  tx: Tx,
   server: ServerRow,
   { host, mode }: { host: string | null; mode: 'cold' | 'live' },
 ): Promise<Where> {
@@ -77,15 +79,17 @@ export interface Move {
   /** Its flavor there; null: its own. */
   size: ServerSize | null;
   host: string | null;
+  /** Absent: a person asks for it. */
+  cause?: MigrationCause;
 }
 
-/** Finds the host, claims what it needs there, and lets both know. @throws CloudError `invalid`, `conflict` */
-export async function begin(work: ActionWork, server: ServerRow, { kind, size, host }: Move): Promise<Decision> {
-  const { tx, caller } = work;
-  const call = kind === 'live-migration' ? 'os-migrateLive' : kind === 'migration' ? 'migrate' : 'resize';
-  const where = await look(work, server, { host, mode: kind === 'live-migration' ? 'live' : 'cold' });
+const calls = { 'live-migration': 'os-migrateLive', migration: 'migrate', resize: 'resize' } as const;
+
+/** All but whether a host takes it. @throws CloudError `invalid`, `conflict` */
+async function check(tx: Tx, server: ServerRow, { kind, size, host }: Move) {
+  const where = await look(tx, server, { host, mode: kind === 'live-migration' ? 'live' : 'cold' });
   requireWanted(where, host, 'invalid');
-  requireMovable(server, call, where);
+  requireMovable(server, calls[kind], where);
   const wish = {
     serverId: server.id as ServerId,
     exclude: where.unable,
@@ -94,6 +98,24 @@ export async function begin(work: ActionWork, server: ServerRow, { kind, size, h
       size: { vcpus: size.vcpus, memory_mib: size.memory_mib, disk_gib: size.disk_gib + (size.local_gib ?? 0) },
     }),
   };
+  return { where, wish };
+}
+
+/** The host that would take it now; nothing is changed. @throws CloudError as {@link begin} would */
+export async function forecast(tx: Tx, server: ServerRow, move: Move, picture: HostPicture): Promise<Placement> {
+  const { where, wish } = await check(tx, server, move);
+  const { found } = await findTarget(tx, wish, { picture });
+  if (!found.host) throw noOther(server, where, found);
+  return found;
+}
+
+type MoveWork = Pick<ActionWork, 'tx' | 'refusing'> & { caller: Pick<Caller, 'userId'> };
+
+/** Finds the host, claims what it needs there, and lets both know. @throws CloudError `invalid`, `conflict` */
+export async function begin(work: MoveWork, server: ServerRow, move: Move): Promise<DesiredChange> {
+  const { tx, caller } = work;
+  const { kind, size, cause = null } = move;
+  const { where, wish } = await check(tx, server, move);
   const found = await placeMove(tx, wish);
   if (!found.host) {
     work.refusing?.((again) => recordRefusedMove(again, wish));
@@ -101,7 +123,7 @@ export async function begin(work: ActionWork, server: ServerRow, { kind, size, h
   }
   const migration_id = await beginMove(tx, {
     ...{ projectId: server.project_id, userId: caller.userId, serverId: server.id, hostId: server.host_id, kind },
-    ...{ generation: server.generation + 1, targetId: found.host.id, size },
+    ...{ generation: server.generation + 1, targetId: found.host.id, size, cause },
     ...{ oldFlavorId: server.flavor_id, newFlavorId: size?.flavor_id ?? server.flavor_id },
   });
   return { move: { migration_id, kind, state: 'moving' } };

@@ -11,6 +11,7 @@ import type { Tx } from '../../../kit/database/database.ts';
 import { isVolumeBacked, type ServerRow } from '../server.ts';
 import type { ServerRoot } from '../snapshots.ts';
 import type { ServerShelve } from '../states.ts';
+import type { DesiredChange } from '../store.ts';
 import { bytesMs, type Decision, requireNoTpm, type ServerAction } from './action.ts';
 import { beginImage, captureMs, longestImageName } from './create-image.ts';
 
@@ -54,10 +55,12 @@ export const shelveOffload: ServerAction = {
   doing: 'take a shelved server from its host',
   needs: 'admin',
   deadlineMs: bytesMs,
-  decide: (_work, server) => ({
-    shelve: { ...server.desired_shelve!, state: 'offloading', offload_at: new Date().toISOString() },
-  }),
+  decide: (_work, server) => offloadNow(server),
 };
+
+export const offloadNow = ({ desired_shelve: shelve }: ServerRow): DesiredChange => ({
+  shelve: { ...shelve!, state: 'offloading', offload_at: new Date().toISOString() },
+});
 
 export const unshelve: ServerAction<UnshelveWish> = {
   verb: 'unshelve',
