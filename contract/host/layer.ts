@@ -154,6 +154,8 @@ export const desiredLayer = object({
   ),
   /** Where its file builds on generations, these go down into what it shall build on, which is a `base`, and not up into it. */
   sinks: optional(boolean),
+  /** Control wants to know soon when anything was first written to it. */
+  watched: optional(boolean),
   /** The top of a volume that a machine outside has, and nobody else. Absent: none has it. */
   export: optional(desiredExport),
   /**
@@ -256,6 +258,8 @@ export const observedLayer = object({
   use: optional(cacheUse),
   /** A generation of a cache takes as much as its document says that it may. Absent: it does not. */
   full: optional(boolean),
+  /** Of one that is watched: whether anything was written to it since it was made. Absent: it is not known, or not asked. */
+  written: optional(boolean),
   /** What its document asks for, open. Absent: nothing is. */
   export: optional(observedExport),
   captures: optional(

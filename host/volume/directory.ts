@@ -16,6 +16,7 @@ import { takeOver } from './steps/managing.ts';
 import { remove } from './steps/removing.ts';
 import { sink } from './steps/sinking.ts';
 import type { LayerTask, SeenLayer } from './task.ts';
+import { isWritten } from './written.ts';
 
 export const directoryLayers: LayerKind = {
   look,
@@ -80,7 +81,8 @@ async function lookAt(task: LayerTask, path: string, desired: DesiredLayer): Pro
       requireSize(header, largestOf(desired, ledger));
     const owner =
       guestGid === undefined ? (isShared(desired) ? 'group' : 'root') : ownerOf({ uid, gid, mode }, guestGid);
-    return { ...header, allocatedBytes: blocks * 512, owner };
+    const written = desired.watched === true && desired.presence === 'present' ? await isWritten(file) : undefined;
+    return { ...header, allocatedBytes: blocks * 512, owner, ...(written !== undefined && { written }) };
   } finally {
     await file.close();
   }

@@ -14,7 +14,11 @@ import { type Doing, decide, exportedAs, isReady, type LayerFacts, wantedBase } 
 import type { OpenLayer } from './open-layers.ts';
 import { lengthOf } from './reads.ts';
 
-export type SeenLayer = NonNullable<LayerFacts['file']> & { allocatedBytes: number };
+export type SeenLayer = NonNullable<LayerFacts['file']> & {
+  allocatedBytes: number;
+  /** Of one that is watched: anything was written to it. */
+  written?: boolean;
+};
 
 /** What a kind of pool (kind.ts) says of a layer. */
 export interface LayerReading {
@@ -52,6 +56,7 @@ export type Perform = (task: LayerTask, step: Doing, desired: DesiredLayer) => P
 
 interface SeenFile {
   sizeBytes: number;
+  written: boolean | undefined;
   allocatedBytes: number;
   imageId: ImageId | undefined;
 }
@@ -69,6 +74,9 @@ interface Work {
 
 /** What a layer may take more or less of its pool without its being news. */
 const newsBytes = 16 * 2 ** 20;
+
+/** A layer that is watched is looked at so often until something is written to it; control counts on it (control/storage/replica/age.ts). */
+const watchMs = 5000;
 
 function isNoNews(before: ObservedLayer, { allocatedBytes, ...after }: ObservedLayer): boolean {
   const { allocatedBytes: earlier, ...known } = before;
@@ -259,6 +267,7 @@ export class LayerTask {
       this.#failures = 0;
       this.#error = undefined;
       this.#become(desired, step.state, null);
+      if (this.#file?.written === false) this.#wakeIn(watchMs);
       return;
     }
     const waitMs = await this.#perform(this, step, desired);
@@ -272,7 +281,7 @@ export class LayerTask {
     const kind = this.#owner.kind(desired);
     const found = await kind.look(this, desired);
     this.#file = found && {
-      ...{ sizeBytes: found.sizeBytes, allocatedBytes: found.allocatedBytes },
+      ...{ sizeBytes: found.sizeBytes, allocatedBytes: found.allocatedBytes, written: found.written },
       imageId: found.buildsOn?.kind === 'image' ? found.buildsOn.id : undefined,
     };
     const base = wantedBase(desired);
@@ -344,6 +353,7 @@ export class LayerTask {
       sizeBytes: this.#file?.sizeBytes ?? 0,
       allocatedBytes: this.#file?.allocatedBytes ?? 0,
       ...(full && { full }),
+      ...(this.#file?.written !== undefined && { written: this.#file.written }),
       ...(this.#use && { use: this.#use }),
       ...(exported && { export: exported }),
       captures: captures.filter(({ imageId }) => desired.captures?.some((each) => each.imageId === imageId)),

@@ -73,6 +73,20 @@ test('a layer waits for the one that it builds on, and says so', async (t) => {
   await control.untilLayer(child.id, 'ready', isReady);
 });
 
+test('of a layer that is watched it is told when something was first written to it', async (t) => {
+  const { world, control, file } = await started(t);
+  const layer = await made(world, { watched: true });
+  await control.untilLayer(layer.id, 'empty', ({ written }) => written === false);
+  const unasked = await made(world);
+  assert.equal((await control.untilLayer(unasked.id, 'ready', isReady)).written, undefined);
+  // As QEMU does: the table of the first cluster's table.
+  const bytes = readFileSync(file(layer));
+  const tableAt = Number(bytes.readBigUInt64BE(40));
+  bytes.writeBigUInt64BE(0x80_00_00_00_00_04_00_00n, tableAt);
+  writeFileSync(file(layer), bytes);
+  await control.untilLayer(layer.id, 'written', ({ written }) => written === true);
+});
+
 test('a file that is lost is told and looked for, and no empty one is made in its place', async (t) => {
   const { world, control, file } = await started(t);
   const layer = await made(world);
