@@ -14,6 +14,7 @@ import { ManageService } from './manage/index.ts';
 import { MessageService } from './message/index.ts';
 import { StoragePoolService } from './pool/index.ts';
 import { QosSpecsService } from './qos-specs/index.ts';
+import { ReplicaController, ReplicaService, type ReplicaStep } from './replication/index.ts';
 import { SnapshotController, SnapshotService, type SnapshotStep } from './snapshot/index.ts';
 import { TransferService } from './transfer/index.ts';
 import {
@@ -37,7 +38,7 @@ export interface StorageAreaOptions {
   /** How long operations are kept. */
   operationDays?: number;
   /** For crash tests: throws where the process shall die. */
-  afterVolumeStep?: (step: VolumeStep | SnapshotStep | BackupStep, id: string) => void;
+  afterVolumeStep?: (step: VolumeStep | SnapshotStep | BackupStep | ReplicaStep, id: string) => void;
 }
 
 const defaultOperationDays = 30;
@@ -47,6 +48,7 @@ export function openStorage(options: StorageAreaOptions) {
   const behind = { database, log, ...(afterStep && { afterStep }) };
   const [volumes, snapshots] = [new VolumeController(behind), new SnapshotController(behind)];
   const backups = new BackupController({ ...behind, client });
+  const replicas = new ReplicaController(behind);
   const groupTypes = new GroupTypeService({ database });
   const layers = new LayerShortener({ database, log });
   const volumeService = new VolumeService({ database, images, log });
@@ -68,21 +70,24 @@ export function openStorage(options: StorageAreaOptions) {
       backends,
       manageables: new ManageService({ database, backends, volumes: volumeService, client }),
       pools: new StoragePoolService({ database }),
+      replicas: new ReplicaService({ database }),
       messages: new MessageService({ database, keepDays: operationDays ?? defaultOperationDays }),
     },
     /** For the work queue. */
-    tasks: { ...volumes.tasks(), ...snapshots.tasks(), ...layers.tasks(), ...backups.tasks() },
+    tasks: { ...volumes.tasks(), ...snapshots.tasks(), ...layers.tasks(), ...backups.tasks(), ...replicas.tasks() },
     start() {
       layers.start();
       volumes.start();
       snapshots.start();
       backups.start();
+      replicas.start();
     },
     stop() {
       layers.stop();
       volumes.stop();
       snapshots.stop();
       backups.stop();
+      replicas.stop();
     },
     /** What hosts are told and say of layers and pools. */
     hosted: hostedLayers({ database, sealer, log, launch: launchComplete }),

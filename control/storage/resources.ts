@@ -8,6 +8,7 @@ import { groupType } from './group-type/resource.ts';
 import { volumeLayer } from './layer/resource.ts';
 import { storagePool } from './pool/resource.ts';
 import { qosSpecs } from './qos-specs/resource.ts';
+import { volumeReplica } from './replica/resource.ts';
 import { volumeSnapshot } from './snapshot/resource.ts';
 import { volumeTransfer } from './transfer/resource.ts';
 import { volume } from './volume/resource.ts';
@@ -15,5 +16,5 @@ import { volumeType } from './volume-type/resource.ts';
 
 export const storageResources: readonly ResourceDescriptor[] = [
   ...[storagePool, qosSpecs, volumeType, groupType, volumeLayer],
-  ...[volumeGroup, volume, groupSnapshot, volumeSnapshot, volumeAttachment, volumeTransfer, backup],
+  ...[volumeGroup, volume, volumeReplica, groupSnapshot, volumeSnapshot, volumeAttachment, volumeTransfer, backup],
 ];

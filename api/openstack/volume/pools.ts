@@ -59,7 +59,7 @@ const properties = {
     description: 'A volume takes what was written to it.',
     type: 'boolean',
   },
-  compression: { title: 'Compression', description: 'Not offered.', type: 'boolean' },
+  compression: { title: 'Compression', description: 'Volumes may have a replica on another host.', type: 'boolean' },
   durable: {
     title: 'Durable',
     description:

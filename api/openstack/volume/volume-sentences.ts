@@ -96,9 +96,13 @@ const volumes: SentenceTable<VolumeReasons> = {
   volume_type_unfit: ({ type, why }) =>
     why === 'multiattach'
       ? `Invalid volume type: ${type}: volumes of several machines at a time are not served: here a local volume is one machine's.`
-      : why === 'same' || why === 'group'
-        ? `Invalid volume: ${unfit.retype({ id: '', call: 'retype', status: '', wanted: [] })}`
-        : `Invalid volume: ${why === 'other_pool' ? 'the pool of the volume is not as' : 'the volume is not encrypted as'} type ${type} asks, and the migration policy is 'never'. Retype requires migration but is not allowed.`,
+      : why === 'cache_and_replica'
+        ? `Invalid volume type: ${type}: volumes with a cache and a replica are not served: what is in the cache would be in neither place.`
+        : why === 'replica'
+          ? `Invalid volume: type ${type} asks for a replica, or for none, and for another pool, encryption or cache: ask for a type with one of both first.`
+          : why === 'same' || why === 'group'
+            ? `Invalid volume: ${unfit.retype({ id: '', call: 'retype', status: '', wanted: [] })}`
+            : `Invalid volume: ${why === 'other_pool' ? 'the pool of the volume is not as' : 'the volume is not encrypted as'} type ${type} asks, and the migration policy is 'never'. Retype requires migration but is not allowed.`,
   volume_cache_sinks: ({ id }) =>
     `Invalid volume: what volume ${id} held is still on its way out of its cache for a snapshot or a clone; try again in a while.`,
   volume_hint_unknown: ({ hint, id }) => `Invalid input received: ${hint} names ${id}, and there is none.`,
@@ -113,6 +117,13 @@ const volumes: SentenceTable<VolumeReasons> = {
         ? `Specified snapshot ${snapshot} is None or not the latest one of volume ${id}.`
         : `Can't revert volume ${id} to its latest snapshot ${snapshot}. The volume size must be equal to the snapshot size.`,
   volume_migration_unfit: ({ id, why, to }) => `${stays[why](to)} (volume ${id})`,
+  volume_replica_missing: ({ id }) => `Volume ${id} has no whole replica.`,
+  volume_failover_attached: ({ id }) =>
+    `Volume ${id} is attached to a server: evacuate the server, and its volumes go along.`,
+  volume_failover_unproven: ({ id, host, why }) =>
+    why === 'in_use'
+      ? `Volume ${id} is not failed over: host ${host} is in use.`
+      : `Volume ${id} is not failed over: nothing proves yet that host ${host} does not write to it; wait for the end of its lease, or say that it is down when it certainly is.`,
   volume_image_format_unserved: ({ format, container }) =>
     `Invalid input received: no image of format '${format}' in container '${container}' is made of volumes here.`,
   volume_unmanaged: ({ id, why }) =>

@@ -205,6 +205,21 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.count_replica_usage() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if tg_op <> 'INSERT' and old.pool_id is not null then
+    update storage_pool_usage set promised_bytes = promised_bytes - old.size_bytes where pool_id = old.pool_id;
+  end if;
+  if tg_op <> 'DELETE' and new.pool_id is not null then
+    insert into storage_pool_usage as u (pool_id, promised_bytes) values (new.pool_id, new.size_bytes)
+    on conflict (pool_id) do update set promised_bytes = u.promised_bytes + new.size_bytes;
+  end if;
+  return null;
+end
+$$;
+
 CREATE FUNCTION public.drop_volume_key() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -2270,6 +2285,8 @@ CREATE TABLE public.volume_layer (
     exported boolean DEFAULT false NOT NULL,
     observed_export jsonb,
     moment uuid,
+    observed_written boolean,
+    written_at timestamp with time zone,
     CONSTRAINT volume_layer_cache_role_check CHECK ((cache_role = ANY (ARRAY['base'::text, 'writes'::text]))),
     CONSTRAINT volume_layer_check CHECK (((parent_id IS NULL) OR (image_id IS NULL))),
     CONSTRAINT volume_layer_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
@@ -2282,6 +2299,34 @@ CREATE TABLE public.volume_ownership (
     volume_id uuid NOT NULL,
     host_id uuid,
     epoch bigint DEFAULT 0 NOT NULL
+);
+
+CREATE TABLE public.volume_replica (
+    volume_id uuid NOT NULL,
+    rpo_seconds integer NOT NULL,
+    size_bytes bigint NOT NULL,
+    pool_id uuid,
+    source_layer_id uuid,
+    layer_id uuid,
+    as_of timestamp with time zone,
+    round_began_at timestamp with time zone,
+    round_source_layer_id uuid,
+    round_layer_id uuid,
+    round_full boolean DEFAULT false NOT NULL,
+    former_layer_id uuid,
+    failed_over_at timestamp with time zone,
+    rounds bigint DEFAULT 0 NOT NULL,
+    last_round_bytes bigint,
+    last_round_seconds double precision,
+    failures integer DEFAULT 0 NOT NULL,
+    fault jsonb,
+    late_since timestamp with time zone,
+    next_at timestamp with time zone DEFAULT now(),
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT volume_replica_rpo_seconds_check CHECK ((rpo_seconds > 0)),
+    CONSTRAINT volume_replica_size_bytes_check CHECK ((size_bytes > 0))
 );
 
 CREATE TABLE public.volume_snapshot (
@@ -2884,6 +2929,9 @@ ALTER TABLE ONLY public.volume_ownership
 ALTER TABLE ONLY public.volume
     ADD CONSTRAINT volume_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.volume_replica
+    ADD CONSTRAINT volume_replica_pkey PRIMARY KEY (volume_id);
+
 ALTER TABLE ONLY public.volume_snapshot
     ADD CONSTRAINT volume_snapshot_pkey PRIMARY KEY (id);
 
@@ -3279,6 +3327,12 @@ CREATE INDEX volume_pool ON public.volume USING btree (pool_id);
 
 CREATE INDEX volume_project ON public.volume USING btree (project_id, created_at, id);
 
+CREATE INDEX volume_replica_next ON public.volume_replica USING btree (next_at);
+
+CREATE INDEX volume_replica_pool ON public.volume_replica USING btree (pool_id);
+
+CREATE INDEX volume_replica_round ON public.volume_replica USING btree (round_began_at) WHERE (round_began_at IS NOT NULL);
+
 CREATE INDEX volume_restoring ON public.volume USING btree (((desired_task ->> 'backup_id'::text))) WHERE ((desired_task ->> 'kind'::text) = 'restore'::text);
 
 CREATE INDEX volume_snapshot_layer ON public.volume_snapshot USING btree (layer_id);
@@ -3585,7 +3639,7 @@ CREATE TRIGGER volume_change AFTER INSERT OR DELETE OR UPDATE ON public.volume F
 
 CREATE TRIGGER volume_group_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_group FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_group');
 
-CREATE TRIGGER volume_layer_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_layer FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_layer', 'id', '~observed_step', '~observed_at', '~observed_allocated_bytes', '~shorten_at', '=observed_epoch', '=observed_generation', '=observed_state', '=observed_size_bytes', '=observed_error', '=observed_captures', '=observed_backups', '=observed_export');
+CREATE TRIGGER volume_layer_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_layer FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_layer', 'id', '~observed_step', '~observed_at', '~observed_allocated_bytes', '~shorten_at', '=observed_epoch', '=observed_generation', '=observed_state', '=observed_size_bytes', '=observed_error', '=observed_captures', '=observed_backups', '=observed_export', '=observed_written', '=written_at');
 
 CREATE TRIGGER volume_layer_key_drop AFTER DELETE ON public.volume_layer FOR EACH ROW WHEN ((old.key_id IS NOT NULL)) EXECUTE FUNCTION public.drop_volume_key();
 
@@ -3594,6 +3648,12 @@ CREATE TRIGGER volume_layer_usage AFTER INSERT OR DELETE ON public.volume_layer 
 CREATE TRIGGER volume_layer_usage_moved AFTER UPDATE OF size_bytes, read_only, desired_presence ON public.volume_layer FOR EACH ROW EXECUTE FUNCTION public.count_pool_usage();
 
 CREATE TRIGGER volume_pool_volumes AFTER INSERT OR DELETE OR UPDATE OF pool_id, volume_type_id, size_gib, desired_task ON public.volume FOR EACH ROW EXECUTE FUNCTION public.count_pool_volumes();
+
+CREATE TRIGGER volume_replica_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_replica FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_replica', 'volume_id', '~next_at', '~updated_at', '=as_of', '=rounds', '=last_round_bytes', '=last_round_seconds', '=round_began_at', '=round_source_layer_id', '=round_layer_id', '=round_full', '=source_layer_id', '=layer_id');
+
+CREATE TRIGGER volume_replica_usage AFTER INSERT OR DELETE ON public.volume_replica FOR EACH ROW EXECUTE FUNCTION public.count_replica_usage();
+
+CREATE TRIGGER volume_replica_usage_moved AFTER UPDATE OF pool_id, size_bytes ON public.volume_replica FOR EACH ROW EXECUTE FUNCTION public.count_replica_usage();
 
 CREATE TRIGGER volume_snapshot_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_snapshot FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_snapshot', 'id', '=ready_at');
 
@@ -4188,6 +4248,12 @@ ALTER TABLE ONLY public.volume
 
 ALTER TABLE ONLY public.volume
     ADD CONSTRAINT volume_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
+ALTER TABLE ONLY public.volume_replica
+    ADD CONSTRAINT volume_replica_pool_id_fkey FOREIGN KEY (pool_id) REFERENCES public.storage_pool(id);
+
+ALTER TABLE ONLY public.volume_replica
+    ADD CONSTRAINT volume_replica_volume_id_fkey FOREIGN KEY (volume_id) REFERENCES public.volume(id);
 
 ALTER TABLE ONLY public.volume_snapshot
     ADD CONSTRAINT volume_snapshot_group_snapshot_id_fkey FOREIGN KEY (group_snapshot_id) REFERENCES public.group_snapshot(id);

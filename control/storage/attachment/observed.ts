@@ -151,5 +151,7 @@ export const wakeOf = (touched: RawBuilder<unknown>): RawBuilder<unknown> => sql
   select enqueue('volume', volume_id::text, now()) from ${touched}
   union all select enqueue('volume_snapshot', n.id::text, now()) from volume_snapshot n
     where n.ready_at is null and n.volume_id in (select volume_id from ${touched})
+  union all select enqueue('volume_replica', r.volume_id::text, now()) from volume_replica r
+    where r.round_began_at is not null and r.volume_id in (select volume_id from ${touched})
   union all select enqueue('volume', c.id::text, now()) from volume c
     where c.launched_at is null and c.source_volume_id in (select volume_id from ${touched})`;

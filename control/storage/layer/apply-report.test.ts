@@ -10,7 +10,14 @@ const row = (over: Partial<ReportedLayer> = {}): ReportedLayer => ({
   desired_presence: 'present',
   ...{ desired_source: null, desired_captures: [], desired_backups: [], observed_epoch: 1, observed_generation: 2 },
   ...{ observed_state: 'ready', observed_size_bytes: 100, observed_allocated_bytes: 10, observed_step: null },
-  ...{ sinks: false, observed_full: false, observed_error: null, observed_captures: [], observed_backups: [] },
+  ...{
+    sinks: false,
+    observed_full: false,
+    observed_written: null,
+    observed_error: null,
+    observed_captures: [],
+    observed_backups: [],
+  },
   observed_export: null,
   ...over,
 });

@@ -35,6 +35,7 @@ export type ReportedLayer = Pick<
   | 'observed_size_bytes'
   | 'observed_allocated_bytes'
   | 'observed_full'
+  | 'observed_written'
   | 'observed_step'
   | 'observed_error'
   | 'observed_captures'
@@ -53,6 +54,8 @@ export interface LayerPatch {
   sinks: boolean;
   desired_source: AnySource | null;
   observed_full: boolean;
+  /** Null: the host does not say. */
+  observed_written: boolean | null;
   observed_epoch: number;
   observed_generation: number;
   observed_state: Exclude<ObservedLayerState, 'none'>;
@@ -101,6 +104,7 @@ export function applyReport(row: ReportedLayer, hostId: string, report: Observed
     sinks: row.sinks && !served,
     desired_source: served ? null : row.desired_source,
     observed_full: report.full ?? false,
+    observed_written: report.written ?? null,
     observed_epoch: report.epoch,
     observed_generation: report.generation,
     observed_state: report.state,
@@ -155,7 +159,15 @@ function merged<Wanted, Outcome>(
 
 type Column = Exclude<keyof LayerPatch, 'put_back'>;
 const outcomes = [
-  ...['former_parent_id', 'sinks', 'desired_source', 'observed_full', 'observed_size_bytes', 'observed_error'],
+  ...[
+    'former_parent_id',
+    'sinks',
+    'desired_source',
+    'observed_full',
+    'observed_written',
+    'observed_size_bytes',
+    'observed_error',
+  ],
   ...['observed_captures', 'observed_backups', 'observed_export'],
 ] as Column[];
 const watched = [...outcomes, ...['observed_epoch', 'observed_generation', 'observed_state']] as Column[];

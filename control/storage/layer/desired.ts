@@ -40,6 +40,7 @@ interface Row {
   reads_pool: string | null;
   reads_bytes: number | null;
   sinks: boolean;
+  watched: boolean;
   moment: string | null;
   key_id: VolumeKeyId | null;
   cipher: LayerEncryption['cipher'] | null;
@@ -79,10 +80,13 @@ const copyHost = sql`case when l.desired_source ? 'copy_of' then (select nullif(
 const copiedBy = sql`case when l.read_only then (select jsonb_agg(distinct c.host_id) from volume_layer c
   where c.desired_source ->> 'copy_of' = l.id::text and c.desired_presence = 'present') end`;
 
+/** The top of a volume with a replica: a round is due only when something was written. */
+const isWatched = sql`(not l.read_only and exists (select from volume_replica r where r.volume_id = l.volume_id))`;
+
 /** All that documents are made from but an image's hosts. */
 const facts = ({ hostId, layerIds }: LayerFilter) => sql`
   from (select l.host_id, l.id, l.volume_id, l.epoch, l.generation, l.desired_presence, p.name as pool, l.size_bytes, l.parent_id,
-      l.image_id, l.image, ${laterDigest(sql`l.image`, sql`l.image_id`)} as image_sha256, l.read_only, l.cache_role, l.full_bytes, l.sinks, l.moment, l.desired_source,
+      l.image_id, l.image, ${laterDigest(sql`l.image`, sql`l.image_id`)} as image_sha256, l.read_only, l.cache_role, l.full_bytes, l.sinks, l.moment, ${isWatched} as watched, l.desired_source,
       l.desired_captures, l.desired_backups, l.key_id, k.cipher, k.key_size_bits, f.name as reads_pool, v.cache_bytes as reads_bytes,
       ${copyHost} as copy_host, ${copiedBy} as copied_by, ${record} as record, ${exportDocumentSql} as outside
     from volume_layer l join storage_pool p on p.id = l.pool_id
@@ -127,6 +131,7 @@ function documentOf(row: Row): DesiredLayer {
     ...(row.copied_by && { copiedBy: row.copied_by.slice(0, layerLimits.copies) }),
     ...(row.cache_role && { cache: cacheOf(row, row.cache_role) }),
     ...(row.sinks && { sinks: true }),
+    ...(row.watched && { watched: true }),
     ...(row.moment && { moment: row.moment }),
     ...(row.outside && { export: exportDocument(row.outside) }),
     readOnly: row.read_only,

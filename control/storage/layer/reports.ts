@@ -113,7 +113,7 @@ async function reportedRows(
   locking: RawBuilder<unknown>,
 ): Promise<Map<string, ReportedLayer>> {
   const { rows } = await sql<ReportedLayer>`
-    select id, host_id, epoch, generation, parent_id, former_parent_id, sinks, observed_full, desired_presence, desired_source, desired_captures, desired_backups,
+    select id, host_id, epoch, generation, parent_id, former_parent_id, sinks, observed_full, observed_written, desired_presence, desired_source, desired_captures, desired_backups,
       observed_epoch, observed_generation, observed_state, observed_size_bytes, observed_allocated_bytes, observed_step, observed_error,
       observed_captures, observed_backups, observed_export, exported, volume_id
     from volume_layer l where ${isOneOf(sql`l.id`, ids)} ${locking}`.execute(db);
@@ -135,12 +135,13 @@ async function writePatches(tx: Tx, patches: readonly LayerPatch[]): Promise<voi
       : sql`jsonb_to_recordset(${json(patches)}::jsonb)`;
   await sql`
     update volume_layer l set generation = p.generation, parent_id = p.parent_id, image_id = case when not p.put_back then l.image_id end,
-      image = case when not p.put_back then l.image end, former_parent_id = p.former_parent_id, sinks = p.sinks, observed_full = p.observed_full, desired_source = nullif(p.desired_source, 'null'::jsonb),
+      image = case when not p.put_back then l.image end, former_parent_id = p.former_parent_id, sinks = p.sinks, observed_full = p.observed_full, observed_written = p.observed_written,
+      written_at = case when p.observed_written then case when l.observed_written then l.written_at else now() end end, desired_source = nullif(p.desired_source, 'null'::jsonb),
       observed_epoch = p.observed_epoch, observed_generation = p.observed_generation, observed_state = p.observed_state,
       observed_size_bytes = p.observed_size_bytes, observed_allocated_bytes = p.observed_allocated_bytes,
       observed_step = p.observed_step, observed_error = nullif(p.observed_error, 'null'::jsonb),
       observed_captures = p.observed_captures, observed_backups = p.observed_backups, observed_export = nullif(p.observed_export, 'null'::jsonb), observed_at = now(), updated_at = now()
-    from ${rows} as p(id uuid, generation bigint, parent_id uuid, put_back boolean, former_parent_id uuid, sinks boolean, observed_full boolean, desired_source jsonb,
+    from ${rows} as p(id uuid, generation bigint, parent_id uuid, put_back boolean, former_parent_id uuid, sinks boolean, observed_full boolean, observed_written boolean, desired_source jsonb,
       observed_epoch bigint, observed_generation bigint, observed_state text, observed_size_bytes bigint,
       observed_allocated_bytes bigint, observed_step text, observed_error jsonb, observed_captures jsonb, observed_backups jsonb, observed_export jsonb)
     where l.id = p.id`.execute(tx);
@@ -150,7 +151,7 @@ async function writePatches(tx: Tx, patches: readonly LayerPatch[]): Promise<voi
 const notLaunchedNow = sql`v.launched_at is distinct from now()`;
 
 /**
- * The volumes and snapshots that refer to the layers, and the volumes of which they were made: tasks on them may be theirs. In one order,
+ * The volumes and snapshots that refer to the layers, and the volumes of which they were made: tasks on them may be theirs, and replicas. In one order,
  * since others wake the same at the same time.
  */
 async function wakeWaiting(tx: Tx, layerIds: readonly string[]): Promise<void> {
@@ -159,6 +160,8 @@ async function wakeWaiting(tx: Tx, layerIds: readonly string[]): Promise<void> {
       select 'volume' as task, v.id from volume v where ${isOneOf(sql`v.layer_id`, layerIds)} and ${notLaunchedNow}
       union select 'volume', v.id from volume_layer l join volume v on v.id = l.volume_id
         where ${isOneOf(sql`l.id`, layerIds)} and ${notLaunchedNow}
+      union select 'volume_replica', r.volume_id from volume_layer l join volume_replica r on r.volume_id = l.volume_id
+        where ${isOneOf(sql`l.id`, layerIds)}
       union select 'volume_snapshot', s.id from volume_snapshot s where ${isOneOf(sql`s.layer_id`, layerIds)}
       union select 'backup', (b ->> 'id')::uuid from volume_layer l, jsonb_array_elements(l.observed_backups) b
         where ${isOneOf(sql`l.id`, layerIds)}

@@ -90,6 +90,8 @@ export interface VolumeLayerTable {
   size_bytes: number;
   read_only: Generated<boolean>;
   desired_source: Json<AnySource> | null;
+  observed_written: boolean | null;
+  written_at: Timestamp | null;
   desired_captures: Json<LayerCapture[]>;
   desired_backups: Json<LayerBackup[]>;
   cache_role: 'base' | 'writes' | null;

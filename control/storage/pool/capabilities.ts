@@ -35,7 +35,8 @@ export const capabilitiesOf = ({
   thin_provisioning_support: 'True',
   thick_provisioning_support: 'False',
   multiattach: 'False',
-  replication_enabled: 'False',
+  /** What is there can be brought to another host, or from there. */
+  replication_enabled: kind === 'rbd' || tier === 'ram' ? 'False' : 'True',
   // A cluster snapshots each image by itself.
   consistent_group_snapshot_enabled: kind === 'rbd' ? 'False' : 'True',
   QoS_support: 'True',
@@ -55,6 +56,8 @@ export function unmetSpecs(extraSpecs: Readonly<Record<string, string>>, pool: P
     }
     const [scope, name] = key.includes(':') ? splitAt(key, key.indexOf(':')) : ['capabilities', key];
     if (scope !== 'capabilities' || notOfPools.has(name)) return [];
+    // A volume without a replica lies anywhere.
+    if (name === 'replication_enabled' && meets('False', wanted)) return [];
     return Object.hasOwn(capabilities, name) && meets(capabilities[name]!, wanted) ? [] : [key];
   });
 }

@@ -22,4 +22,5 @@ export {
 export { usableBy, type VolumeTypeRow } from './listing.ts';
 export { type Loss, lossesOf } from './loss.ts';
 export { usageOfType } from './quota.ts';
+export { type ReplicationWords, replicationWords } from './replication-words.ts';
 export { VolumeTypeService, type VolumeTypeWish } from './service.ts';

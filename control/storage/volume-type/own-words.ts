@@ -2,6 +2,7 @@
 import { CloudError } from '../../../contract/errors.ts';
 import { poolTiers } from '../../../contract/host/index.ts';
 import { cacheKeys, requireCacheWords } from './cache-words.ts';
+import { requireReplicationWords, rpoKey } from './replication-words.ts';
 
 const prefix = 'bothy:';
 const tierKey = 'bothy:tier';
@@ -27,9 +28,17 @@ export function requireOwnWords(
   before: Readonly<Record<string, string>> = {},
 ): void {
   requireCacheWords(specs);
+  requireReplicationWords(specs);
   for (const [key, value] of Object.entries(specs)) {
-    if (!key.startsWith(prefix) || cacheKeys.includes(key) || key === wordsKey || before[key] === value) continue;
-    if (key !== tierKey) refuse(key, value, `one of ${[tierKey, ...cacheKeys, wordsKey].join(', ')}`);
+    if (
+      !key.startsWith(prefix) ||
+      cacheKeys.includes(key) ||
+      key === wordsKey ||
+      key === rpoKey ||
+      before[key] === value
+    )
+      continue;
+    if (key !== tierKey) refuse(key, value, `one of ${[tierKey, ...cacheKeys, wordsKey, rpoKey].join(', ')}`);
     if (!namesTier(value)) refuse(key, value, poolTiers.join(' or '));
   }
 }

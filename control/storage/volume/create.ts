@@ -5,45 +5,24 @@
  * Where no pool takes it the volume is made all the same, as Cinder does, with the reason as its fault: it can be looked at and deleted.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
-import {
-  type ImageId,
-  type LayerId,
-  newId,
-  newOrderedId,
-  type VolumeId,
-  type VolumeKeyId,
-} from '../../../contract/ids.ts';
+import { type ImageId, type LayerId, newId, type VolumeId, type VolumeKeyId } from '../../../contract/ids.ts';
 import { fileFormat } from '../../image/index.ts';
 import { actorOf, type Caller, requireProjectMember } from '../../kit/caller.ts';
-import {
-  type Actor,
-  type Database,
-  type Queryable,
-  type Tx,
-  violatedConstraint,
-  withCommit,
-} from '../../kit/database/database.ts';
-import { json } from '../../kit/database/schema.ts';
+import { type Database, type Queryable, type Tx, violatedConstraint, withCommit } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { insertLayer, type LayerSource, type NewLayer } from '../layer/index.ts';
-import {
-  chooseFrom,
-  type PoolSearch,
-  type PoolState,
-  type PoolWish,
-  placeOf,
-  poolsFor,
-  recordPoolChoice,
-} from '../pool/index.ts';
+import { type PoolSearch, type PoolState, type PoolWish, placeOf, poolsFor, recordPoolChoice } from '../pool/index.ts';
+import { insertReplica } from '../replica/index.ts';
 import { encryptionWith, insertKey, type VolumeEncryption } from '../volume-key/index.ts';
 import { cacheWords, iopsOfType, servedEncryption, typeOf, type VolumeTypeRow } from '../volume-type/index.ts';
 import { freezeTop } from './freeze.ts';
 import { requireGroup } from './group.ts';
 import { type PlaceWish, readHints, requireZone } from './hints.ts';
+import { insertVolume } from './insert.ts';
 import { requireMakeable } from './makeable.ts';
 import { requireTypeQuota, requireVolumeQuota, typesAreLimited } from './quota.ts';
+import { chooseBoth } from './replicated.ts';
 import { requireSizeOfType, sizeFor } from './sizes.ts';
 import { findSource, type SourceWish, type VolumeSource } from './source.ts';
 import type { VolumeTask } from './tables.ts';
@@ -225,7 +204,7 @@ async function place(tx: Tx, all: Ingredients): Promise<Decided> {
     hostOf: source?.host_id || wish.managed ? 'source' : wish.hostId ? 'server' : 'hint',
     ...{ from, iops, encrypted: encryption !== undefined || sourceKey !== null },
   };
-  const found = await chooseFrom(tx, poolWish, pools);
+  const { found, replica } = await chooseBoth(tx, { wish: poolWish, pools, type });
   const { pool, cachePool } = found;
   // The file stays where it is.
   if (wish.managed && !pool) throw new CloudError('no_capacity', 'no_pool', { why: found.message, fix: found.fix });
@@ -259,6 +238,7 @@ async function place(tx: Tx, all: Ingredients): Promise<Decided> {
     layers,
     insertVolume(tx, actorOf(caller), row, { deadlineMs }),
     recordPoolChoice(tx, { projectId, volumeId: id, wish: poolWish, found }),
+    replica && insertReplica(tx, { volumeId: id, ...replica }),
   ]).then(([, volume]) => shown(volume, all, { pool, keyId: pool && keyId }));
   written.catch(() => {});
   return { made: { id, sizeGib, hostId: row.host_id, layerId, fault }, written };
@@ -320,42 +300,6 @@ export async function imageBase(tx: Tx, image: VolumeImage): Promise<NonNullable
       ...(keyId !== null && encryption && { encryption: { keyId, ...encryption } }),
     },
   };
-}
-
-type NewVolume = Pick<
-  VolumeRow,
-  | ('id' | 'project_id' | 'user_id' | 'name' | 'description' | 'size_gib' | 'volume_type_id' | 'availability_zone')
-  | ('metadata' | 'host_id' | 'pool_id' | 'layer_id' | 'bootable' | 'image_metadata' | 'source_volume_id')
-  | ('cache_pool_id' | 'cache_bytes' | 'cache_policy' | 'desired_task')
-  | ('source_image_id' | 'source_snapshot_id' | 'group_id' | 'fault')
->;
-
-/** The volume and its operation. It needs no job: its host's word brings one, and where none comes the sweep does. */
-async function insertVolume(
-  tx: Tx,
-  actor: Actor,
-  row: NewVolume,
-  { deadlineMs }: { deadlineMs: number },
-): Promise<VolumeRow> {
-  const { fault, host_id: host } = row;
-  const deadline = sql`now() + ${deadlineMs}::double precision * interval '1 millisecond'`;
-  const { rows } = await sql<VolumeRow>`with begun as (
-      insert into operation (id, project_id, resource_type, resource_id, verb, generation, state, finished_at, owner, waiting_for,
-        deadline, error_code, error_message, actor_id, request_id)
-      values (${newOrderedId()}, ${row.project_id}, 'volume', ${row.id}, 'create', 1, ${fault ? 'failed' : 'running'},
-        case when ${fault !== null}::boolean then now() end, ${host === null ? 'control' : `host ${host}`},
-        ${fault ? null : 'the host to make the volume'}, ${deadline}, ${fault ? 'no_capacity' : null},
-        ${fault?.message ?? null}, ${actor.actorId}, ${actor.requestId}))
-    insert into volume (id, project_id, user_id, name, description, size_gib, volume_type_id, availability_zone, metadata, host_id,
-      pool_id, layer_id, cache_pool_id, cache_bytes, cache_policy, bootable, image_metadata, source_volume_id, source_image_id, source_snapshot_id, group_id, fault,
-      desired_task)
-    values (${row.id}, ${row.project_id}, ${row.user_id}, ${row.name}, ${row.description}, ${row.size_gib}, ${row.volume_type_id},
-      ${row.availability_zone}, ${json(row.metadata)}, ${host}, ${row.pool_id}, ${row.layer_id}, ${row.cache_pool_id}, ${row.cache_bytes}, ${row.cache_policy}, ${row.bootable},
-      ${row.image_metadata && json(row.image_metadata)}, ${row.source_volume_id}, ${row.source_image_id},
-      ${row.source_snapshot_id}, ${row.group_id}, ${fault && json(fault)},
-      ${row.desired_task && json(row.desired_task)})
-    returning *`.execute(tx);
-  return rows[0]!;
 }
 
 function requireOneSource(wish: VolumeWish): void {

@@ -42,7 +42,10 @@ export interface VolumeReasons {
   volume_sources_exclusive: { sources: readonly string[] };
   volume_zone_unknown: { zone: string };
   volume_zone_of_source: { zone: string };
-  volume_type_unfit: { type: string; why: 'multiattach' | 'other_pool' | 'other_encryption' | 'same' | 'group' };
+  volume_type_unfit: {
+    type: string;
+    why: 'multiattach' | 'cache_and_replica' | 'replica' | 'other_pool' | 'other_encryption' | 'same' | 'group';
+  };
   /** Somebody waits for what is still in its cache. */
   volume_cache_sinks: { id: string };
   /** Another disk is in its place: the hint names what is not there. */
@@ -67,6 +70,12 @@ export interface VolumeReasons {
       | 'host_too_old';
     to: string | null;
   };
+  /** No whole one: it is not made yet, or the type of the volume asks for none. */
+  volume_replica_missing: { id: string };
+  /** A server has it, which is evacuated as a whole. */
+  volume_failover_attached: { id: string };
+  /** Its host runs, or nothing proves that it does not. */
+  volume_failover_unproven: { id: string; host: string; why: 'in_use' | 'unproven' };
   volume_image_format_unserved: { format: string; container: string };
   volume_reset_unserved: { id: string; status: string };
   volume_marker_not_found: { id: string };

@@ -13,6 +13,7 @@ import { endOperations } from '../../kit/operation/operations.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
 import { type CachedVolume, isOwed } from '../cache/index.ts';
 import { endBackup, endCapture, releaseLayers } from '../layer/index.ts';
+import { deleteReplica } from '../replica/index.ts';
 import { type ActDependencies, done, onLockedVolume } from './act.ts';
 import type { VolumeReasons } from './reasons.ts';
 import { snapshotStatusSql } from './snapshot-states-sql.ts';
@@ -99,9 +100,10 @@ export async function removeVolume(
   const { rows } = await sql<{ id: string; layer_id: string | null }>`
     with taken as (delete from volume_snapshot where volume_id = ${id} returning id, layer_id)
     select id, layer_id from taken union all select id, layer_id from volume where id = ${id}`.execute(tx);
+  const replicated = await deleteReplica(tx, id);
   await sql`delete from volume where id = ${id}`.execute(tx);
   const layers = rows.flatMap(({ layer_id }) => layer_id ?? []);
-  await releaseLayers(tx, [...layers, ...layersOf(task)]);
+  await releaseLayers(tx, [...layers, ...layersOf(task), ...replicated]);
   // Whatever was begun with any of them.
   for (const gone of rows) await endOperations(tx, gone.id, Number.MAX_SAFE_INTEGER, { state: 'succeeded' });
 }

@@ -1,0 +1,31 @@
+/** How old replicas are. The words of a query that has the replica as `r`, its volume's top as `l`, the volume's host as `h`. */
+import { type RawBuilder, sql } from 'kysely';
+
+/**
+ * A host looks at the tops of replicated volumes every five seconds, and what it says takes its way (host/volume/task.ts): so much later than the first write
+ * it is known here at the latest, while the host is connected.
+ */
+const heardWithin = sql`interval '10 seconds'`;
+
+/** Nothing has been written since the replica was equal to the volume, as far as is known. */
+export const isIdleSql: RawBuilder<boolean> = sql<boolean>`(r.layer_id is not null and r.source_layer_id is not null
+  and l.parent_id is not distinct from r.source_layer_id and l.observed_written is not distinct from false)`;
+
+/**
+ * All that was written until then is in the replica: to the last complete round, or later where nothing was written since. Null: there is no whole
+ * replica. Never later than what is certain: what its host has not said counts as written.
+ */
+export const asOfSql: RawBuilder<Date | null> = sql<Date | null>`(case
+  when r.layer_id is null or r.as_of is null then null
+  when ${isIdleSql} then greatest(r.as_of, case when h.connected then now() else coalesce(h.last_seen_at, r.as_of) end - ${heardWithin})
+  when l.parent_id is not distinct from r.source_layer_id and l.written_at is not null then greatest(r.as_of, l.written_at - ${heardWithin})
+  else r.as_of end)`;
+
+/** It is older than it shall be, or there is none although there was time to make one. */
+export const isLateSql: RawBuilder<boolean> = sql<boolean>`(coalesce(${asOfSql}, r.failed_over_at, r.created_at)
+  < now() - r.rpo_seconds * interval '1 second')`;
+
+/** What the three come from. */
+export const replicaFrom = sql`volume_replica r join volume v on v.id = r.volume_id
+  left join volume_layer l on l.id = v.layer_id left join host h on h.id = v.host_id left join storage_pool p on p.id = r.pool_id
+  left join host b on b.id = p.host_id`;

@@ -1,0 +1,54 @@
+/** Rows of replicas: made with their volumes, gone with them. SQL, nothing else. Whoever changes one holds its volume's row. */
+import { sql } from 'kysely';
+import type { Tx } from '../../kit/database/database.ts';
+import { json } from '../../kit/database/schema.ts';
+import type { ReplicaFault, VolumeReplicaRow } from './tables.ts';
+
+export interface NewReplica {
+  volumeId: string;
+  rpoSeconds: number;
+  sizeBytes: number;
+  /** Null: one is looked for again and again (../replication). */
+  poolId: string | null;
+}
+
+export async function insertReplica(tx: Tx, { volumeId, rpoSeconds, sizeBytes, poolId }: NewReplica): Promise<void> {
+  await sql`insert into volume_replica (volume_id, rpo_seconds, size_bytes, pool_id)
+    values (${volumeId}, ${rpoSeconds}, ${sizeBytes}, ${poolId})`.execute(tx);
+}
+
+/** The volume has no second place any more. @returns the layers that were kept for it, to be released after this */
+export async function deleteReplica(tx: Tx, volumeId: string): Promise<string[]> {
+  const { rows } =
+    await sql<VolumeReplicaRow>`delete from volume_replica where volume_id = ${volumeId} returning *`.execute(tx);
+  return rows.flatMap(layersOfReplica);
+}
+
+/** All that is kept for a replica, on either host. */
+export const layersOfReplica = (replica: VolumeReplicaRow): string[] =>
+  [
+    ...[replica.source_layer_id, replica.layer_id, replica.round_source_layer_id, replica.round_layer_id],
+    replica.former_layer_id,
+  ].flatMap((id) => id ?? []);
+
+export type ReplicaChange = Partial<
+  Pick<
+    VolumeReplicaRow,
+    | ('pool_id' | 'size_bytes' | 'source_layer_id' | 'layer_id' | 'as_of' | 'round_began_at' | 'round_source_layer_id')
+    | ('round_layer_id' | 'round_full' | 'former_layer_id' | 'failed_over_at' | 'rounds' | 'last_round_bytes')
+    | ('last_round_seconds' | 'failures' | 'late_since' | 'next_at' | 'rpo_seconds')
+  >
+> & { fault?: ReplicaFault | null };
+
+export async function changeReplica(tx: Tx, volumeId: string, { fault, ...change }: ReplicaChange): Promise<void> {
+  await tx
+    .updateTable('volume_replica')
+    .set({
+      ...change,
+      ...(fault !== undefined && { fault: fault && json(fault) }),
+      generation: sql`generation + 1`,
+      updated_at: sql`now()`,
+    })
+    .where('volume_id', '=', volumeId)
+    .execute();
+}

@@ -1,0 +1,45 @@
+/** The table of replicas as Kysely sees it; the columns' meaning stands in migration 0940. */
+import type { Generated, Selectable } from 'kysely';
+import type { Json, Timestamp } from '../../kit/database/schema.ts';
+
+/** Why there is no newer replica. */
+export interface ReplicaFault {
+  code: 'no_pool' | 'host_away' | 'connected' | 'busy' | 'round_failed' | 'replica_lost';
+  message: string;
+}
+
+export interface VolumeReplicaTable {
+  volume_id: string;
+  rpo_seconds: number;
+  size_bytes: number;
+  pool_id: string | null;
+  source_layer_id: string | null;
+  layer_id: string | null;
+  as_of: Timestamp | null;
+  round_began_at: Timestamp | null;
+  round_source_layer_id: string | null;
+  round_layer_id: string | null;
+  round_full: Generated<boolean>;
+  former_layer_id: string | null;
+  failed_over_at: Timestamp | null;
+  rounds: Generated<number>;
+  last_round_bytes: number | null;
+  last_round_seconds: number | null;
+  failures: Generated<number>;
+  fault: Json<ReplicaFault> | null;
+  late_since: Timestamp | null;
+  next_at: Timestamp | null;
+  generation: Generated<number>;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+}
+
+export type VolumeReplicaRow = Selectable<VolumeReplicaTable>;
+
+interface ReplicaTables {
+  volume_replica: VolumeReplicaTable;
+}
+
+declare module '../../kit/database/schema.ts' {
+  interface Schema extends ReplicaTables {}
+}

@@ -1,0 +1,11 @@
+export { ReplicaController, type ReplicaControllerOptions } from './controller.ts';
+export { type LateReplicas, lateReplicas } from './late.ts';
+export {
+  type Promotion,
+  promoteReplica,
+  type ReplicasOfServer,
+  replicaHostSql,
+  replicasOfServer,
+} from './promote.ts';
+export type { ReplicaStep } from './rounds.ts';
+export { type HostIsLost, ReplicaService, type ReplicaStatus, type ShownReplica } from './service.ts';

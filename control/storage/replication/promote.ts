@@ -1,0 +1,110 @@
+/**
+ * A replica takes the place of its volume, where the volume's host is lost: an empty top comes on what the replica has, the volume is where the replica was, and it
+ * holds what it held at `as_of`. What it held on the lost host is written to by nobody any more (its top is frozen under a new epoch) and never merged into
+ * anything; it stays for the case that people want it, until the volume has a replica again, which is made from the beginning.
+ *
+ * That nobody writes there at this moment is for whoever calls to know by evidence (control/compute/server/evacuation-evidence.ts). Everything is in the
+ * transaction of the caller.
+ */
+import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
+import type { ServerId } from '../../../contract/ids.ts';
+import type { Actor, Tx } from '../../kit/database/database.ts';
+import { endOperations, recordOperation } from '../../kit/operation/operations.ts';
+import { insertLayer, releaseLayers } from '../layer/index.ts';
+import { changeReplica } from '../replica/index.ts';
+import { changeVolume, type ListedVolume } from '../volume/index.ts';
+import { type Look, lookAtReplica } from './look.ts';
+
+/** Kept with the evidence. */
+export interface Promotion {
+  volume_id: string;
+  /** All that was written until then is there. */
+  as_of: string;
+  /** So much older than the moment of the promotion. */
+  age_seconds: number;
+}
+
+/** The one host to which a server can go with the replicas of all its volumes. */
+export interface ReplicasOfServer {
+  hostId: string;
+  volumeIds: string[];
+}
+
+/**
+ * Of `server s`: the host that has whole replicas of all its volumes; null where it has no volumes, or not all of them are on one host.
+ */
+export const replicaHostSql = sql<
+  string | null
+>`(select case when count(distinct p.host_id) = 1 and bool_and(r.layer_id is not null)
+    then min(p.host_id::text)::uuid end
+  from volume_attachment a join volume v on v.id = a.volume_id left join volume_replica r on r.volume_id = v.id
+    left join storage_pool p on p.id = r.pool_id
+  where a.server_id = s.id and a.desired_presence = 'present')`;
+
+/** Locks its volumes. Undefined: {@link replicaHostSql} knows none. */
+export async function replicasOfServer(tx: Tx, serverId: ServerId): Promise<ReplicasOfServer | undefined> {
+  const { rows: volumes } = await sql<{ id: string }>`select v.id from volume v
+    where v.id in (select volume_id from volume_attachment where server_id = ${serverId} and desired_presence = 'present')
+    order by v.id for update`.execute(tx);
+  const { rows } = await sql<{ host_id: string | null }>`select ${replicaHostSql} as host_id from server s
+    where s.id = ${serverId}`.execute(tx);
+  const hostId = rows[0]?.host_id;
+  return hostId ? { hostId, volumeIds: volumes.map(({ id }) => id) } : undefined;
+}
+
+/** @throws CloudError `conflict` where the volume has no whole replica */
+export async function promoteReplica(tx: Tx, volumeId: string, actor: Actor): Promise<Promotion> {
+  const look = await lookAtReplica(tx, volumeId);
+  const { replica, asOf } = look ?? {};
+  if (
+    !look ||
+    !replica ||
+    replica.layer_id === null ||
+    replica.pool_id === null ||
+    !asOf ||
+    look.hosts.replica.id === null
+  )
+    throw new CloudError('conflict', 'volume_replica_missing', { id: volumeId });
+  const { volume, now } = look;
+  await giveUpTask(tx, volume);
+  const former = volume.layer_id!;
+  const hostId = look.hosts.replica.id;
+  const layerId = await insertLayer(tx, {
+    ...{ volumeId, pool: { id: replica.pool_id, host_id: hostId } },
+    ...{ sizeBytes: volume.layer_bytes, base: { parentId: replica.layer_id } },
+  });
+  const generation = await changeVolume(tx, volumeId, { layerId, poolId: replica.pool_id, fault: null });
+  await sql`update volume set host_id = ${hostId} where id = ${volumeId}`.execute(tx);
+  await sql`update volume_layer set read_only = true, epoch = epoch + 1, generation = generation + 1, updated_at = now()
+    where id = ${former}`.execute(tx);
+  await changeReplica(tx, volumeId, {
+    ...{
+      pool_id: null,
+      layer_id: null,
+      source_layer_id: null,
+      as_of: null,
+      former_layer_id: former,
+      failed_over_at: now,
+    },
+    ...{ round_began_at: null, round_source_layer_id: null, round_layer_id: null, round_full: false },
+    ...{ failures: 0, fault: null, next_at: now },
+  });
+  await releaseLayers(tx, unneededOf(look));
+  await recordOperation(tx, actor, {
+    ...{ projectId: volume.project_id, resourceType: 'volume', resourceId: volumeId, verb: 'failover', generation },
+  });
+  const age_seconds = Math.round((now.getTime() - asOf.getTime()) / 100) / 10;
+  return { volume_id: volumeId, as_of: asOf.toISOString(), age_seconds };
+}
+
+const unneededOf = ({ replica }: Look): string[] =>
+  [replica.source_layer_id, replica.round_source_layer_id, replica.round_layer_id].flatMap((id) => id ?? []);
+
+/** What was being done to it was being done where it is no more; who began a backup or a transfer ends that. */
+async function giveUpTask(tx: Tx, { id, desired_task: task, generation }: ListedVolume): Promise<void> {
+  if (!task || task.kind === 'backup' || task.kind === 'transfer') return;
+  await changeVolume(tx, id, { task: null });
+  const message = 'The host of the volume was lost meanwhile.';
+  await endOperations(tx, id, generation, { state: 'failed', code: 'unavailable', message });
+}

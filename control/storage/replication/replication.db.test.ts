@@ -1,0 +1,377 @@
+/** Replicas of volumes: rounds, ages, failovers; the controller dies after every step. */
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import { sql } from 'kysely';
+import pino from 'pino';
+import { hasReason } from '../../../contract/errors.ts';
+import { type HostId, newId } from '../../../contract/ids.ts';
+import { cloudActor } from '../../kit/database/database.ts';
+import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
+import { testPool } from '../testing.ts';
+import { silentLog, type VolumeCloud, volumeCloud } from '../volume/testing.ts';
+import { lateReplicas, promoteReplica, ReplicaController, ReplicaService, type ReplicaStep } from './index.ts';
+
+let db: TestDatabase;
+let cloud: VolumeCloud;
+let far: { id: string; host_id: HostId };
+let controller: ReplicaController;
+let replicas: ReplicaService;
+before(async () => {
+  db = await testDatabase();
+  cloud = await volumeCloud(db.database);
+  far = await testPool(db.database, { name: 'far' });
+  controller = new ReplicaController({ database: db.database, log: silentLog });
+  replicas = new ReplicaService(db);
+  const specs = { replication_enabled: '<is> True', 'bothy:replication_rpo_seconds': '100' };
+  await sql`insert into volume_type (id, name, public, extra_specs) values (${newId()}, 'replicated', true, ${JSON.stringify(specs)}::jsonb)`.execute(
+    db.database.query,
+  );
+});
+after(() => db[Symbol.asyncDispose]());
+afterEach(async () => {
+  await sql`update host set connected = true`.execute(db.database.query);
+  await sql`delete from volume_attachment`.execute(db.database.query);
+  const { rows } = await sql<{ id: string }>`select id from volume`.execute(db.database.query);
+  for (const { id } of rows) await cloud.volumes.delete(cloud.admin, id, { cascade: true, force: true });
+  const left = await sql`select from volume_layer where desired_presence = 'present'`.execute(db.database.query);
+  assert.equal(left.rows.length, 0, 'nothing is kept of volumes that are gone');
+  await sql`delete from volume_layer`.execute(db.database.query);
+  await sql`delete from server`.execute(db.database.query);
+});
+
+/** All hosts have done what they were told, and say of new tops that nothing was written to them. */
+async function obeyed(): Promise<void> {
+  await cloud.report();
+  await sql`update volume_layer set desired_source = null where desired_source ? 'copy_of'`.execute(db.database.query);
+  await sql`update volume_layer set observed_written = false where not read_only and observed_written is null`.execute(
+    db.database.query,
+  );
+}
+const written = (id: string) =>
+  sql`update volume_layer set observed_written = true, written_at = now() where id = (select layer_id from volume where id = ${id})`.execute(
+    db.database.query,
+  );
+/** All that was, was so much earlier. */
+async function pass(seconds: number): Promise<void> {
+  const by = sql`${seconds} * interval '1 second'`;
+  await sql`update volume_replica set as_of = as_of - ${by}, round_began_at = round_began_at - ${by}, created_at = created_at - ${by},
+    next_at = next_at - ${by}, failed_over_at = failed_over_at - ${by}`.execute(db.database.query);
+  await sql`update volume_layer set written_at = written_at - ${by}`.execute(db.database.query);
+}
+const rowOf = async (id: string) =>
+  (await db.database.query.selectFrom('volume_replica').selectAll().where('volume_id', '=', id).executeTakeFirst())!;
+/** The layers of each host from the top down, as the number of those that shall be. */
+async function layersOn(hostId: string): Promise<number> {
+  const { rows } = await sql<{ n: number }>`select count(*)::integer as n from volume_layer
+    where host_id = ${hostId} and desired_presence = 'present'`.execute(db.database.query);
+  return rows[0]!.n;
+}
+/** A volume with a whole replica. */
+async function replicated(): Promise<string> {
+  const { id } = await cloud.made({ type: 'replicated' });
+  await cloud.controller.reconcile(id);
+  await round(id);
+  return id;
+}
+async function round(id: string, tend: (id: string) => Promise<void> = (each) => controller.reconcile(each)) {
+  await tend(id);
+  await obeyed();
+  await tend(id);
+}
+const shown = async (id: string) => (await replicas.get(cloud.admin, id))!;
+const service = () => replicas;
+
+test('both places of a replicated volume are chosen when it is made, on two hosts, and room is promised in both', async () => {
+  const { id } = await cloud.made({ type: 'replicated' });
+  const volume = await cloud.volumes.get(cloud.admin, id);
+  const { pool_id } = await rowOf(id);
+  assert.deepEqual(new Set([volume.pool_id, pool_id]), new Set([cloud.poolId, far.id]));
+  const { rows } = await sql<{ promised_bytes: number }>`select promised_bytes::float8 from storage_pool_usage
+    where pool_id in (${cloud.poolId}, ${far.id})`.execute(db.database.query);
+  assert.deepEqual(
+    rows.map(({ promised_bytes }) => promised_bytes),
+    [2 ** 30, 2 ** 30],
+  );
+  assert.equal((await shown(id)).status, 'enabling');
+});
+
+test('where no other host has room for the replica the volume says so, and takes nothing', async () => {
+  await sql`update storage_pool set disabled = true where id = ${far.id}`.execute(db.database.query);
+  const { fault } = await cloud.volumes.create(cloud.member, cloud.wish({ type: 'replicated' }));
+  await sql`update storage_pool set disabled = false where id = ${far.id}`.execute(db.database.query);
+  assert.match(fault!.message, /no pool on another host takes its replica/);
+  assert.equal(await layersOn(cloud.hostId), 0);
+});
+
+test('the first round copies all, the next ones what was written, and where nothing is written there is none', async () => {
+  const id = await replicated();
+  const first = await rowOf(id);
+  assert.deepEqual([first.rounds, first.next_at], [1, null], 'at rest');
+  assert.deepEqual([(await shown(id)).status, (await shown(id)).idle], ['enabled', true]);
+  await pass(1000);
+  await controller.sweep();
+  await controller.reconcile(id);
+  assert.equal((await rowOf(id)).rounds, 1);
+  assert.ok((await shown(id)).age_seconds! <= 11, 'an idle volume is as old as its host’s last look');
+  await written(id);
+  await controller.reconcile(id);
+  assert.equal((await rowOf(id)).round_began_at, null, 'half of what is allowed is for more to come together');
+  assert.ok((await rowOf(id)).next_at! > new Date());
+  await pass(60);
+  await round(id);
+  const second = await rowOf(id);
+  assert.equal(second.rounds, 2);
+  const { rows } = await sql<{
+    parent_id: string;
+  }>`select parent_id from volume_layer where id = ${second.layer_id}`.execute(db.database.query);
+  assert.equal(rows[0]!.parent_id, first.layer_id, 'one layer for what was written');
+  assert.equal(
+    (await layersOn(far.host_id)) + (await layersOn(cloud.hostId)),
+    5,
+    'two frozen ones and their copies, and a top',
+  );
+});
+
+test('what is frozen is copied only when its guest writes to it no more', async () => {
+  const id = await replicated();
+  const { serverId } = await cloud.attach(id);
+  await sql`update server set host_id = (select host_id from volume where id = ${id}) where id = ${serverId}`.execute(
+    db.database.query,
+  );
+  await written(id);
+  await pass(60);
+  await round(id);
+  assert.equal((await rowOf(id)).round_layer_id, null, 'it still writes to it');
+  await cloud.reportSwitch(serverId);
+  await round(id);
+  assert.equal((await rowOf(id)).rounds, 2);
+});
+
+test('a volume that was reverted is copied from the beginning, and its replica is whole meanwhile', async () => {
+  const { id } = await cloud.made({ type: 'replicated' });
+  await cloud.controller.reconcile(id);
+  const wish = { volumeId: id, name: 'x', description: null, metadata: {}, inUse: false };
+  const snapshot = await cloud.snapshots.create(cloud.member, wish);
+  await obeyed();
+  await cloud.settle();
+  await written(id);
+  await round(id);
+  const before = await rowOf(id);
+  await cloud.volumes.revert(cloud.member, id, snapshot.id);
+  await obeyed();
+  await cloud.settle();
+  assert.equal((await shown(id)).idle, false, 'it is not what the replica has');
+  await pass(60);
+  await controller.reconcile(id);
+  const during = await rowOf(id);
+  assert.deepEqual([during.round_full, during.layer_id], [true, before.layer_id]);
+  await obeyed();
+  await controller.reconcile(id);
+  assert.deepEqual([(await rowOf(id)).rounds, (await shown(id)).idle], [2, true]);
+});
+
+test('a copy that comes to nothing leaves the replica as it was, and the next one is of all', async () => {
+  const id = await replicated();
+  const { layer_id } = await rowOf(id);
+  await written(id);
+  await pass(60);
+  await controller.reconcile(id);
+  const { round_layer_id } = await rowOf(id);
+  await sql`update volume_layer set observed_state = 'failed', observed_generation = generation, observed_epoch = epoch,
+    observed_error = '{"code": "layer_damaged", "message": "it is damaged"}' where id = ${round_layer_id}`.execute(
+    db.database.query,
+  );
+  await controller.reconcile(id);
+  const after = await rowOf(id);
+  assert.deepEqual([after.layer_id, after.round_began_at, after.failures], [layer_id, null, 1]);
+  assert.match(after.fault!.message, /it is damaged/);
+  await obeyed();
+  await pass(60);
+  await round(id);
+  assert.deepEqual([(await rowOf(id)).rounds, (await rowOf(id)).fault], [2, null]);
+  assert.equal((await layersOn(far.host_id)) + (await layersOn(cloud.hostId)) > 4, true);
+});
+
+test('a replica that its host has lost is made anew', async () => {
+  const id = await replicated();
+  const { layer_id } = await rowOf(id);
+  await sql`update volume_layer set observed_error = '{"code": "layer_missing", "message": "gone"}' where id = ${layer_id}`.execute(
+    db.database.query,
+  );
+  await controller.reconcile(id);
+  assert.equal((await shown(id)).as_of, null);
+  await obeyed();
+  await controller.reconcile(id);
+  const again = await rowOf(id);
+  assert.notEqual(again.layer_id, layer_id);
+  assert.deepEqual([again.rounds, again.fault], [2, null]);
+});
+
+test('of one host two rounds are under way at once', async () => {
+  const ids = [await replicated(), await replicated(), await replicated()];
+  for (const id of ids) await written(id);
+  await pass(60);
+  for (const id of ids) await controller.reconcile(id);
+  const begun = async () => (await Promise.all(ids.map(rowOf))).filter(({ round_began_at }) => round_began_at).length;
+  assert.equal(await begun(), 2);
+  await obeyed();
+  for (const id of ids) await controller.reconcile(id);
+  await obeyed();
+  for (const id of ids) await controller.reconcile(id);
+  assert.deepEqual(
+    (await Promise.all(ids.map(rowOf))).map(({ rounds }) => rounds),
+    [2, 2, 2],
+  );
+});
+
+test('a replica that is older than it shall be is told once, with the reason, until it is not', async () => {
+  const id = await replicated();
+  await written(id);
+  await sql`update host set connected = false, last_seen_at = now() where id = (select p.host_id from volume_replica r
+    join storage_pool p on p.id = r.pool_id where r.volume_id = ${id})`.execute(db.database.query);
+  await pass(200);
+  await controller.reconcile(id);
+  const lines: { why?: string }[] = [];
+  const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+  const telling = new ReplicaController({ database: db.database, log });
+  for (const _ of [1, 2]) await telling.sweep();
+  assert.deepEqual(
+    lines.map(({ why }) => why),
+    ['The host of the replica is away.'],
+  );
+  assert.deepEqual(await lateReplicas(db.database), { replicas: 1, late: 1, why: 'The host of the replica is away.' });
+  const { rows } = await sql<{
+    error_message: string;
+  }>`select error_message from storage_message where resource_id = ${id}`.execute(db.database.query);
+  assert.match(rows[0]!.error_message, /2\d\d s old, and 100 s are allowed. The host of the replica is away./);
+  assert.equal((await shown(id)).status, 'error');
+  await sql`update host set connected = true`.execute(db.database.query);
+  await pass(60);
+  await round(id);
+  await telling.sweep();
+  assert.equal((await lateReplicas(db.database)).late, 0);
+});
+
+const promote = (id: string) => db.database.transaction(cloudActor, (tx) => promoteReplica(tx, id, cloudActor));
+
+test('a replica takes the place of its volume; what that held is frozen under a new epoch and kept until there is a replica again', async () => {
+  const id = await replicated();
+  const before = await cloud.volumes.get(cloud.admin, id);
+  const { layer_id: copy, pool_id } = await rowOf(id);
+  const old = (
+    await sql<{ epoch: number }>`select epoch from volume_layer where id = ${before.layer_id}`.execute(
+      db.database.query,
+    )
+  ).rows[0]!;
+  await pass(60);
+  await sql`update host set connected = false, last_seen_at = now() - interval '20 seconds' where id = ${before.host_id}`.execute(
+    db.database.query,
+  );
+  const { age_seconds } = await promote(id);
+  assert.ok(age_seconds >= 20 && age_seconds < 40, `${age_seconds}`);
+  const now = await cloud.volumes.get(cloud.admin, id);
+  assert.equal(now.pool_id, pool_id);
+  assert.notEqual(now.host_id, before.host_id);
+  const layer = async (which: string) =>
+    (await db.database.query.selectFrom('volume_layer').selectAll().where('id', '=', which).executeTakeFirst())!;
+  assert.equal((await layer(now.layer_id!)).parent_id, copy);
+  const frozen = await layer(before.layer_id!);
+  assert.deepEqual([frozen.read_only, frozen.epoch, frozen.desired_presence], [true, old.epoch + 1, 'present']);
+  await controller.reconcile(id);
+  assert.equal((await rowOf(id)).fault!.code, 'no_pool');
+  assert.equal((await shown(id)).former_kept, true);
+  await assert.rejects(promote(id), (error) => hasReason(error, 'volume_replica_missing'));
+  await sql`update host set connected = true`.execute(db.database.query);
+  await obeyed();
+  await round(id);
+  await round(id);
+  assert.deepEqual([(await shown(id)).status, (await shown(id)).former_kept], ['enabled', false]);
+  assert.notEqual((await layer(before.layer_id!))?.desired_presence, 'present', 'it is never merged into anything');
+});
+
+test('a volume that no server has is failed over by hand, by evidence alone', async () => {
+  const id = await replicated();
+  const lost = async () => ({ evidence: { kind: 'administrator' } });
+  await assert.rejects(service().failOver(cloud.member, id, lost), { code: 'forbidden' });
+  const unproven = async () => ({ why: 'in_use' as const, host: 'a' });
+  await assert.rejects(service().failOver(cloud.admin, id, unproven), (error) =>
+    hasReason(error, 'volume_failover_unproven'),
+  );
+  await cloud.attach(id);
+  await assert.rejects(service().failOver(cloud.admin, id, lost), (error) =>
+    hasReason(error, 'volume_failover_attached'),
+  );
+  await sql`delete from volume_attachment`.execute(db.database.query);
+  assert.equal((await service().failOver(cloud.admin, id, lost)).volume_id, id);
+  await service().giveUpFormer(cloud.admin, id);
+  assert.equal((await shown(id)).former_kept, false);
+});
+
+test('a volume with a cache has no replica', async () => {
+  const specs = { replication_enabled: '<is> True', 'bothy:cache_pool': 'x', 'bothy:cache_gib': '1' };
+  await sql`insert into volume_type (id, name, public, extra_specs) values (${newId()}, 'both', true, ${JSON.stringify(specs)}::jsonb)`.execute(
+    db.database.query,
+  );
+  await assert.rejects(cloud.volumes.create(cloud.member, cloud.wish({ type: 'both' })), (error) =>
+    hasReason(error, 'volume_type_unfit'),
+  );
+});
+
+test('a replica whose host does not come back is made on another one when an administrator says so', async () => {
+  const id = await replicated();
+  const { layer_id, pool_id } = await rowOf(id);
+  const other = await testPool(db.database, { name: 'third' });
+  await sql`update host set connected = false where id = (select host_id from storage_pool where id = ${pool_id})`.execute(
+    db.database.query,
+  );
+  await service().resync(cloud.admin, id);
+  await controller.reconcile(id);
+  assert.equal((await rowOf(id)).pool_id, other.id);
+  await obeyed();
+  await controller.reconcile(id);
+  const again = await rowOf(id);
+  assert.deepEqual([again.rounds, again.layer_id === layer_id], [2, false]);
+  await sql`update storage_pool set disabled = true where id = ${other.id}`.execute(db.database.query);
+});
+
+for (const step of ['placed', 'frozen', 'copying', 'complete', 'thrown away', 'begun anew'] as ReplicaStep[]) {
+  test(`control may die after '${step}', and a volume comes to the same replica`, async () => {
+    let deaths = 0;
+    const dying = new ReplicaController({
+      ...{ database: db.database, log: silentLog },
+      afterStep(reached) {
+        if (reached !== step) return;
+        deaths++;
+        throw new Error('died');
+      },
+    });
+    const tend = async (id: string) => {
+      await dying.reconcile(id).catch((error: Error) => assert.equal(error.message, 'died'));
+      await controller.reconcile(id);
+    };
+    const { id } = await cloud.made({ type: 'replicated' });
+    await cloud.controller.reconcile(id);
+    if (step === 'placed') await sql`update volume_replica set pool_id = null`.execute(db.database.query);
+    await round(id, tend);
+    await written(id);
+    await pass(60);
+    if (step === 'thrown away' || step === 'begun anew') {
+      await controller.reconcile(id);
+      const { round_layer_id, layer_id } = await rowOf(id);
+      const error = step === 'thrown away' ? 'layer_damaged' : 'layer_missing';
+      await sql`update volume_layer set observed_state = 'failed', observed_generation = generation, observed_epoch = epoch,
+        observed_error = ${JSON.stringify({ code: error, message: 'x' })}::jsonb
+        where id = ${step === 'thrown away' ? round_layer_id : layer_id}`.execute(db.database.query);
+      await tend(id);
+      await obeyed();
+      await pass(60);
+    }
+    await round(id, tend);
+    await obeyed();
+    await tend(id);
+    assert.ok(deaths >= 1);
+    const { rounds, round_began_at, fault } = await rowOf(id);
+    assert.deepEqual([rounds, round_began_at, fault], [2, null, null]);
+    assert.equal((await shown(id)).idle, true);
+  });
+}

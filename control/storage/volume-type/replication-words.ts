@@ -1,0 +1,38 @@
+/**
+ * What a volume type says of a second place: `replication_enabled='<is> True'`, as in Cinder, and how old that may be, in seconds:
+ * `bothy:replication_rpo_seconds`. Pure.
+ */
+import { CloudError } from '../../../contract/errors.ts';
+
+type Specs = Readonly<Record<string, string>>;
+
+export interface ReplicationWords {
+  /** The replica shall never be older. */
+  rpoSeconds: number;
+}
+
+export const rpoKey = 'bothy:replication_rpo_seconds';
+const enabledKey = 'replication_enabled';
+/** Where the type does not say. */
+const defaultRpoSeconds = 300;
+/** A round takes seconds, however little was written: a guest is switched over, a file is sent. */
+const leastRpoSeconds = 10;
+const longestRpoSeconds = 7 * 86_400;
+
+/** @throws CloudError `invalid` for an age that no replica can keep to */
+export function requireReplicationWords(specs: Specs): void {
+  const value = specs[rpoKey];
+  if (value === undefined || isRpo(value)) return;
+  const wanted = `a number of seconds from ${leastRpoSeconds} to ${longestRpoSeconds}`;
+  throw new CloudError('invalid', 'volume_type_word_unfit', { key: rpoKey, value, wanted });
+}
+
+const isRpo = (value: string): boolean =>
+  /^\d{1,7}$/.test(value) && Number(value) >= leastRpoSeconds && Number(value) <= longestRpoSeconds;
+
+/** Null: its volumes have one place. @throws CloudError as {@link requireReplicationWords} */
+export function replicationWords(specs: Specs): ReplicationWords | null {
+  requireReplicationWords(specs);
+  if (!/^<is>\s*(true|t|yes|y|on|1)$/i.test((specs[enabledKey] ?? '').trim())) return null;
+  return { rpoSeconds: Number(specs[rpoKey] ?? defaultRpoSeconds) };
+}
