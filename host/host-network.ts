@@ -1,7 +1,7 @@
 /**
  * What the reconciler needs of the machine's network. host/network/ is it on a real machine; the simulator brings its own.
  */
-import type { DesiredNetwork, DesiredPort, MeterReading } from '../contract/host/index.ts';
+import type { DesiredNetwork, DesiredPort, MeterReading, TunnelEnd, TunnelReport } from '../contract/host/index.ts';
 import type { PortId } from '../contract/ids.ts';
 
 /** What passed a port, as its guest sees it: what it receives is `rx`. */
@@ -56,6 +56,12 @@ export interface HostNetworkPort {
   /** Called with the last word of what counts a port, which goes when the promise resolves and stays when it does not. */
   beforeUnplugged(listener: (last: PortCounter) => Promise<void>): void;
   ensureNetworks(networks: DesiredNetwork[], options?: { thorough?: boolean }): Promise<void>;
+  /** Where this host's tunnels end and are tried; absent: it has none. */
+  readonly tunnelEnd?: TunnelEnd | undefined;
+  /** What is known of them by now. */
+  readonly tunnels?: TunnelReport | undefined;
+  /** Called when they are not what they were, and from time to time. */
+  onTunnels?(listener: (found: TunnelReport) => void): void;
   /** Bridges, addresses, protection; run by the timer. */
   prepareMachine(): Promise<void>;
 }

@@ -173,6 +173,7 @@ export class Host {
     });
     this.#service = new HostHttpService({ tls, listen, socket, controlName, routes, log });
     this.#stream = this.#newStream();
+    network.onTunnels?.((tunnels) => this.#stream.report({ tunnels }));
     this.#credentials.onChange((renewed) => {
       this.#source.renew(renewed);
       this.#service.renew(renewed);
@@ -310,13 +311,11 @@ export class Host {
       hostId: this.#configuration.hostId,
       cloudId: this.#cloudId,
       facts: this.facts(),
-      control: this.#stream.status,
-      lease: this.#lease.status,
+      ...{ control: this.#stream.status, lease: this.#lease.status },
       desired: { known: this.#desired.state !== undefined, sequence: this.#desired.state?.sequence ?? 0 },
-      network: { started: this.#networkStart.started },
+      network: { started: this.#networkStart.started, tunnels: this.#dependencies.network.tunnels },
       ...this.#reconciler.counts(),
-      lastSweep: this.#reconciler.lastSweep ?? null,
-      observed: this.#reconciler.observations(),
+      ...{ lastSweep: this.#reconciler.lastSweep ?? null, observed: this.#reconciler.observations() },
       layers: this.#storage.layers.status(),
       quarantine: quarantineStatus(this.#reconciler.quarantine()),
     };
@@ -366,9 +365,9 @@ export class Host {
   }
 
   #observations(): Observations | undefined {
-    const { layers } = this.#storage;
+    const [{ layers }, { tunnels }] = [this.#storage, this.#dependencies.network];
     if (!this.#reconciler.complete || !layers.complete) return undefined;
-    return { servers: this.#reconciler.observations(), layers: layers.observations() };
+    return { servers: this.#reconciler.observations(), layers: layers.observations(), ...(tunnels && { tunnels }) };
   }
 
   #adopt(state: DesiredState): void {

@@ -9,7 +9,7 @@ import { defaultPorts, type MigrationPlace } from './migration/reception.ts';
 export interface HostParts {
   configuration: HostConfiguration;
   dependencies: {
-    network: Pick<HostNetworkPort, 'datapath'>;
+    network: Pick<HostNetworkPort, 'datapath' | 'tunnelEnd'>;
     qemuVersion: string;
     machineTypes: readonly string[];
     /** Absent: guests' processors can't be limited. */
@@ -52,6 +52,7 @@ export function hostFactsOf(parts: HostParts): HostFacts {
     bandwidths: [...(configuration.bandwidths ?? [])],
     ...(configuration.physicalNetworks && { physicalNetworks: [...configuration.physicalNetworks] }),
     ...storage.exports,
+    ...(dependencies.network.tunnelEnd && { tunnels: dependencies.network.tunnelEnd }),
     url: url.replace('{port}', String(parts.servicePort)),
   };
 }

@@ -277,6 +277,37 @@ test('what a host says that its cards give is on record, and of a network that i
   ]);
 });
 
+test('what a host has found of its tunnels is on record, the newest word alone, and a row that cannot be read is left out', async () => {
+  await using control = await start();
+  const hostId = await register();
+  const host = await dial(control.port, hostId);
+  await host.next('hello');
+  host.hello({ tunnels: { address: '10.9.0.1', mtu: 1500 } }, cloudId);
+  await host.next('snapshot');
+  const other = newOrderedId<HostId>();
+  const say = (broken: unknown[]) =>
+    host.send({
+      ...{ type: 'report', complete: false, servers: [] },
+      tunnels: { peers: 3, tried: 3, oldestMs: 9000, broken: broken as [], faults: broken.length },
+    });
+  const recorded = async () => {
+    const { rows } = await sql<{ broken: unknown[]; faults: number; peers: number }>`
+      select broken, faults, peers from host_tunnels where host_id = ${hostId}`.execute(db.database.query);
+    return rows[0];
+  };
+  say([
+    { hostId: other, address: '10.9.0.2', fault: 'narrow' },
+    { hostId: newId(), address: '10.9.0.2; drop', fault: 'narrow' },
+    { hostId: newId(), address: '10.9.0.3', fault: 'purple' },
+  ]);
+  await until('the fault to be on record', async () => (await recorded())?.faults === 3);
+  const known = { host_id: other, address: '10.9.0.2', fault: 'narrow' };
+  assert.deepEqual(await recorded(), { broken: [known], faults: 3, peers: 3 });
+  say([]);
+  await until('it to be over', async () => (await recorded())?.faults === 0);
+  assert.deepEqual((await recorded())!.broken, []);
+});
+
 test('which physical networks a host reaches is what it says, and one that says nothing of them keeps what was known', async () => {
   await using control = await start();
   const hostId = await register();

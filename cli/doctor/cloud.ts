@@ -11,6 +11,7 @@ import { type ClockReading, getFromSocket, type Health } from '../process/health
 import type { Settings } from '../settings.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
 import { checkStorage } from './storage.ts';
+import { checkTunnelPaths } from './tunnels.ts';
 
 export async function checkProcesses(state: CloudState): Promise<Finding[]> {
   const findings: Finding[] = [];
@@ -116,7 +117,8 @@ export async function checkHost(hostSocket: string): Promise<Finding[]> {
     findings.push(warning('host version', `the host process is Bothy ${runs}, the files here are ${here}`, cure));
   }
   const states = [checkStream(health.control), checkLease(health.lease), checkReconciliation(health)];
-  return [...findings, ...states, ...checkStorage(health)];
+  const tunnels = checkTunnelPaths(health.network.tunnels, facts.tunnels?.mtu);
+  return [...findings, ...states, ...tunnels, ...checkStorage(health)];
 }
 
 const hostLog = 'see: bothy logs host';

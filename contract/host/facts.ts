@@ -4,6 +4,7 @@ import { boolean, count, integer, list, nullable, object, oneOf, optional, text 
 import { poolName } from './layer.ts';
 import { layerLimits, hostLimits as limits } from './limits.ts';
 import { cpuModel, machineLayout, machineType } from './machine.ts';
+import { tunnelEnd } from './tunnel.ts';
 
 const hostPools = list(
   object({
@@ -73,6 +74,8 @@ export const hostFacts = object({
   migrations: optional(list(oneOf('cold', 'live'), 2)),
   /** It gives and takes copies of layers (layer.ts, `copyOf`). Absent (an older host): it does not. */
   layerCopies: optional(boolean),
+  /** Where its tunnels end, if frames are given back there. Absent (an older host, or one that has none): nobody can try them. */
+  tunnels: optional(tunnelEnd),
   /** Where other machines reach this host's HTTPS service, e.g. https://10.0.0.5:8444 */
   url: text(limits.urlLength),
 });

@@ -93,3 +93,4 @@ export {
   type SignedCertificate,
   signedCertificate,
 } from './service.ts';
+export { type TunnelEnd, type TunnelFault, type TunnelReport, tunnelReport } from './tunnel.ts';

@@ -120,6 +120,13 @@ export const hostLimits = {
   errorMessageLength: 4000,
 } as const;
 
+/** Of what a host says of its tunnels. */
+export const tunnelLimits = {
+  addressLength: 45,
+  /** That are named; beyond those they are counted. */
+  broken: 200,
+} as const;
+
 /** Of one message. */
 export const messageLimits = {
   servers: 20_000,

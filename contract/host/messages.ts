@@ -52,6 +52,7 @@ import { declaredPool } from './pool.ts';
 import { versions } from './protocol.ts';
 import { type QuarantinedLayer, type QuarantinedServer, quarantinedImage } from './quarantine.ts';
 import type { DesiredServer, ObservedServer } from './server.ts';
+import { tunnelReport } from './tunnel.ts';
 
 export const hostStreamPath = '/host/v1/stream';
 
@@ -153,6 +154,8 @@ export const hostMessages = {
     layers: optional(documents<ObservedLayer>(limits.layers)),
     /** Of those pools that are not as they were said to be; a percent more or less free is no news. */
     pools: optional(poolLevels),
+    /** In a complete report, when it has changed, and from time to time. Absent: as it was, or of an older host, or one that has no tunnels. */
+    tunnels: optional(tunnelReport),
   }),
   /**
    * `ids`, `layerIds` and `images` are complete; `servers` and `layers` may be a part, and others of the ids are as they were told before

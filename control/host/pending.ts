@@ -1,5 +1,5 @@
 /** What a host has said and nobody has recorded yet: the newest word on each counts, those before it need not be recorded. */
-import type { HostMessage, ObservedLayer, ObservedServer, PoolLevel } from '../../contract/host/index.ts';
+import type { HostMessage, ObservedLayer, ObservedServer, PoolLevel, TunnelReport } from '../../contract/host/index.ts';
 import type { LayerId, ServerId } from '../../contract/ids.ts';
 
 /** Of one or several reports. */
@@ -7,6 +7,7 @@ export interface Reported {
   servers: ObservedServer[];
   layers: ObservedLayer[];
   pools: PoolLevel[];
+  tunnels?: TunnelReport;
   /** All that the host has is in it. */
   complete: boolean;
 }
@@ -21,20 +22,22 @@ export class PendingReports {
   #servers = new Map<string, ObservedServer>();
   #layers = new Map<string, ObservedLayer>();
   #pools = new Map<string, PoolLevel>();
+  #tunnels: TunnelReport | undefined;
   #complete = false;
 
   get size(): number {
-    return this.#servers.size + this.#layers.size + this.#pools.size;
+    return this.#servers.size + this.#layers.size + this.#pools.size + (this.#tunnels ? 1 : 0);
   }
 
   get empty(): boolean {
     return this.size === 0 && !this.#complete;
   }
 
-  add({ servers, layers = [], pools = [], complete }: Omit<HostMessage & { type: 'report' }, 'type'>): void {
+  add({ servers, layers = [], pools = [], tunnels, complete }: Omit<HostMessage & { type: 'report' }, 'type'>): void {
     for (const each of servers) this.#servers.set(each.id, each);
     for (const each of layers) this.#layers.set(each.id, each);
     for (const each of pools) this.#pools.set(each.name, each);
+    this.#tunnels = tunnels ?? this.#tunnels;
     this.#complete ||= complete;
   }
 
@@ -47,13 +50,14 @@ export class PendingReports {
 
   take(): Reported {
     const [servers, layers, pools] = [this.#servers, this.#layers, this.#pools].map((each) => [...each.values()]);
-    const complete = this.#complete;
+    const [tunnels, complete] = [this.#tunnels, this.#complete];
     this.clear();
-    return { servers, layers, pools, complete } as Reported;
+    return { servers, layers, pools, complete, ...(tunnels && { tunnels }) } as Reported;
   }
 
   clear(): void {
     [this.#servers, this.#layers, this.#pools] = [new Map(), new Map(), new Map()];
+    this.#tunnels = undefined;
     this.#complete = false;
   }
 }

@@ -38,6 +38,7 @@ import {
   requireCurrent,
 } from './store.ts';
 import { Told } from './told.ts';
+import { recordTunnels } from './tunnels.ts';
 
 export interface HostStreamsOptions {
   database: Database;
@@ -221,14 +222,15 @@ export class HostStreams {
 
   async #record(
     { hostId, connectionId }: HostSession,
-    { servers, layers, pools, complete }: Reported,
+    { servers, layers, pools, tunnels, complete }: Reported,
   ): Promise<Forgettable> {
     const options = { complete, connectionId };
-    if (pools.length > 0) await requireCurrent(this.#database.query, hostId, connectionId);
+    if (pools.length > 0 || tunnels) await requireCurrent(this.#database.query, hostId, connectionId);
     const [forgotten, forgottenLayers] = await Promise.all([
       this.#recordServers(hostId, servers, options),
       layers.length > 0 ? this.#layers.recordReports(hostId, layers, options) : [],
       pools.length > 0 ? this.#layers.recordLevels(this.#database.query, hostId, pools) : undefined,
+      tunnels && recordTunnels(this.#database.query, hostId, tunnels),
     ]);
     return { servers: forgotten, layers: forgottenLayers };
   }

@@ -1,5 +1,5 @@
 import type { ColumnType, Generated, Selectable } from 'kysely';
-import type { DesiredLayer, DesiredServer, HostFacts, ImageFormat } from '../../contract/host/index.ts';
+import type { DesiredLayer, DesiredServer, HostFacts, ImageFormat, TunnelFault } from '../../contract/host/index.ts';
 import type { Json, Timestamp } from '../kit/database/schema.ts';
 
 /** What a host may be lost together with: a rack, a power feed, a switch. */
@@ -86,6 +86,24 @@ export interface HostBandwidthTable {
   used_ingress_kbps: Generated<number>;
 }
 
+/** Of what a host says of its tunnels; see migrations/0980-host-tunnels.sql. */
+export interface BrokenTunnel {
+  host_id: string;
+  address: string;
+  fault: TunnelFault;
+}
+
+export interface HostTunnelsTable {
+  host_id: string;
+  peers: number;
+  tried: number;
+  oldest_ms: number | null;
+  broken: Json<BrokenTunnel[]>;
+  faults: number;
+  said_at: Timestamp;
+  changed_in: Generated<string>;
+}
+
 /** What a host must still hear of: see migrations/0011-server-absence.sql. */
 export interface ServerAbsenceTable {
   host_id: string;
@@ -126,6 +144,7 @@ export interface QuarantinedLayerTable {
 interface HostTables {
   host: HostTable;
   host_bandwidth: HostBandwidthTable;
+  host_tunnels: HostTunnelsTable;
   server_absence: ServerAbsenceTable;
   quarantined_server: QuarantinedServerTable;
   quarantined_layer: QuarantinedLayerTable;

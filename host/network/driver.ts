@@ -5,7 +5,7 @@
  * complete what was begun; leftovers are found by `listPorts` and by `ensureNetworks`.
  */
 import { join } from 'node:path';
-import type { DesiredNetwork, DesiredPort } from '../../contract/host/index.ts';
+import type { DesiredNetwork, DesiredPort, TunnelEnd, TunnelReport } from '../../contract/host/index.ts';
 import type { PortId } from '../../contract/ids.ts';
 import { hostSockets } from '../../engine/open-vswitch.ts';
 import { OvsdbClient } from '../../protocols/ovsdb/index.ts';
@@ -26,6 +26,7 @@ import { ensurePort, listPorts, type ObservedPort, type PluggedPort, removeTap }
 import { ensureResolvers, machineForwarders } from './resolver.ts';
 import { RouterCounters } from './router-counters.ts';
 import { monitoredTables, readState } from './state.ts';
+import { TunnelProbe } from './tunnels/probe.ts';
 
 export class HostNetwork {
   readonly names: Names;
@@ -38,6 +39,9 @@ export class HostNetwork {
   readonly #megaflows: Megaflows | undefined;
   /** Absent in a simulated machine, which has no southbound database. */
   readonly #nat64: Nat64Bindings | undefined;
+  /** From the first preparation on, where this host has tunnels. */
+  #tunnels: TunnelProbe | undefined;
+  readonly #tunnelListeners: ((found: TunnelReport) => void)[] = [];
   #datapath: Datapath | undefined;
   /** Interface indexes of the bridges, and what their datapath offers, when the machine was last prepared: a new one means a new, bare device. */
   #preparedFor = '';
@@ -96,7 +100,7 @@ export class HostNetwork {
   /** Lets go of Open vSwitch; everything goes on forwarding. */
   async stop(): Promise<void> {
     this.#listeners.clear();
-    await Promise.all([this.#client.stop(), this.#routers?.stop(), this.#nat64?.stop()]);
+    await Promise.all([this.#client.stop(), this.#routers?.stop(), this.#nat64?.stop(), this.#tunnels?.stop()]);
     await this.#turn.catch(() => {});
     await this.#megaflows?.stop();
   }
@@ -121,7 +125,37 @@ export class HostNetwork {
       this.#preparedFor = this.#devices();
       if (this.#datapath.type === 'netdev') this.#megaflows?.start();
       else await this.#megaflows?.stop();
+      this.#tryTunnels();
     });
+  }
+
+  /** Where this host's tunnels end and are tried; undefined: it has none, or has not started. */
+  get tunnelEnd(): TunnelEnd | undefined {
+    return this.#tunnels?.end;
+  }
+
+  /** What is known of its tunnels by now. */
+  get tunnels(): TunnelReport | undefined {
+    return this.#tunnels?.found;
+  }
+
+  /** Called when tunnels are not what they were, and from time to time. */
+  onTunnels(listener: (found: TunnelReport) => void): void {
+    this.#tunnelListeners.push(listener);
+  }
+
+  #tryTunnels(): void {
+    const { underlay, encapsulation, machine, runDirectory, tunnelTiming: timing } = this.#options;
+    const leadsOut = underlay !== undefined || (this.datapath.type === 'system' && !isLoopback(encapsulation.ip));
+    if (this.#tunnels || machine || !leadsOut) return;
+    this.#tunnels = new TunnelProbe({
+      ...{ client: this.#client, names: this.names, address: encapsulation.ip, log: this.#log, timing },
+      ...{ datapath: this.datapath.type, ovsDirectory: hostSockets(runDirectory).ovsDirectory },
+      report: (found) => {
+        for (const listener of this.#tunnelListeners) listener(found);
+      },
+    });
+    this.#tunnels.start();
   }
 
   /** A tap for the port, plugged, that only `uid` can open. Idempotent; repairs what is missing. */
@@ -288,3 +322,5 @@ export class HostNetwork {
     return result;
   }
 }
+
+const isLoopback = (ip: string): boolean => ip === '::1' || ip.startsWith('127.');

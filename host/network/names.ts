@@ -14,6 +14,9 @@ export function names(tag: string) {
     externalBridge: `${tag}ex`,
     underlayBridge: `${tag}phy`,
     probeBridge: `${tag}prb`,
+    /** The bridge by which tunnels are tried, and its port into them. */
+    tunnelBridge: `${tag}tun`,
+    tunnelPort: `${tag}gnv`,
     tap: (portId: string) => `${tag}t${tail(portId)}`,
     /** Namespace of a network's metadata service. */
     namespace: (networkId: string) => `${tag}m${tail(networkId)}`,

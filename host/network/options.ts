@@ -2,6 +2,7 @@
 import type { NetworkNames } from '../../contract/host/index.ts';
 import type { CommandMachine } from './command.ts';
 import type { NetworkLogger } from './log.ts';
+import type { TunnelTiming } from './tunnels/probe.ts';
 
 export interface ExternalNetwork {
   /** OVN's name of the physical network that the external bridge carries. */
@@ -46,6 +47,8 @@ export interface HostNetworkOptions {
    */
   underlay?: { device: string; address: string };
   datapath: 'auto' | 'system' | 'netdev';
+  /** For tests: how often tunnels are tried. */
+  tunnelTiming?: Partial<TunnelTiming>;
   external?: ExternalNetwork;
   /** 'nat': guests with a way to the external network reach what is behind the machine's default route (IPv4). */
   uplink: 'none' | 'nat';

@@ -38,7 +38,7 @@ export async function purgeHostNetwork(options: PurgeOptions): Promise<void> {
   for (const namespace of (await listNamespaces()).filter((name) => places.some((place) => place.test(name)))) {
     await deleteNamespace(namespace);
   }
-  const fixed = [ours.integrationBridge, ours.externalBridge, ours.underlayBridge, ours.probeBridge];
+  const fixed = [ours.integrationBridge, ours.externalBridge, ours.underlayBridge, ours.probeBridge, ours.tunnelBridge];
   for (const { ifname } of await listLinks({ netns })) {
     const patterns = [ours.tapPattern, ours.vethPattern, ours.nat64VethPattern];
     if (!patterns.some((pattern) => pattern.test(ifname)) && !fixed.includes(ifname)) continue;

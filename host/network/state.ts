@@ -88,13 +88,28 @@ function observedInterface(row: Row, bridge: string, portUuid: string): Observed
   };
 }
 
+/** A port that is no device. */
+export interface Tunnel {
+  type: string;
+  options: Record<string, string>;
+  /** OpenFlow number. */
+  ofport: number;
+}
+
 export type Change =
   | { do: 'withdraw-zero-snat'; uuid: string }
   | { do: 'set-external-ids'; set: Record<string, string>; remove: string[] }
   | { do: 'add-bridge'; name: string; datapathType: string; failMode: 'secure' | 'standalone'; owner: string }
   | { do: 'set-bridge'; uuid: string; datapathType: string; failMode: 'secure' | 'standalone'; owner: string }
   | { do: 'delete-bridge'; uuid: string }
-  | { do: 'add-port'; bridge: string; device: string; externalIds: Record<string, string>; mtu?: number }
+  | {
+      do: 'add-port';
+      bridge: string;
+      device: string;
+      externalIds: Record<string, string>;
+      mtu?: number;
+      tunnel?: Tunnel;
+    }
   | { do: 'set-interface'; uuid: string; externalIds: Record<string, string> }
   | { do: 'delete-port'; bridge: string; portUuid: string };
 
@@ -128,7 +143,7 @@ export function addChanges(tx: Transaction, state: OvsState, changes: Change[]):
         tx.mutate('Open_vSwitch', state.rootUuid, [['bridges', 'delete', [change.uuid]]]);
         break;
       case 'add-port': {
-        const port = insertPort(tx, change.device, '', change.externalIds, change.mtu);
+        const port = insertPort(tx, change.device, change.tunnel ?? '', change.externalIds, change.mtu);
         const isNew = portsOfNewBridges.get(change.bridge);
         if (isNew) isNew.push(port);
         else tx.mutate('Bridge', bridgeUuid(state, change.bridge), [['ports', 'insert', [port]]]);
@@ -159,8 +174,22 @@ export function addChanges(tx: Transaction, state: OvsState, changes: Change[]):
   tx.mutate('Open_vSwitch', state.rootUuid, [['next_cfg', '+=', 1]]);
 }
 
-function insertPort(tx: Transaction, name: string, type: string, ids: Record<string, string>, mtu?: number): string {
-  const row = tx.insert('Interface', { name, type, external_ids: ids, ...(mtu ? { mtu_request: mtu } : {}) });
+function insertPort(
+  tx: Transaction,
+  name: string,
+  kind: string | Tunnel,
+  ids: Record<string, string>,
+  mtu?: number,
+): string {
+  const { type, options, ofport } = typeof kind === 'string' ? { type: kind } : kind;
+  const tunnel = options && { options, ofport_request: ofport };
+  const row = tx.insert('Interface', {
+    name,
+    type,
+    external_ids: ids,
+    ...(mtu ? { mtu_request: mtu } : {}),
+    ...tunnel,
+  });
   const stamp = ids[ownerKey];
   return tx.insert('Port', { name, interfaces: [row], external_ids: stamp ? { [ownerKey]: stamp } : {} });
 }

@@ -994,6 +994,20 @@ CREATE TABLE public.host_token (
     CONSTRAINT host_token_check CHECK (((used_at IS NULL) = (used_key_sha256 IS NULL)))
 );
 
+CREATE TABLE public.host_tunnels (
+    host_id uuid NOT NULL,
+    peers integer NOT NULL,
+    tried integer NOT NULL,
+    oldest_ms bigint,
+    broken jsonb DEFAULT '[]'::jsonb NOT NULL,
+    faults integer NOT NULL,
+    said_at timestamp with time zone DEFAULT now() NOT NULL,
+    changed_in xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    CONSTRAINT host_tunnels_faults_check CHECK ((faults >= 0)),
+    CONSTRAINT host_tunnels_peers_check CHECK ((peers >= 0)),
+    CONSTRAINT host_tunnels_tried_check CHECK ((tried >= 0))
+);
+
 CREATE TABLE public.host_usage (
     host_id uuid NOT NULL,
     servers integer DEFAULT 0 NOT NULL,
@@ -2551,6 +2565,9 @@ ALTER TABLE ONLY public.host_token
 ALTER TABLE ONLY public.host_token
     ADD CONSTRAINT host_token_secret_sha256_key UNIQUE (secret_sha256);
 
+ALTER TABLE ONLY public.host_tunnels
+    ADD CONSTRAINT host_tunnels_pkey PRIMARY KEY (host_id);
+
 ALTER TABLE ONLY public.host_usage
     ADD CONSTRAINT host_usage_pkey PRIMARY KEY (host_id);
 
@@ -3044,6 +3061,8 @@ CREATE INDEX group_snapshot_project ON public.group_snapshot USING btree (projec
 CREATE INDEX host_in_maintenance ON public.host USING btree (id) WHERE (maintenance IS NOT NULL);
 
 CREATE INDEX host_token_used_by ON public.host_token USING btree (used_by);
+
+CREATE INDEX host_tunnels_broken ON public.host_tunnels USING btree (host_id) WHERE (faults > 0);
 
 CREATE INDEX image_backup ON public.image USING btree (((owner_properties ->> 'instance_uuid'::text))) WHERE (owner_properties ? 'backup_type'::text);
 
@@ -3780,6 +3799,9 @@ ALTER TABLE ONLY public.host_bandwidth
 
 ALTER TABLE ONLY public.host_token
     ADD CONSTRAINT host_token_used_by_fkey FOREIGN KEY (used_by) REFERENCES public.host(id) ON DELETE SET NULL;
+
+ALTER TABLE ONLY public.host_tunnels
+    ADD CONSTRAINT host_tunnels_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.host_usage
     ADD CONSTRAINT host_usage_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
