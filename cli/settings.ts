@@ -236,6 +236,11 @@ export const definitions = {
     check: oneOf('spread', 'pack'),
     help: 'Of the hosts that take a server the emptiest (spread) or the fullest (pack); a server may ask for the other.',
   },
+  rebalance: {
+    fallback: 'off',
+    check: oneOf('off', 'propose', 'do'),
+    help: 'Of servers on hosts that are much fuller than the others: propose shows what should move at /native/v1/rebalance, do also moves it, live and one at a time; off: nothing moves.',
+  },
   reclaim_instance_interval: {
     fallback: '0',
     check: number(31_536_000),

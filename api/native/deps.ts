@@ -1,4 +1,5 @@
 /** What the routes of the native dialect are made with. */
+import type { RebalanceService } from '../../control/compute/rebalance/index.ts';
 import type { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import type { Database } from '../../control/kit/database/database.ts';
 import type { MeterService } from '../../control/network/meter/index.ts';
@@ -13,6 +14,8 @@ export interface NativeDeps {
   database: Database;
   hosts: HostsDeps;
   pools: StoragePoolService;
+  /** Absent: as where nothing is set (tests). */
+  rebalance?: RebalanceService;
   reachability: ReachabilityService;
   reachabilityAssertions: ReachabilityAssertionService;
   meters: Pick<MeterService, 'list' | 'read'>;

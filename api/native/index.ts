@@ -1,6 +1,7 @@
 /** The native dialect at /native/v1: what OpenStack's APIs have no words for. See README.md. */
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
+import { RebalanceService } from '../../control/compute/rebalance/index.ts';
 import { SurvivalService } from '../../control/compute/survival/index.ts';
 import { Boundary } from '../boundary/boundary.ts';
 import { readJson } from '../boundary/json.ts';
@@ -22,6 +23,7 @@ import { quarantineRoutes } from './quarantine.ts';
 import { nativeSentences } from './query.ts';
 import { reachabilityRoutes } from './reachability.ts';
 import { reachabilityAssertionRoutes } from './reachability-assertions.ts';
+import { rebalanceRoutes } from './rebalance.ts';
 import { storagePoolRoutes } from './storage-pools.ts';
 import { survivalRoutes } from './survival.ts';
 import { volumeCacheRoutes } from './volume-cache.ts';
@@ -66,6 +68,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
           quarantine: '/native/v1/quarantine',
           reachability: '/native/v1/reachability',
           reachability_assertions: '/native/v1/reachability-assertions',
+          rebalance: '/native/v1/rebalance',
           storage_pools: '/native/v1/storage-pools',
           survival: '/native/v1/survival',
           openapi: '/native/v1/openapi.json',
@@ -80,6 +83,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
       quarantineRoutes(boundary, deps);
       hostRoutes(boundary, deps);
       maintenanceRoutes(boundary, deps);
+      rebalanceRoutes(boundary, deps.rebalance ?? new RebalanceService(deps));
       volumeCacheRoutes(boundary, deps);
       volumeSpaceRoutes(boundary, deps);
       storagePoolRoutes(boundary, deps);

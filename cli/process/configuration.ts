@@ -37,6 +37,8 @@ export interface ControlConfiguration {
   trustedDashboards?: string[];
   /** Where servers go that ask for nothing; absent: `spread`. */
   placementPolicy?: 'spread' | 'pack';
+  /** Whether servers move by themselves so that no host is much fuller than the others. Absent: off. */
+  rebalance?: 'off' | 'propose' | 'do';
   /** For how long a deleted server can be restored; absent or 0: it can't. */
   reclaimSeconds?: number;
   /** When a shelved server leaves its host; absent or 0: at once; below 0: never by itself. */

@@ -223,6 +223,7 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
     ...{ database, ports, images, hosts: client, log },
     ...{ reclaimSeconds, shelvedOffloadSeconds, confirmSeconds },
     placementPolicy: configuration.placementPolicy,
+    rebalance: configuration.rebalance,
     quotas: new QuotaService({ database, usage, userUsage }),
     ...(hooks.afterServerStep && { afterStep: hooks.afterServerStep }),
     ...(hooks.hostAwayMs !== undefined && { hostAwayMs: hooks.hostAwayMs }),
@@ -261,6 +262,7 @@ function dialects(
     placementDialect({ authenticator, providers: compute.services.providers }),
     volumeDialect({ authenticator, ...storage.services, quotas: compute.services.quotas }),
     nativeDialect({
+      rebalance: compute.services.rebalance,
       ...{ identity, database, feed, pools: storage.services.pools },
       hosts: {
         tokens: new HostTokenService({ database, ca }),

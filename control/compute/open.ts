@@ -6,6 +6,7 @@ import { FlavorService } from './flavor/index.ts';
 import { HypervisorService } from './hypervisor/index.ts';
 import { KeyPairService } from './key-pair/index.ts';
 import { Drainer, type DrainerOptions, MaintenanceService } from './maintenance/index.ts';
+import { Rebalancer, type RebalancePolicy, RebalanceService } from './rebalance/index.ts';
 import { ResourceProviderService } from './resource-provider/index.ts';
 import {
   Evacuator,
@@ -27,13 +28,15 @@ export interface ComputeAreaOptions extends Omit<ServerServiceOptions, 'created'
     ServerControllerOptions['ports'] &
     Parameters<typeof hostedServers>[0]['ports'];
   quotas: QuotaService;
+  /** Absent: off. */
+  rebalance?: RebalancePolicy | undefined;
   hosts: ServerServiceOptions['hosts'] & ConsoleHosts;
   /** For tests. */
   evacuation?: EvacuatorOptions['timing'];
   draining?: DrainerOptions['timing'];
 }
 
-export function openCompute({ quotas, afterStep, hostAwayMs, evacuation, draining, ...options }: ComputeAreaOptions) {
+export function openCompute({ quotas, afterStep, hostAwayMs, evacuation, draining, rebalance = 'off', ...options }: ComputeAreaOptions) {
   const { database } = options;
   const controller = new ServerController({
     ...options,
@@ -42,6 +45,7 @@ export function openCompute({ quotas, afterStep, hostAwayMs, evacuation, drainin
   });
   const evacuator = new Evacuator({ ...options, ...(evacuation && { timing: evacuation }) });
   const drainer = new Drainer({ ...options, ...(draining && { timing: draining }) });
+  const rebalancer = new Rebalancer({ ...options, policy: rebalance });
   const survival = new SurvivalWatch({ database, log: options.log });
   return {
     services: {
@@ -55,6 +59,7 @@ export function openCompute({ quotas, afterStep, hostAwayMs, evacuation, drainin
       keyPairs: new KeyPairService({ database }),
       hypervisors: new HypervisorService({ database }),
       maintenance: new MaintenanceService({ database }),
+      rebalance: new RebalanceService({ database, policy: rebalance }),
       providers: new ResourceProviderService({ database }),
       quotas,
     },
@@ -67,10 +72,10 @@ export function openCompute({ quotas, afterStep, hostAwayMs, evacuation, drainin
     /** For its health: who restarts servers elsewhere, and what would not survive the loss of a host. */
     watches: { evacuator, survival },
     start() {
-      for (const part of [controller, evacuator, drainer, survival]) part.start();
+      for (const part of [controller, evacuator, drainer, rebalancer, survival]) part.start();
     },
     stop() {
-      for (const part of [controller, evacuator, drainer, survival]) part.stop();
+      for (const part of [controller, evacuator, drainer, rebalancer, survival]) part.stop();
     },
   };
 }
