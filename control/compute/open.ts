@@ -6,7 +6,7 @@ import { FlavorService } from './flavor/index.ts';
 import { HypervisorService } from './hypervisor/index.ts';
 import { KeyPairService } from './key-pair/index.ts';
 import { Drainer, type DrainerOptions, MaintenanceService } from './maintenance/index.ts';
-import { Rebalancer, type RebalancePolicy, RebalanceService } from './rebalance/index.ts';
+import { type RebalancePolicy, Rebalancer, RebalanceService } from './rebalance/index.ts';
 import { ResourceProviderService } from './resource-provider/index.ts';
 import {
   Evacuator,
@@ -36,7 +36,15 @@ export interface ComputeAreaOptions extends Omit<ServerServiceOptions, 'created'
   draining?: DrainerOptions['timing'];
 }
 
-export function openCompute({ quotas, afterStep, hostAwayMs, evacuation, draining, rebalance = 'off', ...options }: ComputeAreaOptions) {
+export function openCompute({
+  quotas,
+  afterStep,
+  hostAwayMs,
+  evacuation,
+  draining,
+  rebalance = 'off',
+  ...options
+}: ComputeAreaOptions) {
   const { database } = options;
   const controller = new ServerController({
     ...options,
