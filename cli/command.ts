@@ -60,7 +60,7 @@ const summaries: Record<string, string> = {
 };
 
 export const commandNames: readonly string[] = Object.keys(summaries);
-export const internalCommandNames: readonly string[] = ['supervise', 'control', 'host', 'renew', 'certify'];
+export const internalCommandNames: readonly string[] = ['supervise', 'control', 'host', 'renew', 'certify', 'shutdown'];
 
 export function overview(): string {
   const rows = Object.entries(summaries).map(([name, summary]) => `  ${name.padEnd(8)} ${summary}`);

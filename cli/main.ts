@@ -27,6 +27,7 @@ const loaders: Record<string, () => Promise<{ command: Command }>> = {
   control: () => import('./commands/control.ts'),
   host: () => import('./commands/host.ts'),
   renew: () => import('./commands/renew.ts'),
+  shutdown: () => import('./commands/shutdown.ts'),
   certify: () => import('./commands/certify.ts'),
 };
 

@@ -271,6 +271,16 @@ export const definitions = {
     check: oneOf('run', 'stop'),
     help: 'What guests do that the database does not account for (bothy recover). Their disks are kept either way.',
   },
+  on_shutdown: {
+    fallback: 'drain',
+    check: oneOf('drain', 'stop', 'none'),
+    help: 'What is done when this machine goes down or starts again, where systemd runs it: drain moves its servers to other hosts as far as there is time, then stops the rest in order; stop only does that; none: nothing.',
+  },
+  shutdown_seconds: {
+    fallback: '300',
+    check: number(86_400),
+    help: 'How long that may take; systemd waits no longer than InhibitDelayMaxSec of its logind.conf, which is 5 seconds unless it is raised.',
+  },
   log_level: { fallback: 'info', check: oneOf('debug', 'info', 'warn', 'error'), help: 'How much the processes log.' },
 } as const satisfies Record<string, Definition>;
 

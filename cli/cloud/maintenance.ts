@@ -4,6 +4,7 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { maintenanceDocument } from '../../api/native/maintenance.ts';
+import type { HostId } from '../../contract/ids.ts';
 import { CommandError } from '../command.ts';
 import type { Settings } from '../settings.ts';
 import { faint, say, step, table } from '../terminal.ts';
@@ -19,6 +20,10 @@ export interface HostMaintenance {
   begin(reason: string | null): Promise<void>;
   show(): Promise<MaintenanceDocument | null>;
   end(): Promise<void>;
+  /** Of this machine alone: it goes down. @param boot of its kernel */
+  beginShutdown(boot: string): Promise<void>;
+  /** What its shutdown has asked for is over. @param exceptBoot not of one that this start of the machine has asked for */
+  endShutdown(exceptBoot: string | null): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -27,7 +32,7 @@ export async function maintenanceOf(settings: Settings, host: string | undefined
   const identity = readIdentity(settings.paths);
   if (!identity)
     throw new CommandError(`there is no cloud in ${settings.paths.data}`, 'is this the right --data directory?');
-  if (!identity.joined) return byDatabase(settings, host ?? identity.hostId);
+  if (!identity.joined) return byDatabase(settings, host ?? identity.hostId, identity.hostId as HostId);
   if (host !== undefined && host !== identity.joined.hostName && host !== identity.hostId)
     throw new CommandError(
       `this machine speaks for itself alone, not for ${host}`,
@@ -38,8 +43,8 @@ export async function maintenanceOf(settings: Settings, host: string | undefined
 
 /** Of the machine that has joined. */
 export function ofItself({ paths }: Pick<Settings, 'paths'>, url: string): HostMaintenance {
-  const ask = async (method: ControlRequest['method'], body?: object) => {
-    const path = '/native/v1/hosts/self/maintenance';
+  const ask = async (method: ControlRequest['method'], body?: object, query = '') => {
+    const path = `/native/v1/hosts/self/maintenance${query}`;
     const answer = await askControl({ method, url, path, ...hostCredentials(paths), ...(body && { body }) });
     const refusal = refusalOf(answer);
     if (refusal) {
@@ -52,11 +57,14 @@ export function ofItself({ paths }: Pick<Settings, 'paths'>, url: string): HostM
     begin: async () => void (await ask('PUT', { maintenance: { cause: 'administrator' } })),
     show: () => ask('GET'),
     end: async () => void (await ask('DELETE')),
+    beginShutdown: async (boot) => void (await ask('PUT', { maintenance: { cause: 'shutdown', boot_id: boot } })),
+    endShutdown: async (boot) =>
+      void (await ask('DELETE', undefined, `?shutdown_only=true${boot === null ? '' : `&except_boot_id=${boot}`}`)),
     close: async () => {},
   };
 }
 
-async function byDatabase(settings: Settings, host: string): Promise<HostMaintenance> {
+async function byDatabase(settings: Settings, host: string, own: HostId): Promise<HostMaintenance> {
   const { Secret } = await import('../../contract/secret.ts');
   const { Database } = await import('../../control/kit/database/database.ts');
   const { MaintenanceService } = await import('../../control/compute/maintenance/index.ts');
@@ -71,6 +79,8 @@ async function byDatabase(settings: Settings, host: string): Promise<HostMainten
       return found && maintenanceDocument(found);
     },
     end: () => service.end(operator, host),
+    beginShutdown: async (boot) => void (await service.beginOwn(own, { cause: 'shutdown', bootId: boot })),
+    endShutdown: (exceptBootId) => service.endOwn(own, { shutdownOnly: true, exceptBootId }),
     close: () => database.close(),
   };
 }

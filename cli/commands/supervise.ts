@@ -2,8 +2,10 @@
  * The supervisor process (internal: `bothy up` starts it, holding the cloud's lock). Lives as long as the cloud is up.
  * Imports only what it runs on: with Node.js itself it stays near 50 MiB.
  */
-import { appendFileSync, rmSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { appendFileSync, closeSync, existsSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Writable } from 'node:stream';
 import { cloudEngines } from '../cloud/engines.ts';
 import { readIdentity } from '../cloud/identity.ts';
 import { cloudLayout } from '../cloud/layout.ts';
@@ -14,6 +16,7 @@ import { run } from '../run.ts';
 import { loadSettings, type Settings } from '../settings.ts';
 import { Renewal } from '../supervisor/renewal.ts';
 import type { Log } from '../supervisor/runner.ts';
+import { ShutdownWatch } from '../supervisor/shutdown-watch.ts';
 import { type Answer, listen, type Request } from '../supervisor/socket.ts';
 import { Supervisor } from '../supervisor/supervisor.ts';
 
@@ -60,17 +63,45 @@ async function supervise(data: string | undefined, foreground: boolean): Promise
   }
   const renewal = new Renewal({ directory: layout.certificates, renew: () => renew(settings), log });
   renewal.start();
+  const shutdowns = watchShutdowns(settings, log);
   log('info', 'supervisor started', { pid: process.pid, data: settings.paths.data });
   supervisor.start();
   collectWhenIdle(exposedGc());
   await end;
   renewal.stop();
+  shutdowns?.stop();
   log('info', 'supervisor ended', { pid: process.pid });
   server.close();
   rmSync(layout.supervisorSocket, { force: true });
   // Kept processes are children whose end is still awaited.
   setTimeout(() => process.exit(0), 100).unref();
   return 0;
+}
+
+/** Undefined where systemd does not run the machine, or nothing is to be done. */
+function watchShutdowns({ paths, values }: Settings, log: Log): ShutdownWatch | undefined {
+  if (values.on_shutdown === 'none' || !existsSync('/run/systemd/system')) return undefined;
+  // In a session of its own: it goes on when this process is stopped by it.
+  const begin = (args: string[], lock: 'ignore' | Writable) => {
+    const command = [...nodeFlags, join(sourceRoot, 'cli/main.ts'), 'shutdown', ...args, '--data', paths.data];
+    const output = openSync(join(paths.log, 'shutdown.log'), 'w', 0o640);
+    const child = spawn(process.execPath, command, { stdio: ['ignore', output, output, lock], detached: true });
+    closeSync(output);
+    child.on('error', (error) => log('error', 'the shutdown can not be done', { error: error.message }));
+    child.unref();
+    return child;
+  };
+  let shutdown: ChildProcess | undefined;
+  const watch = new ShutdownWatch({
+    onShutdown: (lock) => {
+      shutdown = begin([], lock);
+    },
+    onCancel: () => shutdown?.kill(),
+    log,
+  });
+  watch.start();
+  begin(['--over'], 'ignore');
+  return watch;
 }
 
 async function renew({ paths }: Settings): Promise<void> {
