@@ -28,9 +28,12 @@ export interface StoreOptions {
 
 /** Makes the directories in a store, or mends who may enter them. Never the store itself: where that is gone, its file system may be. */
 export async function makeStore(store: string, { kept, guestGid, readerGid = 0 }: StoreOptions): Promise<void> {
-  await own(store, guestGid, await stat(store));
-  await own(join(store, kept), guestGid === undefined ? undefined : readerGid);
-  await own(join(store, openedName), guestGid);
+  const there = await stat(store);
+  await Promise.all([
+    own(store, guestGid, there),
+    own(join(store, kept), guestGid === undefined ? undefined : readerGid),
+    own(join(store, openedName), guestGid),
+  ]);
 }
 
 /** A directory through which a group passes and whose names it does not see. */
@@ -40,7 +43,10 @@ async function own(path: string, gid: number | undefined, there?: Stats): Promis
   if ((found.mode & 0o777) !== 0o710) await chmod(path, 0o710);
 }
 
+/** It is there, as a rule. */
 async function made(path: string): Promise<Stats> {
+  const there = await stat(path).catch(unlessThere);
+  if (there) return there;
   await mkdir(path, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error;
   });

@@ -70,12 +70,12 @@ async function lookAt(task: LayerTask, path: string, desired: DesiredLayer): Pro
     throw error;
   }
   try {
-    const { uid, gid, mode, blocks } = await file.stat();
     // What shall go may be damaged.
-    const header: LayerHeader =
+    const reading: LayerHeader | Promise<LayerHeader> =
       desired.presence === 'absent'
         ? { sizeBytes: 0, buildsOn: null }
-        : await readHeader(file, basesOf(desired, ledger), desired.encryption !== undefined);
+        : readHeader(file, basesOf(desired, ledger), desired.encryption !== undefined);
+    const [{ uid, gid, mode, blocks }, header] = await Promise.all([file.stat(), reading]);
     // A base is as large as what sank into it.
     if (desired.presence === 'present' && !desired.readOnly && desired.cache?.role !== 'base')
       requireSize(header, largestOf(desired, ledger));

@@ -22,8 +22,8 @@ export const isOfLayer = (name: string): boolean => layerOfFileName(name.replace
 
 /** Makes the directories of a pool that is ours. */
 export async function arrange(pool: string, guestGid: number | undefined): Promise<void> {
-  await makeStore(pool, { kept: layersName, guestGid });
-  for (const name of (await readdir(pool)).filter(isOutside)) await bringIn(join(pool, name), guestGid);
+  const [names] = await Promise.all([readdir(pool), makeStore(pool, { kept: layersName, guestGid })]);
+  for (const name of names.filter(isOutside)) await bringIn(join(pool, name), guestGid);
 }
 
 /** What {@link arrange} would change nothing of that matters: of a pool that can only be read. */

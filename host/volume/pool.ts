@@ -261,10 +261,10 @@ export class Pools {
       if (setting.device) pool.refused = await (await this.#deviced()).mount(setting.name, setting.device, path);
       if (!setting.device || pool.refused === null) pool.refused = await this.#take(pool);
       if (pool.refused !== null) return;
-      const { bavail, blocks, bsize } = await statfs(path);
+      const [{ bavail, blocks, bsize }, unwritable] = await Promise.all([statfs(path), whyUnwritable(path)]);
       pool.totalBytes = blocks * bsize;
       pool.freeBytes = bavail * bsize;
-      pool.closed = await closed(pool);
+      pool.closed = pool.freeBytes < reserveBytes ? 'it is full' : unwritable;
     } catch (error) {
       pool.refused = `it can't be looked at (${(error as NodeJS.ErrnoException).code ?? (error as Error).message})`;
     }
@@ -354,8 +354,7 @@ async function isEmptiedMemory(path: string): Promise<boolean> {
 
 const readOnly = 'it is read-only';
 
-async function closed({ path, freeBytes }: Pool): Promise<string | null> {
-  if (freeBytes < reserveBytes) return 'it is full';
+async function whyUnwritable(path: string): Promise<string | null> {
   try {
     await access(path, constants.W_OK);
     return null;

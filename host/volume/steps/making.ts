@@ -29,7 +29,11 @@ export const make: StepFunction<'make'> = async ({ task, desired }) => {
     const beside = `${path}.new`;
     const { sizeBytes } = desired;
     const luks = encryption && luksHeader(encryption, task.context.files.keys.of(encryption.keyId)!);
-    await writeOverlay(beside, { sizeBytes, buildsOn: base, format, luks }, task.context);
+    // What it may build on is noted meanwhile: it is the layer's file only once it is in its place.
+    await Promise.all([
+      writeOverlay(beside, { sizeBytes, buildsOn: base, format, luks }, task.context),
+      task.context.ledger.mayBuildOn(task.id, [base]),
+    ]);
     await putInPlace(task, { beside, path, base });
   } finally {
     clearTimeout(slow);
