@@ -28,8 +28,11 @@ export async function ovnBench(options: { fullPassMs?: number; query?: (query: Q
   const feed = new ChangeFeed({ database: db.database, url: db.url, log });
   await feed.start();
   const projectors: Projector[] = [];
+  const seen = (query: Queryable) => options.query?.(query) ?? query;
+  const together: Database['together'] = (work, how) => db.database.together((one) => work(seen(one)), how);
   const database = {
-    query: options.query?.(db.database.query) ?? db.database.query,
+    query: seen(db.database.query),
+    together,
     urgent: db.database.urgent,
     transaction: db.database.transaction.bind(db.database),
   } as Database;

@@ -103,10 +103,11 @@ export class Database {
   /** For the few statements that must not wait behind others, such as the renewal of a lease: short, on a connection of their own. */
   readonly urgent: Queryable;
   /**
-   * For the change feed, whose statement has one good plan: PostgreSQL reckons that one for the very values reads less, and would plan at each call for
-   * many times as long as it reads. On a connection of its own, one statement after the other.
+   * For the change feed and what follows it, whose statements have one good plan each: PostgreSQL reckons that one for the very values reads less, and would
+   * plan at each call for many times as long as it reads. On two connections, so that their plans are made and at hand.
    */
   readonly plannedOnce: Queryable;
+  readonly #steadyPool: pg.Pool;
   #decide: ((tx: Tx) => Promise<void>) | undefined;
   /** What a transaction's Kysely shares with `query`. */
   readonly #watch: MemberWatch | undefined;
@@ -123,14 +124,14 @@ export class Database {
     const urgentPool = makePool(urgent, urgentLimits, { pipeline: false, members });
     const steady = {
       ...options,
-      maxConnections: 1,
+      maxConnections: 2,
       applicationName: `${options.applicationName ?? 'bothy'}: changes`,
       plannedOnce: true,
     };
-    const steadyPool = makePool(steady, options.limits ?? sessionLimits, { pipeline: false, members });
-    for (const pool of [this.pool, urgentPool, steadyPool]) this.#watch?.follow(pool);
+    this.#steadyPool = makePool(steady, options.limits ?? sessionLimits, { pipeline: true, members });
+    for (const pool of [this.pool, urgentPool, this.#steadyPool]) this.#watch?.follow(pool);
     this.urgent = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: oneByOne(urgentPool) }) });
-    this.plannedOnce = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: oneByOne(steadyPool) }) });
+    this.plannedOnce = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: oneByOne(this.#steadyPool) }) });
   }
 
   /**
@@ -215,10 +216,11 @@ export class Database {
   /**
    * Reads that belong together: asked for at once (`Promise.all`) they share a connection and a round trip. Each is a statement of its
    * own and sees what is committed when it begins. Run again, whole, after a stale plan; so for reads alone.
+   * @param options.plannedOnce as {@link plannedOnce}
    */
-  async together<T>(work: (db: Queryable) => Promise<T>): Promise<T> {
+  async together<T>(work: (db: Queryable) => Promise<T>, { plannedOnce = false } = {}): Promise<T> {
     for (let attempt = 1; ; attempt++) {
-      const client = await this.pool.connect();
+      const client = await (plannedOnce ? this.#steadyPool : this.pool).connect();
       const connection = new TransactionConnection(client);
       try {
         return await work(this.#on(connection));

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
+import { newId } from '../../../contract/ids.ts';
 import { network } from '../../network/network/resource.ts';
 import { cloudActor, type Queryable, type Tx, withCommit } from './database.ts';
 import { type TestDatabase, testDatabase, testProject } from './testing.ts';
@@ -127,6 +128,21 @@ test('what is asked for in one turn goes to the database in one write', async ()
   } finally {
     client.release();
   }
+});
+
+test('reads that belong together are planned once where that is asked for, also those of a list', async () => {
+  await sql`analyze domain`.execute(db.database.query);
+  const named = (n: number) =>
+    sql`select 'planned once' from domain where id = any(${Array.from({ length: n }, () => newId())}::uuid[])`;
+  const plans = sql<{ custom: number; generic: number }>`select custom_plans as custom, generic_plans as generic
+    from pg_prepared_statements where statement like '%planned once%any%'`;
+  for (const n of [2, 3, 2, 3]) {
+    await db.database.together((one) => Promise.all([named(n).execute(one), named(n).execute(one)]), {
+      plannedOnce: true,
+    });
+  }
+  const { rows } = await db.database.together((one) => plans.execute(one), { plannedOnce: true });
+  assert.deepEqual(rows, [{ custom: 0, generic: 7 }]);
 });
 
 test('reads that belong together share a connection, and one that fails leaves it to the next', async () => {

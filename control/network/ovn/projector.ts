@@ -105,7 +105,10 @@ export class Projector {
     });
     const portStatus = new PortStatus({ database, log });
     const target = new NorthboundTarget({
-      ...{ db: database.query, client, lease: this.#leadership!, actual: new Actual(client.replica), events },
+      db: database.query,
+      // In one round trip for what does not depend on each other, and by one connection: what others have to plan anew after each pause is at hand.
+      together: (work) => database.together(work, { plannedOnce: true }),
+      ...{ client, lease: this.#leadership!, actual: new Actual(client.replica), events },
       trouble: () => trouble,
       close: async () => {
         if (this.#northbound === target.client) this.#northbound = undefined;

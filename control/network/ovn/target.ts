@@ -32,6 +32,8 @@ import { concerns, Touched, touch } from './wakes.ts';
 
 export interface NorthboundTargetOptions {
   db: Queryable;
+  /** Reads that belong together (Database.together); absent: each by itself. */
+  together?: <T>(work: (db: Queryable) => Promise<T>) => Promise<T>;
   client: Northbound;
   lease: Lease;
   actual: Actual;
@@ -43,6 +45,7 @@ export interface NorthboundTargetOptions {
 export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[], ActualRow[], Transaction> {
   readonly #options: NorthboundTargetOptions;
   readonly #db: Queryable;
+  readonly #together: <T>(work: (db: Queryable) => Promise<T>) => Promise<T>;
   readonly #client: Fence;
   readonly #actual: Actual;
   readonly #hosts = new HostView();
@@ -60,6 +63,7 @@ export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[]
   constructor(options: NorthboundTargetOptions) {
     this.#options = options;
     this.#db = options.db;
+    this.#together = options.together ?? ((work) => work(options.db));
     // Between the kit's question and a write, the lease may have run out.
     this.#client = new Fence(options.client, options.lease, () => options.events.mayWrite());
     this.#actual = options.actual;
@@ -100,7 +104,7 @@ export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[]
       for (const left of this.#left(change)) touched.units.add(left);
     }
     if (hosts.size > 0) await this.#refreshHosts([...hosts]);
-    const units = await expand(this.#db, touched);
+    const units = await this.#together((db) => expand(db, touched));
     for (const name of await this.#hosts.routers(this.#db, this.#actual)) units.add(name);
     await this.#leaveKept(units, changes);
     return units;
@@ -189,7 +193,7 @@ export class NorthboundTarget implements Target<Unit, IndexedModel, DesiredRow[]
 
   async load(units: readonly Unit[]): Promise<IndexedModel> {
     if (!this.#hosts.loaded) await this.#refreshHosts('all');
-    return loadModel(this.#db, units, this.#hosts.set);
+    return this.#together((db) => loadModel(db, units, this.#hosts.set));
   }
 
   desired(model: IndexedModel, name: Unit): DesiredRow[] {
