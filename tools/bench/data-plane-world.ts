@@ -18,6 +18,7 @@ import { TestMachine } from '../../test/live/live-machine.ts';
 import { type CloudProcesses, startCloudProcesses } from '../../test/support/cloud-processes.ts';
 import { OpenStack } from '../../test/support/openstack.ts';
 import { until } from '../../test/support/until.ts';
+import { Hops } from './data-plane-hops.ts';
 
 const execute = promisify(execFile);
 const ip = (...args: string[]) => execute('ip', args, { timeout: 10_000 });
@@ -27,6 +28,14 @@ const flag = '--disable-warning=ExperimentalWarning';
 
 /** By the clock that data-plane-peer.py reads, in milliseconds. */
 export const nowMs = () => Number(process.hrtime.bigint() / 1000n) / 1000;
+
+/** Milliseconds after the request. */
+export interface Passed {
+  answered: number;
+  northbound: number;
+  southbound: number;
+  effect: number;
+}
 
 export interface Guest {
   netns: string;
@@ -38,6 +47,7 @@ export class DataPlaneWorld implements AsyncDisposable {
   readonly cloud: CloudProcesses;
   readonly openstack: OpenStack;
   readonly #switch: OvsdbClient;
+  readonly #hops: Hops;
   readonly #stack: AsyncDisposableStack;
 
   /** @param source another commit's work tree, for control; by default this one */
@@ -67,17 +77,19 @@ export class DataPlaneWorld implements AsyncDisposable {
     const openstack = new OpenStack({ authUrl: cloud.environment.OS_AUTH_URL!, caFile: cloud.caFile });
     stack.defer(() => openstack.close());
     await openstack.login({ name: 'admin', password: cloud.adminPassword, project: 'admin' });
-    return new DataPlaneWorld({ machine, cloud, openstack, ovs }, stack.move());
+    const hops = stack.use(await Hops.open(machine.runDirectory));
+    return new DataPlaneWorld({ machine, cloud, openstack, ovs, hops }, stack.move());
   }
 
   private constructor(
-    parts: { machine: TestMachine; cloud: CloudProcesses; openstack: OpenStack; ovs: OvsdbClient },
+    parts: { machine: TestMachine; cloud: CloudProcesses; openstack: OpenStack; ovs: OvsdbClient; hops: Hops },
     stack: AsyncDisposableStack,
   ) {
     this.machine = parts.machine;
     this.cloud = parts.cloud;
     this.openstack = parts.openstack;
     this.#switch = parts.ovs;
+    this.#hops = parts.hops;
     this.#stack = stack;
   }
 
@@ -177,11 +189,11 @@ export class DataPlaneWorld implements AsyncDisposable {
     await this.#switch.transact(transaction);
   }
 
-  /** Milliseconds from now until somebody of this name answers, knocked at all the while. */
+  /** Milliseconds from now until somebody of this name answers, knocked at all the while, and until the change is in each of OVN's databases. */
   async untilAnswered(
     { from, address, name, fresh = false }: { from: string; address: string; name: string; fresh?: boolean },
     act: () => Promise<unknown>,
-  ): Promise<{ answered: number; effect: number }> {
+  ): Promise<Passed> {
     const child = await this.#background(from, ['python3', peer, 'knock', address, '9', ...(fresh ? ['fresh'] : [])]);
     let text = '';
     let at: number | undefined;
@@ -194,12 +206,14 @@ export class DataPlaneWorld implements AsyncDisposable {
         if (who === name && Number(time) / 1000 > began) at ??= Number(time) / 1000;
       }
     });
+    this.#hops.begin();
     began = nowMs();
     await act();
     const answered = nowMs() - began;
     await until(`an answer of ${name}`, () => at !== undefined, { timeoutMs: 30_000 });
     child.kill('SIGKILL');
-    return { answered, effect: at! - began };
+    const { northbound, southbound } = this.#hops.passed;
+    return { answered, northbound: northbound - began, southbound: southbound - began, effect: at! - began };
   }
 
   async #namespace(name: string, { mac, address }: { mac: string; address: string }): Promise<Guest> {

@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path';
 import { unpackCommit } from './beside.ts';
-import { DataPlaneWorld, type Guest } from './data-plane-world.ts';
+import { DataPlaneWorld, type Guest, type Passed } from './data-plane-world.ts';
 
 /** Milliseconds from the request to the first packet, by half of them; of the rate of a pipeline by hand. */
 const targets = { effectMs: 25, ofByHand: 0.95 };
@@ -13,6 +13,7 @@ const sizes = [10, 1000];
 const warming = 6;
 const kinds = ['security group rule', 'floating IP moved', 'port made and plugged'] as const;
 type Kind = (typeof kinds)[number];
+const hops = ['answered', 'northbound', 'southbound'] as const;
 
 /** @param beside another commit, whose control is measured in turns with this one's */
 export async function benchDataPlane(options: { rounds: number; beside?: string | undefined; scratch: string }) {
@@ -50,9 +51,8 @@ function table([here, beside]: readonly DataPlane[], { byOvn, byHand }: { byOvn:
       const name = `${kind}, ${size} ports, p50 / p99 ms`;
       if (!met) missed.push(name);
       const row = `${name.padEnd(52)} ${p50} / ${p99}${other ? `; beside ${other.join(' / ')}` : ''}`;
-      lines.push(
-        `${row}; its answer ${here!.quantiles(`answer: ${kind}`, size)[0]!.toFixed(1)}${met ? '' : ' MISSED'}`,
-      );
+      lines.push(`${row}${met ? '' : ' MISSED'}`, `  ${wayOf(here!, kind, size)}`);
+      if (beside) lines.push(`  beside: ${wayOf(beside, kind, size)}`);
     }
   }
   const ratio = byOvn / byHand;
@@ -62,6 +62,10 @@ function table([here, beside]: readonly DataPlane[], { byOvn, byHand }: { byOvn:
   lines.push(`${name.padEnd(52)} ${figures}${ratio < targets.ofByHand ? ' MISSED' : ''}`);
   return { text: lines.join('\n'), missed };
 }
+
+/** By half of them. */
+const wayOf = (plane: DataPlane, kind: Kind, size: number): string =>
+  hops.map((hop) => `${hop} ${plane.quantiles(`${hop}: ${kind}`, size)[0].toFixed(1)}`).join(', ');
 
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
@@ -168,14 +172,14 @@ class DataPlane {
     });
   }
 
-  async #measure(size: number, kind: Kind, work: () => Promise<{ answered: number; effect: number }>): Promise<void> {
+  async #measure(size: number, kind: Kind, work: () => Promise<Passed>): Promise<void> {
     // What is undone after each measurement is not part of the next one.
     await this.world.settled(this.#ports);
-    const { answered, effect } = await work();
+    const passed = await work();
     for (const [name, time] of [
-      [kind, effect],
-      [`answer: ${kind}`, answered],
-    ] as const) {
+      [kind, passed.effect] as const,
+      ...hops.map((hop) => [`${hop}: ${kind}`, passed[hop]] as const),
+    ]) {
       const key = `${name} ${size}`;
       this.#times.set(key, [...(this.#times.get(key) ?? []), time]);
     }
