@@ -28,14 +28,7 @@ export async function ovnBench(options: { fullPassMs?: number; query?: (query: Q
   const feed = new ChangeFeed({ database: db.database, url: db.url, log });
   await feed.start();
   const projectors: Projector[] = [];
-  const seen = (query: Queryable) => options.query?.(query) ?? query;
-  const together: Database['together'] = (work, how) => db.database.together((one) => work(seen(one)), how);
-  const database = {
-    query: seen(db.database.query),
-    together,
-    urgent: db.database.urgent,
-    transaction: db.database.transaction.bind(db.database),
-  } as Database;
+  const database = seenThrough(db.database, options.query);
   const project = () => {
     const each = new Projector({
       database,
@@ -77,6 +70,15 @@ export async function ovnBench(options: { fullPassMs?: number; query?: (query: Q
     },
   };
 }
+
+/** What projectors have of the database, whatever they read seen by the test. */
+function seenThrough(database: Database, seen: (query: Queryable) => Queryable = (query) => query): Database {
+  const { urgent } = database;
+  const transaction = database.transaction.bind(database);
+  const together: Database['together'] = (work, how) => database.together((one) => work(seen(one)), how);
+  return { query: seen(database.query), urgent, transaction, together } as Database;
+}
+
 export type OvnBench = Awaited<ReturnType<typeof ovnBench>>;
 
 export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
