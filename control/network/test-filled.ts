@@ -64,8 +64,11 @@ export async function fillNetworks(
   ];
   await database.query.connection().execute(async (connection) => {
     await sql`set session_replication_role = replica`.execute(connection);
+    // However busy the machine is.
+    await sql`set statement_timeout = 0`.execute(connection);
     for (const statement of statements) await statement.execute(connection);
     await sql`set session_replication_role = origin`.execute(connection);
     await sql`analyze`.execute(connection);
+    await sql`reset statement_timeout`.execute(connection);
   });
 }

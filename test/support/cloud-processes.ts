@@ -245,20 +245,16 @@ function spawnNode(options: {
 
 async function announced(name: string, child: ChildProcess, file: string, log: string): Promise<void> {
   const ready = readyFile(file);
-  await until(
-    `${name} to serve (see ${log})`,
-    () => {
-      if (child.exitCode !== null || child.signalCode !== null) {
-        throw new Error(`${name} ended: ${readFileSync(log, 'utf8').split('\n').slice(-15).join('\n')}`);
-      }
-      try {
-        return readFileSync(ready, 'utf8').trim() === String(child.pid);
-      } catch {
-        return false;
-      }
-    },
-    { timeoutMs: 30_000 },
-  );
+  await until(`${name} to serve (see ${log})`, () => {
+    if (child.exitCode !== null || child.signalCode !== null) {
+      throw new Error(`${name} ended: ${readFileSync(log, 'utf8').split('\n').slice(-15).join('\n')}`);
+    }
+    try {
+      return readFileSync(ready, 'utf8').trim() === String(child.pid);
+    } catch {
+      return false;
+    }
+  });
 }
 
 async function end(child: ChildProcess): Promise<void> {

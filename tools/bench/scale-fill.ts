@@ -38,6 +38,8 @@ export async function fill(url: string, hosts: readonly { id: HostId }[], { serv
   await fillNetworks(database, { hosts: hosts.length, projects, networks: Math.max(networks, 2), portsOfNetwork });
   await database.query.connection().execute(async (connection) => {
     await sql`set session_replication_role = replica`.execute(connection);
+    // However busy the machine is.
+    await sql`set statement_timeout = 0`.execute(connection);
     for (const statement of statementsFor(hosts)) await statement.execute(connection);
     // An older commit counts nothing.
     const { rows } = await sql<{ counted: boolean }>`select to_regclass('host_usage') is not null as counted`.execute(
@@ -51,6 +53,7 @@ export async function fill(url: string, hosts: readonly { id: HostId }[], { serv
     }
     await sql`set session_replication_role = origin`.execute(connection);
     await sql`analyze`.execute(connection);
+    await sql`reset statement_timeout`.execute(connection);
   });
   await database.close();
 }

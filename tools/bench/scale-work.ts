@@ -3,6 +3,7 @@ import pg from 'pg';
 import type { CloudProcesses } from '../../test/support/cloud-processes.ts';
 import { OpenStack } from '../../test/support/openstack.ts';
 import { until } from '../../test/support/until.ts';
+import { ChangeWatch } from './change-watch.ts';
 import { imageId } from './scale-fill.ts';
 
 /** By name and unit, for one size. */
@@ -22,11 +23,13 @@ export const quantile = (values: readonly number[], part: number): number =>
   values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.ceil(values.length * part) - 1)] ?? 0;
 
 export class Work {
+  readonly #cloud: CloudProcesses;
   readonly #openstack: OpenStack;
   readonly #client: pg.Client;
   readonly #network: string;
 
-  private constructor(openstack: OpenStack, client: pg.Client, network: string) {
+  private constructor(cloud: CloudProcesses, openstack: OpenStack, client: pg.Client, network: string) {
+    this.#cloud = cloud;
     this.#openstack = openstack;
     this.#client = client;
     this.#network = network;
@@ -42,7 +45,7 @@ export class Work {
     const { network } = await openstack.must('POST', 'network', '/v2.0/networks', { network: { name: 'bench' } });
     const subnet = { network_id: network.id, ip_version: 4, cidr: '10.200.0.0/16' };
     await openstack.must('POST', 'network', '/v2.0/subnets', { subnet });
-    return new Work(openstack, client, network.id);
+    return new Work(cloud, openstack, client, network.id);
   }
 
   /** @param cpu processor time used so far: it holds still where other work slows the clock */
@@ -60,8 +63,13 @@ export class Work {
       };
     };
     const ids: string[] = [];
+    const watch = this.#watchServers();
+    await watch.opened;
+    const created = await of('POST to ACTIVE', 20 * count, async () => ids.push(await this.#create(watch))).finally(
+      () => watch.close(),
+    );
     return {
-      ...(await of('POST to ACTIVE', 20 * count, async () => ids.push(await this.#create()))),
+      ...created,
       ...(await of('show', 60 * count, () => this.show(ids[0]!))),
       ...(await of('list of 50', 30 * count, () => this.#get('/servers/detail?limit=50'))),
       ...(await of('list of 50 of all projects', 10 * count, () =>
@@ -84,7 +92,7 @@ export class Work {
     begin();
     const start = performance.now();
     await this.#client.query('select pg_advisory_unlock($1)', [placementLock]);
-    await until('all to be placed', async () => (await decisions()) >= before + count, { timeoutMs: 120_000 });
+    await until('all to be placed', async () => (await decisions()) >= before + count, { timeoutMs: 300_000 });
     return { count, ms: performance.now() - start };
   }
 
@@ -107,14 +115,14 @@ export class Work {
     };
   }
 
-  /** Seen by the database's own word, asked without a pause: what a watch would see. */
-  async #create(): Promise<string> {
+  #watchServers(): ChangeWatch {
+    const runs = ({ observed_state: state }: Record<string, unknown>) => state === 'running';
+    return new ChangeWatch(this.#cloud, { token: this.#openstack.token, type: 'server', holds: runs });
+  }
+
+  async #create(watch: ChangeWatch): Promise<string> {
     const { server } = await this.#openstack.must('POST', 'compute', '/servers', this.#body());
-    const active = async () => {
-      const { rows } = await this.#client.query('select observed_state from server where id = $1', [server.id]);
-      return rows[0]?.observed_state === 'running';
-    };
-    await until('the server to run', active, { timeoutMs: 30_000 });
+    await watch.seen(server.id);
     return server.id;
   }
 

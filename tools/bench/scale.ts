@@ -102,7 +102,7 @@ async function measure(size: Size, { source }: Version, options: ScaleOptions): 
       console.log(`  could not be done: ${(error as Error).message}`);
     }
   };
-  await step(async () => ({ [names.first]: (await timed(() => wire.allInStep(120_000))) / 1000 }));
+  await step(async () => ({ [names.first]: (await timed(() => wire.allInStep(300_000))) / 1000 }));
   const opened: Work[] = [];
   await step(async () => {
     opened.push(await Work.open(stack, cloud));
@@ -111,7 +111,7 @@ async function measure(size: Size, { source }: Version, options: ScaleOptions): 
   const cpu = () => ({ control: treeCpuMs(cloud.pid('control')), postgres: treeCpuMs(cloud.pid('postgres')) });
   for (const work of opened) {
     // The control that is measured is warm.
-    await step(() => work.round(3, cpu).then(() => ({})));
+    await step(() => work.round(1, cpu).then(() => ({})));
     await loopDelay(cloud, delayFile);
     await step(() => work.round(options.rounds, cpu));
     await step(async () => placements(cloud, work));
@@ -175,7 +175,7 @@ async function restart(cloud: CloudProcesses, wire: ReturnType<typeof startWire>
   const caller = steadyCaller(work);
   const cpu = () => ({ postgres: treeCpuMs(cloud.pid('postgres')), hosts: treeCpuMs(wire.pid) });
   const before = cpu();
-  const ms = await timed(() => wire.allInStep(120_000)).catch(async (error) => {
+  const ms = await timed(() => wire.allInStep(300_000)).catch(async (error) => {
     await caller.end();
     throw error;
   });
