@@ -12,6 +12,7 @@ import type { HostDependencies } from './host.ts';
 import { qemuImgConverter, qemuImgInspector } from './image/inspect.ts';
 import { WatchdogGuard } from './lease/guard.ts';
 import { probeIoUring, readBootId, readMachineTypes, readQemuVersion } from './machine-facts.ts';
+import { tryWay } from './migration/way.ts';
 import { guestsDirectory } from './paths.ts';
 import { qemuLayerTools } from './volume/qemu-tools.ts';
 
@@ -26,6 +27,7 @@ export type QemuMachine = Pick<
   | 'keeper'
   | 'layerTools'
   | 'tpm'
+  | 'tryWay'
   | 'ioUring'
   | 'bootId'
   | 'qemuVersion'
@@ -59,6 +61,7 @@ export async function qemuMachine(
     keeper: diskKeeper,
     layerTools: qemuLayerTools(inspector),
     tpm: tpmKeeper,
+    tryWay,
     ioUring,
     bootId,
     qemuVersion,

@@ -24,6 +24,8 @@ export interface DisksTarget {
 const lookMs = 5;
 /** A way that is cut holds a job up for ever; the guest stands still meanwhile. */
 const endMs = 10_000;
+/** So long a job has to end by itself. */
+const patienceMs = 1000;
 
 const jobsOf = async (execute: Execute, disks: readonly string[]): Promise<Map<string, Job>> => {
   const jobs = await execute<Job[]>('query-block-jobs');
@@ -106,11 +108,15 @@ export async function endMirrors(execute: Execute, disks: readonly string[]): Pr
   }
 }
 
-/** Nothing of them is left in QEMU. Safe to repeat. */
+/**
+ * Nothing of them is left in QEMU. A job that waits for a way that is cut ends only when its connection does, which is then broken from this side.
+ * Safe to repeat.
+ */
 export async function dropMirrors(execute: Execute, disks: readonly string[]): Promise<void> {
   const started = performance.now();
   for (;;) {
     const jobs = await jobsOf(execute, disks);
+    if (performance.now() - started > patienceMs) for (const disk of jobs.keys()) await breakConnection(execute, disk);
     for (const [disk, { status }] of jobs) {
       const id = jobOf(disk);
       const command =
@@ -127,4 +133,12 @@ export async function dropMirrors(execute: Execute, disks: readonly string[]): P
     await sleep(lookMs);
   }
   for (const disk of disks) await closeNode(execute, remoteNode(disk));
+}
+
+async function breakConnection(execute: Execute, disk: string): Promise<void> {
+  const instances = [{ type: 'block-node', 'node-name': remoteNode(disk) }];
+  await execute('yank', { instances }).catch((error) => {
+    // It is broken already.
+    if (!(error instanceof QmpError)) throw error;
+  });
 }

@@ -79,6 +79,8 @@ export interface ServerContext {
   guestUsers: GuestUsers | undefined;
   /** Where other hosts send servers to. */
   migrationPlace(): MigrationPlace;
+  /** Another host is reached at this port of it. @throws HostFault `way_cut` */
+  tryWay(to: { address: string; port: number }): Promise<void>;
   lease: Pick<Lease, 'state'>;
   guard: GuestGuard;
   erased: Pick<ErasedServers, 'epochOf' | 'add'>;

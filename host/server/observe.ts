@@ -8,6 +8,7 @@ import type {
   OutgoingServer,
 } from '../../contract/host/index.ts';
 import type { VolumeId } from '../../contract/ids.ts';
+import type { Passed } from '../migration/way.ts';
 import type { MigrationRecord, ServerRecord } from './record.ts';
 import { observedVolumes } from './volumes.ts';
 
@@ -30,6 +31,10 @@ export interface Sending {
   keyGiven?: true;
   /** Its QEMU was told to send the memory, or was seen to do so. */
   memorySent?: true;
+  /** What has got through, and since when no more. */
+  passed?: Passed;
+  /** By performance.now(): since when it hands over. */
+  handsOverSinceMs?: number;
 }
 
 export function observedServer(

@@ -83,6 +83,7 @@ export class SimulatedMachine {
         keeper: keepNothing,
         layerTools: headersOnly,
         tpm: { start: async () => {}, end: async () => {} },
+        tryWay: async () => {},
         bootId: `boot ${this.#boots} of ${name}`,
         qemuVersion: '7.2.22',
         machineTypes: ['pc-q35-7.2', 'pc-q35-7.1'],

@@ -54,6 +54,11 @@ test('whoever dies on the way, it runs once, and has all that it wrote', {
   const stayed = await moving.staying();
   t.diagnostic(`the target's QEMU died: ${stayed?.error?.code}`);
 
+  // The target's QEMU stands still, as one to which the way is cut: the source notices that by itself, and its guest runs on.
+  await moving.begin('live');
+  await moving.there.freeze();
+  assert.equal(await moving.noticed(), 'way_cut');
+
   // It is called off while it goes.
   await moving.begin('live');
   await moving.cancel();

@@ -136,6 +136,7 @@ function dependenciesOf(
     keeper: keepNothing,
     layerTools: headersOnly,
     tpm: { start: async () => {}, end: async () => {} },
+    tryWay: async () => {},
     log: silent,
     bootId: 'boot-1',
     qemuVersion: '7.2.22',

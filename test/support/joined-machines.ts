@@ -33,11 +33,14 @@ export class JoinedMachine {
     return mustRun('nsenter', [`--net=/run/netns/${this.namespace}`, ...args], { deadlineMs: 300_000 });
   }
 
-  /** Somebody on it asks an address for a connection, again and again, until `stop`. */
-  connecting(address: string, port: number): Connecting {
+  /**
+   * Somebody on it asks an address for a connection, again and again, until `stop`. That it is refused is an answer, too. What comes by the second try of a
+   * kernel, after one second, is none: who was asked then was not heard.
+   */
+  connecting(address: string, port: number, everyMs = 50): Connecting {
     const code = `const {connect} = require('node:net');
       setInterval(() => { const at = Date.now(); const socket = connect(${port}, '${address}', () => { console.log(at); socket.destroy(); });
-        socket.on('error', () => {}); socket.setTimeout(1000, () => socket.destroy()); }, 50);`;
+        socket.on('error', ({code}) => { if (code === 'ECONNREFUSED') console.log(at); }); socket.setTimeout(900, () => socket.destroy()); }, ${everyMs});`;
     const args = [`--net=/run/netns/${this.namespace}`, process.execPath, '-e', code];
     return new Connecting(spawn('nsenter', args, { stdio: ['ignore', 'pipe', 'ignore'] }));
   }

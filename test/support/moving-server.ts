@@ -74,6 +74,11 @@ class Side {
     }
   }
 
+  /** Its QEMU takes in nothing more and says nothing, as one does to which the way is cut. */
+  async freeze(): Promise<void> {
+    for (const { process: qemu } of (await this.#real?.launcher.list()) ?? []) process.kill(qemu.pid, 'SIGSTOP');
+  }
+
   async guests(): Promise<number> {
     return ((await this.#real?.launcher.list()) ?? []).length;
   }
@@ -234,6 +239,19 @@ export class MovingServer {
     await here.world.control.until(server.id, 'staying', (seen) => seen.outgoing?.state === 'stayed');
     this.server = { ...server, generation };
     await this.#forget();
+  }
+
+  /** The source has noticed by itself that it does not get there; then the target's QEMU ends. @returns why */
+  async noticed(): Promise<string | undefined> {
+    const { outgoing } = await this.here.world.control.until(
+      this.server.id,
+      'noticing it',
+      (seen) => seen.outgoing?.state === 'stayed',
+      120_000,
+    );
+    await this.there.kill();
+    await this.staying();
+    return outgoing?.error?.code;
   }
 
   /** The target has given it up by itself, or has ended. */

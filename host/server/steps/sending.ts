@@ -16,6 +16,7 @@ import { isUnderWay, type MigrationInfo, migrationOf, progressOf } from '../../m
 import { dropMirrors, endMirrors, mirror } from '../../migration/mirrors.ts';
 import { disksOf, endName } from '../../migration/names.ts';
 import { toHost } from '../../migration/parameters.ts';
+import { silenceMs, watchWay } from '../../migration/way.ts';
 import type { OutgoingRecord } from '../record.ts';
 import type { ServerTask } from '../task.ts';
 import { quit } from './ending.ts';
@@ -70,6 +71,7 @@ async function first(work: StepWork): Promise<void> {
   await task.context.step('record-sending');
   task.sending = {};
   refuse(desired);
+  await task.context.tryWay(targetOf(work));
   const missing = sentDisks(work).find((name) => !target!.disks.includes(name));
   const message = `the target has no place for disk ${missing}`;
   if (missing !== undefined) throw new HostFault('disks_not_sent', message, { permanent: true });
@@ -88,6 +90,7 @@ async function sendDisks(work: StepWork): Promise<boolean> {
   }
   const { ready, ...disks } = await mirror(task.execute, sentDisks(work), targetOf(work));
   task.sending.progress = { ...task.sending.progress, disks };
+  if (!ready) task.sending.passed = watchWay(task.sending.passed, disks.copied);
   return ready;
 }
 
@@ -120,6 +123,7 @@ async function sendMemory(work: StepWork, info: MigrationInfo): Promise<number> 
   task.sending.memorySent = true;
   const { disks } = await progressOfDisks(work);
   task.sending.progress = { disks, ...progressOf(info) };
+  task.sending.passed = watchWay(task.sending.passed, disks.copied + (info.ram?.transferred ?? 0));
   task.show(task.guest!.state === 'paused' ? 'paused' : 'running');
   // What it no longer writes need not be sent again: its end is near, however fast it wrote.
   if (desired.outgoing!.force && task.guest!.state === 'running') await task.guest!.pause();
@@ -159,6 +163,7 @@ async function finishHandOver(work: StepWork, options: { ended?: true } = {}): P
   const { task, signal } = work;
   const migration = outgoing(task)!;
   const started = performance.now();
+  task.sending.handsOverSinceMs ??= started;
   let told = false;
   while (performance.now() - started < handOverMs) {
     const info = await migrationOf(task.execute);
@@ -189,7 +194,11 @@ async function finishHandOver(work: StepWork, options: { ended?: true } = {}): P
     signal.throwIfAborted();
     await sleep(handOverLookMs);
   }
-  return handOverLookMs;
+  if (performance.now() - task.sending.handsOverSinceMs <= silenceMs) return handOverLookMs;
+  // Not called off: QEMU would let the guest run again, and the target may have it. The target is asked first.
+  const error = { code: 'lost_sight', message: `the last of the memory has not got through in ${silenceMs / 1000} s` };
+  await task.save({ migration: { ...migration, state: 'lost_sight', error } });
+  return undefined;
 }
 
 const lost = ({ status, ...rest }: MigrationInfo): OutgoingError => ({
