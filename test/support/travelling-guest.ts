@@ -39,6 +39,7 @@ export class TravellingGuest implements AsyncDisposable {
     const admin = await administrator(world.cloud);
     await ensurePublicGuest(world.cloud);
     const tenant = await Tenant.create(world.cloud, { cidr4: '10.67.0.0/24', cidr6: 'fd00:67::/64' });
+    await tenant.allow({ protocol: 'icmp', ethertype: 'IPv4' });
     await tenant.allow({
       ...{ protocol: 'tcp', port_range_min: ports.peer, port_range_max: ports.written },
       ethertype: 'IPv4',
@@ -139,7 +140,10 @@ export class TravellingGuest implements AsyncDisposable {
     const host = await until(
       'it to be settled',
       async () => {
-        const { server } = await this.admin.must('GET', 'compute', `/servers/${this.id}`);
+        // Control may be dead just now.
+        const found = await this.admin.must('GET', 'compute', `/servers/${this.id}`).catch(() => undefined);
+        if (!found) return false;
+        const { server } = found;
         if (server.status === 'ERROR') throw new Error(JSON.stringify(server.fault));
         return server.status === 'ACTIVE' && !server['OS-EXT-STS:task_state'] && server['OS-EXT-SRV-ATTR:host'];
       },
