@@ -50,7 +50,7 @@ export interface EvacuatorTiming {
 
 const defaults: EvacuatorTiming = {
   ...{ everyMs: 1000, steadyMs: 20_000, gapMs: 5000, marginMs: leaseMarginMs, retryMs: 30_000, atOnceMs: 600_000 },
-  together: 100,
+  together: 50,
 };
 
 interface Candidate {
