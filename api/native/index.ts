@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import { RebalanceService } from '../../control/compute/rebalance/index.ts';
 import { SurvivalService } from '../../control/compute/survival/index.ts';
+import { ReplicaService } from '../../control/storage/replication/index.ts';
 import { Boundary } from '../boundary/boundary.ts';
 import { readJson } from '../boundary/json.ts';
 import { openApiDocument } from '../boundary/openapi.ts';
@@ -27,6 +28,7 @@ import { rebalanceRoutes } from './rebalance.ts';
 import { storagePoolRoutes } from './storage-pools.ts';
 import { survivalRoutes } from './survival.ts';
 import { volumeCacheRoutes } from './volume-cache.ts';
+import { volumeReplicaRoutes } from './volume-replica.ts';
 import { volumeSpaceRoutes } from './volume-space.ts';
 import { whyRoutes } from './why.ts';
 
@@ -71,6 +73,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
           rebalance: '/native/v1/rebalance',
           storage_pools: '/native/v1/storage-pools',
           survival: '/native/v1/survival',
+          volume_replicas: '/native/v1/volume-replicas',
           openapi: '/native/v1/openapi.json',
         },
       }));
@@ -85,6 +88,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
       maintenanceRoutes(boundary, deps);
       rebalanceRoutes(boundary, deps.rebalance ?? new RebalanceService(deps));
       volumeCacheRoutes(boundary, deps);
+      volumeReplicaRoutes(boundary, new ReplicaService(deps));
       volumeSpaceRoutes(boundary, deps);
       storagePoolRoutes(boundary, deps);
       meterRoutes(boundary, deps.meters);

@@ -38,6 +38,10 @@ const fate = Type.Object(
   {
     ...{ server_id: text, name: text, project_id: text, priority: count },
     to_host_id: Type.Union([Type.String({ description: 'Where it would be restarted' }), Type.Null()]),
+    replica_age_seconds: Type.Union([
+      Type.Number({ description: 'It would be restarted from replicas of its volumes, so old at most' }),
+      Type.Null(),
+    ]),
     why: Type.Union([Type.Enum(['not_wanted', 'disk_kept', 'no_host']), Type.Null()]),
     ...{ message: orNull, change: orNull },
   },
@@ -91,6 +95,7 @@ export function survivalRoutes(app: Boundary, survival: SurvivalService): void {
         ...{ kind: found.loss.kind, name: found.loss.name, host_ids: [...found.loss.hostIds] },
         servers: found.fates.map(({ server, to, why, message, change }) => ({
           ...{ server_id: server.id, name: server.name, project_id: server.project_id, priority: server.priority },
+          replica_age_seconds: to === null ? null : (server.replica_age_seconds ?? null),
           ...{ to_host_id: to, why, message: message || null, change: change || null },
         })),
       },

@@ -10,6 +10,7 @@ import type { Database } from '../../control/kit/database/database.ts';
 import { currentIncarnation } from '../../control/kit/database/incarnation.ts';
 import type { ProjectionStatus } from '../../control/kit/projection/index.ts';
 import type { OvnFeatures, Projector } from '../../control/network/ovn/index.ts';
+import { lateReplicas } from '../../control/storage/replication/index.ts';
 import type { ClockReading, Health, HealthPart } from './health.ts';
 
 interface Parts {
@@ -25,14 +26,16 @@ interface Parts {
 
 export async function controlHealth(of: Parts): Promise<Health> {
   const { database, feed, projector, hosts, presence, survival, evacuator } = of;
-  const [work, quarantine, databaseClock] = await Promise.all([
+  const [work, quarantine, replicas, databaseClock] = await Promise.all([
     databasePart(database),
     quarantinePart(database),
+    replicaPart(database),
     clockOf(database),
   ]);
   const parts: HealthPart[] = [
     work,
     ...quarantine,
+    ...replicas,
     {
       name: 'change feed',
       ok: feed.listening,
@@ -169,6 +172,21 @@ async function quarantinePart(database: Database): Promise<HealthPart[]> {
   } catch {
     return [];
   }
+}
+
+/** Replicas that are older than they shall be; nothing where there are none, or the database does not answer. */
+async function replicaPart(database: Database): Promise<HealthPart[]> {
+  const { replicas, late, why } = await lateReplicas(database).catch(() => ({ replicas: 0, late: 0, why: null }));
+  if (late === 0) return [];
+  return [
+    {
+      name: 'replicas',
+      ok: false,
+      detail: `${late} of ${replicas} replicas of volumes are older than they shall be: ${why ?? 'rounds take too long'}`,
+      cure: 'GET /native/v1/volume-replicas?late=true says which and why',
+      forPeople: true,
+    },
+  ];
 }
 
 async function databasePart(database: Database): Promise<HealthPart> {

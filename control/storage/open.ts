@@ -14,7 +14,7 @@ import { ManageService } from './manage/index.ts';
 import { MessageService } from './message/index.ts';
 import { StoragePoolService } from './pool/index.ts';
 import { QosSpecsService } from './qos-specs/index.ts';
-import { ReplicaController, ReplicaService, type ReplicaStep } from './replication/index.ts';
+import { ReplicaController, type ReplicaStep } from './replication/index.ts';
 import { SnapshotController, SnapshotService, type SnapshotStep } from './snapshot/index.ts';
 import { TransferService } from './transfer/index.ts';
 import {
@@ -70,7 +70,6 @@ export function openStorage(options: StorageAreaOptions) {
       backends,
       manageables: new ManageService({ database, backends, volumes: volumeService, client }),
       pools: new StoragePoolService({ database }),
-      replicas: new ReplicaService({ database }),
       messages: new MessageService({ database, keepDays: operationDays ?? defaultOperationDays }),
     },
     /** For the work queue. */

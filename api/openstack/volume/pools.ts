@@ -66,7 +66,7 @@ const properties = {
       'False: the pool lies in the memory of its host (tier ram). A restart of the host empties it: its volumes are in error then, and what they held is lost.',
     type: 'boolean',
   },
-  replication_enabled: { title: 'Replication', description: 'Not offered.', type: 'boolean' },
+  replication_enabled: { title: 'Replication', description: 'A replica on another host.', type: 'boolean' },
 };
 
 export function poolRoutes(app: Boundary, backends: BackendService): void {

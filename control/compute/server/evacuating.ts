@@ -1,6 +1,6 @@
 /**
  * Servers whose hosts are lost become other hosts': everything in the transaction that decides, by evidence that its guest does not run any more where it was. Its disk is
- * made anew of its image, for what lies on the lost host nobody has. If the process dies it has happened or has not; the host that returns hears that
+ * made anew of its image, for what lies on the lost host nobody has; its volumes are what their replicas are, where all of them have one on the host that takes it. If the process dies it has happened or has not; the host that returns hears that
  * the server is absent there, and its reports count no more.
  */
 import { sql } from 'kysely';
@@ -11,6 +11,12 @@ import { rowsOf } from '../../kit/database/one-of.ts';
 import { json } from '../../kit/database/schema.ts';
 import { beginOperations } from '../../kit/operation/operations.ts';
 import { enqueueAll } from '../../kit/queue/queue.ts';
+import {
+  type Promotion,
+  promoteForServer,
+  type ReplicasOfServer,
+  replicasOfServers,
+} from '../../storage/replication/index.ts';
 import type { HostPicture, Placement } from '../placement/index.ts';
 import { bytesMs } from './actions/action.ts';
 import { giveUpCapture } from './captures.ts';
@@ -38,7 +44,7 @@ export interface EvacuationDeps {
 /** Whom another host takes. */
 interface Taken {
   server: ServerRow;
-  evidence: Evidence;
+  evidence: Evidence & { replicas?: Promotion[] };
   hostId: HostId;
 }
 
@@ -56,17 +62,33 @@ export async function evacuate(
     const { id, desired_move: move } = server;
     if (move) throw new CloudError('conflict', 'evacuation_of_moving', { id, kept: move.state !== 'moving' });
   }
+  const replicas = await replicasOfServers(
+    tx,
+    wishes.map(({ server }) => server.id),
+  );
   const decided = await placeMoves(
     tx,
-    wishes.map(({ server, only = null }) => ({ serverId: server.id as ServerId, only })),
+    wishes.map((wish) => moveOf(wish, replicas.get(wish.server.id))),
     picture && { picture },
   );
-  const taken = decided.flatMap(({ found }, index): Taken[] => {
+  const taken: Taken[] = [];
+  for (const [index, { found }] of decided.entries()) {
     const { server, evidence } = wishes[index]!;
-    return found.host ? [{ server, evidence, hostId: found.host.id as HostId }] : [];
-  });
+    if (!found.host) continue;
+    const own = replicas.get(server.id);
+    const promoted = own && (await promoteForServer(tx, server.id, own, actor));
+    const known = promoted ? { ...evidence, replicas: promoted } : evidence;
+    taken.push({ server, evidence: known, hostId: found.host.id as HostId });
+  }
   if (taken.length > 0) await giveAll(tx, { ports, actor }, taken);
   return decided.map(({ found }) => found);
+}
+
+/** One whose volumes have replicas goes where those are, and its volumes with it. */
+function moveOf({ server, only = null }: EvacuationWish, replicas: ReplicasOfServer | undefined) {
+  const serverId = server.id as ServerId;
+  if (!replicas || (only !== null && only !== replicas.hostId)) return { serverId, only };
+  return { serverId, only: replicas.hostId as HostId, withVolumes: true };
 }
 
 async function giveAll(tx: Tx, { ports, actor }: EvacuationDeps, taken: readonly Taken[]): Promise<void> {

@@ -98,3 +98,18 @@ function endsWithLease({ evacuation_policy: policy, given_generation: given, ...
     observed.observed_on_lease_end !== null || ['stopped', 'suspended', 'absent'].includes(observed.observed_state)
   );
 }
+
+/** The same of what nobody's guest has: by an administrator's word, or the end of the lease, beyond which its host begins nothing. */
+export async function hostLossEvidence(
+  tx: Tx,
+  hostId: string,
+): Promise<{ evidence: object } | { why: 'in_use' | 'unproven'; host: string }> {
+  const host = await lookAtHost(tx, hostId);
+  if (!host) return { evidence: { kind: 'gone' } };
+  const { name, connected, last_seen_at, lease_ends_at } = host;
+  if (!isSilent(host)) return { why: connected ? 'in_use' : 'unproven', host: name };
+  const lastSeen = last_seen_at?.toISOString() ?? null;
+  if (isSaidDown(host)) return { evidence: { kind: 'administrator', by: host.forced_down_by, last_seen_at: lastSeen } };
+  if (lease_ends_at === null) return { why: 'unproven', host: name };
+  return { evidence: { kind: 'lease', lease_ended_at: lease_ends_at.toISOString(), last_seen_at: lastSeen } };
+}

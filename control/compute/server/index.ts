@@ -12,6 +12,7 @@ export type {
   ServerPorts,
 } from './dependencies.ts';
 export { desiredServers } from './desired.ts';
+export { hostLossEvidence } from './evacuation-evidence.ts';
 export { evacuationPolicyOf, setEvacuationPolicy } from './evacuation-policy.ts';
 export { Evacuator, type EvacuatorOptions } from './evacuator.ts';
 export { hostedServers } from './hosted-servers.ts';

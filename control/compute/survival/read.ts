@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { FailureDomains } from '../../host/tables.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
+import { replicaAgeSql, replicaHostSql } from '../../storage/replication/index.ts';
 import { type HostPicture, imageHolders, placementGroups } from '../placement/index.ts';
 import { withBandwidth } from '../server/placing.ts';
 import { hostAwayMs } from '../server/server.ts';
@@ -60,7 +61,7 @@ async function readServers(
     } as others,
     (select json_agg(each) from (
       select s.id, s.name, s.project_id, s.host_id, ${diskImage} as image_id, s.vcpus, s.memory_mib, s.disk_gib + s.local_gib as disk_gib,
-        s.availability_zone, null as requested_host_id, s.server_group_id, ${volumeHost} as volume_host_id, ${placementNeeds},
+        s.availability_zone, null as requested_host_id, s.server_group_id, coalesce(${replicaHostSql}, ${volumeHost}) as volume_host_id, ${placementNeeds}, ${replicaAgeSql} as replica_age_seconds,
         true as restart, coalesce((s.evacuation_policy ->> 'priority')::integer, 0) as priority,
         coalesce(s.evacuation_policy ->> 'disk' = 'from_image', false) as disk_anew
       from server s where ${there} and ${shallRestart}) each) as servers`.execute(tx);

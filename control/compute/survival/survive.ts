@@ -22,6 +22,8 @@ export interface SurvivalServer extends PlacementRequest {
   priority: number;
   /** Its own disk may be made anew of its image; one that boots from a volume has none. */
   disk_anew: boolean;
+  /** Of the oldest of its volumes' replicas, which it would be restarted from: what was written since would be lost. Null or absent: it has none. */
+  replica_age_seconds?: number | null;
 }
 
 export interface Fleet {

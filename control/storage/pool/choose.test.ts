@@ -129,7 +129,11 @@ test('extra specs are read as Cinder reads them', () => {
   assert.deepEqual(met({ volume_backend_name: 's== fast', multiattach: '<is> True', 'other:scope': 'x' }), []);
   assert.deepEqual(met({ 'bothy:tier': 'flash', 'RESKEY:availability_zones': 'there, here' }), []);
   assert.deepEqual(met({ 'bothy:tier': 'disk', 'RESKEY:availability_zones': 'there' }).length, 2);
-  assert.deepEqual(met({ replication_enabled: '<is> True' }), ['replication_enabled']);
+  const replicated = (over: Partial<PoolTraits>) =>
+    unmetSpecs({ replication_enabled: '<is> True' }, { ...traits, ...over });
+  assert.deepEqual(replicated({}), []);
+  for (const over of [{ kind: 'rbd' }, { tier: 'ram' }] as const)
+    assert.deepEqual(replicated(over), ['replication_enabled']);
   assert.deepEqual(met({ 'what nobody has': 'x' }), ['what nobody has']);
   assert.deepEqual(met({ __proto__: 'x', constructor: 'x', toString: 's== x' }), ['constructor', 'toString']);
 });

@@ -8,11 +8,12 @@
  */
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
-import type { ServerId } from '../../../contract/ids.ts';
 import type { Actor, Tx } from '../../kit/database/database.ts';
+import { isOneOf } from '../../kit/database/one-of.ts';
 import { endOperations, recordOperation } from '../../kit/operation/operations.ts';
+import { volumesLeftHost } from '../attachment/index.ts';
 import { insertLayer, releaseLayers } from '../layer/index.ts';
-import { changeReplica } from '../replica/index.ts';
+import { asOfSql, changeReplica, replicaFrom } from '../replica/index.ts';
 import { changeVolume, type ListedVolume } from '../volume/index.ts';
 import { type Look, lookAtReplica } from './look.ts';
 
@@ -42,15 +43,35 @@ export const replicaHostSql = sql<
     left join storage_pool p on p.id = r.pool_id
   where a.server_id = s.id and a.desired_presence = 'present')`;
 
-/** Locks its volumes. Undefined: {@link replicaHostSql} knows none. */
-export async function replicasOfServer(tx: Tx, serverId: ServerId): Promise<ReplicasOfServer | undefined> {
-  const { rows: volumes } = await sql<{ id: string }>`select v.id from volume v
-    where v.id in (select volume_id from volume_attachment where server_id = ${serverId} and desired_presence = 'present')
-    order by v.id for update`.execute(tx);
-  const { rows } = await sql<{ host_id: string | null }>`select ${replicaHostSql} as host_id from server s
-    where s.id = ${serverId}`.execute(tx);
-  const hostId = rows[0]?.host_id;
-  return hostId ? { hostId, volumeIds: volumes.map(({ id }) => id) } : undefined;
+/** Of the oldest of them, in seconds; null: it has none. */
+export const replicaAgeSql = sql<number | null>`(select extract(epoch from now() - min(${asOfSql}))::float8
+  from volume_attachment a join (${replicaFrom}) on v.id = a.volume_id where a.server_id = s.id and a.desired_presence = 'present')`;
+
+/** By server; of those for which {@link replicaHostSql} knows a host. Locks their volumes. */
+export async function replicasOfServers(tx: Tx, serverIds: readonly string[]): Promise<Map<string, ReplicasOfServer>> {
+  const attached = sql`from volume_attachment a where ${isOneOf(sql`a.server_id`, serverIds)} and a.desired_presence = 'present'`;
+  const { rows: held } =
+    await sql`select from volume v where v.id in (select a.volume_id ${attached}) order by v.id for update`.execute(tx);
+  if (held.length === 0) return new Map();
+  const { rows } = await sql<{ id: string; host_id: string; volume_ids: string[] }>`
+    select s.id, s.host_id, (select array_agg(a.volume_id order by a.volume_id) from volume_attachment a
+      where a.server_id = s.id and a.desired_presence = 'present') as volume_ids
+    from (select s.id, ${replicaHostSql} as host_id from server s where ${isOneOf(sql`s.id`, serverIds)}) s
+    where s.host_id is not null`.execute(tx);
+  return new Map(rows.map(({ id, host_id: hostId, volume_ids: volumeIds }) => [id, { hostId, volumeIds }]));
+}
+
+/** All volumes of a server that goes to the host of their replicas: nobody has them open there, or has had. */
+export async function promoteForServer(
+  tx: Tx,
+  serverId: string,
+  { volumeIds }: ReplicasOfServer,
+  actor: Actor,
+): Promise<Promotion[]> {
+  const promotions: Promotion[] = [];
+  for (const id of volumeIds) promotions.push(await promoteReplica(tx, id, actor));
+  await volumesLeftHost(tx, serverId);
+  return promotions;
 }
 
 /** @throws CloudError `conflict` where the volume has no whole replica */
