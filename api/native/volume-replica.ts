@@ -86,7 +86,7 @@ export function volumeReplicaRoutes(app: Boundary, replicas: ReplicaService): vo
   });
 }
 
-const time = (at: Date | null): string | null => at?.toISOString();
+const time = (at: Date | null): string | null => at?.toISOString() ?? null;
 
 const document = ({ fault, host_name, pool_name, round_began_at, round_full, ...known }: ShownReplica) => ({
   ...{ volume_id: known.volume_id, status: known.status, rpo_seconds: known.rpo_seconds, idle: known.idle },

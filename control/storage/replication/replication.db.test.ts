@@ -307,6 +307,22 @@ test('a volume that no server has is failed over by hand, by evidence alone', as
   assert.equal((await shown(id)).former_kept, false);
 });
 
+test('a retype gives a volume a replica, and takes it', async () => {
+  const { id } = await cloud.made();
+  await cloud.controller.reconcile(id);
+  const retype = (type: string) => cloud.volumes.retype(cloud.member, id, { type, policy: 'never' });
+  await retype('replicated');
+  await round(id);
+  assert.equal((await shown(id)).status, 'enabled');
+  await retype('__DEFAULT__');
+  assert.equal(await replicas.get(cloud.admin, id), null);
+  const { rows } = await sql<{ n: number }>`select count(*)::integer as n from volume_layer
+    where volume_id = ${id} and desired_presence = 'present' and host_id <> (select host_id from volume where id = ${id})`.execute(
+    db.database.query,
+  );
+  assert.equal(rows[0]!.n, 0);
+});
+
 test('a volume with a cache has no replica', async () => {
   const specs = { replication_enabled: '<is> True', 'bothy:cache_pool': 'x', 'bothy:cache_gib': '1' };
   await sql`insert into volume_type (id, name, public, extra_specs) values (${newId()}, 'both', true, ${JSON.stringify(specs)}::jsonb)`.execute(

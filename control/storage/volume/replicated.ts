@@ -1,8 +1,12 @@
 /** The two places of a volume whose type asks for a replica (../replica): both are chosen in the transaction that makes it, or none is. */
+import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
 import type { Tx } from '../../kit/database/database.ts';
+import { releaseLayers } from '../layer/index.ts';
 import { chooseFrom, type PoolChoice, type PoolState, type PoolWish } from '../pool/index.ts';
-import { chooseReplicaPool } from '../replica/index.ts';
+import { changeReplica, chooseReplicaPool, deleteReplica, insertReplica } from '../replica/index.ts';
 import { replicationWords, type VolumeTypeRow } from '../volume-type/index.ts';
+import type { ListedVolume } from './volume.ts';
 
 interface Chosen {
   /** Without a pool where its replica has none. */
@@ -26,4 +30,33 @@ export async function chooseBoth(
     return { found: { ...found, pool: null, cachePool: null, message, fix: second.fix } };
   }
   return { found, replica: { rpoSeconds: words.rpoSeconds, sizeBytes, poolId: second.pool.id } };
+}
+
+/**
+ * A volume that gets another type gets a replica with it, keeps it at another age, or has none any more. The volume's row must be locked.
+ * @param alone nothing else changes for it: else a replica neither comes nor goes
+ * @throws CloudError `invalid` where it would; `no_capacity` where no pool on another host takes one
+ */
+export async function replicateAs(
+  tx: Tx,
+  volume: ListedVolume,
+  type: Pick<VolumeTypeRow, 'name' | 'extra_specs'>,
+  { alone }: { alone: boolean },
+): Promise<void> {
+  const { id, host_id: hostId, layer_bytes: sizeBytes, key_id } = volume;
+  const words = replicationWords(type.extra_specs);
+  const { rows } = await sql`select from volume_replica where volume_id = ${id}`.execute(tx);
+  const has = rows.length > 0;
+  if (words && has) return changeReplica(tx, id, { rpo_seconds: words.rpoSeconds });
+  if (!words && !has) return;
+  if (!alone || hostId === null)
+    throw new CloudError('invalid', 'volume_type_unfit', { type: type.name, why: 'replica' });
+  if (!words) {
+    await releaseLayers(tx, await deleteReplica(tx, id));
+    return;
+  }
+  const wish = { hostId, sizeBytes, extraSpecs: type.extra_specs, encrypted: key_id !== null };
+  const { pool, message: why, fix } = await chooseReplicaPool(tx, wish);
+  if (!pool) throw new CloudError('no_capacity', 'no_pool', { why, fix });
+  await insertReplica(tx, { volumeId: id, rpoSeconds: words.rpoSeconds, sizeBytes, poolId: pool.id });
 }

@@ -18,6 +18,7 @@ import { beginChangeHost, requireLeavable } from './change-host.ts';
 import { requireMakeable } from './makeable.ts';
 import { beginMove, requireMovable } from './move.ts';
 import { requireTypeQuota, typesAreLimited } from './quota.ts';
+import { replicateAs } from './replicated.ts';
 import { beginSinkFirst, cacheAfter, keptCache } from './sink-first.ts';
 import { requireSizeOfType } from './sizes.ts';
 import { changeVolume } from './store.ts';
@@ -62,6 +63,7 @@ export async function retypeVolume(
       await iopsOfType(tx, volume.volume_type_id, size_gib),
     ];
     if (!leaves && iops > had) await requireRoom(tx, pool_id!, 0, iops - had);
+    await replicateAs(tx, volume, type, { alone: !moves && !recached });
     if (moves || recached) {
       const wish = { leaves, moves, recached, iops, ...(rekeyed && { encryption: encryption ?? null }) };
       return moveToType(tx, actorOf(caller), volume, type, wish);
