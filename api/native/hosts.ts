@@ -18,7 +18,7 @@ import { certificateDocument, hostTokenList, joinDocument, joinedDocument, newHo
 
 export interface HostsDeps {
   tokens: Pick<HostTokenService, 'create' | 'list' | 'remove'>;
-  joins: Pick<JoinService, 'join' | 'renew'>;
+  joins: Pick<JoinService, 'join' | 'renew' | 'tunnels'>;
   hypervisors: Pick<HypervisorService, 'leave'>;
   maintenance: MaintenanceService;
   cloudId: string;
@@ -58,6 +58,29 @@ const join = {
   body: joinBody,
   answers: { 200: joinedDocument },
 } as const;
+const tunnelsDocument = Type.Object(
+  {
+    tunnels: Type.Array(
+      Type.Object(
+        {
+          ...{ host: Type.String(), address: Type.String() },
+          mtu: Type.Integer({ description: 'Bytes of a packet that must come through' }),
+        },
+        exact,
+      ),
+    ),
+  },
+  exact,
+);
+const tunnels = {
+  summary: 'Where tunnels of hosts end, for a machine with a token that tries them before it joins',
+  rights: 'open',
+  body: Type.Object(
+    { token: Type.String({ minLength: 1, maxLength: 200, description: "The token's secret" }), name },
+    exact,
+  ),
+  answers: { 200: tunnelsDocument },
+} as const;
 const renew = {
   summary: 'A new certificate for the host whose certificate the connection has',
   rights: 'open',
@@ -95,6 +118,9 @@ export function hostRoutes(app: Boundary, { hosts }: { hosts: HostsDeps }): void
       ...{ certificate: joined.certificate, ca: joined.ca },
     };
   });
+  app.post('/v1/hosts/join/tunnels', tunnels, async ({ body }) => ({
+    tunnels: await hosts.joins.tunnels({ secret: new Secret(body.token), name: body.name }),
+  }));
   app.post('/v1/hosts/self/certificate', renew, async (request) => {
     const { id, addresses } = hostOf(request, hosts.ca);
     return hosts.joins.renew(id, { csr: request.body.csr, addresses });

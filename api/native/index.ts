@@ -20,6 +20,7 @@ import { hostRoutes } from './hosts.ts';
 import { maintenanceRoutes } from './maintenance.ts';
 import { meterRoutes } from './meters.ts';
 import { operationRoutes } from './operations.ts';
+import { proofRoutes } from './proof.ts';
 import { quarantineRoutes } from './quarantine.ts';
 import { nativeSentences } from './query.ts';
 import { reachabilityRoutes } from './reachability.ts';
@@ -81,6 +82,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
       operationRoutes(boundary, deps);
       decisionRoutes(boundary, deps);
       whyRoutes(boundary, deps);
+      proofRoutes(boundary, deps);
       survivalRoutes(boundary, new SurvivalService(deps));
       evacuationPolicyRoutes(boundary, deps);
       quarantineRoutes(boundary, deps);

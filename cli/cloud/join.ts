@@ -19,6 +19,7 @@ import { joiningKey, readIdentity, requireUsable, writeIdentity } from './identi
 import { cloudLayout } from './layout.ts';
 import { requireAlone } from './namespace.ts';
 import { checkCard, checkDisk, checkPorts } from './preflight.ts';
+import { requireTunnelEnds, type TunnelEnd } from './try-tunnels.ts';
 import { requireTunnels } from './tunnels.ts';
 import { bothyVersion } from './version.ts';
 
@@ -66,7 +67,9 @@ export async function joinCloud(
   await requireTunnels(settings);
   await checkPorts(settings, [{ setting: 'host_port', use: 'the host service', process: 'host' }]);
   const seen = await lookAt(args.url, token.fingerprint);
-  const { answer, key } = await askToJoin(settings, args, { seen, secret: token.secret.reveal() }, step);
+  const secret = token.secret.reveal();
+  await requireTunnelEnds(settings, seen.local, await tunnelEnds(args, { ca: seen.ca, secret }));
+  const { answer, key } = await askToJoin(settings, args, { seen, secret }, step);
   const { host, cloud_id: cloudId, southbound_port: port, certificate } = answer;
   writeIdentity(paths, {
     ...{ cloudId, hostId: host.id, createdAt: new Date().toISOString() },
@@ -143,6 +146,16 @@ export async function lookAt(url: string, fingerprint: string): Promise<CloudSee
     );
   }
   return { ca, cloudId, local, remote };
+}
+
+/** Where hosts of the cloud can be tried; none of an older cloud, and what is wrong with the token the join itself says. */
+async function tunnelEnds(
+  { url, name }: JoinArguments,
+  { ca, secret }: { ca: string; secret: string },
+): Promise<TunnelEnd[]> {
+  const path = '/native/v1/hosts/join/tunnels';
+  const { status, body } = await askControl({ method: 'POST', url, path, ca, body: { token: secret, name } });
+  return status === 200 ? body.tunnels : [];
 }
 
 /** The first certificate of the text, where it is that of the fingerprint. What comes after it in the text is not taken along: nobody has vouched for it. */

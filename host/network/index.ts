@@ -8,3 +8,4 @@ export type { Datapath } from './plan.ts';
 export type { ObservedPort, PluggedPort } from './ports.ts';
 export { type PurgeOptions, purgeHostNetwork } from './purge.ts';
 export { resolverEngines, stopResolvers } from './resolver.ts';
+export { answerOf, datagram, type FrameSize, genevePort, sizes } from './tunnels/frames.ts';

@@ -17,7 +17,7 @@ const execute = promisify(execFile);
 const card = 'cable0';
 
 for (const version of [4, 6]) {
-  describe(`tunnels by IPv${version} that are tried`, { skip: skip ?? false, timeout: 120_000 }, () => {
+  describe(`tunnels by IPv${version} that are tried`, { skip: skip ?? false, timeout: 180_000 }, () => {
     const machines: TestMachine[] = [];
     const drivers: HostNetwork[] = [];
     const told: (TunnelReport | undefined)[] = [];
@@ -97,6 +97,41 @@ for (const version of [4, 6]) {
       await both('both to find it narrow', 'narrow');
       await ip('-n', between, 'link', 'set', 'c1', 'mtu', '1600');
       await both('both to hear whole frames again', undefined);
+    });
+
+    test('a machine that is no host yet finds whether tunnels would get through, before anything is changed', async () => {
+      const joiner = `bt${machines[0]!.tag}jn`;
+      const [own, other] = version === 4 ? ['10.9.0.7', '10.9.0.1'] : ['fd00:9::7', 'fd00:9::1'];
+      await ip('netns', 'add', joiner);
+      try {
+        const peer = ['peer', 'name', 'c7', 'mtu', '1600', 'netns', between];
+        await ip('-n', joiner, 'link', 'add', 'eth7', 'mtu', '1600', 'type', 'veth', ...peer);
+        await ip('-n', between, 'link', 'set', 'c7', 'master', 'sw', 'up');
+        await ip('netns', 'exec', joiner, 'ethtool', '-K', 'eth7', 'tx', 'off');
+        await ip('-n', joiner, 'link', 'set', 'eth7', 'up');
+        const length = version === 4 ? '24' : '64';
+        await ip('-n', joiner, 'addr', 'add', `${own}/${length}`, 'dev', 'eth7', ...(version === 6 ? ['nodad'] : []));
+        const module = new URL('../../cli/cloud/try-tunnels.ts', import.meta.url).href;
+        const script = `import { tryEnd } from '${module}';
+          console.log([...(await tryEnd('${own}', '${other}'))].sort().join());`;
+        const tried = async () => {
+          const args = ['netns', 'exec', joiner, process.execPath, '--input-type=module', '-e', script];
+          return (await ip(...args)).stdout.trim();
+        };
+        assert.equal(await tried(), 'short,whole');
+        await ip('-n', between, 'link', 'set', 'c7', 'mtu', version === 4 ? '1450' : '1470');
+        assert.equal(await tried(), 'short');
+        await ip('-n', between, 'link', 'set', 'c7', 'mtu', '1600');
+        await inside(
+          'nft',
+          'table bridge f { chain c { type filter hook forward priority 0; udp dport 6081 drop; }; }',
+        );
+        assert.equal(await tried(), '');
+        await inside('nft', 'delete table bridge f');
+        assert.equal(await tried(), 'short,whole');
+      } finally {
+        await ip('netns', 'del', joiner);
+      }
     });
 
     test('another ovs-vswitchd, without flows, is told them again', async () => {

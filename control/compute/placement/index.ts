@@ -2,6 +2,7 @@ export type { PlacementGroup } from './groups.ts';
 export { lockPlacement } from './lock.ts';
 export { HostPicture, imageHolders, placementGroups } from './picture.ts';
 export { place } from './place.ts';
+export { brokenOnTheWay, type ProofCheck, prove } from './proof.ts';
 export { PlacementRound } from './ranking.ts';
 export {
   type Alternative,
@@ -14,4 +15,5 @@ export {
   type Refusal,
   requestOf,
 } from './request.ts';
+export { withTunnels } from './tunnels.ts';
 export { inNumbers } from './why.ts';

@@ -36,6 +36,11 @@ export class HostPicture {
   #horizon = '0';
   #wholeAt = Number.NEGATIVE_INFINITY;
 
+  /** Of the change log: what was final at the last read, and is in the picture. */
+  get horizon(): string {
+    return this.#horizon;
+  }
+
   /** @param awayMs who was here within this time counts as seen lately */
   async read(tx: Tx, { awayMs }: { awayMs: number }): Promise<HostCapacity[]> {
     const whole = performance.now() - this.#wholeAt > wholeEveryMs;
@@ -79,6 +84,7 @@ async function readSince(tx: Tx, horizon: string): Promise<Reading> {
           h.vcpus, h.memory_mib, h.disk_gib, h.physical_networks,
           coalesce(h.facts #> '{machine,types}', '[]') as machine_types, h.facts #>> '{machine,cpuModel}' as cpu_model,
           coalesce((h.facts ->> 'cpuLimits')::boolean, false) as cpu_limits,
+          coalesce(h.facts -> 'migrations', '[]') as migrations,
           extract(epoch from h.last_seen_at)::float8 * 1000 as last_seen, coalesce(u.vcpus, 0) as used_vcpus,
           coalesce(u.memory_mib, 0) as used_memory_mib, coalesce(u.disk_gib, 0) as used_disk_gib
         from host h left join host_usage u on u.host_id = h.id

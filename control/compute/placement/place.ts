@@ -78,6 +78,7 @@ export function judge(request: PlacementRequest, host: HostCapacity, group?: Pla
   if (free.disk_gib < request.disk_gib) refusals.push('too_little_disk');
   if (request.bandwidth && !hasRoom(host.bandwidth ?? [], request.bandwidth)) refusals.push('too_little_bandwidth');
   if (request.reach && !isReached(host.physical_networks ?? [], request.reach)) refusals.push('network_not_reached');
+  refusals.push(...sayOfWays(host, request));
   refusals.push(...sayOfMachine(host, request.machine));
   if (request.host_wish) refusals.push(...sayOfWish(host, request.host_wish));
   const { refusal, preference } = sayOfGroup(host, group);
@@ -87,6 +88,19 @@ export function judge(request: PlacementRequest, host: HostCapacity, group?: Pla
   const score = left === null ? null : scoreOf(request, host, free);
   const { id: host_id, name, holds_image } = host;
   return { host_id, name, refusals, free, holds_image, preference, left, score };
+}
+
+/** How the server, and what it needs, comes there. */
+function sayOfWays(host: HostCapacity, request: PlacementRequest): Refusal[] {
+  const { peers, unopenable, image_lost, volume_host_id, migration } = request;
+  const missed = peers && host.broken_tunnels?.some(({ host_id }) => peers.includes(host_id));
+  const here = volume_host_id == null || volume_host_id === host.id;
+  return [
+    ...(missed ? (['tunnel_broken'] as const) : []),
+    ...(unopenable && here ? (['volume_unopenable'] as const) : []),
+    ...(image_lost && !host.holds_image ? (['image_unreachable'] as const) : []),
+    ...(migration && !host.migrations?.includes(migration) ? (['unable_to_migrate'] as const) : []),
+  ];
 }
 
 function sayOfMachine(host: HostCapacity, need: PlacementRequest['machine']): Refusal[] {

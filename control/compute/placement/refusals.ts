@@ -143,6 +143,40 @@ export const meanings: Readonly<Record<Refusal, Meaning>> = {
     change: ({ wanted, there }, host) =>
       `let ${host} reach ${listed(wanted)}, alone of its network; it reaches ${listed(there)}`,
   },
+  tunnel_broken: {
+    says: 'has no tunnel that carries whole frames to each host that the server’s networks are on',
+    fix: 'ask the administrators to mend the tunnels between the hosts',
+    ...repaired,
+    tell: ({ request, host }) => ({
+      wanted: [],
+      there: (host.broken_tunnels ?? [])
+        .filter(({ host_id }) => request.peers?.includes(host_id))
+        .map(({ name, fault }) => `${name} (${fault})`),
+    }),
+    change: ({ there }, host) =>
+      `let UDP 6081 pass between ${host} and ${listed(there)}, both ways, with packets of 1500 bytes (by IPv6 1520)`,
+  },
+  volume_unopenable: {
+    says: 'can not open a volume of the server',
+    fix: 'use volumes that are well',
+    ...repaired,
+    tell: ({ request }) => ({ wanted: [], there: request.unopenable ?? [] }),
+    change: ({ there }, host) => `let ${host} open ${listed(there)}`,
+  },
+  image_unreachable: {
+    says: 'gets the image from nobody: the hosts that have it are away',
+    fix: 'use an image that a host has which is there',
+    ...repaired,
+    tell: () => ({}),
+    change: (_, host) => `bring back a host that has the image, then ${host} gets it`,
+  },
+  unable_to_migrate: {
+    says: 'takes no part in migrations of this kind',
+    fix: 'ask the administrators for a host that takes part in migrations',
+    ...byOthers,
+    tell: ({ request, host }) => ({ wanted: request.migration ?? '', there: host.migrations ?? [] }),
+    change: ({ wanted }, host) => `a newer Bothy on ${host}, which takes part in ${wanted} migrations`,
+  },
   trait_missing: {
     says: 'does not have a trait that the flavor or the image requires',
     fix: 'use a flavor and an image that do not require the trait',

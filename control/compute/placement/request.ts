@@ -1,9 +1,17 @@
 /** What placement is asked, what it sees of hosts, and what it answers. */
 
+import type { TunnelFault } from '../../../contract/host/index.ts';
 import type { HostWordBy } from '../../host/tables.ts';
 import type { Bandwidth } from '../../network/bandwidth/bandwidth.ts';
 import type { Reach } from '../../network/segment/reach.ts';
 import type { HostNature, HostWish } from './host-wish.ts';
+
+/** A host that another one's tunnel does not reach, or only with short frames. */
+export interface TunnelTo {
+  host_id: string;
+  name: string;
+  fault: TunnelFault;
+}
 
 export interface HostCapacity extends HostNature {
   id: string;
@@ -38,6 +46,10 @@ export interface HostCapacity extends HostNature {
   volumes_refused?: boolean;
   /** What its cards have left to promise; absent where nobody asks for any. */
   bandwidth?: readonly Bandwidth[];
+  /** Hosts that its tunnels do not reach with whole frames; absent where there are none in the cloud. */
+  broken_tunnels?: readonly TunnelTo[];
+  /** The ways that servers may take to it; absent: it has not said. */
+  migrations?: readonly string[];
 }
 
 /** Of the hosts that take a server the emptiest, so that each has its room; or the fullest, so that others stay empty. */
@@ -61,6 +73,14 @@ export interface PlacementRequest {
   machine?: MachineNeed | null;
   /** What its flavor and its image ask hosts to be; absent: anything. */
   host_wish?: HostWish | null;
+  /** Hosts with which it has networks or routers in common over tunnels; absent: nobody needs to know, for all tunnels are well. */
+  peers?: readonly string[] | null;
+  /** Its volumes that can't be opened where they are, and why; absent: none. */
+  unopenable?: readonly string[] | null;
+  /** Its disk is made of an image, and no host that has it is there to give it. */
+  image_lost?: boolean;
+  /** The way that it is to take to another host. */
+  migration?: 'cold' | 'live';
   /** Absent: `spread`. */
   policy?: PlacementPolicy;
   /** Not these. */
@@ -81,6 +101,10 @@ export function requestOf(server: PlacementRequest): PlacementRequest {
     ...(server.reach && { reach: server.reach }),
     ...(server.machine && { machine: server.machine }),
     ...(server.host_wish && { host_wish: server.host_wish }),
+    ...(server.peers && { peers: server.peers }),
+    ...(server.unopenable && { unopenable: server.unopenable }),
+    ...(server.image_lost && { image_lost: server.image_lost }),
+    ...(server.migration && { migration: server.migration }),
     ...(server.policy === 'pack' && { policy: server.policy }),
     ...(server.exclude?.length && { exclude: server.exclude }),
     ...(server.only != null && { only: server.only }),
@@ -110,6 +134,10 @@ export type Refusal =
   | 'too_little_disk'
   | 'too_little_bandwidth'
   | 'network_not_reached'
+  | 'tunnel_broken'
+  | 'volume_unopenable'
+  | 'image_unreachable'
+  | 'unable_to_migrate'
   | 'trait_missing'
   | 'trait_forbidden'
   | 'other_aggregate'

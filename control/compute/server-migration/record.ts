@@ -59,9 +59,8 @@ export async function beginMove(tx: Tx, made: NewMove): Promise<string> {
       select ${id}::uuid, s.project_id, ${made.userId}, s.id, ${made.generation}, ${made.kind}, s.host_id, ${made.targetId}::uuid, e.epoch,
         ${made.targetId}::uuid, e.epoch, ${made.size && json(made.size)}::jsonb, 'preparing', ${made.cause}::text, ${made.oldFlavorId}, ${made.newFlavorId}
       from server s cross join lateral (select ${nextEpoch} as epoch) e where s.id = ${made.serverId})
-    insert into server_migration_key (migration_id, key) values (${id}::uuid, ${randomBytes(32).toString('hex')})`.execute(
-    tx,
-  );
+    insert into server_migration_key (migration_id, key, proved_at)
+    values (${id}::uuid, ${randomBytes(32).toString('hex')}, pg_snapshot_xmin(pg_current_snapshot()))`.execute(tx);
   return id;
 }
 

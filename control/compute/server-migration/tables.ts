@@ -50,6 +50,8 @@ export interface MigrationKeyTable {
   migration_id: string;
   /** In hex. */
   key: string;
+  /** See migrations/0982-migration-proof.sql. */
+  proved_at: string | null;
 }
 
 interface MigrationTables {

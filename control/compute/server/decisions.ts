@@ -15,13 +15,15 @@ export interface PlacementDecision {
   found: Placement;
   /** What was decided; absent: `placement`, where a server goes that has no host. */
   kind?: 'placement' | 'move';
+  /** Up to which transaction of the change log it looked. */
+  horizon?: string;
   /** That are made with it, and decided together with its host; where none takes one of them, what pools said of that one. */
   volumes?: { asked: readonly VolumeSize[]; verdicts: readonly PoolVerdict[] };
 }
 
 /** A text of its own for each count would be planned anew with each call. */
 export async function recordDecisions(tx: Tx, decided: readonly PlacementDecision[]): Promise<void> {
-  const rows = decided.map(({ server, request, found, volumes, kind = 'placement' }) => ({
+  const rows = decided.map(({ server, request, found, volumes, horizon, kind = 'placement' }) => ({
     id: newOrderedId(),
     project_id: server.project_id,
     resource_id: server.id,
@@ -29,6 +31,7 @@ export async function recordDecisions(tx: Tx, decided: readonly PlacementDecisio
     outcome: found.host ? 'placed' : 'no_capacity',
     inputs: {
       ...{ request, hosts: found.hosts, chosen: found.host?.id ?? null, verdicts: found.verdicts },
+      ...(horizon !== undefined && { proved_at: horizon }),
       ...(found.alternatives.length > 0 && { alternatives: found.alternatives }),
       ...(volumes && { volumes: volumes.asked, pool_verdicts: volumes.verdicts }),
     },

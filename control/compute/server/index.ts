@@ -21,6 +21,7 @@ export { patternFields, type ServerFilter, type SortKey, sortKeys } from './list
 export { type LocalDiskWish, localGib } from './local-disks.ts';
 export { findTarget, type MoveWish, placeMove, releaseClaim } from './moving.ts';
 export { replacePersonality } from './personality.ts';
+export { proveServer, type ServerProof } from './proof.ts';
 export {
   callOffRelocations,
   confirmRelocated,

@@ -12,6 +12,7 @@
 import { sql } from 'kysely';
 import type { HostId, ServerId } from '../../../contract/ids.ts';
 import type { Tx } from '../../kit/database/database.ts';
+import { bandwidthOfServer } from '../../network/bandwidth/bandwidth.ts';
 import type { CardLimits } from '../../network/port/tables.ts';
 import { lockPlacement } from '../placement/index.ts';
 import {
@@ -78,8 +79,8 @@ export async function takeOver(tx: Tx, ports: Ports, migration: Migration): Prom
   const resized = migration.kind === 'resize';
   const size = JSON.stringify(before.size);
   await keepAtSource(tx, id, { epoch: before.epoch, size: resized ? sql`${size}::jsonb` : sql`null` });
-  await sql`insert into server_claim (server_id, host_id, vcpus, memory_mib, disk_gib)
-    select ${serverId}::uuid, m.host_id, z.vcpus, z.memory_mib, z.disk_gib + z.local_gib
+  await sql`insert into server_claim (server_id, host_id, vcpus, memory_mib, disk_gib, bandwidth)
+    select ${serverId}::uuid, m.host_id, z.vcpus, z.memory_mib, z.disk_gib + z.local_gib, ${bandwidthOfServer(sql`${serverId}::uuid`)}::jsonb
     from server_migration m, jsonb_to_record(${size}::jsonb) as z (vcpus integer, memory_mib bigint, disk_gib bigint, local_gib bigint)
     where m.id = ${id} and m.host_id is not null`.execute(tx);
 }

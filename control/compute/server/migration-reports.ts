@@ -19,6 +19,8 @@ import {
 } from '../server-migration/index.ts';
 import type { ServerPorts } from './dependencies.ts';
 import { calledOff, comeToNothing, goBack, takeOver } from './migrating.ts';
+import { callOff } from './migration-end.ts';
+import { proveAgain } from './proof.ts';
 import type { ServerMove } from './states.ts';
 
 export interface MigrationReportsDependencies {
@@ -69,6 +71,7 @@ export class MigrationReports {
       heard.push([migration, hearOther(migration, report)]);
     }
     await this.#record(tx, heard);
+    await this.#proveAgain(tx, heard);
     for (const [migration, { patch, then }] of heard) {
       if (then === 'came to nothing') await this.#end(tx, { ...migration, ...patch });
       if (then !== 'taken over') continue;
@@ -105,8 +108,22 @@ export class MigrationReports {
       } else heard.push([migration, hearOwner(migration, report)]);
     }
     await this.#record(tx, heard);
+    await this.#proveAgain(tx, heard);
     for (const [migration, { patch, then }] of heard) {
       if (then === 'came to nothing') await this.#end(tx, { ...migration, ...patch });
+    }
+  }
+
+  /** Until the source lets go control can still call it off: then what was proven when it began must hold still. */
+  async #proveAgain(tx: Tx, heard: readonly [Migration, Heard][]): Promise<void> {
+    for (const [migration, { patch, then }] of heard) {
+      if (then !== undefined || (patch.phase !== 'preparing' && patch.phase !== 'copying')) continue;
+      const broken = await proveAgain(tx, migration);
+      if (!broken) continue;
+      const message = `What was proven of the other host holds no more: ${broken.why}.`;
+      await callOff(tx, migration.server_id, message);
+      const { check, cure } = broken;
+      this.#deps.log.warn({ ...about(migration), check, cure }, 'server migration called off: its proof is broken');
     }
   }
 

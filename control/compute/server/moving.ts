@@ -9,16 +9,21 @@ import { sql } from 'kysely';
 import type { HostId, ServerId } from '../../../contract/ids.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
+import { json } from '../../kit/database/schema.ts';
 import { notFound } from '../../kit/refusal.ts';
 import {
+  type HostCapacity,
   HostPicture,
   imageHolders,
   lockPlacement,
   type Placement,
+  type PlacementGroup,
   type PlacementRequest,
   PlacementRound,
+  place,
   placementGroups,
   requestOf,
+  withTunnels,
 } from '../placement/index.ts';
 import { recordDecisions } from './decisions.ts';
 import { withBandwidth } from './placing.ts';
@@ -34,6 +39,10 @@ export interface MoveWish {
   exclude?: readonly string[];
   /** Only this one. */
   only?: HostId | null;
+  /** The way that it is to take there: not every host takes part. */
+  mode?: 'cold' | 'live';
+  /** Its disk is made anew of its image there. */
+  anew?: boolean;
   /** Its volumes go along; else it goes only where they are, which is where it is. */
   withVolumes?: boolean;
   /** What it is to be there, where that is another size. */
@@ -45,17 +54,26 @@ interface Movable extends PlacementRequest {
   project_id: string;
   image_id: string | null;
   host_id: string | null;
+  unopenable: string[] | null;
 }
+
+/** Of `server s`: its volumes that their host can't open, and why; null: none. */
+const unopenable = sql`(select json_agg('volume ' || v.id || ': ' || case when l.observed_state = 'failed'
+      then coalesce(l.observed_error ->> 'message', 'its layer has failed') else 'its key is gone' end order by v.id)
+    from volume_attachment a join volume v on v.id = a.volume_id join volume_layer l on l.id = v.layer_id
+      left join volume_key k on k.id = l.key_id
+    where a.server_id = s.id and (l.observed_state = 'failed' or k.id is not null and k.sealed is null))`;
 
 /** What its volumes ask of pools is not asked here. In the order of the wishes. */
 async function readAll(tx: Tx, wishes: readonly MoveWish[]) {
   const ids = wishes.map(({ serverId }) => serverId);
   const { rows } = await sql<Movable>`
     select s.id, s.project_id, ${diskImage} as image_id, s.host_id, s.vcpus, s.memory_mib, s.disk_gib + s.local_gib as disk_gib,
-      s.availability_zone, null as requested_host_id, s.server_group_id, ${volumeHost} as volume_host_id, ${placementNeeds}
+      s.availability_zone, null as requested_host_id, s.server_group_id, ${volumeHost} as volume_host_id, ${placementNeeds},
+      ${unopenable} as unopenable
     from server s where ${isOneOf(sql`s.id`, ids)}`.execute(tx);
   const byId = new Map(rows.map((row) => [row.id, row]));
-  return wishes.map(({ serverId, exclude = [], only, withVolumes, size }) => {
+  return wishes.map(({ serverId, exclude = [], only, withVolumes, size, mode, anew = false }) => {
     const server = byId.get(serverId);
     if (!server) throw notFound('server', serverId);
     const request = requestOf({
@@ -63,8 +81,9 @@ async function readAll(tx: Tx, wishes: readonly MoveWish[]) {
       exclude: [...exclude, ...(server.host_id === null ? [] : [server.host_id])],
       ...(withVolumes && { volume_host_id: null }),
       moving: { server_id: server.id, host_id: server.host_id },
+      ...(mode && { migration: mode }),
     });
-    return { server, request };
+    return { server, request, anew };
   });
 }
 
@@ -80,6 +99,51 @@ interface PictureOptions {
   awayMs?: number;
 }
 
+interface Asked {
+  servers: readonly { server: Movable; request: PlacementRequest }[];
+  hosts: readonly HostCapacity[];
+  /** By image the hosts that hold it. */
+  holders: ReadonlyMap<string, ReadonlySet<string>>;
+  groups: ReadonlyMap<string, PlacementGroup>;
+  /** What was final before is in it. */
+  horizon: string;
+}
+
+/** All that placement, and a proof, is a function of. @throws CloudError `not_found` */
+async function readAsked(
+  tx: Tx,
+  wishes: readonly MoveWish[],
+  { picture = new HostPicture(), awayMs = hostAwayMs }: PictureOptions = {},
+): Promise<Asked> {
+  const all = await readAll(tx, wishes);
+  const requests = all.map(({ server, request }) => ({ ...request, id: server.id }));
+  const promising = await withBandwidth(tx, await picture.read(tx, { awayMs }), requests);
+  const { hosts, servers: tunnelled } = await withTunnels(tx, promising, requests);
+  const images = new Set(all.flatMap(({ server }) => server.image_id ?? []));
+  const groups = new Set(all.flatMap(({ request }) => request.server_group_id ?? []));
+  const holders = images.size > 0 ? await imageHolders(tx, images) : new Map<string, ReadonlySet<string>>();
+  const servers = all.map(({ server, anew }, index) => {
+    const holding = holders.get(server.image_id ?? '');
+    // Of an image whose places nobody knows nothing is said.
+    const lost = anew && holding !== undefined && !hosts.some(({ id, seen_lately }) => seen_lately && holding.has(id));
+    const { request: asked } = all[index]!;
+    const unopenable = asked.volume_host_id == null ? null : server.unopenable;
+    return { server, request: requestOf({ ...tunnelled[index]!, unopenable, ...(lost && { image_lost: true }) }) };
+  });
+  const { horizon } = picture;
+  return { servers, hosts, holders, groups: groups.size > 0 ? await placementGroups(tx, groups) : new Map(), horizon };
+}
+
+/** For a proof: the hosts as they are to this server, and which is the best. Changes nothing. @throws CloudError `not_found` */
+export async function findCandidates(tx: Tx, wish: MoveWish) {
+  const { servers, hosts: all, holders, groups } = await readAsked(tx, [wish]);
+  const { server, request } = servers[0]!;
+  const holding = holders.get(server.image_id ?? '');
+  const hosts = all.map((host): HostCapacity => ({ ...host, holds_image: holding?.has(host.id) ?? false }));
+  const group = groups.get(request.server_group_id ?? '');
+  return { request, hosts, group, found: place(request, hosts, group) };
+}
+
 /**
  * Decides where each of these servers can go now, one after the other, without changing anything. Each sees what those before it would take.
  * @throws CloudError `not_found`
@@ -87,26 +151,14 @@ interface PictureOptions {
 async function findTargets(
   tx: Tx,
   wishes: readonly MoveWish[],
-  { picture = new HostPicture(), awayMs = hostAwayMs }: PictureOptions = {},
-): Promise<PlacedMove[]> {
-  const all = await readAll(tx, wishes);
-  const seen = await picture.read(tx, { awayMs });
-  const hosts = await withBandwidth(
-    tx,
-    seen,
-    all.map(({ request }) => request),
-  );
-  const images = new Set(all.flatMap(({ server }) => server.image_id ?? []));
-  const groups = new Set(all.flatMap(({ request }) => request.server_group_id ?? []));
-  const round = new PlacementRound(
-    hosts,
-    images.size > 0 ? await imageHolders(tx, images) : new Map(),
-    groups.size > 0 ? await placementGroups(tx, groups) : undefined,
-  );
-  const decided: PlacedMove[] = [];
+  options: PictureOptions = {},
+): Promise<(PlacedMove & Pick<Asked, 'horizon'>)[]> {
+  const { servers, hosts, holders, groups, horizon } = await readAsked(tx, wishes, options);
+  const round = new PlacementRound(hosts, holders, groups);
+  const decided: (PlacedMove & Pick<Asked, 'horizon'>)[] = [];
   let since = performance.now();
-  for (const { server, request } of all) {
-    decided.push({ server, request, found: round.place(request, server.image_id) });
+  for (const { server, request } of servers) {
+    decided.push({ server, request, found: round.place(request, server.image_id), horizon });
     if (performance.now() - since < turnMs) continue;
     await turnOfOthers();
     since = performance.now();
@@ -151,9 +203,11 @@ export async function placeMove(tx: Tx, wish: MoveWish, options: PictureOptions 
   const [decided] = await placeMoves(tx, [wish], options);
   const { server, request, found } = decided!;
   if (found.host) {
-    const { vcpus, memory_mib, disk_gib } = request;
-    await sql`insert into server_claim (server_id, host_id, vcpus, memory_mib, disk_gib)
-      values (${server.id}, ${found.host.id}, ${vcpus}, ${memory_mib}, ${disk_gib})`.execute(tx);
+    const { vcpus, memory_mib, disk_gib, bandwidth } = request;
+    await sql`insert into server_claim (server_id, host_id, vcpus, memory_mib, disk_gib, bandwidth)
+      values (${server.id}, ${found.host.id}, ${vcpus}, ${memory_mib}, ${disk_gib}, ${bandwidth ? json(bandwidth) : null}::jsonb)`.execute(
+      tx,
+    );
   }
   return found;
 }

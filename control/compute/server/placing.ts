@@ -23,6 +23,7 @@ import {
   type PlacementRequest,
   PlacementRound,
   placementGroups,
+  withTunnels,
 } from '../placement/index.ts';
 import { nextEpoch } from '../server-migration/index.ts';
 import { recordDecisions } from './decisions.ts';
@@ -118,7 +119,11 @@ export class Placing {
       const more = imagesOf(others).difference(imagesOf(asked));
       for (const [image, where] of more.size > 0 ? await imageHolders(tx, more) : []) holders.set(image, where);
       const groups = groupsOf([...asked, ...others]);
-      const promising = await withBandwidth(tx, hosts, [...unchanged, ...others]);
+      const { hosts: promising, servers: waiting } = await withTunnels(
+        tx,
+        await withBandwidth(tx, hosts, [...unchanged, ...others]),
+        [...unchanged, ...others],
+      );
       const round = new PlacementRound(
         promising,
         holders,
@@ -127,7 +132,7 @@ export class Placing {
       const returned = ({ host_id: id }: Unplaced) => id !== null && round.host(id)?.seen_lately === true;
       const outcomes = new Map<string, Decided>();
       let since = performance.now();
-      for (const server of [...unchanged, ...others]) {
+      for (const server of waiting) {
         // Two jobs may look at one server at once, where one was taken back from a connection that was lost.
         if (returned(server) || outcomes.has(server.id)) continue;
         outcomes.set(server.id, { server, found: round.place(requestFor(server), server.image_id) });
@@ -167,7 +172,9 @@ export class Placing {
         ? [
             recordDecisions(
               tx,
-              decided.map(({ server, found }) => ({ server, request: requestFor(server), found })),
+              decided.map(({ server, found }) => ({
+                ...{ server, request: requestFor(server), found, horizon: this.#picture.horizon },
+              })),
             ),
           ]
         : []),

@@ -196,3 +196,18 @@ test('administrators make, list and take back tokens; no secret is in the databa
   assert.doesNotMatch(JSON.stringify(rows), /sha256/);
   assert.equal(parseToken(`${text}x`), undefined);
 });
+
+test('who has a token is told where tunnels of hosts end that are there, and uses it up by nothing of that', async () => {
+  const [there, away] = [newOrderedId(), newOrderedId()];
+  const facts = (address: string) => JSON.stringify({ tunnels: { address, mtu: 1500 } });
+  await sql`insert into host (id, name, connected, facts) values
+    (${there}, ${`there ${there}`}, true, ${facts('10.9.0.1')}::jsonb), (${away}, ${`away ${away}`}, false, ${facts('10.9.0.2')}::jsonb)`.execute(
+    db.database.query,
+  );
+  const secret = await issue();
+  const wish = { secret, name: `tries ${there}` };
+  assert.deepEqual(await joins.tunnels(wish), [{ host: `there ${there}`, address: '10.9.0.1', mtu: 1500 }]);
+  assert.deepEqual(await joins.tunnels(wish), await joins.tunnels(wish));
+  assert.deepEqual(await joins.tunnels({ ...wish, secret: new Secret('no such') }), []);
+  await sql`delete from host where id in (${there}, ${away})`.execute(db.database.query);
+});

@@ -5,7 +5,7 @@
  */
 import { createHash, X509Certificate } from 'node:crypto';
 import { sql } from 'kysely';
-import { CloudError } from '../../../contract/errors.ts';
+import { CloudError, isCloudError } from '../../../contract/errors.ts';
 import { agree, hostProtocol, type ProtocolRange } from '../../../contract/host/index.ts';
 import { type HostId, newOrderedId } from '../../../contract/ids.ts';
 import type { Secret } from '../../../contract/secret.ts';
@@ -20,6 +20,9 @@ import { sha256 } from './token.ts';
 
 /** By which another clock may be off: tokens, leases and deadlines are told in one machine's time and judged in another's. */
 const clockMs = 5000;
+
+/** That a machine tries before it joins: each takes three seconds where it does not answer. */
+const mostTunnels = 4;
 
 export interface JoinWish {
   secret: Secret;
@@ -93,6 +96,25 @@ export class JoinService {
   }
 
   /**
+   * Where tunnels of some hosts end, for a machine that tries them before it joins: the ones that have been here for longest, the first machine among them. The token
+   * stays what it was; who has none that is good is told of no host, and hears why when it joins.
+   */
+  async tunnels(wish: Pick<JoinWish, 'secret' | 'name'>): Promise<{ host: string; address: string; mtu: number }[]> {
+    const { query } = this.#options.database;
+    const token = await findToken(query, wish).catch((error) => {
+      if (!isCloudError(error)) throw error;
+      return undefined;
+    });
+    if (!token) return [];
+    const { rows } = await sql<{ host: string; address: string; mtu: number }>`
+      select name as host, facts #>> '{tunnels,address}' as address, (facts #>> '{tunnels,mtu}')::integer as mtu from host
+      where connected and facts ? 'tunnels' and id is distinct from ${token.used_by}::uuid order by created_at, id limit ${mostTunnels}`.execute(
+      query,
+    );
+    return rows;
+  }
+
+  /**
    * A new certificate for a host that is known.
    * @param wish addresses: those of the certificate before, which were tried when it joined. What the host says of itself since would let one that is
    *   in wrong hands have a certificate for control's own.
@@ -132,7 +154,7 @@ export class JoinService {
   }
 }
 
-async function findToken(db: Queryable, { secret, name }: JoinWish): Promise<TokenRow> {
+async function findToken(db: Queryable, { secret, name }: Pick<JoinWish, 'secret' | 'name'>): Promise<TokenRow> {
   const { rows } = await sql<TokenRow>`select *, expires_at <= now() as over from host_token
     where secret_sha256 = ${sha256(secret.reveal())}`.execute(db);
   const [row] = rows;

@@ -110,6 +110,28 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.count_claim_bandwidth() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if tg_op <> 'INSERT' and old.bandwidth is not null then
+    perform hold_host_bandwidth(array[old.host_id]);
+    update host_bandwidth u set used_egress_kbps = used_egress_kbps - b.egress_kbps, used_ingress_kbps = used_ingress_kbps - b.ingress_kbps
+      from jsonb_to_recordset(old.bandwidth) as b (physical_network text, egress_kbps bigint, ingress_kbps bigint)
+      where u.host_id = old.host_id and u.physical_network = b.physical_network;
+  end if;
+  if tg_op <> 'DELETE' and new.bandwidth is not null then
+    perform hold_host_bandwidth(array[new.host_id]);
+    insert into host_bandwidth (host_id, physical_network)
+      select new.host_id, b.physical_network from jsonb_to_recordset(new.bandwidth) as b (physical_network text) on conflict do nothing;
+    update host_bandwidth u set used_egress_kbps = used_egress_kbps + b.egress_kbps, used_ingress_kbps = used_ingress_kbps + b.ingress_kbps
+      from jsonb_to_recordset(new.bandwidth) as b (physical_network text, egress_kbps bigint, ingress_kbps bigint)
+      where u.host_id = new.host_id and u.physical_network = b.physical_network;
+  end if;
+  return null;
+end
+$$;
+
 CREATE FUNCTION public.count_claim_usage() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1837,6 +1859,7 @@ CREATE TABLE public.server_claim (
     memory_mib bigint NOT NULL,
     disk_gib bigint NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    bandwidth jsonb,
     CONSTRAINT server_claim_disk_gib_check CHECK ((disk_gib >= 0)),
     CONSTRAINT server_claim_memory_mib_check CHECK ((memory_mib >= 0)),
     CONSTRAINT server_claim_vcpus_check CHECK ((vcpus >= 0))
@@ -1895,7 +1918,8 @@ CREATE TABLE public.server_migration (
 
 CREATE TABLE public.server_migration_key (
     migration_id uuid NOT NULL,
-    key text NOT NULL
+    key text NOT NULL,
+    proved_at xid8
 );
 
 ALTER TABLE public.server_migration ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
@@ -3585,6 +3609,8 @@ CREATE TRIGGER segment_change AFTER INSERT OR DELETE OR UPDATE ON public.segment
 CREATE TRIGGER server_absence_change AFTER INSERT OR UPDATE ON public.server_absence FOR EACH ROW EXECUTE FUNCTION public.append_change('server_absence', 'server_id');
 
 CREATE TRIGGER server_change AFTER INSERT OR DELETE OR UPDATE ON public.server FOR EACH ROW EXECUTE FUNCTION public.append_change('server', 'id', '~observed_step', '~observed_at', '=observed_generation', '=observed_state', '=observed_power', '=observed_reboot_count', '=observed_rescue_count', '=observed_root_count', '=observed_resize_count', '=observed_started_at', '=observed_error', '=launched_at', '=resized_at');
+
+CREATE TRIGGER server_claim_bandwidth AFTER INSERT OR DELETE OR UPDATE ON public.server_claim FOR EACH ROW EXECUTE FUNCTION public.count_claim_bandwidth();
 
 CREATE TRIGGER server_claim_usage AFTER INSERT OR DELETE OR UPDATE ON public.server_claim FOR EACH ROW EXECUTE FUNCTION public.count_claim_usage();
 

@@ -131,6 +131,14 @@ describe('a machine that joins a cloud', { skip: notLive, concurrency: 1 }, () =
     await must(second, 'nft', 'add', 'rule', ...rule);
     await refused(await tryJoin(good), /control cannot reach the machine at 10\.8\.0\.2/);
     await must(second, 'nft', 'delete', 'table', 'inet', 'filtered');
+    const ingress = 'type filter hook ingress device tunnel0 priority 0;';
+    await must(second, 'nft', `table netdev filtered { chain input { ${ingress} udp dport 6081 drop; }; }`);
+    await refused(await tryJoin(good), /no tunnel gets through between 10\.9\.0\.2 and 10\.9\.0\.1 .*UDP 6081/);
+    await must(second, 'nft', 'delete', 'table', 'netdev', 'filtered');
+    ip('-n', second, 'link', 'set', 'tunnel0', 'mtu', '1400');
+    await refused(await tryJoin(good), /carries short tunnel frames, and none of 1500 bytes/);
+    ip('-n', second, 'link', 'set', 'tunnel0', 'mtu', '1500');
+    assert.doesNotMatch(ip('-n', second, 'addr', 'show', 'tunnel0'), /10\.9\.0\.2/, 'the card is as it was');
   });
 
   test('a join that is killed after any step goes on where it was', { timeout: 400_000 }, async () => {

@@ -92,7 +92,7 @@ async function check(tx: Tx, server: ServerRow, { kind, size, host }: Move) {
   requireMovable(server, calls[kind], where);
   const wish = {
     serverId: server.id as ServerId,
-    exclude: where.unable,
+    mode: kind === 'live-migration' ? ('live' as const) : ('cold' as const),
     only: where.wanted_id,
     ...(size && {
       size: { vcpus: size.vcpus, memory_mib: size.memory_mib, disk_gib: size.disk_gib + (size.local_gib ?? 0) },
