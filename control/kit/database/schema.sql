@@ -3196,6 +3196,8 @@ CREATE INDEX port_host ON public.port USING btree (host_id, network_id) WHERE (h
 
 CREATE UNIQUE INDEX port_ip_port_ip ON public.port_ip USING btree (port_id, ip);
 
+CREATE INDEX port_migrating_to ON public.port USING btree (migrating_to) WHERE (migrating_to IS NOT NULL);
+
 CREATE INDEX port_named ON public.port USING btree (network_id, id) WHERE (dns_name <> ''::text);
 
 CREATE INDEX port_network ON public.port USING btree (network_id, id);
