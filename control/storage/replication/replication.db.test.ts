@@ -207,6 +207,24 @@ test('a replica that its host has lost is made anew', async () => {
   assert.deepEqual([again.rounds, again.fault], [2, null]);
 });
 
+test('where a volume has moved to the host of its replica, that goes to another one', async () => {
+  const id = await replicated();
+  const { pool_id } = await rowOf(id);
+  const { host_id } = await cloud.volumes.get(cloud.admin, id);
+  await sql`update volume set host_id = (select host_id from storage_pool where id = ${pool_id}) where id = ${id}`.execute(
+    db.database.query,
+  );
+  // It is not frozen yet: its layers are not there.
+  await sql`update host set connected = false where id <> ${host_id}`.execute(db.database.query);
+  await controller.reconcile(id);
+  const { rows } = await sql<{
+    host_id: string;
+  }>`select p.host_id from volume_replica r join storage_pool p on p.id = r.pool_id
+    where r.volume_id = ${id}`.execute(db.database.query);
+  assert.equal(rows[0]!.host_id, host_id);
+  await sql`update volume set host_id = ${host_id} where id = ${id}`.execute(db.database.query);
+});
+
 test('of one host two rounds are under way at once', async () => {
   const ids = [await replicated(), await replicated(), await replicated()];
   for (const id of ids) await written(id);

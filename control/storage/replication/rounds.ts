@@ -15,7 +15,7 @@ import { sql } from 'kysely';
 import type { Tx } from '../../kit/database/database.ts';
 import { topIsInForceSql } from '../attachment/index.ts';
 import { filesOf, hasFailed, insertLayer, isLost, isServed, type LayerRow, releaseLayers } from '../layer/index.ts';
-import { changeReplica, type ReplicaFault } from '../replica/index.ts';
+import { changeReplica, type ReplicaChange, type ReplicaFault } from '../replica/index.ts';
 import { freezeTop } from '../volume/index.ts';
 import { type Look, lookAtReplica } from './look.ts';
 import { giveItAPool } from './pool.ts';
@@ -36,7 +36,11 @@ export async function tendReplica(tx: Tx, volumeId: string): Promise<ReplicaStep
     return rest(tx, look, null);
   const nothingThere = replica.layer_id === null && replica.round_began_at === null && !look.hosts.replica.connected;
   if (replica.pool_id === null || nothingThere) return giveItAPool(tx, look);
-  if (replica.layer_id !== null && look.chain.some(isGone)) return beginAnew(tx, look);
+  if (replica.layer_id !== null && look.chain.some(isGone)) {
+    return beginAnew(tx, look, { fault: { code: 'replica_lost', message: 'The host of the replica has lost it.' } });
+  }
+  // The volume has moved to the host of its replica.
+  if (look.hosts.replica.id === volume.host_id) return beginAnew(tx, look, { pool_id: null, fault: null });
   if (replica.round_began_at !== null)
     return replica.round_layer_id === null ? whenFrozen(tx, look) : whenCopied(tx, look);
   return whenAtRest(tx, look);
@@ -154,13 +158,13 @@ async function throwAway(tx: Tx, look: Look, why: string): Promise<ReplicaStep> 
   return 'thrown away';
 }
 
-/** What the replica held is lost: all of the volume is copied. */
-async function beginAnew(tx: Tx, look: Look): Promise<ReplicaStep> {
+/** What the replica held is lost, or of no use: all of the volume is copied. */
+async function beginAnew(tx: Tx, look: Look, change: Pick<ReplicaChange, 'pool_id' | 'fault'>): Promise<ReplicaStep> {
   const { volume, replica } = look;
   await changeReplica(tx, volume.id, {
     ...{ round_began_at: null, round_source_layer_id: null, round_layer_id: null, round_full: false },
     ...{ source_layer_id: null, layer_id: null, as_of: null, next_at: look.now },
-    fault: { code: 'replica_lost', message: 'The host of the replica has lost it.' },
+    ...change,
   });
   const { round_source_layer_id, round_layer_id, source_layer_id, layer_id } = replica;
   await release(tx, [round_source_layer_id, round_layer_id, source_layer_id, layer_id]);
