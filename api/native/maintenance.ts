@@ -159,7 +159,7 @@ const leftDocument = ({ progress, to, why, retry_at: at, ...server }: LeftServer
 
 const cures: Partial<Record<Reason, string>> = {
   server_with_tpm: 'its TPM is on this host alone: stop it for the time, or delete it',
-  local_volumes: 'detach its volumes, or stop it for the time',
+  local_volumes: 'do with the volume what the message says, or detach it',
   move_of_medium: 'stop it for the time, or delete it',
   move_of_rescued: 'end the rescue (openstack server unrescue)',
   source_host_away: 'bring the host back: what it has can be had from nowhere else',

@@ -150,7 +150,7 @@ export const messageLimits = {
 export const migrationLimits = {
   /** An IPv6 address with a zone is the longest. */
   addressLength: 64,
-  /** A server's own disks, and a config drive. */
-  disks: 8,
+  /** A server's own disks, a config drive, and volumes. */
+  disks: 256,
   diskNameLength: 32,
 } as const;

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { QmpError } from '../../protocols/qmp/index.ts';
 import { HostFault } from '../host-error.ts';
+import { movedVolumeNode } from '../volume/index.ts';
 import { closeNode, type Execute, nodesOf } from '../volume/nodes.ts';
 import { credentials, jobOf, remoteNode } from './names.ts';
 
@@ -19,6 +20,8 @@ interface Job {
 export interface DisksTarget {
   address: string;
   port: number;
+  /** The guest's node of the disk. Absent: it is called as the disk. */
+  nodeOf?: (disk: string) => string;
 }
 
 const lookMs = 5;
@@ -45,10 +48,10 @@ const failed = (disk: string, why: string): HostFault =>
 export async function mirror(
   execute: Execute,
   disks: readonly string[],
-  target: DisksTarget,
+  { nodeOf = (disk) => disk, ...target }: DisksTarget,
 ): Promise<{ ready: boolean; total: number; copied: number }> {
   const jobs = await jobsOf(execute, disks);
-  for (const disk of disks) if (!jobs.has(disk)) await begin(execute, disk, target);
+  for (const disk of disks) if (!jobs.has(disk)) await begin(execute, { disk, device: nodeOf(disk) }, target);
   const all = [...(await jobsOf(execute, disks))];
   for (const [disk, { error }] of all) if (error !== undefined) throw failed(disk, error);
   return {
@@ -58,7 +61,14 @@ export async function mirror(
   };
 }
 
-async function begin(execute: Execute, disk: string, { address, port }: DisksTarget): Promise<void> {
+/** What it builds on is at the target. */
+const isOnBase = (disk: string): boolean => disk === 'disk' || movedVolumeNode(disk) !== undefined;
+
+async function begin(
+  execute: Execute,
+  { disk, device }: { disk: string; device: string },
+  { address, port }: DisksTarget,
+): Promise<void> {
   const node = remoteNode(disk);
   try {
     if (!(await nodesOf(execute)).some((each) => each['node-name'] === node)) {
@@ -72,8 +82,8 @@ async function begin(execute: Execute, disk: string, { address, port }: DisksTar
       });
     }
     await execute('blockdev-mirror', {
-      ...{ 'job-id': jobOf(disk), device: disk, target: node, 'copy-mode': 'background', 'auto-dismiss': false },
-      ...{ sync: disk === 'disk' ? 'top' : 'full', 'on-target-error': 'report', 'on-source-error': 'report' },
+      ...{ 'job-id': jobOf(disk), device, target: node, 'copy-mode': 'background', 'auto-dismiss': false },
+      ...{ sync: isOnBase(disk) ? 'top' : 'full', 'on-target-error': 'report', 'on-source-error': 'report' },
     });
   } catch (error) {
     throw error instanceof QmpError ? failed(disk, error.message) : error;

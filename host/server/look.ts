@@ -110,7 +110,8 @@ async function layerFacts({ context }: ServerTask, id: LayerId): Promise<LayerFa
 
 /** The first layer that the guest needs for its start and that can't be opened yet. */
 async function layerAwaited(task: ServerTask, desired: DesiredServer | undefined): Promise<ServerFacts['layer']> {
-  if (task.guest || desired?.presence !== 'present' || !isWanted(desired, task.record)) return undefined;
+  if (task.guest || desired?.presence !== 'present') return undefined;
+  if (!isWanted(desired, task.record) && !desired.incoming && !desired.outgoing) return undefined;
   for (const { layerId } of volumesToOpen(desired, task.record)) {
     const facts = await layerFacts(task, layerId);
     if ('problem' in facts) return { layerId, why: facts.problem };

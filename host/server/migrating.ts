@@ -6,12 +6,15 @@
  * migration is no such word.
  */
 import type { DesiredServer, IncomingServer, OutgoingServer } from '../../contract/host/index.ts';
+import type { LayerId } from '../../contract/ids.ts';
 import type { RunState } from '../guest/guest.ts';
 import type { IncomingRecord, OutgoingRecord, ServerRecord } from './record.ts';
 
 type MigrationError = { code: string; message: string };
 
 export type MigrationStep =
+  /** What its volumes build on is not here yet. */
+  | { do: 'await-layer'; layerId: LayerId; why: string }
   /** The target makes room for it and listens. */
   | { do: 'receive' }
   | { do: 'await-source' }
@@ -37,6 +40,8 @@ interface Facts {
   disk: boolean;
   guest: { state: RunState; ending: boolean } | undefined;
   received: boolean;
+  /** A layer that it needs and that can't be opened yet. */
+  layer?: { layerId: LayerId; why: string } | undefined;
 }
 
 const rest = (state: Rest['state']): Rest => ({ do: 'nothing', state, error: null });
@@ -81,7 +86,8 @@ function incomingStep(
   if (!known) {
     if (facts.record?.disk || facts.disk || facts.guest)
       return { ...given('server_here', 'the server is on this host already, or what is left of it'), keep: true };
-    return incoming.cancelled ? { do: 'give-up', error: null } : { do: 'receive' };
+    if (incoming.cancelled) return { do: 'give-up', error: null };
+    return facts.layer ? { do: 'await-layer', ...facts.layer } : { do: 'receive' };
   }
   switch (known.state) {
     case 'taken_over':

@@ -14,6 +14,8 @@ export {
   cacheNode,
   layerFileNode,
   layerNode,
+  movedVolume,
+  movedVolumeNode,
   readNodes,
   readSlots,
   throttleGroup,

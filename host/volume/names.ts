@@ -65,6 +65,13 @@ export const throttleGroup = (volumeId: VolumeId): string => `g-${short(volumeId
 /** Of the image below all layers of a volume. */
 export const baseNode = (volumeId: VolumeId): string => `b-${short(volumeId)}`;
 
+/** A volume among the disks that go with a server to another host, and by which the source's QEMU writes into the target's. */
+export const movedVolume = (volumeId: VolumeId): string => `${movedPrefix}${short(volumeId)}`;
+const movedPrefix = 'v-';
+/** Undefined: it is no volume. */
+export const movedVolumeNode = (disk: string): string | undefined =>
+  disk.startsWith(movedPrefix) ? `m-${disk.slice(movedPrefix.length)}` : undefined;
+
 /** The secret in a QEMU that opens what is encrypted with the key. */
 export const keyObject = (keyId: VolumeKeyId): string => `key-${keyId}`;
 

@@ -230,7 +230,7 @@ export class Moving {
   #copy({ disk, socket }: Mirror): void {
     const content = readFileSync(this.#options.blocks.fileOf(disk));
     // A header says how large a disk is, and what it builds on: that is the target's own.
-    const from = disk === 'disk' ? Math.min(65_536, content.length) : 0;
+    const from = disk === 'disk' || disk.startsWith('l-') ? Math.min(65_536, content.length) : 0;
     socket.write(`${JSON.stringify([from, content.subarray(from).toString('base64')])}\n`);
   }
 

@@ -9,6 +9,8 @@ import { type ImageId, type MigrationId, newId } from '../../contract/ids.ts';
 import { type Host, qemuMachine } from '../../host/index.ts';
 import { silent } from '../../host/logger.ts';
 import { ProcessDied } from '../../host/server/context.ts';
+import { CarriedVolume, linkVolume } from './carried-volume.ts';
+import { assertPrefix } from './exact-prefix.ts';
 import { ensureGuestImage } from './guest-image.ts';
 import { GuestShell } from './guest-shell.ts';
 import { type HostWorld, hostWorld, wantedServer } from './host-world.ts';
@@ -17,7 +19,13 @@ import { until } from './until.ts';
 /** Of the sequences in the guest. */
 const blocks = 64;
 /** In blocks of 4096 bytes: behind all that the image has. */
-const places = { disk: { device: '/dev/vda', from: 131_072 }, ephemeral0: { device: '/dev/vdb', from: 4096 } };
+const places = {
+  disk: { device: '/dev/vda', from: 131_072 },
+  ephemeral0: { device: '/dev/vdb', from: 4096 },
+  volume: { device: '/dev/volume', from: 4096 },
+};
+/** In the volume, from before its snapshot. */
+const earlyAt = 8192;
 
 /** One of the two hosts. */
 class Side {
@@ -93,13 +101,17 @@ export class MovingServer {
   /** Which has it. */
   #here = 0;
   server: DesiredServer;
+  readonly #volume: CarriedVolume;
+  /** Of what was written to the volume before its snapshot. */
+  #early = '';
   #shell: GuestShell | undefined;
   /** Somebody is logged in at its serial port. */
   #booted = false;
 
-  private constructor(sides: [Side, Side], server: DesiredServer) {
+  private constructor(sides: [Side, Side], server: DesiredServer, volume: CarriedVolume) {
     this.sides = sides;
     this.server = server;
+    this.#volume = volume;
   }
 
   /** It runs on the first and writes. */
@@ -137,10 +149,18 @@ export class MovingServer {
       ...{ memoryMiB: 256, diskGiB: 1, generation: 0, epoch: 1 },
       localDisks: [{ name: 'ephemeral0', sizeMiB: 64, format: 'ext4' }],
     };
-    const moving = new MovingServer(sides, server);
-    await moving.want({}, 'running');
+    const volume = await CarriedVolume.on(first);
+    const moving = new MovingServer(sides, server, volume);
+    await moving.want({ volumes: [volume.document] }, 'running');
     const shell = await moving.shell();
     await shell.run('echo kept >/root/marker; sync; until [ -b /dev/vdb ]; do sleep 0.1; done');
+    await linkVolume(shell, volume.document.id);
+    await shell.run(
+      `i=64; while [ $i -gt 0 ]; do printf %04096d $((i * 7919)); i=$((i - 1)); done | dd of=/dev/volume bs=4096 seek=${earlyAt} conv=notrunc,fsync 2>&1`,
+    );
+    moving.#early = await moving.#readEarly();
+    await volume.freeze(first);
+    await moving.want({ volumes: [volume.document] }, 'running');
     await moving.#write();
     return moving;
   }
@@ -153,6 +173,10 @@ export class MovingServer {
       );
     }
     await until('some blocks to be written', async () => (await this.written('ephemeral0')) > 5);
+  }
+
+  async #readEarly(): Promise<string> {
+    return (await this.shell()).run(`dd if=/dev/volume bs=4096 count=64 skip=${earlyAt} 2>/dev/null | sha256sum`);
   }
 
   get here(): Side {
@@ -205,6 +229,9 @@ export class MovingServer {
     await this.settle('stopped');
   }
 
+  /** What it has at the target. */
+  #comes: Pick<DesiredServer, 'volumes'> = {};
+
   /** As control begins it: the target first, and the source as soon as that is ready. */
   async begin(mode: 'live' | 'cold', changes: Partial<NonNullable<DesiredServer['outgoing']>> = {}): Promise<void> {
     const { server, here, there } = this;
@@ -213,7 +240,9 @@ export class MovingServer {
     const generation = server.generation + 1;
     const incoming = { id, mode, key, cancelled: false };
     this.server = { ...server, generation };
-    there.world.control.want({ ...server, epoch: server.epoch + 1, generation, incoming });
+    const volumes = [this.#volume.announce(here.world, there.world, here.host!.facts().url)];
+    this.#comes = { volumes };
+    there.world.control.want({ ...server, volumes, epoch: server.epoch + 1, generation, incoming });
     const ready = await there.world.control.until(
       server.id,
       'ready',
@@ -230,7 +259,7 @@ export class MovingServer {
     const generation = server.generation + 1;
     const { incoming } = there.world.control.servers.find(({ id }) => id === server.id)!;
     there.world.control.want({
-      ...server,
+      ...{ ...server, ...this.#comes },
       epoch: server.epoch + 1,
       generation,
       incoming: { ...incoming!, cancelled: true },
@@ -276,6 +305,7 @@ export class MovingServer {
       presence: 'absent',
     });
     await there.world.control.until(server.id, 'absent', (seen) => seen.state === 'absent');
+    await this.#volume.giveUp(there.world);
     await this.want({}, 'running');
   }
 
@@ -301,13 +331,14 @@ export class MovingServer {
     this.#shell?.close();
     this.#shell = undefined;
     this.#here = 1 - this.#here;
-    this.server = { ...server, epoch: server.epoch + 1 };
+    this.server = { ...server, ...this.#comes, epoch: server.epoch + 1 };
+    await this.#volume.arrive(here.world);
     await this.want({}, state);
   }
 
   /** The work ends its guest, and another one runs afterwards: nobody is logged in there. */
   async restarted(work: () => Promise<void>): Promise<void> {
-    this.told = { disk: await this.written('disk'), ephemeral0: await this.written('ephemeral0') };
+    this.told = await this.#allWritten();
     this.#shell?.close();
     this.#shell = undefined;
     this.#booted = false;
@@ -317,9 +348,9 @@ export class MovingServer {
   async stop(): Promise<void> {
     const shell = await this.shell();
     await shell.run(
-      'touch /tmp/enough; until [ -e /tmp/ended-disk ] && [ -e /tmp/ended-ephemeral0 ]; do sleep 0.1; done; sync',
+      'touch /tmp/enough; until [ -e /tmp/ended-disk ] && [ -e /tmp/ended-ephemeral0 ] && [ -e /tmp/ended-volume ]; do sleep 0.1; done; sync',
     );
-    this.told = { disk: await this.written('disk'), ephemeral0: await this.written('ephemeral0') };
+    this.told = await this.#allWritten();
     shell.close();
     this.#shell = undefined;
     this.#booted = false;
@@ -329,12 +360,19 @@ export class MovingServer {
   start = (): Promise<void> => this.want({ power: 'on' }, 'running');
 
   /** What the guest was told is on its disks, when it was last asked. */
-  told = { disk: 0, ephemeral0: 0 };
+  told = { disk: 0, ephemeral0: 0, volume: 0 };
+
+  async #allWritten(): Promise<typeof this.told> {
+    const [disk, ephemeral0] = [await this.written('disk'), await this.written('ephemeral0')];
+    return { disk, ephemeral0, volume: await this.written('volume') };
+  }
 
   /** One copy, and its disks hold the whole sequence up to some number, not less than the guest was told. */
   async assertWhole(): Promise<void> {
     assert.deepEqual([await this.here.guests(), await this.there.guests()], [1, 0]);
     const shell = await this.shell();
+    await linkVolume(shell, this.#volume.document.id);
+    assert.equal(await this.#readEarly(), this.#early, 'what was written before the snapshot');
     for (const [name, { device, from }] of Object.entries(places) as [
       keyof typeof places,
       { device: string; from: number },
@@ -348,15 +386,8 @@ export class MovingServer {
       const found = numbers
         .split('\n')
         .map((line) => Number(line.trim().split(' ').length > 1 ? line.trim().split(' ')[0] : 0));
-      assertPrefix(found, told, name);
+      assert.equal(found.length, blocks, name);
+      assertPrefix(found, { told, name });
     }
   }
-}
-
-function assertPrefix(numbers: number[], told: number, name: string): void {
-  assert.equal(numbers.length, blocks, name);
-  const last = Math.max(...numbers);
-  const expected = numbers.map((_, at) => Math.max(0, last - ((((last - at) % blocks) + blocks) % blocks)));
-  assert.deepEqual(numbers, expected, `${name}: an exact prefix`);
-  assert.ok(last >= told, `${name}: what the guest was told is on the disk is there: ${last}, ${told}`);
 }

@@ -67,6 +67,14 @@ const unserved: Readonly<Record<UnservedWhy, string>> = {
   other_engine: 'it is of an engine that is not here; servers are QEMU guests',
 };
 
+const staysBehind = {
+  busy: 'something else is under way with it, try again when it is in use',
+  cached: 'it has a cache; retype it to a type without one',
+  in_cluster: 'it lies in a Ceph cluster of its host',
+  replicated: 'it has a replica on another host; retype it to a type without one',
+  branched: 'it has snapshots of what it held before it was reverted or restored; delete them',
+} as const;
+
 const servers = {
   server_not_found: ({ id }) => `Instance ${id} could not be found.`,
   server_locked: ({ id }) => `Instance ${id} is locked`,
@@ -118,8 +126,10 @@ const servers = {
     `No valid host was found. ${why ?? `There is no other host that instance ${id} could move to.`}`,
   no_able_host: ({ id }) =>
     `No valid host was found. No other host takes part in such migrations, so instance ${id} stays where it is.`,
-  local_volumes: ({ id }) =>
-    `Migration pre-check error: instance ${id} has volumes, which do not go to another host yet. Detach them first.`,
+  local_volumes: ({ id, volume, why }) =>
+    `Migration pre-check error: volume ${volume} of instance ${id} does not go to another host with it: ${staysBehind[why]}.`,
+  volumes_moved: ({ id }) =>
+    `Instance ${id} has volumes, which have moved with it and hold what was written since: detach them before the resize is reverted, or confirm it and migrate the instance back.`,
   disks_not_shared: ({ id }) =>
     `The disks of instance ${id} are not on shared storage: Shared storage live-migration requires either shared storage or boot-from-volume with no local disks. Ask for block migration.`,
   move_of_medium: ({ id }) =>

@@ -74,6 +74,8 @@ const stays: Readonly<Record<VolumeReasons['volume_migration_unfit']['why'], (to
     'Invalid volume: a server has the volume, on the disks of its own host: it goes to another host with that, or when it is detached',
   cached: () =>
     'Invalid volume: the volume has a cache: retype it to a type without one before it goes to another host',
+  replicated: () =>
+    'Invalid volume: the volume has a replica on another host: retype it to a type without one before it goes to another host',
   in_cluster: () =>
     'Invalid volume: the volume lies in a Ceph cluster, and does not leave it: make an image or a backup of it',
   host_too_old: () =>

@@ -22,7 +22,7 @@ import { imageSources, laterDigest, sourceOrders } from '../../image/index.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import type { DesiredPorts } from '../../network/port/server-views.ts';
-import { type DesiredVolumeRow, desiredVolumesOf, volumeDocument } from '../../storage/attachment/index.ts';
+import { type DesiredVolumeRow, volumeDocument } from '../../storage/attachment/index.ts';
 import { hardwareDocument, type ServerHardware } from '../hardware/index.ts';
 import type { ServerPorts } from './dependencies.ts';
 import { type DocumentOf, otherDocument, ownerDocument } from './document-of.ts';
@@ -100,7 +100,7 @@ const facts = ({ hostId, serverIds }: ServerFilter, of: DocumentOf) => sql`
       (select i.id from image i where i.id = (s.desired_capture ->> 'image_id')::uuid and i.desired_presence = 'present'
         and s.desired_presence = 'present') as capture, s.name, s.hostname, s.root_tag, s.image_id,
       s.image, s.desired_root, ${laterDigest(sql`coalesce(s.desired_root -> 'image', s.image)`, bootImage)} as image_sha256,
-      ${laterDigest(sql`s.desired_rescue -> 'image'`, rescueImage)} as rescue_sha256, s.config_drive, h.availability_zone as zone, s.keys, d.user_data, ${personality} as files, ${desiredVolumesOf(sql`s.id`)} as volumes, a.password as admin_password,
+      ${laterDigest(sql`s.desired_rescue -> 'image'`, rescueImage)} as rescue_sha256, s.config_drive, h.availability_zone as zone, s.keys, d.user_data, ${personality} as files, ${of.volumes} as volumes, a.password as admin_password,
       s.metadata, s.guest_password, s.guest_password_cleared, s.launch_index, s.reservation_id, s.boot_roles, s.machine, s.created_at
     from ${of.tables} join host h on h.id = ${of.hostId} left join server_user_data d on d.server_id = s.id
       left join server_admin_password a on a.server_id = s.id

@@ -4,12 +4,14 @@
  * desired.ts, nothing else.
  */
 import { type RawBuilder, sql } from 'kysely';
+import { carriedTopSql, desiredVolumesOf } from '../../storage/attachment/index.ts';
 
 export interface DocumentOf {
   /** `s` is the server. */
   tables: RawBuilder<unknown>;
   hostId: RawBuilder<unknown>;
   columns: RawBuilder<unknown>;
+  volumes: RawBuilder<unknown>;
 }
 
 const key = sql`(select key from server_migration_key where migration_id = m.id)`;
@@ -28,6 +30,7 @@ const ownerPower = sql`case when s.desired_move is not null and exists (select f
   else s.desired_power end`;
 
 export const ownerDocument: DocumentOf = {
+  volumes: desiredVolumesOf(sql`s.id`),
   tables: sql`server s`,
   hostId: sql`s.host_id`,
   columns: sql`s.host_id, s.epoch, ${ownerPower} as desired_power,
@@ -42,6 +45,8 @@ const size = (name: string, column: RawBuilder<unknown>, type: RawBuilder<unknow
   sql`coalesce((m.other_size -> ${sql.lit(name)})::${type}, ${column})`;
 
 export const otherDocument: DocumentOf = {
+  // What a source keeps of one that has left are its own disks.
+  volumes: sql`case when ${underWay} then ${desiredVolumesOf(sql`s.id`, carriedTopSql)} end`,
   tables: sql`server_migration m join server s on s.id = m.server_id`,
   hostId: sql`m.other_host_id`,
   columns: sql`m.other_host_id as host_id, m.other_epoch as epoch,

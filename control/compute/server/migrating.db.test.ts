@@ -574,6 +574,7 @@ test('what can’t go is refused with the reason, before anything is made', asyn
   );
   const volume = await testVolume(db.database, { projectId: cloud.projectId, hostId: source });
   await testAttachment(db.database, { serverId: id, volumeId: volume.id });
+  await sql`update volume set desired_task = '{"kind": "backup"}' where id = ${volume.id}`.execute(db.database.query);
   await refused('local_volumes');
   assert.deepEqual([await shown(), await told(target)], [['ACTIVE', null], undefined]);
   assert.equal(powerState(await cloud.service.get(cloud.admin, id)), 1);

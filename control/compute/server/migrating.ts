@@ -2,7 +2,7 @@
  * A server changes hosts: the transactions in which it does, or does not. What hosts say of it is judged in
  * control/compute/server-migration/hear.ts; whoever calls these holds the server's row.
  *
- *   taken over          one transaction: owner and epoch, ports, usage; what the source has is absent, or kept until it is confirmed
+ *   taken over          one transaction: owner and epoch, ports, usage, volumes; what the source has is absent, or kept until it is confirmed
  *   came to nothing     the source is the owner as before; under a new epoch where it had let go of the guest already
  *   confirmed           what the source kept is absent
  *   reverted            the target's guest is off, then the source is the owner again
@@ -14,6 +14,7 @@ import type { HostId, ServerId } from '../../../contract/ids.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { bandwidthOfServer } from '../../network/bandwidth/bandwidth.ts';
 import type { CardLimits } from '../../network/port/tables.ts';
+import { arriveWithServer, wakeCarried } from '../../storage/volume/index.ts';
 import { lockPlacement } from '../placement/index.ts';
 import {
   endMove,
@@ -72,6 +73,7 @@ export async function takeOver(tx: Tx, ports: Ports, migration: Migration): Prom
     from server_migration m where m.id = ${id} and s.id = m.server_id`.execute(tx);
   await bind(tx, ports, serverId, targetId);
   await releaseClaim(tx, serverId);
+  await arriveWithServer(tx, id);
   if (live) {
     await endMove(tx, id, { ended: 'completed' });
     return;
@@ -95,6 +97,7 @@ export async function comeToNothing(
   await lockPlacement(tx);
   await endMoveOperations(tx, serverId, forTenant(error, 'The server could not be moved, and is where it was.'));
   await endMove(tx, id, { ended, error });
+  await wakeCarried(tx, serverId);
   await releaseClaim(tx, serverId);
   await sql`update server s set desired_move = null, updated_at = now(), generation = generation + ${isLive(migration) ? 0 : 1},
       epoch = ${hasLetGo(migration) ? nextEpoch : sql`epoch`} where s.id = ${serverId}`.execute(tx);

@@ -19,12 +19,19 @@ export interface DesiredVolumeRow {
   qos: QosSpecs | null;
 }
 
+/** Of volume `v`: its top on the host that its server goes to, as long as it is on its way there (../volume/carry.ts). */
+export const carriedTopSql: RawBuilder<unknown> = sql`case when v.desired_task ->> 'kind' = 'carry'
+  then (v.desired_task ->> 'layer_id')::uuid else v.layer_id end`;
+
 /**
  * Of a server by its id: the volumes that it shall have and that have a place, as one value; null where there are none. All that a
  * document says of them is in it, so that it may go into the document's stamp.
  */
-export const desiredVolumesOf = (serverId: RawBuilder<unknown>): RawBuilder<DesiredVolumeRow[] | null> => sql`
-  (select json_agg(json_build_object('id', v.id, 'attachment_id', a.id, 'layer_id', v.layer_id, 'size_bytes', l.size_bytes,
+export const desiredVolumesOf = (
+  serverId: RawBuilder<unknown>,
+  topOf: RawBuilder<unknown> = sql`v.layer_id`,
+): RawBuilder<DesiredVolumeRow[] | null> => sql`
+  (select json_agg(json_build_object('id', v.id, 'attachment_id', a.id, 'layer_id', ${topOf}, 'size_bytes', l.size_bytes,
     'slot', a.slot, 'boot_index', a.boot_index, 'read_only', a.mode = 'ro' or v.read_only, 'tag', a.tag, 'device', a.device,
     'size_gib', v.size_gib, 'qos', ${qosOfTypeSql(sql`t.qos_specs_id`)})
     order by a.slot)

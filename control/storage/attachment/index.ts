@@ -1,4 +1,4 @@
-export { type DesiredVolumeRow, desiredVolumesOf, volumeDocument } from './desired.ts';
+export { carriedTopSql, type DesiredVolumeRow, desiredVolumesOf, volumeDocument } from './desired.ts';
 export {
   type AttachmentChange,
   applyVolumes,

@@ -29,15 +29,17 @@ export interface ChangeHostWish {
 /** @throws CloudError `invalid` where it can't leave its host, or the two hosts do not copy */
 export async function requireLeavable(tx: Tx, volume: ListedVolume, targetId: string): Promise<void> {
   const { id, attachment, cache_pool_id, pool_id, host_id } = volume;
-  const unfit = (why: 'with_server' | 'cached' | 'in_cluster' | 'host_too_old') =>
+  const unfit = (why: 'with_server' | 'cached' | 'replicated' | 'in_cluster' | 'host_too_old') =>
     new CloudError('invalid', 'volume_migration_unfit', { id, why, to: null });
   if (attachment) throw unfit('with_server');
   if (cache_pool_id !== null) throw unfit('cached');
-  const { rows } = await sql<{ in_cluster: boolean; able: boolean }>`select
+  const { rows } = await sql<{ in_cluster: boolean; replicated: boolean; able: boolean }>`select
+    exists (select from volume_replica where volume_id = ${id}) as replicated,
     (select kind = 'rbd' from storage_pool where id = ${pool_id}) as in_cluster,
     not exists (select from host where id in (${host_id}, ${targetId}) and not coalesce((facts -> 'layerCopies')::boolean, false)) as able`.execute(
     tx,
   );
+  if (rows[0]!.replicated) throw unfit('replicated');
   if (rows[0]!.in_cluster) throw unfit('in_cluster');
   if (!rows[0]!.able) throw unfit('host_too_old');
 }

@@ -9,6 +9,7 @@
  *   host tries again, and it works → the fault goes
  *   deadline passed        → the fault says what was waited for
  *   its cache is full, or nobody has it → its generations come and sink (../cache)
+ *   its server is not on its way any more → it is where that is (carry.ts)
  *   shall be absent        → goes as soon as nobody has it
  *
  * What is shown is derived from the same rows (states.ts), and waits for this only to be available for the first time: what was so once
@@ -23,7 +24,17 @@ import { endOperations } from '../../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
 import { cacheDueSql, isOwed, tendCache } from '../cache/index.ts';
-import { endBackup, filesOf, findLayer, hasFailed, isServed, type LayerBase, type LayerRow } from '../layer/index.ts';
+import {
+  endBackup,
+  filesOf,
+  findLayer,
+  hasFailed,
+  isServed,
+  type LayerBase,
+  type LayerRow,
+  releaseLayers,
+} from '../layer/index.ts';
+import { tendCarry } from './carry.ts';
 import { giveUpChangeHost, tendChangeHost } from './change-host.ts';
 import { recordExtension } from './extend.ts';
 import { recordLoss } from './loss.ts';
@@ -226,6 +237,7 @@ async function giveUpCopy(tx: Tx, volume: ListedVolume, why: string): Promise<vo
   const { id, layer_id, desired_task: task } = volume;
   if (task?.kind === 'upload') await endUpload(tx, id, task, { result: null, error: givenUp(why) });
   if (task?.kind === 'unmanage') await endBackup(tx, layer_id!, id);
+  if (task?.kind === 'carry') await releaseLayers(tx, [task.layer_id]);
   if (task && 'stage' in task && task.stage === 'copying') await giveUpChangeHost(tx, volume, task);
 }
 
@@ -261,6 +273,8 @@ async function towardsEndOf(tx: Tx, look: Look, task: VolumeTask): Promise<Volum
       return towardsEndOfRestore(tx, look, task);
     case 'unmanage':
       return tendUnmanage(tx, { volume, top, late: isLate(look) });
+    case 'carry':
+      return tendCarry(tx, volume, task);
     // Whoever began these ends them.
     case 'backup':
     case 'transfer':

@@ -42,7 +42,8 @@ export async function migrateVolume(
       ...(leaves
         ? { availabilityZone: volume.availability_zone }
         : { hostId: volume.host_id, hostOf: 'volume' as const }),
-      from: await placeOf(tx, volume.pool_id!, volume.attachment !== null),
+      // Into a cluster nothing is copied from another host.
+      from: await placeOf(tx, volume.pool_id!, leaves || volume.attachment !== null),
       encrypted: volume.key_id !== null,
       iops: await iopsOfType(tx, volume.volume_type_id, volume.size_gib),
       cache: cache && keptCache(cacheWords(rows[0]!.extra_specs) ?? { pool: null, tier: null, bytes: 0 }),

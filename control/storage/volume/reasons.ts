@@ -66,6 +66,7 @@ export interface VolumeReasons {
       | 'same'
       | 'with_server'
       | 'cached'
+      | 'replicated'
       | 'in_cluster'
       | 'host_too_old';
     to: string | null;

@@ -119,7 +119,8 @@ async function moveToType(
   const mayLeave = !found.pool && leaves && !volume.attachment && !former && !words && wanted.encryption === undefined;
   if (mayLeave) {
     const { hostId: _, hostOf: __, ...elsewhere } = wish;
-    const further = await choosePool(tx, { ...elsewhere, availabilityZone: volume.availability_zone });
+    const from = { ...wish.from, inUse: true };
+    const further = await choosePool(tx, { ...elsewhere, from, availabilityZone: volume.availability_zone });
     if (further.pool) found = further;
   }
   if (!found.pool) throw new CloudError('no_capacity', 'no_pool', { why: found.message, fix: found.fix });

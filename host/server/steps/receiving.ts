@@ -6,7 +6,7 @@
  * nothing is lost either: the server is the source's until `taken_over` is in the record.
  */
 import { rm } from 'node:fs/promises';
-import type { DesiredServer } from '../../../contract/host/index.ts';
+import type { DesiredImage, DesiredServer } from '../../../contract/host/index.ts';
 import { diskSizeBytes, makeOverlay } from '../../disk/disk.ts';
 import { localDiskFile, makeLocalDisk } from '../../disk/local-disk.ts';
 import { removeTree } from '../../files.ts';
@@ -15,6 +15,7 @@ import { dropEnd, makeEnd } from '../../migration/end.ts';
 import { dropKey, giveKey } from '../../migration/key.ts';
 import { configDriveName, disksOf, endName, endPath } from '../../migration/names.ts';
 import { type Exported, listen, stopListening } from '../../migration/reception.ts';
+import { layerNode, movedVolume } from '../../volume/index.ts';
 import { ProcessDied } from '../context.ts';
 import { isWanted } from '../decide.ts';
 import { makeDirectories } from '../ownership.ts';
@@ -53,15 +54,9 @@ async function prepare({ task, desired, signal }: StepWork): Promise<void> {
   task.record ??= newRecord(desired.epoch);
   await task.save({ uid: userFor(task), migration: { side: 'incoming', id, mode, state: 'receiving', error: null } });
   await context.step('record-receiving');
-  const { facts, base } = await imageFor(task, desired.image!, signal);
-  const sizeBytes = diskSizeBytes(desired, facts);
-  const { id: imageId } = desired.image!;
-  await task.save({
-    disk: { imageId, imageFormat: base.format, sizeBytes, count: desired.rootCount ?? 0 },
-    resize: null,
-    ports: mode === 'live' ? desired.ports.map((port) => port.id) : [],
-  });
-  await makeOverlay(paths.disk, { sizeBytes, backing: base, owner: task.user });
+  const ports = mode === 'live' ? desired.ports.map((port) => port.id) : [];
+  await task.save({ disk: null, resize: null, ports });
+  if (desired.image) await makeDisk({ task, desired, signal }, desired.image);
   for (const disk of desired.localDisks ?? []) {
     await rm(`${paths.data}/${localDiskFile(disk)}`, { force: true });
     await makeLocalDisk(paths.data, disk, task.user);
@@ -70,12 +65,19 @@ async function prepare({ task, desired, signal }: StepWork): Promise<void> {
   await context.step('make-received');
 }
 
+/** The system's, above its image; a server that boots from a volume has none. */
+async function makeDisk({ task, desired, signal }: StepWork, image: DesiredImage): Promise<void> {
+  const { facts, base } = await imageFor(task, image, signal);
+  const sizeBytes = diskSizeBytes(desired, facts);
+  const count = desired.rootCount ?? 0;
+  await task.save({ disk: { imageId: image.id, imageFormat: base.format, sizeBytes, count } });
+  await makeOverlay(task.paths.disk, { sizeBytes, backing: base, owner: task.user });
+}
+
 /** What a server may have that is not moved, by the name of it. Control knows the same; this is for one that does not. */
 export function refuse({ image, volumes = [], hardware, rescue, resize }: DesiredServer): void {
   const not = (code: string, message: string) => new HostFault(code, message, { permanent: true });
-  if (volumes.length > 0)
-    throw not('local_volumes', 'a server with volumes is not moved: their layers are this host’s');
-  if (!image) throw not('no_disk', 'a server without a disk of its own is not moved');
+  if (!image && volumes.length === 0) throw not('no_disk', 'a server without a disk of its own is not moved');
   if (hardware?.tpm) throw not('tpm', 'a server with a TPM is not moved: what it knows is not sent');
   if (rescue) throw not('rescued', 'a server in rescue is not moved');
   if (resize) throw not('resize', 'a server whose resize is not confirmed is not moved: what its disk was is not sent');
@@ -100,9 +102,10 @@ async function startListening({ task, desired, signal }: StepWork): Promise<void
 const receiving = ({ record }: ServerTask) => record!.migration as IncomingRecord;
 
 function exportedOf({ paths }: ServerTask, desired: DesiredServer, mode: 'live' | 'cold'): Exported[] {
+  const volumes = new Map((desired.volumes ?? []).map(({ id, layerId }) => [movedVolume(id), layerNode(id, layerId)]));
   return disksOf(desired, mode).map((name) => {
     if (name === configDriveName) return { name, path: paths.configDrive };
-    return name === endName ? { name, path: endPath(paths) } : { name, node: name };
+    return name === endName ? { name, path: endPath(paths) } : { name, node: volumes.get(name) ?? name };
   });
 }
 

@@ -13,10 +13,11 @@ import { HostFault } from '../../host-error.ts';
 import { dropEnd, sendEnd } from '../../migration/end.ts';
 import { dropKey, giveKey } from '../../migration/key.ts';
 import { isUnderWay, type MigrationInfo, migrationOf, progressOf } from '../../migration/memory.ts';
-import { dropMirrors, endMirrors, mirror } from '../../migration/mirrors.ts';
+import { type DisksTarget, dropMirrors, endMirrors, mirror } from '../../migration/mirrors.ts';
 import { disksOf, endName } from '../../migration/names.ts';
 import { toHost } from '../../migration/parameters.ts';
 import { silenceMs, watchWay } from '../../migration/way.ts';
+import { layerNode, movedVolume } from '../../volume/index.ts';
 import type { OutgoingRecord } from '../record.ts';
 import type { ServerTask } from '../task.ts';
 import { quit } from './ending.ts';
@@ -56,12 +57,17 @@ const outgoing = ({ record }: ServerTask): OutgoingRecord | undefined =>
 function sentDisks({ desired }: StepWork): string[] {
   const { mode, target } = desired.outgoing!;
   const all = disksOf(desired, mode).filter((name) => name !== endName);
-  return mode === 'live' ? all : all.filter((name) => name === 'disk' || target!.disks.includes(name));
+  const volumes = (desired.volumes ?? []).map(({ id }) => movedVolume(id));
+  const always = ['disk', ...volumes];
+  return mode === 'live' ? all : all.filter((name) => always.includes(name) || target!.disks.includes(name));
 }
 
-const targetOf = ({ desired }: StepWork) => {
+const targetOf = ({ task, desired }: StepWork): DisksTarget => {
   const { address, disksPort: port } = desired.outgoing!.target!;
-  return { address, port };
+  const volumes = new Map(
+    (task.record?.volumes ?? []).map(({ id, layerId }) => [movedVolume(id), layerNode(id, layerId)]),
+  );
+  return { address, port, nodeOf: (disk) => volumes.get(disk) ?? disk };
 };
 
 async function first(work: StepWork): Promise<void> {
@@ -78,6 +84,18 @@ async function first(work: StepWork): Promise<void> {
   const held = mode === 'live' && (task.record?.cards?.length ?? 0) !== desired.ports.length;
   if (held)
     throw new HostFault('cards', 'its guest has a card that it shall not have, or the reverse', { permanent: true });
+  if (mode === 'live' && !hasItsVolumes(work))
+    throw new HostFault('volumes', 'its guest has a volume that it shall not have, or the reverse', {
+      permanent: true,
+    });
+}
+
+/** As the target's machine will have them. */
+function hasItsVolumes({ task, desired }: StepWork): boolean {
+  const [open, wanted] = [task.record?.volumes ?? [], desired.volumes ?? []];
+  const settled = open.every(({ plugged, askedAt }) => plugged && askedAt === undefined);
+  const same = wanted.every((volume) => open.some(({ id, layerId }) => id === volume.id && layerId === volume.layerId));
+  return settled && same && open.length === wanted.length;
 }
 
 /** @returns when to look again; undefined: now */

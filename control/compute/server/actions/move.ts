@@ -7,6 +7,8 @@ import { CloudError } from '../../../../contract/errors.ts';
 import type { HostId, ServerId } from '../../../../contract/ids.ts';
 import { type Caller, requireAdmin } from '../../../kit/caller.ts';
 import type { Tx } from '../../../kit/database/database.ts';
+import { isOneOf } from '../../../kit/database/one-of.ts';
+import { beginCarry, hostsForVolumes } from '../../../storage/volume/index.ts';
 import type { HostPicture, Placement } from '../../placement/index.ts';
 import { beginMove, type MigrationCause, stallMs } from '../../server-migration/index.ts';
 import { findTarget, placeMove, recordRefusedMove } from '../moving.ts';
@@ -37,6 +39,11 @@ interface Where {
   with_volumes: boolean;
 }
 
+/** Where it has volumes, to copy what they build on, too. */
+const ableTo = (mode: 'cold' | 'live', serverId: string) =>
+  sql`(coalesce(facts -> 'migrations' ? ${mode}, false) and (coalesce((facts -> 'layerCopies')::boolean, false)
+    or not exists (select from volume_attachment where server_id = ${serverId})))`;
+
 async function look(
   tx: Tx,
   server: ServerRow,
@@ -48,9 +55,9 @@ async function look(
     (select count(*)::integer from host where id is distinct from ${server.host_id} and connected and enabled
       and not forced_down) as others,
     (select count(*)::integer from host where id is distinct from ${server.host_id} and connected and enabled
-      and not forced_down and coalesce(facts -> 'migrations' ? ${mode}, false)) as able,
+      and not forced_down and ${ableTo(mode, server.id)}) as able,
     (select id from host where name = ${host}::text) as wanted_id,
-    array(select id::text from host where not coalesce(facts -> 'migrations' ? ${mode}, false)) as unable,
+    array(select id::text from host where not ${ableTo(mode, server.id)}) as unable,
     exists (select from volume_attachment where server_id = ${server.id}) as with_volumes`.execute(tx);
   return rows[0]!;
 }
@@ -59,7 +66,6 @@ async function look(
 function requireMovable(server: ServerRow, call: string, where: Where): void {
   const { id } = server;
   requireNoTpm(server, call);
-  if (where.with_volumes) throw new CloudError('invalid', 'local_volumes', { id });
   if (server.image?.format === 'iso') throw new CloudError('invalid', 'move_of_medium', { id });
   if (server.desired_rescue) throw new CloudError('conflict', 'move_of_rescued', { id });
   if (!where.up) throw new CloudError('invalid', 'source_host_away', { id });
@@ -85,15 +91,18 @@ export interface Move {
 
 const calls = { 'live-migration': 'os-migrateLive', migration: 'migrate', resize: 'resize' } as const;
 
-/** All but whether a host takes it. @throws CloudError `invalid`, `conflict` */
-async function check(tx: Tx, server: ServerRow, { kind, size, host }: Move) {
+/** All but whether a host takes it. @param begins the rows are locked for it @throws CloudError `invalid`, `conflict` */
+async function check(tx: Tx, server: ServerRow, { kind, size, host }: Move, begins: { lock: boolean }) {
   const where = await look(tx, server, { host, mode: kind === 'live-migration' ? 'live' : 'cold' });
   requireWanted(where, host, 'invalid');
   requireMovable(server, calls[kind], where);
+  const unfit = where.with_volumes ? await hostsWithoutRoom(tx, server.id, begins) : [];
   const wish = {
     serverId: server.id as ServerId,
     mode: kind === 'live-migration' ? ('live' as const) : ('cold' as const),
+    ...(where.with_volumes && { exclude: [...where.unable, ...unfit] }),
     only: where.wanted_id,
+    withVolumes: true,
     ...(size && {
       size: { vcpus: size.vcpus, memory_mib: size.memory_mib, disk_gib: size.disk_gib + (size.local_gib ?? 0) },
     }),
@@ -103,7 +112,7 @@ async function check(tx: Tx, server: ServerRow, { kind, size, host }: Move) {
 
 /** The host that would take it now; nothing is changed. @throws CloudError as {@link begin} would */
 export async function forecast(tx: Tx, server: ServerRow, move: Move, picture: HostPicture): Promise<Placement> {
-  const { where, wish } = await check(tx, server, move);
+  const { where, wish } = await check(tx, server, move, { lock: false });
   const { found } = await findTarget(tx, wish, { picture });
   if (!found.host) throw noOther(server, where, found);
   return found;
@@ -115,7 +124,7 @@ type MoveWork = Pick<ActionWork, 'tx' | 'refusing'> & { caller: Pick<Caller, 'us
 export async function begin(work: MoveWork, server: ServerRow, move: Move): Promise<DesiredChange> {
   const { tx, caller } = work;
   const { kind, size, cause = null } = move;
-  const { where, wish } = await check(tx, server, move);
+  const { where, wish } = await check(tx, server, move, { lock: true });
   const found = await placeMove(tx, wish);
   if (!found.host) {
     work.refusing?.((again) => recordRefusedMove(again, wish));
@@ -126,7 +135,16 @@ export async function begin(work: MoveWork, server: ServerRow, move: Move): Prom
     ...{ generation: server.generation + 1, targetId: found.host.id, size, cause },
     ...{ oldFlavorId: server.flavor_id, newFlavorId: size?.flavor_id ?? server.flavor_id },
   });
+  if (where.with_volumes)
+    await beginCarry(tx, { serverId: server.id, migrationId: migration_id, targetId: found.host.id });
   return { move: { migration_id, kind, state: 'moving' } };
+}
+
+/** For its volumes, as their types ask. @throws CloudError `invalid` where one of them does not go along */
+async function hostsWithoutRoom(tx: Tx, serverId: string, begins: { lock: boolean }): Promise<string[]> {
+  const fit = await hostsForVolumes(tx, serverId, begins);
+  const { rows } = await sql<{ id: string }>`select id from host where not ${isOneOf(sql`id`, fit)}`.execute(tx);
+  return rows.map(({ id }) => id);
 }
 
 /** The tenant's part of the why-record. */

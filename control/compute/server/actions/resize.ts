@@ -129,9 +129,11 @@ export const revertResize: ServerAction = {
 
 /** The room that it had is still claimed for it. @throws CloudError `invalid` */
 async function turnBack(tx: Tx, server: ServerRow, move: ServerMove): Promise<Decision> {
-  const { rows } = await sql<{ up: boolean }>`select h.connected and not h.forced_down as up
+  const { rows } = await sql<{ up: boolean; volumes: boolean }>`select h.connected and not h.forced_down as up,
+      exists (select from volume_attachment where server_id = ${server.id}) as volumes
     from server_migration m join host h on h.id = m.other_host_id where m.id = ${move.migration_id}`.execute(tx);
   if (!rows[0]?.up) throw new CloudError('invalid', 'source_host_away', { id: server.id });
+  if (rows[0].volumes) throw new CloudError('invalid', 'volumes_moved', { id: server.id });
   await turnMove(tx, server.id, { to: 'reverting', from: ['moved'] });
   return { move: { ...move, state: 'reverting' } };
 }

@@ -1,0 +1,117 @@
+/** A server's volumes on its way to another host: whose they are after each word of both hosts. */
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, test } from 'node:test';
+import { sql } from 'kysely';
+import type { DesiredServer, ObservedServer } from '../../../contract/host/index.ts';
+import type { HostId, ServerId } from '../../../contract/ids.ts';
+import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
+import { testAttachment, testPool, testVolume } from '../../storage/attachment/testing.ts';
+import { VolumeController } from '../../storage/volume/index.ts';
+import { silentLog } from '../../storage/volume/testing.ts';
+import * as actions from './actions/index.ts';
+import { type ServerCloud, serverCloud } from './testing.ts';
+
+let db: TestDatabase;
+let cloud: ServerCloud;
+let source: HostId;
+let target: HostId;
+let id: ServerId;
+let volume: { id: string; layerId: string };
+let small: string;
+before(async () => {
+  db = await testDatabase();
+  cloud = await serverCloud(db.database);
+  small = await cloud.addFlavor({ vcpus: 1, memoryMiB: 512 });
+  await sql`update quota set maximum = -1 where project_id is null`.execute(db.database.query);
+});
+after(() => db[Symbol.asyncDispose]());
+let zones = 0;
+beforeEach(async () => {
+  const zone = `zone ${zones++}`;
+  source = await cloud.addHost({ zone, vcpus: 4, name: `${zone} source` });
+  id = (
+    await cloud.service.create(cloud.member, cloud.wish({ flavor: small, automatic: 'auto', availabilityZone: zone }))
+  ).ids[0]!;
+  await cloud.controller.reconcile(id);
+  await cloud.obey(source);
+  target = await cloud.addHost({ zone, vcpus: 8, name: `${zone} target` });
+  await testPool(db.database, target);
+  volume = await testVolume(db.database, { projectId: cloud.projectId, hostId: source });
+  await testAttachment(db.database, { serverId: id, volumeId: volume.id });
+  await sql`update volume_attachment set attached_at = now() where volume_id = ${volume.id}`.execute(db.database.query);
+});
+
+const documentOf = async (hostId: HostId): Promise<DesiredServer> =>
+  (await cloud.side.desiredServers(db.database.query, { hostId })).find((one) => one.id === id) ??
+  assert.fail('it has a document');
+async function sayOfIncoming(state: NonNullable<ObservedServer['incoming']>['state']): Promise<void> {
+  const document = await documentOf(target);
+  const { id: migrationId, mode } = document.incoming!;
+  const memoryPort = mode === 'live' ? 49_153 : null;
+  const place = { address: '10.0.0.2', disksPort: 49_152, disks: ['disk'], memoryPort };
+  await cloud.side.recordReports(target, [
+    {
+      ...{ id, epoch: document.epoch, generation: document.generation, rebootCount: 0, step: null, error: null },
+      ...{ state: state === 'taken_over' && mode === 'live' ? 'running' : 'building', startedAt: null },
+      incoming: { id: migrationId, state, error: null, ...(state === 'ready' && { target: place }) },
+    },
+  ]);
+}
+const whereItIs = async () =>
+  (
+    await sql<{ host_id: string; layer_id: string; task: string | null }>`select host_id, layer_id,
+      desired_task ->> 'kind' as task from volume where id = ${volume.id}`.execute(db.database.query)
+  ).rows[0]!;
+const layersOn = async (hostId: HostId): Promise<string[]> =>
+  (
+    await sql<{ id: string }>`select id from volume_layer where volume_id = ${volume.id} and host_id = ${hostId}
+      and desired_presence = 'present'`.execute(db.database.query)
+  ).rows.map((row) => row.id);
+const migrate = (body: 'live' | 'cold') =>
+  body === 'live'
+    ? cloud.service.act(cloud.admin, id, actions.liveMigrate, { host: null, copyDisks: true })
+    : cloud.service.act(cloud.admin, id, actions.migrate, { host: null });
+
+test('a volume is the source’s until the target has the server, and the target’s from the same moment', async () => {
+  await migrate('live');
+  const [there] = await layersOn(target);
+  assert.deepEqual(
+    (await documentOf(target)).volumes!.map(({ layerId }) => layerId),
+    [there],
+  );
+  assert.deepEqual(
+    (await documentOf(source)).volumes!.map(({ layerId }) => layerId),
+    [volume.layerId],
+  );
+  await sayOfIncoming('ready');
+  assert.deepEqual(await whereItIs(), { host_id: source, layer_id: volume.layerId, task: 'carry' });
+  await sayOfIncoming('taken_over');
+  assert.deepEqual(await whereItIs(), { host_id: target, layer_id: there, task: null });
+  assert.deepEqual(await layersOn(source), []);
+});
+
+test('where nothing comes of it the volume is free of it, and what was made at the target goes', async () => {
+  await migrate('live');
+  await sayOfIncoming('ready');
+  await sayOfIncoming('given_up');
+  await new VolumeController({ database: db.database, log: silentLog }).reconcile(volume.id);
+  assert.deepEqual(await whereItIs(), { host_id: source, layer_id: volume.layerId, task: null });
+  assert.deepEqual([await layersOn(target), await layersOn(source)], [[], [volume.layerId]]);
+});
+
+test('what a server’s volumes have moved away from is not gone back to', async () => {
+  await migrate('cold');
+  await sayOfIncoming('ready');
+  await sayOfIncoming('taken_over');
+  assert.equal((await documentOf(source)).volumes, undefined, 'what it keeps are the disks');
+  await cloud.obey(target);
+  await assert.rejects(cloud.service.act(cloud.admin, id, actions.revertResize), { reason: 'volumes_moved' });
+});
+
+test('a server goes only where all of its volumes have room, and not with one that stays', async () => {
+  await sql`update storage_pool set total_bytes = 1 where host_id = ${target}`.execute(db.database.query);
+  await assert.rejects(migrate('live'), { reason: 'no_other_host' });
+  await sql`update volume set desired_task = '{"kind": "backup"}' where id = ${volume.id}`.execute(db.database.query);
+  await assert.rejects(migrate('live'), { reason: 'local_volumes' });
+  assert.deepEqual(await layersOn(target), []);
+});
