@@ -1,5 +1,5 @@
 import type { Generated } from 'kysely';
-import type { Timestamp } from '../../kit/database/schema.ts';
+import type { Json, Timestamp } from '../../kit/database/schema.ts';
 
 /** See migrations/0090-host-usage.sql: a trigger's, nobody else writes it. */
 export interface HostUsageTable {
@@ -19,6 +19,8 @@ export interface ServerClaimTable {
   vcpus: number;
   memory_mib: number;
   disk_gib: number;
+  /** What its ports are promised at least, by physical network; see migrations/0981-claimed-bandwidth.sql. */
+  bandwidth: Json<{ physical_network: string; egress_kbps: number; ingress_kbps: number }[]> | null;
   created_at: Timestamp;
 }
 
