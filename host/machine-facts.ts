@@ -33,12 +33,21 @@ export async function probeIoUring(): Promise<boolean> {
   }
 }
 
-type Capacity = Pick<HostFacts, 'architecture' | 'cpus' | 'memoryMiB' | 'diskGiB' | 'bootedAt'>;
+type Capacity = Pick<HostFacts, 'architecture' | 'cpus' | 'memoryMiB' | 'diskGiB' | 'bootedAt' | 'machineUuid'>;
 
 /** To the second, and the same each time: the kernel's own word, not what is left of two clocks. */
 async function bootedAt(): Promise<Pick<HostFacts, 'bootedAt'>> {
   const seconds = /^btime (\d+)$/m.exec(await readFile('/proc/stat', 'utf8'))?.[1];
   return seconds === undefined ? {} : { bootedAt: new Date(Number(seconds) * 1000).toISOString() };
+}
+
+/** SMBIOS, which some makers fill with the same digits everywhere; for root alone. */
+async function machineUuid(): Promise<Pick<HostFacts, 'machineUuid'>> {
+  const text = await readFile('/sys/class/dmi/id/product_uuid', 'latin1').catch(() => '');
+  const uuid = text.trim().toLowerCase();
+  const isOne =
+    /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(uuid) && !/^([0f-])\1*$/.test(uuid.replaceAll('-', ''));
+  return isOne ? { machineUuid: uuid } : {};
 }
 
 export async function capacity(dataDirectory: string): Promise<Capacity> {
@@ -49,5 +58,6 @@ export async function capacity(dataDirectory: string): Promise<Capacity> {
     memoryMiB: Math.floor(totalmem() / 2 ** 20),
     diskGiB: Math.floor((files.blocks * files.bsize) / 2 ** 30),
     ...(await bootedAt()),
+    ...(await machineUuid()),
   };
 }

@@ -69,7 +69,7 @@ const dialects: Record<string, { sentences: object; areas: string[] }> = {
     sentences: nativeSentences,
     areas: [
       ...['KitReasons', 'ChangeReasons', 'StoragePoolReasons', 'ReachabilityReasons', 'ReachabilityAssertionReasons'],
-      ...['MeterReasons', 'HostReasons', 'HostTokenReasons', 'HostRemovalReasons'],
+      ...['MeterReasons', 'HostReasons', 'HostTokenReasons', 'HostRemovalReasons', 'PowerReasons'],
     ],
   },
 };

@@ -11,7 +11,7 @@ import { type Walk, walkRights, walkWrongTypes } from '../boundary/testing/walk.
 import { makeTenant, type TestApi, testApi } from '../openstack/identity/testing.ts';
 import type { NativeDeps } from './deps.ts';
 import { nativeDialect, nativeInfo } from './index.ts';
-import { testHosts } from './testing.ts';
+import { testBmcs, testHosts } from './testing.ts';
 
 let api: TestApi;
 let walk: Walk;
@@ -20,7 +20,7 @@ before(async () => {
   api = await testApi({
     dialects: ({ identity, db, feed }) => [
       nativeDialect({
-        ...{ identity, database: db.database, feed, pools: new StoragePoolService(db) },
+        ...{ identity, database: db.database, feed, pools: new StoragePoolService(db), bmcs: testBmcs(db) },
         hosts: testHosts(db),
         meters: new MeterService(db),
         reachability: new ReachabilityService(db),

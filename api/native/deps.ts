@@ -1,4 +1,6 @@
 /** What the routes of the native dialect are made with. */
+
+import type { BmcService } from '../../control/compute/power/index.ts';
 import type { RebalanceService } from '../../control/compute/rebalance/index.ts';
 import type { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import type { Database } from '../../control/kit/database/database.ts';
@@ -13,6 +15,7 @@ export interface NativeDeps {
   identity: NativeAuthenticator;
   database: Database;
   hosts: HostsDeps;
+  bmcs: BmcService;
   pools: StoragePoolService;
   /** Absent: as where nothing is set (tests). */
   rebalance?: RebalanceService;

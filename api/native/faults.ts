@@ -3,6 +3,7 @@
  * the reason's fields. What this dialect itself refuses has no reason.
  */
 import type { SentenceTable } from '../../contract/errors.ts';
+import type { PowerReasons } from '../../control/compute/power/reasons.ts';
 import type { HostRemovalReasons } from '../../control/compute/reasons.ts';
 import type { HostReasons } from '../../control/host/reasons.ts';
 import type { HostTokenReasons } from '../../control/host/token/reasons.ts';
@@ -26,6 +27,15 @@ const whyNoToken = {
   used: 'the token has been used: each is good for one machine',
 };
 
+const bmcTrouble = {
+  unreachable: 'the BMC does not answer',
+  untrusted: 'the BMC is not the one that is believed',
+  denied: 'the BMC does not take the user and the password',
+  malformed: 'the BMC answers what is no Redfish',
+  refused: 'the BMC does not do it',
+  ambiguous: 'it is not certain which system of the BMC is the host',
+};
+
 const listed = (names: readonly string[]): string => names.slice(0, 4).join(', ') + (names.length > 4 ? ', …' : '');
 
 export const nativeSentences: SentenceTable<
@@ -34,6 +44,7 @@ export const nativeSentences: SentenceTable<
     HostReasons &
     HostTokenReasons &
     HostRemovalReasons &
+    PowerReasons &
     StoragePoolReasons &
     ReachabilityReasons &
     ReachabilityAssertionReasons &
@@ -60,6 +71,17 @@ export const nativeSentences: SentenceTable<
     `volumes are on the disks of host ${host} (${listed(names)}); delete or move them first`,
   host_keeps_image: ({ host, image }) =>
     `no other host than ${host} has image ${image}; delete it, or have it copied, first`,
+  host_bmc_not_found: ({ id }) => `nobody has said by which BMC host ${id} is turned off and on`,
+  bmc_address_unserved: ({ scheme }) =>
+    scheme === '' || scheme === 'https'
+      ? 'the address of a BMC is https://NAME or https://NAME:PORT, and nothing behind that'
+      : `a BMC is spoken with by Redfish over https alone, not by ${scheme}`,
+  bmc_trust_missing: ({ url, fingerprint256 }) =>
+    `${url} presents a certificate with the SHA-256 ${fingerprint256}: compare that with what the BMC itself shows, and say it as "fingerprint256", or the "ca" that signed it`,
+  bmc_password_missing: ({ host }) =>
+    `the password of the BMC of host ${host} is told to no other address or certificate than those that it was said for: say it again`,
+  bmc_ca_malformed: ({ why }) => `"ca" is no certificate in PEM: ${why}`,
+  bmc_unusable: ({ kind, why }) => `${bmcTrouble[kind]}: ${why}`,
   authentication_required: 'the request needs a token that is valid',
   resume_token_malformed: 'the resume token is malformed; take one from an earlier answer',
   resume_token_expired: ({ why }) =>

@@ -16,6 +16,7 @@ import type { NativeDeps } from './deps.ts';
 import { nativeFault, versionDocument } from './documents.ts';
 import { evacuationPolicyRoutes } from './evacuation-policy.ts';
 import { nativeFaults } from './faults.ts';
+import { hostBmcRoutes } from './host-bmc.ts';
 import { hostRoutes } from './hosts.ts';
 import { maintenanceRoutes } from './maintenance.ts';
 import { meterRoutes } from './meters.ts';
@@ -89,6 +90,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
       hostRoutes(boundary, deps);
       maintenanceRoutes(boundary, deps);
       rebalanceRoutes(boundary, deps.rebalance ?? new RebalanceService(deps));
+      hostBmcRoutes(boundary, deps.bmcs);
       volumeCacheRoutes(boundary, deps);
       volumeReplicaRoutes(boundary, new ReplicaService(deps));
       volumeSpaceRoutes(boundary, deps);

@@ -17,7 +17,7 @@ import { patienceMs } from '../../test/support/until.ts';
 import { makeTenant, type TestApi, testApi } from '../openstack/identity/testing.ts';
 import type { NativeDeps } from './deps.ts';
 import { nativeDialect } from './index.ts';
-import { testHosts } from './testing.ts';
+import { testBmcs, testHosts } from './testing.ts';
 
 type Tenant = Awaited<ReturnType<typeof makeTenant>>;
 const odd = '小屋 🏔 "x"; drop';
@@ -43,8 +43,18 @@ before(async () => {
       const { identity, feed, db } = cloud;
       const [pools, reachability] = [new StoragePoolService(db), new ReachabilityService(db)];
       const reachabilityAssertions = new ReachabilityAssertionService(db);
-      const [meters, hosts] = [new MeterService(db), testHosts(db)];
-      deps = { identity, hosts, feed, database: db.database, pools, meters, reachability, reachabilityAssertions };
+      const [meters, hosts, bmcs] = [new MeterService(db), testHosts(db), testBmcs(db)];
+      deps = {
+        identity,
+        hosts,
+        feed,
+        database: db.database,
+        bmcs,
+        pools,
+        meters,
+        reachability,
+        reachabilityAssertions,
+      };
       return [nativeDialect(deps)];
     },
   });

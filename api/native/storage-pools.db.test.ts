@@ -10,14 +10,14 @@ import { declaredPools, recordPools, StoragePoolService } from '../../control/st
 import { testPool } from '../../control/storage/testing.ts';
 import { type TestApi, testApi } from '../openstack/identity/testing.ts';
 import { nativeDialect } from './index.ts';
-import { testHosts } from './testing.ts';
+import { testBmcs, testHosts } from './testing.ts';
 
 let api: TestApi;
 before(async () => {
   api = await testApi({
     dialects: ({ identity, feed, db }) => [
       nativeDialect({
-        ...{ identity, feed, database: db.database, pools: new StoragePoolService(db) },
+        ...{ identity, feed, database: db.database, pools: new StoragePoolService(db), bmcs: testBmcs(db) },
         hosts: testHosts(db),
         meters: new MeterService(db),
         reachability: new ReachabilityService(db),

@@ -1,8 +1,13 @@
 /** What the routes of hosts that join are made with, over a test database. Tests only. */
+
+import { randomBytes } from 'node:crypto';
 import { newId, newOrderedId } from '../../contract/ids.ts';
+import { Secret } from '../../contract/secret.ts';
 import { HypervisorService } from '../../control/compute/hypervisor/index.ts';
 import { MaintenanceService } from '../../control/compute/maintenance/index.ts';
+import { BmcService } from '../../control/compute/power/index.ts';
 import { HostTokenService, type JoinOptions, JoinService } from '../../control/host/token/index.ts';
+import { Sealer } from '../../control/identity/index.ts';
 import type { Database } from '../../control/kit/database/database.ts';
 import { testAuthority } from '../../test/support/certificates.ts';
 import type { HostsDeps } from './hosts.ts';
@@ -24,6 +29,10 @@ export function testHosts(
     ...{ cloudId, ca, version },
   };
 }
+
+/** Passwords are sealed with a key that ends with the process. */
+export const testBmcs = ({ database }: { database: Database }): BmcService =>
+  new BmcService({ database, sealer: new Sealer([new Secret(randomBytes(32))]) });
 
 const refuse = async () => {
   throw new Error('there is no authority in this test');

@@ -11,7 +11,7 @@ import { ReachabilityAssertionService } from '../../control/network/reachability
 import { StoragePoolService } from '../../control/storage/pool/index.ts';
 import { makeTenant, type TestApi, testApi } from '../openstack/identity/testing.ts';
 import { nativeDialect } from './index.ts';
-import { testHosts } from './testing.ts';
+import { testBmcs, testHosts } from './testing.ts';
 
 let api: TestApi;
 let cloud: ServerCloud;
@@ -20,7 +20,14 @@ before(async () => {
   api = await testApi({
     dialects: ({ identity, feed, db }) => [
       nativeDialect({
-        ...{ identity, hosts: testHosts(db), feed, database: db.database, pools: new StoragePoolService(db) },
+        ...{
+          identity,
+          hosts: testHosts(db),
+          feed,
+          database: db.database,
+          pools: new StoragePoolService(db),
+          bmcs: testBmcs(db),
+        },
         ...{ meters: new MeterService(db), reachability: new ReachabilityService(db) },
         reachabilityAssertions: new ReachabilityAssertionService(db),
       }),

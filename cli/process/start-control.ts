@@ -73,6 +73,8 @@ export interface ControlHooks {
   evacuation?: Parameters<typeof openCompute>[0]['evacuation'];
   /** How often hosts that shall be empty are looked at. */
   draining?: Parameters<typeof openCompute>[0]['draining'];
+  /** When a host that is lost is turned off. */
+  powerOff?: Parameters<typeof openCompute>[0]['powerOff'];
   /** How often the certificate's files are looked at. */
   credentials?: { lookEveryMs: number };
   /** Told of every route of every dialect. */
@@ -125,7 +127,7 @@ export async function startControl(
     health: () => controlHealth({ database, feed, hosts, presence, projector: projecting, ...compute.watches }),
     async close() {
       credentials.close();
-      compute.stop();
+      await compute.stop();
       storage.stop();
       consoles.close();
       await Promise.all([image, hosts, projector, assertions, queue, history].map((part) => part.stop()));
@@ -220,7 +222,7 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
   const sealer = new Sealer(sealingKeys);
   const storage = openStorage({ database, images, client, sealer, log, operationDays });
   const compute = openCompute({
-    ...{ database, ports, images, hosts: client, log },
+    ...{ database, ports, images, hosts: client, sealer, log },
     ...{ reclaimSeconds, shelvedOffloadSeconds, confirmSeconds },
     placementPolicy: configuration.placementPolicy,
     rebalance: configuration.rebalance,
@@ -229,6 +231,7 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
     ...(hooks.hostAwayMs !== undefined && { hostAwayMs: hooks.hostAwayMs }),
     ...(hooks.evacuation && { evacuation: hooks.evacuation }),
     ...(hooks.draining && { draining: hooks.draining }),
+    powerOff: hooks.powerOff,
   });
   const hosts = new HostStreams({
     ...{ database, feed, cloudId, resources, log, controls: presence },
@@ -263,7 +266,7 @@ function dialects(
     volumeDialect({ authenticator, ...storage.services, quotas: compute.services.quotas }),
     nativeDialect({
       rebalance: compute.services.rebalance,
-      ...{ identity, database, feed, pools: storage.services.pools },
+      ...{ identity, database, feed, pools: storage.services.pools, bmcs: compute.services.bmcs },
       hosts: {
         tokens: new HostTokenService({ database, ca }),
         joins: new JoinService({ database, client, authority, cloudId, version, southboundPort }),

@@ -54,6 +54,8 @@ export const hostFacts = object({
   diskGiB: integer(0, 2 ** 40),
   /** OVS datapath that a probe chose: 'system' is the kernel's, 'netdev' is userspace. */
   datapath: oneOf('system', 'netdev'),
+  /** Of the machine, as its firmware tells it, and its service processor. Absent (an older host, or none is told): not known. */
+  machineUuid: optional(text(36, { pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' })),
   /** When the machine was started. */
   bootedAt: optional(text(40)),
   qemuVersion: text(limits.versionLength),

@@ -76,6 +76,11 @@ export const desiredServer = object({
    * on, for nobody gives it to another host but by evidence that it does not run here.
    */
   onLeaseEnd: optional(oneOf('pause', 'stop')),
+  /**
+   * It runs on when the lease ends, and begins only under one, also after a restart of the machine: that this was without power may have been the evidence by which it
+   * is another's. Absent: by what the host remembers.
+   */
+  beginsLent: optional(boolean),
   /** Raised with each reboot that was asked for; the host has served it when its own count is equal. */
   reboot: object({ count: reboots, type: oneOf('soft', 'hard') }),
   /** Boots from a disk made of this image, with its own as the second one; each count is a disk made anew. Absent: it does not. */

@@ -1,4 +1,5 @@
 /** The area opens itself: its services and what works behind them, made in order, begun and ended together. */
+import type { Sealer } from '../identity/index.ts';
 import type { QuotaService } from '../kit/quota/index.ts';
 import { AggregateService } from './aggregate/index.ts';
 import { type ConsoleHosts, ConsoleService } from './console/index.ts';
@@ -6,6 +7,7 @@ import { FlavorService } from './flavor/index.ts';
 import { HypervisorService } from './hypervisor/index.ts';
 import { KeyPairService } from './key-pair/index.ts';
 import { Drainer, type DrainerOptions, MaintenanceService } from './maintenance/index.ts';
+import { BmcService, PowerOffs, type PowerOffTiming } from './power/index.ts';
 import { type RebalancePolicy, Rebalancer, RebalanceService } from './rebalance/index.ts';
 import { ResourceProviderService } from './resource-provider/index.ts';
 import {
@@ -28,12 +30,15 @@ export interface ComputeAreaOptions extends Omit<ServerServiceOptions, 'created'
     ServerControllerOptions['ports'] &
     Parameters<typeof hostedServers>[0]['ports'];
   quotas: QuotaService;
+  /** Of the passwords of BMCs. */
+  sealer: Sealer;
   /** Absent: off. */
   rebalance?: RebalancePolicy | undefined;
   hosts: ServerServiceOptions['hosts'] & ConsoleHosts;
   /** For tests. */
   evacuation?: EvacuatorOptions['timing'];
   draining?: DrainerOptions['timing'];
+  powerOff?: Partial<PowerOffTiming> | undefined;
 }
 
 export function openCompute({
@@ -42,6 +47,7 @@ export function openCompute({
   hostAwayMs,
   evacuation,
   draining,
+  powerOff,
   rebalance = 'off',
   ...options
 }: ComputeAreaOptions) {
@@ -51,7 +57,8 @@ export function openCompute({
     ...(afterStep && { afterStep }),
     ...(hostAwayMs !== undefined && { hostAwayMs }),
   });
-  const evacuator = new Evacuator({ ...options, ...(evacuation && { timing: evacuation }) });
+  const powerOffs = new PowerOffs({ ...options, timing: powerOff });
+  const evacuator = new Evacuator({ ...options, powerOffs, ...(evacuation && { timing: evacuation }) });
   const drainer = new Drainer({ ...options, ...(draining && { timing: draining }) });
   const rebalancer = new Rebalancer({ ...options, policy: rebalance });
   const survival = new SurvivalWatch({ database, log: options.log });
@@ -68,6 +75,7 @@ export function openCompute({
       hypervisors: new HypervisorService({ database }),
       maintenance: new MaintenanceService({ database }),
       rebalance: new RebalanceService({ database, policy: rebalance }),
+      bmcs: new BmcService(options),
       providers: new ResourceProviderService({ database }),
       quotas,
     },
@@ -82,8 +90,9 @@ export function openCompute({
     start() {
       for (const part of [controller, evacuator, drainer, rebalancer, survival]) part.start();
     },
-    stop() {
+    async stop() {
       for (const part of [controller, evacuator, drainer, rebalancer, survival]) part.stop();
+      await powerOffs.stop();
     },
   };
 }

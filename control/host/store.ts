@@ -23,7 +23,7 @@ export async function connectHost(
     await sql`update host set connected = true, connection_id = ${connectionId}, facts = ${JSON.stringify(facts)},
       ${capacityColumns(facts)},
       physical_networks = coalesce(${facts.physicalNetworks ?? null}::text[], physical_networks),
-      last_seen_at = now(), updated_at = now(), lease_ends_at = ${leaseEnd(leaseMs)}
+      last_seen_at = now(), updated_at = now(), lease_ends_at = ${leaseEnd(leaseMs)}, powered_off_at = null
     where id = ${hostId} returning id`.execute(db);
   return rows.length === 1;
 }
@@ -79,8 +79,8 @@ const leaseEnd = (leaseMs: number | null) =>
  * Notes that these streams live, and that hosts whose stream nobody has vouched for are away: their control process
  * died without a word. Their connection_id stays: a stream that was silent only because control could not write revives.
  * @param asking of these the ones whose hosts have asked for their lease
- * @returns of those the ones that still speak for their host: whose lease the database now knows (`lent`), and whose lease had ended before: what was theirs may
- * be others' since, and they must hear of it first (`lapsed`)
+ * @returns of those the ones that still speak for their host: whose lease the database now knows (`lent`), and whose lease had ended before, or who were said to be without power: what was
+ * theirs may be others' since, and they must hear of it first (`lapsed`)
  */
 export async function recordLiveness(
   db: Queryable,
@@ -89,11 +89,11 @@ export async function recordLiveness(
 ): Promise<{ lent: Set<string>; lapsed: Set<string> }> {
   const { rows } = await sql<{ id: string; lapsed: boolean }>`
     with held as materialized (
-      select id, connection_id, lease_ends_at from host
+      select id, connection_id, lease_ends_at, powered_off_at from host
       where connection_id = any(${[...alive]}::uuid[]) order by id for no key update),
     -- Who waited for the rows looks at the clock behind that: meanwhile the lease may have ended, and what was the host's be another's.
     mine as materialized (select id, connection_id = any(${[...asking]}::uuid[]) as asks,
-      coalesce(lease_ends_at < clock_timestamp(), false) as lapsed from held),
+      powered_off_at is not null or coalesce(lease_ends_at < clock_timestamp(), false) as lapsed from held),
     living as (update host h set connected = true, last_seen_at = now(),
         lease_ends_at = case when mine.asks and not mine.lapsed then ${leaseEnd(leaseMs)} else lease_ends_at end
       from mine where h.id = mine.id returning h.connection_id as id, mine.asks, mine.lapsed),

@@ -66,6 +66,8 @@ export interface HostTable {
   last_seen_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
   /** See migrations/0915-host-lease.sql. */
   lease_ends_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
+  /** See migrations/0962-host-powered-off.sql. */
+  powered_off_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
   created_at: Timestamp;
   updated_at: Timestamp;
   /** Which transaction last changed what placement reads; see migrations/0140-placement-changed.sql. */

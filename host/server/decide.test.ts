@@ -259,6 +259,13 @@ const leases: [string, DesiredServer, Partial<ServerFacts>, string][] = [
   ['also after the hand-over', calledOff, onItsWay('handed_over'), 'release'],
   ['also out of sight', calledOff, onItsWay('lost_sight'), 'release'],
   ['it is taken back', { ...guarded, epoch: 2 }, onItsWay('handing_over'), 'release'],
+  [
+    'one that runs on without a lease begins under one',
+    exampleServer({ beginsLent: true }),
+    { record: built, leaseHeld: true },
+    'launch',
+  ],
+  ['and not before', exampleServer({ beginsLent: true }), { record: built, leaseHeld: false }, 'await-lease'],
   ['it has stayed', calledOff, onItsWay('stayed'), 'release'],
   ['one that was handed over is asked nothing', outgoing, onItsWay('handed_over'), 'nothing'],
   ['one that has come', comes, arriving, 'release'],

@@ -41,6 +41,8 @@ export interface ServerFacts {
   erasedEpoch: number | undefined;
   /** Control is silent for longer than it lends servers, see ../lease/README.md. */
   leaseEnded: boolean;
+  /** There is one, not only has none ended. */
+  leaseHeld?: boolean;
   /** What the watchdog of the lease has of the guest, or of the one before it; absent: nothing. */
   guard?: GuardFacts | undefined;
 }
@@ -123,10 +125,15 @@ const nothing = (state: Rest['state'], error: HaltError = null): Step => ({ do: 
 
 export function decide(desired: DesiredServer | undefined, facts: ServerFacts): Step {
   const step = nextStep(desired, facts);
-  const mayBegin = !facts.leaseEnded && (desired?.onLeaseEnd === undefined || facts.guard?.leaseHeld === true);
-  if (!mayBegin && beginsSomething(step)) return { do: 'await-lease' };
+  if (!mayBegin(desired, facts) && beginsSomething(step)) return { do: 'await-lease' };
   const imageId = step.do === 'nothing' ? captureWanted(desired, facts) : undefined;
   return imageId === undefined ? step : { do: 'capture', imageId };
+}
+
+function mayBegin(desired: DesiredServer | undefined, { leaseEnded, leaseHeld, guard }: ServerFacts): boolean {
+  if (leaseEnded) return false;
+  if (desired?.onLeaseEnd !== undefined) return guard?.leaseHeld === true;
+  return desired?.beginsLent !== true || leaseHeld === true;
 }
 
 function captureWanted(desired: DesiredServer | undefined, { record, disk }: ServerFacts): ImageId | undefined {

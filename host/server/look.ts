@@ -40,6 +40,7 @@ export async function look(task: ServerTask, desired: DesiredServer | undefined)
     bootId: context.bootId,
     erasedEpoch: context.erased.epochOf(task.id),
     leaseEnded: context.lease.state === 'ended',
+    leaseHeld: context.lease.state === 'held',
     guard,
   };
 }

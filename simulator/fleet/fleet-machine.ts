@@ -39,6 +39,7 @@ export class SimulatedMachine {
   readonly switch = new FakeSwitch();
   readonly options: SimulatedMachineOptions;
   #boots = 1;
+  #bootedAt = '2026-01-01T00:00:00.000Z';
 
   constructor(options: SimulatedMachineOptions) {
     this.options = options;
@@ -64,6 +65,7 @@ export class SimulatedMachine {
   /** The machine loses power and comes back: no guest runs, no tap is there; disk and switch database are as they were. */
   powerCut(): void {
     this.#boots++;
+    this.#bootedAt = new Date().toISOString();
     this.qemus.powerCut();
     this.switch.powerCut();
   }
@@ -88,7 +90,7 @@ export class SimulatedMachine {
         qemuVersion: '7.2.22',
         machineTypes: ['pc-q35-7.2', 'pc-q35-7.1'],
         accelerator: async () => ({ accelerator: 'tcg', reason: 'simulated' }),
-        capacity: async () => ({ architecture: 'x86_64', bootedAt: '2026-01-01T00:00:00.000Z', ...capacity }),
+        capacity: async () => ({ architecture: 'x86_64', bootedAt: this.#bootedAt, ...capacity }),
         ...changes.dependencies,
       },
     );

@@ -44,6 +44,7 @@ interface Row {
   capture: ImageId | null;
   desired_resize: Pick<ServerResize, 'count' | 'state'> | null;
   on_lease_end: EvacuationPolicy['on_lease_end'] | null;
+  restart: EvacuationPolicy['restart'] | null;
   desired_reboot_count: number;
   desired_reboot_type: 'soft' | 'hard';
   name: string;
@@ -96,7 +97,7 @@ const bootImage = sql`coalesce((s.desired_root ->> 'image_id')::uuid, s.image_id
  */
 const facts = ({ hostId, serverIds }: ServerFilter, of: DocumentOf) => sql`
   from (select ${of.columns}, s.id, s.project_id, s.user_id, s.generation,
-      s.evacuation_policy ->> 'on_lease_end' as on_lease_end, s.desired_reboot_count, s.desired_reboot_type, s.desired_rescue, s.desired_root_count,
+      s.evacuation_policy ->> 'on_lease_end' as on_lease_end, s.evacuation_policy ->> 'restart' as restart, s.desired_reboot_count, s.desired_reboot_type, s.desired_rescue, s.desired_root_count,
       (select i.id from image i where i.id = (s.desired_capture ->> 'image_id')::uuid and i.desired_presence = 'present'
         and s.desired_presence = 'present') as capture, s.name, s.hostname, s.root_tag, s.image_id,
       s.image, s.desired_root, ${laterDigest(sql`coalesce(s.desired_root -> 'image', s.image)`, bootImage)} as image_sha256,
@@ -145,6 +146,7 @@ function documentOf(row: Row & { own_stamp: string }, ports: DesiredPorts | unde
     presence: row.desired_presence,
     power: row.desired_power,
     ...(row.on_lease_end && row.on_lease_end !== 'keep' && { onLeaseEnd: row.on_lease_end }),
+    ...(row.on_lease_end === 'keep' && row.restart === 'elsewhere' && { beginsLent: true }),
     reboot: { count: row.desired_reboot_count, type: row.desired_reboot_type },
     name: row.name,
     hostname: row.hostname,

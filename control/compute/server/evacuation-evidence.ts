@@ -5,6 +5,7 @@
 import { sql } from 'kysely';
 import type { Tx } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
+import { type PowerOffSeen, poweredOff } from '../power/index.ts';
 import type { ServerRow } from './server.ts';
 
 export interface SilentHost {
@@ -16,12 +17,16 @@ export interface SilentHost {
   forced_down_by: { at?: string } | null;
   last_seen_at: Date | null;
   lease_ends_at: Date | null;
+  /** Its BMC says that it is off, in this silence and now; null: nothing says so. */
+  power_off: PowerOffSeen | null;
   /** Of the database. */
   now: Date;
 }
 
 /** Kept with the migration. */
 export type Evidence =
+  /** Its BMC has turned it off, and says that it is. */
+  | ({ kind: 'power_off'; last_seen_at: string | null } & Omit<PowerOffSeen, 'id'>)
   /** Its lease has ended, and its guest with it: the host has said that it does so. */
   | { kind: 'lease'; lease_ended_at: string; on_lease_end: 'pause' | 'stop' | null; last_seen_at: string | null }
   /** An administrator has said that the host is down. */
@@ -39,8 +44,10 @@ export const leaseMarginMs = 2000;
  */
 export async function lookAtHosts(tx: Tx, hostIds: Iterable<string>): Promise<Map<string, SilentHost>> {
   const { rows } =
-    await sql<SilentHost>`select id, name, connected, forced_down, forced_down_by, last_seen_at, lease_ends_at,
-      clock_timestamp() as now from host where ${isOneOf(sql`id`, [...hostIds])} order by id for share`.execute(tx);
+    await sql<SilentHost>`select h.id, h.name, h.connected, h.forced_down, h.forced_down_by, h.last_seen_at, h.lease_ends_at,
+      ${poweredOff} as power_off, clock_timestamp() as now from host h where ${isOneOf(sql`h.id`, [...hostIds])} order by h.id for share of h`.execute(
+      tx,
+    );
   return new Map(rows.map((row) => [row.id, row]));
 }
 
@@ -62,8 +69,13 @@ export const givenGeneration = sql`(select max(server_generation) from server_mi
 
 /** Undefined: its guest may run there. */
 export function evidenceOf(host: SilentHost, server: Bound, marginMs = leaseMarginMs): Evidence | undefined {
-  if (!isSilent(host, marginMs)) return undefined;
   const lastSeen = host.last_seen_at?.toISOString() ?? null;
+  // Without power it believes in no lease, however long that would have lasted.
+  if (!host.connected && host.power_off) {
+    const { id: _, ...seen } = host.power_off;
+    return { kind: 'power_off', last_seen_at: lastSeen, ...seen };
+  }
+  if (!isSilent(host, marginMs)) return undefined;
   if (isSaidDown(host)) return { kind: 'administrator', by: host.forced_down_by, last_seen_at: lastSeen };
   if (host.lease_ends_at === null || !endsWithLease(server)) return undefined;
   const { observed_on_lease_end } = server;

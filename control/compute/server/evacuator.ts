@@ -12,6 +12,7 @@ import { cloudActor, type Database, isDatabaseUnavailable, type Tx } from '../..
 import { rowsOf } from '../../kit/database/one-of.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
 import { HostPicture, lockPlacement, type Placement } from '../placement/index.ts';
+import { isHeld, type PowerOffs, poweredOff } from '../power/index.ts';
 import type { ServerPorts } from './dependencies.ts';
 import { evacuate } from './evacuating.ts';
 import {
@@ -28,6 +29,8 @@ export interface EvacuatorOptions {
   database: Database;
   ports: Pick<ServerPorts, 'bindServerPorts'>;
   log: Logger;
+  /** Turns hosts off that are lost; absent: nobody does. */
+  powerOffs?: Pick<PowerOffs, 'wish'>;
   /** For tests. */
   timing?: Partial<EvacuatorTiming>;
 }
@@ -113,6 +116,7 @@ export class Evacuator {
     try {
       // A rack's worth of servers waits for no timer.
       while (!this.#stopped && (await this.#lookOnce()));
+      if (!this.#stopped && performance.now() - this.#steadySinceMs >= this.#timing.steadyMs) await this.#turnOff();
     } catch (error) {
       // It may have seen what came to nothing.
       this.#picture = new HostPicture();
@@ -133,6 +137,17 @@ export class Evacuator {
     this.#lastLookMs = performance.now();
     // Where no host takes any of them, or another process has them all, the timer is waited for.
     return outcomes.some(({ to, evidence }) => to !== undefined || evidence === undefined);
+  }
+
+  /** Hosts that are silent and have servers that are not to wait for them. */
+  async #turnOff(): Promise<void> {
+    const { database, powerOffs } = this.#options;
+    if (!powerOffs) return;
+    const { rows } = await sql<{ id: string }>`select h.id from host h
+      where not h.connected and exists (select from server s where s.host_id = h.id and ${shallRestart})`.execute(
+      database.query,
+    );
+    await powerOffs.wish(rows.map(({ id }) => id));
   }
 
   /** All in one transaction; where that fails each in one of its own, for one server's trouble is not its neighbours'. */
@@ -158,14 +173,12 @@ export class Evacuator {
     for (const [id, at] of this.#later) if (at <= now) this.#later.delete(id);
     const { rows } = await sql<Candidate & { held: boolean; some_held: boolean }>`
       with silent as materialized (
-        select id, forced_down, lease_ends_at from host where not connected and (forced_down and lease_ends_at is null
-          or lease_ends_at < now() - ${this.#timing.marginMs}::double precision * interval '1 millisecond')),
-      at_once as (
-        select count(*) filter (where not connected and not forced_down) as lost, count(*) as hosts from host
-        where connected or last_seen_at > now() - ${this.#timing.atOnceMs}::double precision * interval '1 millisecond'),
+        select id, forced_down, lease_ends_at from host h where not connected and (forced_down and lease_ends_at is null
+          or lease_ends_at < now() - ${this.#timing.marginMs}::double precision * interval '1 millisecond'
+          or ${poweredOff} is not null)),
       waiting as (
         select s.id, s.host_id, (s.evacuation_policy ->> 'priority')::integer as priority,
-          not h.forced_down and (select lost > greatest(1, hosts / 2) from at_once) as held
+          not h.forced_down and ${isHeld(this.#timing.atOnceMs)} as held
         from server s join silent h on h.id = s.host_id
         where ${shallRestart} and not s.id = any(${[...this.#later.keys()]}::uuid[]))
       select id, host_id, held, bool_or(held) over () as some_held

@@ -984,6 +984,7 @@ CREATE TABLE public.host (
     failure_domains jsonb DEFAULT '{}'::jsonb NOT NULL,
     lease_ends_at timestamp with time zone,
     maintenance jsonb,
+    powered_off_at timestamp with time zone,
     CONSTRAINT host_disk_ratio_check CHECK ((disk_ratio > (0)::double precision)),
     CONSTRAINT host_disk_reserved_gib_check CHECK ((disk_reserved_gib >= 0)),
     CONSTRAINT host_memory_ratio_check CHECK ((memory_ratio > (0)::double precision)),
@@ -1001,6 +1002,47 @@ CREATE TABLE public.host_bandwidth (
     used_ingress_kbps bigint DEFAULT 0 NOT NULL
 )
 WITH (fillfactor='50');
+
+CREATE TABLE public.host_bmc (
+    host_id uuid NOT NULL,
+    url text NOT NULL,
+    user_name text NOT NULL,
+    sealed bytea NOT NULL,
+    fingerprint256 text,
+    ca text,
+    system text,
+    fences boolean DEFAULT true NOT NULL,
+    contradicted_at timestamp with time zone,
+    observed_power text,
+    observed_system text,
+    observed_label text,
+    observed_watts integer,
+    observed_error text,
+    observed_at timestamp with time zone,
+    read_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT host_bmc_check CHECK (((fingerprint256 IS NULL) <> (ca IS NULL)))
+);
+
+CREATE TABLE public.host_power_off (
+    id uuid NOT NULL,
+    host_id uuid NOT NULL,
+    silent_since timestamp with time zone NOT NULL,
+    next_at timestamp with time zone DEFAULT now() NOT NULL,
+    asked integer DEFAULT 0 NOT NULL,
+    asked_at timestamp with time zone,
+    said text,
+    system text,
+    label text,
+    off_at timestamp with time zone,
+    error text,
+    ended text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT host_power_off_ended_check CHECK ((ended = ANY (ARRAY['heard'::text, 'contradicted'::text])))
+);
 
 CREATE TABLE public.host_token (
     id uuid NOT NULL,
@@ -2577,11 +2619,20 @@ ALTER TABLE ONLY public.group_type
 ALTER TABLE ONLY public.host_bandwidth
     ADD CONSTRAINT host_bandwidth_pkey PRIMARY KEY (host_id, physical_network);
 
+ALTER TABLE ONLY public.host_bmc
+    ADD CONSTRAINT host_bmc_pkey PRIMARY KEY (host_id);
+
 ALTER TABLE ONLY public.host
     ADD CONSTRAINT host_name_key UNIQUE (name);
 
 ALTER TABLE ONLY public.host
     ADD CONSTRAINT host_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.host_power_off
+    ADD CONSTRAINT host_power_off_host_id_silent_since_key UNIQUE (host_id, silent_since);
+
+ALTER TABLE ONLY public.host_power_off
+    ADD CONSTRAINT host_power_off_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.host_token
     ADD CONSTRAINT host_token_pkey PRIMARY KEY (id);
@@ -3082,7 +3133,11 @@ CREATE INDEX group_snapshot_of_group ON public.group_snapshot USING btree (group
 
 CREATE INDEX group_snapshot_project ON public.group_snapshot USING btree (project_id, created_at, id);
 
+CREATE INDEX host_bmc_read ON public.host_bmc USING btree (read_at);
+
 CREATE INDEX host_in_maintenance ON public.host USING btree (id) WHERE (maintenance IS NOT NULL);
+
+CREATE INDEX host_power_off_open ON public.host_power_off USING btree (host_id) WHERE (ended IS NULL);
 
 CREATE INDEX host_token_used_by ON public.host_token USING btree (used_by);
 
@@ -3476,9 +3531,13 @@ CREATE TRIGGER group_type_change AFTER INSERT OR DELETE OR UPDATE ON public.grou
 
 CREATE TRIGGER host_bandwidth_room BEFORE UPDATE ON public.host_bandwidth FOR EACH ROW WHEN (((((new.used_egress_kbps > old.used_egress_kbps) AND (new.used_egress_kbps > new.egress_kbps)) OR ((new.used_ingress_kbps > old.used_ingress_kbps) AND (new.used_ingress_kbps > new.ingress_kbps))) AND (COALESCE(current_setting('bothy.carried'::text, true), ''::text) <> 'yes'::text))) EXECUTE FUNCTION public.refuse_bandwidth();
 
+CREATE TRIGGER host_bmc_change AFTER INSERT OR DELETE OR UPDATE ON public.host_bmc FOR EACH ROW EXECUTE FUNCTION public.append_change('host_bmc', 'host_id', 'sealed', '~observed_watts', '~observed_at', '~read_at', '=observed_power', '=observed_system', '=observed_label', '=observed_error');
+
 CREATE TRIGGER host_change AFTER INSERT OR DELETE ON public.host FOR EACH ROW EXECUTE FUNCTION public.append_change('host', 'id', 'changed_in', 'lease_ends_at');
 
 CREATE TRIGGER host_changed BEFORE UPDATE ON public.host FOR EACH ROW WHEN ((((((((((((((((old.name IS DISTINCT FROM new.name) OR (old.availability_zone IS DISTINCT FROM new.availability_zone)) OR (old.enabled IS DISTINCT FROM new.enabled)) OR (old.connected IS DISTINCT FROM new.connected)) OR (old.forced_down IS DISTINCT FROM new.forced_down)) OR (old.vcpus IS DISTINCT FROM new.vcpus)) OR (old.memory_mib IS DISTINCT FROM new.memory_mib)) OR (old.disk_gib IS DISTINCT FROM new.disk_gib)) OR (old.physical_networks IS DISTINCT FROM new.physical_networks)) OR (old.facts IS DISTINCT FROM new.facts)) OR (old.traits IS DISTINCT FROM new.traits)) OR (old.disabled_reason IS DISTINCT FROM new.disabled_reason)) OR (old.disabled_by IS DISTINCT FROM new.disabled_by)) OR (old.forced_down_by IS DISTINCT FROM new.forced_down_by)) OR ((NOT new.connected) AND (old.last_seen_at IS DISTINCT FROM new.last_seen_at)))) EXECUTE FUNCTION public.host_changed_in();
+
+CREATE TRIGGER host_power_off_change AFTER INSERT OR DELETE OR UPDATE ON public.host_power_off FOR EACH ROW EXECUTE FUNCTION public.append_change('host_power_off', 'id', '~next_at', '~off_at');
 
 CREATE TRIGGER host_token_change AFTER INSERT OR DELETE OR UPDATE ON public.host_token FOR EACH ROW EXECUTE FUNCTION public.append_change('host_token', 'id', 'secret_sha256', 'used_key_sha256');
 
@@ -3824,6 +3883,12 @@ ALTER TABLE ONLY public.group_snapshot
 
 ALTER TABLE ONLY public.host_bandwidth
     ADD CONSTRAINT host_bandwidth_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.host_bmc
+    ADD CONSTRAINT host_bmc_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.host_power_off
+    ADD CONSTRAINT host_power_off_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.host_token
     ADD CONSTRAINT host_token_used_by_fkey FOREIGN KEY (used_by) REFERENCES public.host(id) ON DELETE SET NULL;

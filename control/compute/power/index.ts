@@ -1,0 +1,4 @@
+export { isHeld } from './at-once.ts';
+export { PowerOffs, type PowerOffsOptions, type PowerOffTiming } from './power-offs.ts';
+export { type PowerOffSeen, poweredOff } from './seen-off.ts';
+export { type Bmc, BmcService, type BmcTest, type BmcWish } from './service.ts';

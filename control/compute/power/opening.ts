@@ -1,0 +1,68 @@
+/** From a host's row to a connection with its BMC, and whether what is behind that is the host. The password is in the clear for as long as the connection is. */
+import { sql } from 'kysely';
+import { Secret } from '../../../contract/secret.ts';
+import { Redfish, type RedfishSystem, type RedfishTrust } from '../../../protocols/redfish/index.ts';
+import type { Sealer } from '../../identity/index.ts';
+import type { Queryable } from '../../kit/database/database.ts';
+
+/** What is needed of its row to speak with it. */
+export interface BmcAccess {
+  host_id: string;
+  host_name: string;
+  url: string;
+  user_name: string;
+  sealed: Buffer;
+  fingerprint256: string | null;
+  ca: string | null;
+  system: string | null;
+  /** Of the machine, by the host's own word; null: it has said none. */
+  machine_uuid: string | null;
+}
+
+/** The row that a password is bound to. */
+export const sealedFor = (hostId: string): string => `host_bmc ${hostId}`;
+
+export const accessColumns = sql`b.host_id, h.name as host_name, b.url, b.user_name, b.sealed, b.fingerprint256, b.ca, b.system,
+  h.facts ->> 'machineUuid' as machine_uuid`;
+
+/** Undefined: it has none. */
+export async function bmcAccess(db: Queryable, hostId: string): Promise<BmcAccess | undefined> {
+  const { rows } = await sql<BmcAccess>`select ${accessColumns} from host_bmc b join host h on h.id = b.host_id
+    where b.host_id = ${hostId}`.execute(db);
+  return rows[0];
+}
+
+/** Of a row, or of what is about to become one. */
+export const trustOf = ({ fingerprint256, ca }: Pick<BmcAccess, 'fingerprint256' | 'ca'>): RedfishTrust =>
+  fingerprint256 === null ? { ca: ca ?? '' } : { fingerprint256 };
+
+/** To be closed. @throws CloudError `unavailable` where the password can not be read */
+export function openBmc(access: BmcAccess, sealer: Pick<Sealer, 'open'>, timeoutMs?: number): Redfish {
+  const { url, user_name: user, sealed, system } = access;
+  const password = new Secret(sealer.open(sealed, sealedFor(access.host_id)));
+  return new Redfish({
+    url,
+    user,
+    password,
+    system,
+    trust: trustOf(access),
+    ...(timeoutMs !== undefined && { timeoutMs }),
+  });
+}
+
+/**
+ * Whether the machine behind a BMC is the host, by the UUID that its firmware tells both; undefined where one of them says none. Older firmware tells
+ * the first three fields with their bytes in reverse (SMBIOS before 2.6).
+ */
+export function isSameMachine(system: Pick<RedfishSystem, 'uuid'>, machineUuid: string | null): boolean | undefined {
+  if (system.uuid === null || machineUuid === null) return undefined;
+  const uuid = machineUuid.toLowerCase();
+  return system.uuid === uuid || system.uuid === swapped(uuid);
+}
+
+const reversed = (hex: string): string => (hex.match(/../g) ?? []).reverse().join('');
+
+const swapped = (uuid: string): string => {
+  const [low = '', middle = '', high = '', ...rest] = uuid.split('-');
+  return [reversed(low), reversed(middle), reversed(high), ...rest].join('-');
+};

@@ -1,0 +1,18 @@
+/** What is refused about hosts' power (see contract/errors.ts). Of the native dialect alone. */
+import type { RedfishErrorKind } from '../../../protocols/redfish/index.ts';
+
+export interface PowerReasons {
+  host_bmc_not_found: { id: string };
+  /** Only https://NAME[:PORT] is spoken with; `scheme` is what was asked for. */
+  bmc_address_unserved: { scheme: string };
+  /** Nobody has said by what it is known; it presents this certificate. */
+  bmc_trust_missing: { url: string; fingerprint256: string };
+  /** A password is told to no other address than the one that it was said for. */
+  bmc_password_missing: { host: string };
+  bmc_ca_malformed: { why: string };
+  bmc_unusable: { kind: RedfishErrorKind; why: string };
+}
+
+declare module '../../../contract/errors.ts' {
+  interface Reasons extends PowerReasons {}
+}

@@ -1,0 +1,166 @@
+/**
+ * BMCs of hosts, as administrators say them: where a machine is turned off and on when it does not hear itself any more. A password is sealed with its row, told to the address that it
+ * was said for and to nobody else, and shown never. What is observed of them is reader.ts's; nothing here turns a machine off.
+ */
+import { X509Certificate } from 'node:crypto';
+import { sql } from 'kysely';
+import { CloudError } from '../../../contract/errors.ts';
+import { parseId } from '../../../contract/ids.ts';
+import { type PowerState, presentedFingerprint, RedfishError } from '../../../protocols/redfish/index.ts';
+import type { Sealer } from '../../identity/index.ts';
+import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
+import type { Database, Tx } from '../../kit/database/database.ts';
+import { notFound } from '../../kit/refusal.ts';
+import { type BmcAccess, bmcAccess, isSameMachine, openBmc, sealedFor } from './opening.ts';
+import type { HostBmcRow } from './tables.ts';
+
+/** What is said of a BMC. */
+export interface BmcWish {
+  /** `https://NAME[:PORT]` */
+  url: string;
+  user: string;
+  /** Absent: the one that was said for this address and this trust before. */
+  password?: string | undefined;
+  /** SHA-256 of its certificate, in hexadecimal digits, or the certificate of the authority that signed it, in PEM. */
+  trust?: { fingerprint256: string } | { ca: string } | undefined;
+  system?: string | null | undefined;
+  /** A host that is lost is turned off by it. */
+  fences?: boolean | undefined;
+}
+
+/** Without the password. */
+export type Bmc = Omit<HostBmcRow, 'sealed' | 'read_at'>;
+
+/** What a BMC says now. */
+export interface BmcTest {
+  power: PowerState;
+  system: string;
+  label: string;
+  uuid: string | null;
+  watts: number | null;
+  /** Null: the machine or its BMC does not say which one it is. */
+  same_machine: boolean | null;
+}
+
+const publicColumns = sql`host_id, url, user_name, fingerprint256, ca, system, fences, contradicted_at, observed_power, observed_system,
+  observed_label, observed_watts, observed_error, observed_at, generation, created_at, updated_at`;
+const lookMs = 5000;
+
+export class BmcService {
+  readonly #database: Database;
+  readonly #sealer: Sealer;
+
+  constructor(options: { database: Database; sealer: Sealer }) {
+    this.#database = options.database;
+    this.#sealer = options.sealer;
+  }
+
+  /** @throws CloudError `forbidden`, `not_found` */
+  async get(caller: Caller, hostId: string): Promise<Bmc> {
+    requireAdmin(caller, 'show the BMC of a host');
+    const { rows } = await sql<Bmc>`select ${publicColumns} from host_bmc
+      where host_id = ${parseId(hostId) ?? null}::uuid`.execute(this.#database.query);
+    if (!rows[0]) throw notFound('host_bmc', hostId);
+    return rows[0];
+  }
+
+  /**
+   * Replaces what was said before, and lets it be believed anew. Nothing is asked of it but, where nobody says by what it is known, its certificate.
+   * @throws CloudError `forbidden`, `not_found`, `invalid`; `conflict` with the certificate that it presents where no trust is said
+   */
+  async set(caller: Caller, id: string, wish: BmcWish): Promise<Bmc> {
+    requireAdmin(caller, 'set the BMC of a host');
+    const hostId = parseId(id);
+    if (!hostId) throw notFound('host', id);
+    const url = addressOf(wish.url);
+    const before = await bmcAccess(this.#database.query, hostId);
+    const trust = wish.trust ? checked(wish.trust) : before?.url === url ? before : undefined;
+    if (!trust) throw await this.#trustMissing(url);
+    const told = { ...wish, url, ...trust };
+    await this.#database.transaction(actorOf(caller), (tx) => this.#write(tx, hostId, told));
+    return this.get(caller, hostId);
+  }
+
+  /** @throws CloudError `forbidden`, `not_found` */
+  async remove(caller: Caller, id: string): Promise<void> {
+    requireAdmin(caller, 'remove the BMC of a host');
+    await this.#database.transaction(actorOf(caller), async (tx) => {
+      const { numAffectedRows } = await sql`delete from host_bmc where host_id = ${parseId(id) ?? null}::uuid`.execute(
+        tx,
+      );
+      if (numAffectedRows !== 1n) throw notFound('host_bmc', id);
+    });
+  }
+
+  /** Asks it what it says, and changes nothing. @throws CloudError `forbidden`, `not_found`, `conflict` with why it is of no use */
+  async test(caller: Caller, id: string): Promise<BmcTest> {
+    requireAdmin(caller, 'test the BMC of a host');
+    const hostId = parseId(id);
+    const access = hostId && (await bmcAccess(this.#database.query, hostId));
+    if (!access) throw notFound('host_bmc', id);
+    try {
+      await using bmc = openBmc(access, this.#sealer, lookMs);
+      const { path, uuid, power, label } = await bmc.system();
+      const watts = (await bmc.watts()) ?? null;
+      const same_machine = isSameMachine({ uuid }, access.machine_uuid) ?? null;
+      return { power, system: path, label, uuid, watts: watts === null ? null : Math.round(watts), same_machine };
+    } catch (error) {
+      throw unusable(error);
+    }
+  }
+
+  async #write(tx: Tx, hostId: string, wish: BmcWish & Pick<BmcAccess, 'fingerprint256' | 'ca'>): Promise<void> {
+    const { url, user, password, fingerprint256, ca, system = null, fences = true } = wish;
+    const { rows } = await sql<{ name: string }>`select name from host where id = ${hostId} for key share`.execute(tx);
+    if (!rows[0]) throw notFound('host', hostId);
+    const before = await bmcAccess(tx, hostId);
+    const known = before?.url === url && before.fingerprint256 === fingerprint256 && before.ca === ca;
+    if (password === undefined && !known)
+      throw new CloudError('invalid', 'bmc_password_missing', { host: rows[0].name });
+    const sealed = password === undefined ? before!.sealed : this.#sealer.seal(password, sealedFor(hostId));
+    await sql`insert into host_bmc (host_id, url, user_name, sealed, fingerprint256, ca, system, fences)
+      values (${hostId}, ${url}, ${user}, ${sealed}, ${fingerprint256}, ${ca}, ${system}, ${fences})
+      on conflict (host_id) do update set url = excluded.url, user_name = excluded.user_name, sealed = excluded.sealed,
+        fingerprint256 = excluded.fingerprint256, ca = excluded.ca, system = excluded.system, fences = excluded.fences,
+        contradicted_at = null, observed_power = null, observed_system = null, observed_label = null, observed_watts = null,
+        observed_error = null, observed_at = null, read_at = '-infinity', generation = host_bmc.generation + 1, updated_at = now()`.execute(
+      tx,
+    );
+  }
+
+  async #trustMissing(url: string): Promise<CloudError> {
+    try {
+      const fingerprint256 = await presentedFingerprint(url, lookMs);
+      return new CloudError('conflict', 'bmc_trust_missing', { url, fingerprint256 });
+    } catch (error) {
+      return unusable(error);
+    }
+  }
+}
+
+/** @throws CloudError `invalid` */
+function addressOf(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const plainly = url && url.username + url.password + url.search + url.hash === '' && url.pathname === '/';
+  if (url?.protocol !== 'https:' || !plainly)
+    throw new CloudError('invalid', 'bmc_address_unserved', { scheme: url ? url.protocol.replace(/:$/, '') : '' });
+  return url.origin;
+}
+
+/** @throws CloudError `invalid` */
+function checked(trust: NonNullable<BmcWish['trust']>): Pick<BmcAccess, 'fingerprint256' | 'ca'> {
+  if ('fingerprint256' in trust)
+    return { fingerprint256: trust.fingerprint256.replaceAll(':', '').toLowerCase(), ca: null };
+  try {
+    const certificate = new X509Certificate(trust.ca);
+    return { fingerprint256: null, ca: certificate.toString() };
+  } catch (error) {
+    throw new CloudError('invalid', 'bmc_ca_malformed', { why: (error as Error).message.slice(0, 100) });
+  }
+}
+
+function unusable(error: unknown): CloudError {
+  if (error instanceof RedfishError)
+    return new CloudError('conflict', 'bmc_unusable', { kind: error.kind, why: error.message }, { cause: error });
+  throw error;
+}

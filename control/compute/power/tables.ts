@@ -1,0 +1,54 @@
+/** Tables of power as Kysely sees them; the columns' meaning stands in migrations 0960 and 0961. */
+import type { Generated, Selectable } from 'kysely';
+import type { PowerState } from '../../../protocols/redfish/index.ts';
+import type { Timestamp } from '../../kit/database/schema.ts';
+
+export interface HostBmcTable {
+  host_id: string;
+  url: string;
+  user_name: string;
+  sealed: Buffer;
+  fingerprint256: string | null;
+  ca: string | null;
+  system: string | null;
+  fences: Generated<boolean>;
+  contradicted_at: Timestamp | null;
+  observed_power: PowerState | null;
+  observed_system: string | null;
+  observed_label: string | null;
+  observed_watts: number | null;
+  observed_error: string | null;
+  observed_at: Timestamp | null;
+  read_at: Timestamp;
+  generation: Generated<number>;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+}
+
+export type HostBmcRow = Selectable<HostBmcTable>;
+
+export interface HostPowerOffTable {
+  id: string;
+  host_id: string;
+  silent_since: Timestamp;
+  next_at: Timestamp;
+  asked: Generated<number>;
+  asked_at: Timestamp | null;
+  said: string | null;
+  system: string | null;
+  label: string | null;
+  off_at: Timestamp | null;
+  error: string | null;
+  ended: 'heard' | 'contradicted' | null;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+}
+
+interface PowerTables {
+  host_bmc: HostBmcTable;
+  host_power_off: HostPowerOffTable;
+}
+
+declare module '../../kit/database/schema.ts' {
+  interface Schema extends PowerTables {}
+}
