@@ -99,6 +99,54 @@ test('where nothing comes of it the volume is free of it, and what was made at t
   assert.deepEqual([await layersOn(target), await layersOn(source)], [[], [volume.layerId]]);
 });
 
+/** Of the volume's top where it was. */
+const sayOfTop = async (state: 'absent' | 'ready') => {
+  await sql`update volume_layer set observed_state = ${state} where id = ${volume.layerId}`.execute(db.database.query);
+  await new VolumeController({ database: db.database, log: silentLog }).reconcile(volume.id);
+};
+const faultOf = async () =>
+  (
+    await sql<{ code: string | null }>`select fault ->> 'code' as code from volume where id = ${volume.id}`.execute(
+      db.database.query,
+    )
+  ).rows[0]!.code;
+
+test('a volume whose file is lost on the way is told as such, and is where the guest writes when its server has arrived', async () => {
+  await migrate('live');
+  const [there] = await layersOn(target);
+  await sayOfIncoming('ready');
+  await sayOfTop('absent');
+  assert.equal(await faultOf(), 'host');
+  assert.deepEqual([await layersOn(target), (await whereItIs()).task], [[there], 'carry']);
+  await sayOfIncoming('taken_over');
+  assert.deepEqual(await whereItIs(), { host_id: target, layer_id: there, task: null });
+  assert.deepEqual(await layersOn(target), [there]);
+  await sql`update volume_layer set observed_state = 'ready', observed_generation = generation, observed_epoch = epoch
+    where id = ${there}`.execute(db.database.query);
+  await new VolumeController({ database: db.database, log: silentLog }).reconcile(volume.id);
+  assert.equal(await faultOf(), null, 'what was lost is needed no more');
+});
+
+test('a volume whose file is lost on the way is free of a move that comes to nothing', async () => {
+  await migrate('live');
+  await sayOfIncoming('ready');
+  await sayOfTop('absent');
+  await sayOfIncoming('given_up');
+  await sayOfTop('ready');
+  assert.deepEqual(await whereItIs(), { host_id: source, layer_id: volume.layerId, task: null });
+  assert.deepEqual([await layersOn(target), await faultOf()], [[], null]);
+});
+
+test('of a volume that did not go along nothing is let go of, and it is told', async () => {
+  await migrate('live');
+  const [there] = await layersOn(target);
+  await sayOfIncoming('ready');
+  await sql`update volume set desired_task = null where id = ${volume.id}`.execute(db.database.query);
+  await sayOfIncoming('taken_over');
+  assert.deepEqual([await layersOn(target), await layersOn(source)], [[there], [volume.layerId]]);
+  assert.equal(await faultOf(), 'left_behind');
+});
+
 test('what a server’s volumes have moved away from is not gone back to', async () => {
   await migrate('cold');
   await sayOfIncoming('ready');

@@ -73,7 +73,7 @@ export async function takeOver(tx: Tx, ports: Ports, migration: Migration): Prom
     from server_migration m where m.id = ${id} and s.id = m.server_id`.execute(tx);
   await bind(tx, ports, serverId, targetId);
   await releaseClaim(tx, serverId);
-  await arriveWithServer(tx, id);
+  await arriveWithServer(tx, { serverId, migrationId: id, targetId });
   if (live) {
     await endMove(tx, id, { ended: 'completed' });
     return;

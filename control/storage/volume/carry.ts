@@ -3,20 +3,23 @@
  * present ones hold its guest's QEMU writes into them, as it does with its disks (host/migration/). When the target has said that it has the server,
  * its volumes are on these tops in the same transaction; snapshots go along, and what others build on stays.
  *
- * The task of each volume says where it goes, and holds it. If the server's migration comes to nothing, or the server goes, the volume's controller finds
- * the task without one, and lets go of what was copied: nothing was written to by a guest.
+ * The task of each volume says where it goes, and holds it, until the migration has ended: also where the volume's file is lost meanwhile, since the guest
+ * may write at the target as soon as the source lets go, and only the hosts know when. If the server's migration comes to nothing, or the server goes, the
+ * volume's controller finds the task without one, and lets go of what was copied: nothing was written to by a guest.
  */
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
+import { enqueue } from '../../kit/queue/queue.ts';
 import { copyChain, releaseLayers } from '../layer/index.ts';
 import { choosePool, chooseTogether, type PoolWish, readPools, recordPoolChoice } from '../pool/index.ts';
 import { iopsOfType } from '../volume-type/index.ts';
+import { recordLoss } from './loss.ts';
 import { volumeStatus } from './states.ts';
 import { changeVolume, findVolume, lockVolume } from './store.ts';
 import type { CarryTask } from './tables.ts';
-import type { ListedVolume } from './volume.ts';
+import { faultOf, type ListedVolume } from './volume.ts';
 
 /** Why a volume does not go along; `busy` passes. */
 export type CarryProblem = 'busy' | 'cached' | 'in_cluster' | 'branched' | 'replicated';
@@ -113,15 +116,36 @@ export async function beginCarry(
 }
 
 /** The server is at the target: so are its volumes, on what was written there. */
-export async function arriveWithServer(tx: Tx, migrationId: string): Promise<void> {
-  const { rows } = await sql<{ id: string; desired_task: CarryTask }>`
-    select id, desired_task from volume where ${carriedBy(migrationId)} order by id for update`.execute(tx);
-  for (const { id, desired_task: task } of rows) {
+export async function arriveWithServer(
+  tx: Tx,
+  { serverId, migrationId, targetId }: { serverId: string; migrationId: string; targetId: string },
+): Promise<void> {
+  const { rows } = await sql<{ id: string; desired_task: CarryTask; faulted: boolean }>`
+    select id, desired_task, fault is not null as faulted from volume
+    where ${carriedBy(migrationId)} order by id for update`.execute(tx);
+  for (const { id, desired_task: task, faulted } of rows) {
     const { layer_id: layerId, pool_id: poolId, target_host_id: hostId, copies } = task;
     await changeVolume(tx, id, { task: null, layerId, poolId, hostId, moveOutcome: 'success' });
     await sql`update volume_snapshot set layer_id = (${JSON.stringify(copies)}::jsonb ->> layer_id::text)::uuid, updated_at = now()
       where volume_id = ${id} and ${isOneOf(sql`layer_id`, Object.keys(copies))}`.execute(tx);
     await releaseLayers(tx, Object.keys(copies));
+    // It may have been of the file that it left.
+    if (faulted) await enqueue(tx, 'volume', id);
+  }
+  await faultLeftBehind(tx, serverId, targetId);
+}
+
+/** Each has a carry of this migration. Where one should have none all the same its guest writes to a layer that no row names: it is told, and nothing of it is let go. */
+async function faultLeftBehind(tx: Tx, serverId: string, targetId: string): Promise<void> {
+  const { rows } = await sql<Pick<ListedVolume, 'id' | 'project_id' | 'generation'>>`
+    select v.id, v.project_id, v.generation from volume_attachment a join volume v on v.id = a.volume_id
+    where a.server_id = ${serverId} and v.host_id is distinct from ${targetId}::uuid order by v.id for update of v`.execute(
+    tx,
+  );
+  for (const volume of rows) {
+    const message = 'Its server is on another host now, and it did not go along: what is written since is there.';
+    await changeVolume(tx, volume.id, { fault: faultOf('left_behind', message, volume.generation) });
+    await recordLoss(tx, 'volume', volume, { state: 'failed', code: 'internal', message });
   }
 }
 

@@ -24,16 +24,7 @@ import { endOperations } from '../../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
 import { cacheDueSql, isOwed, tendCache } from '../cache/index.ts';
-import {
-  endBackup,
-  filesOf,
-  findLayer,
-  hasFailed,
-  isServed,
-  type LayerBase,
-  type LayerRow,
-  releaseLayers,
-} from '../layer/index.ts';
+import { endBackup, filesOf, findLayer, hasFailed, isServed, type LayerBase, type LayerRow } from '../layer/index.ts';
 import { tendCarry } from './carry.ts';
 import { giveUpChangeHost, tendChangeHost } from './change-host.ts';
 import { recordExtension } from './extend.ts';
@@ -165,7 +156,7 @@ async function takeStep(tx: Tx, look: Look): Promise<VolumeStep | undefined> {
   }
   if (failure && !volume.fault && !isReplaced(volume.desired_task)) return fail(tx, look, failure);
   // Content of any size takes its time; what did not begin is turned back.
-  if (volume.desired_task && isMove(volume.desired_task)) return undefined;
+  if (volume.desired_task && (isMove(volume.desired_task) || isCarried(volume.desired_task))) return undefined;
   if (look.deadline && volume.launched_at !== null && !volume.desired_task && !volume.fault) return finish(tx, volume);
   return expire(tx, look);
 }
@@ -173,6 +164,9 @@ async function takeStep(tx: Tx, look: Look): Promise<VolumeStep | undefined> {
 const isSinking = (task: VolumeTask | null): boolean => task !== null && 'stage' in task && task.stage === 'sinking';
 
 const isMove = ({ kind }: VolumeTask): boolean => kind === 'retype' || kind === 'migrate';
+
+/** Where its server goes is for that one's hosts to say: they end it, whatever is the matter with the volume. */
+const isCarried = (task: VolumeTask | null): boolean => task?.kind === 'carry';
 
 /** What it holds goes when that is there which its host makes of a backup. */
 const isReplaced = (task: VolumeTask | null): boolean => task?.kind === 'restore' && task.into !== null;
@@ -218,7 +212,7 @@ async function fail(tx: Tx, { volume, top, deadline }: Look, why: string): Promi
   await giveUpCopy(tx, volume, message);
   await changeVolume(tx, id, {
     fault: faultOf(faultCode(task), message, generation),
-    task: null,
+    ...(!isCarried(task) && { task: null }),
     ...(task && isMove(task) && { moveOutcome: 'error' }),
     ...(task && isMove(task) && !isSinking(task) && top && { poolId: top.pool_id }),
   });
@@ -237,7 +231,6 @@ async function giveUpCopy(tx: Tx, volume: ListedVolume, why: string): Promise<vo
   const { id, layer_id, desired_task: task } = volume;
   if (task?.kind === 'upload') await endUpload(tx, id, task, { result: null, error: givenUp(why) });
   if (task?.kind === 'unmanage') await endBackup(tx, layer_id!, id);
-  if (task?.kind === 'carry') await releaseLayers(tx, [task.layer_id]);
   if (task && 'stage' in task && task.stage === 'copying') await giveUpChangeHost(tx, volume, task);
 }
 
