@@ -13,12 +13,12 @@ export const isIdleSql: RawBuilder<boolean> = sql<boolean>`(r.layer_id is not nu
 
 /**
  * All that was written until then is in the replica: to the last complete round, or later where nothing was written since. Null: there is no whole
- * replica. Never later than what is certain: what its host has not said counts as written.
+ * replica, or its host has lost it. Never later than what is certain: what its host has not said counts as written.
  */
 export const asOfSql: RawBuilder<Date | null> = sql<Date | null>`(case
-  when r.layer_id is null or r.as_of is null then null
+  when r.layer_id is null or r.as_of is null or r.fault ->> 'code' = 'replica_lost' then null
   when ${isIdleSql} then greatest(r.as_of, case when h.connected then now() else coalesce(h.last_seen_at, r.as_of) end - ${heardWithin})
-  when l.parent_id is not distinct from r.source_layer_id and l.written_at is not null then greatest(r.as_of, l.written_at - ${heardWithin})
+  when l.parent_id = r.source_layer_id and l.written_at is not null then greatest(r.as_of, l.written_at - ${heardWithin})
   else r.as_of end)`;
 
 /** It is older than it shall be, or there is none although there was time to make one. */

@@ -2,15 +2,15 @@
 import { sql } from 'kysely';
 import { isCloudError } from '../../../contract/errors.ts';
 import type { Tx } from '../../kit/database/database.ts';
-import { filesOf, type LayerRow } from '../layer/index.ts';
+import { filesOf, isLost, type LayerRow } from '../layer/index.ts';
 import { asOfSql, isIdleSql, isLateSql, replicaFrom, type VolumeReplicaRow } from '../replica/index.ts';
 import { type ListedVolume, lockVolume } from '../volume/index.ts';
 
 export interface Look {
   volume: ListedVolume;
   replica: VolumeReplicaRow;
-  /** The replica's layers, from its top down. */
-  chain: LayerRow[];
+  /** The replica was whole, and its host has some of its layers no more. */
+  lost: boolean;
   hosts: { volume: { connected: boolean }; replica: { id: string | null; connected: boolean } };
   /** Nothing was written since the replica was equal to the volume. */
   idle: boolean;
@@ -41,7 +41,13 @@ export async function lookAtReplica(tx: Tx, volumeId: string): Promise<Look | un
   const { idle, late, asOf, now, from_here, to_id, to_here, ...replica } = row;
   return {
     ...{ volume, replica, idle, late, asOf, now },
-    chain: replica.layer_id === null ? [] : await filesOf(tx, replica.layer_id),
+    lost: replica.layer_id !== null && isBroken(await filesOf(tx, replica.layer_id)),
     hosts: { volume: { connected: from_here === true }, replica: { id: to_id, connected: to_here === true } },
   };
 }
+
+/** Its host has it no more, or does not find it at this moment. */
+export const isGone = (layer: LayerRow): boolean =>
+  isLost(layer) || (layer.observed_epoch === layer.epoch && layer.observed_error?.code === 'layer_missing');
+
+const isBroken = (chain: readonly LayerRow[]): boolean => chain.length === 0 || chain.some(isGone);

@@ -33,11 +33,12 @@ export interface ReplicasOfServer {
 }
 
 /**
- * Of `server s`: the host that has whole replicas of all its volumes; null where it has no volumes, or not all of them are on one host.
+ * Of `server s`: the host that has whole replicas of all its volumes; null where it has no volumes, or not all of them are on one host, or a
+ * host says that it has lost one.
  */
 export const replicaHostSql = sql<
   string | null
->`(select case when count(distinct p.host_id) = 1 and bool_and(r.layer_id is not null)
+>`(select case when count(distinct p.host_id) = 1 and bool_and(r.layer_id is not null and r.fault ->> 'code' is distinct from 'replica_lost')
     then min(p.host_id::text)::uuid end
   from volume_attachment a join volume v on v.id = a.volume_id left join volume_replica r on r.volume_id = v.id
     left join storage_pool p on p.id = r.pool_id
@@ -84,7 +85,8 @@ export async function promoteReplica(tx: Tx, volumeId: string, actor: Actor): Pr
     replica.layer_id === null ||
     replica.pool_id === null ||
     !asOf ||
-    look.hosts.replica.id === null
+    look.hosts.replica.id === null ||
+    look.lost
   )
     throw new CloudError('conflict', 'volume_replica_missing', { id: volumeId });
   const { volume, now } = look;

@@ -207,6 +207,90 @@ test('a replica that its host has lost is made anew', async () => {
   assert.deepEqual([again.rounds, again.fault], [2, null]);
 });
 
+const layerOf = async (which: string | null) =>
+  (await db.database.query.selectFrom('volume_layer').selectAll().where('id', '=', which!).executeTakeFirst())!;
+const missing = (id: string | null, error: object | null = { code: 'layer_missing', message: 'gone' }) =>
+  sql`update volume_layer set observed_error = ${error && JSON.stringify(error)}::jsonb where id = ${id}`.execute(
+    db.database.query,
+  );
+const setHost = (id: string, connected: boolean) =>
+  sql`update host set connected = ${connected}, last_seen_at = now() - interval '5 seconds'
+    where id = (select host_id from volume where id = ${id})`.execute(db.database.query);
+
+test('what is left of a replica that is lost stays until there is a whole one', async () => {
+  const id = await replicated();
+  const { layer_id } = await rowOf(id);
+  await missing(layer_id);
+  await controller.reconcile(id);
+  const during = await rowOf(id);
+  assert.deepEqual([during.layer_id, during.round_full, during.fault!.code], [layer_id, true, 'replica_lost']);
+  assert.equal((await layerOf(layer_id)).desired_presence, 'present');
+  await obeyed();
+  await missing(layer_id);
+  await controller.reconcile(id);
+  assert.equal((await layerOf(layer_id)).desired_presence, 'absent');
+  assert.deepEqual([(await shown(id)).status, (await rowOf(id)).fault], ['enabled', null]);
+});
+
+test('a replica that is lost while the host of its volume is away is kept, takes no place, and does when it is found again', async () => {
+  const id = await replicated();
+  const { layer_id, source_layer_id } = await rowOf(id);
+  await setHost(id, false);
+  await missing(layer_id);
+  await controller.reconcile(id);
+  const lost = await rowOf(id);
+  assert.deepEqual([lost.layer_id, lost.source_layer_id, lost.round_began_at], [layer_id, source_layer_id, null]);
+  assert.equal((await layerOf(layer_id)).desired_presence, 'present');
+  assert.deepEqual([(await shown(id)).as_of, lost.fault!.code], [null, 'replica_lost']);
+  await assert.rejects(promote(id), (error) => hasReason(error, 'volume_replica_missing'));
+  await missing(layer_id, null);
+  await controller.reconcile(id);
+  await promote(id);
+  assert.equal((await layerOf((await cloud.volumes.get(cloud.admin, id)).layer_id)).parent_id, layer_id);
+});
+
+test('rounds of a host that is away do not keep others from theirs', async () => {
+  const ids = [await replicated(), await replicated(), await replicated()];
+  for (const id of ids) await written(id);
+  await pass(60);
+  for (const id of ids.slice(0, 2)) await controller.reconcile(id);
+  const third = ids[2]!;
+  await controller.reconcile(third);
+  assert.equal((await rowOf(third)).round_began_at, null, 'it is not its turn');
+  const away = await testPool(db.database, { name: 'away' });
+  const home = (await cloud.volumes.get(cloud.admin, third)).host_id;
+  const move = (hostId: string | null) =>
+    sql`update volume set host_id = ${hostId} where id in (${ids[0]}, ${ids[1]})`.execute(db.database.query);
+  await move(away.host_id);
+  await sql`update host set connected = false where id = ${away.host_id}`.execute(db.database.query);
+  await pass(60);
+  await controller.reconcile(third);
+  assert.notEqual((await rowOf(third)).round_began_at, null);
+  await move(home);
+  await sql`update storage_pool set disabled = true where id = ${away.id}`.execute(db.database.query);
+});
+
+test('a round is thrown away where what is copied is lost, or the copy is no more', async () => {
+  const id = await replicated();
+  const { layer_id } = await rowOf(id);
+  await written(id);
+  await pass(60);
+  await controller.reconcile(id);
+  await missing((await rowOf(id)).round_source_layer_id);
+  await controller.reconcile(id);
+  const first = await rowOf(id);
+  assert.deepEqual([first.layer_id, first.round_began_at, first.failures], [layer_id, null, 1]);
+  await obeyed();
+  await pass(60);
+  await controller.reconcile(id);
+  await sql`update volume_replica set round_layer_id = ${newId()} where volume_id = ${id}`.execute(db.database.query);
+  await controller.reconcile(id);
+  const second = await rowOf(id);
+  assert.deepEqual([second.layer_id, second.round_began_at, second.failures], [layer_id, null, 2]);
+  await sql`update volume_layer set desired_presence = 'absent'
+    where volume_id = ${id} and desired_source ? 'copy_of'`.execute(db.database.query);
+});
+
 test('where a volume has moved to the host of its replica, that goes to another one', async () => {
   const id = await replicated();
   const { pool_id } = await rowOf(id);

@@ -7,17 +7,17 @@
  *
  * What was frozen and its copy stay (../layer/release.ts) until the next round is complete; then they are spare, and both chains become shorter by
  * themselves (../layer/shorten.ts). Where the chain of the volume does not contain what the replica is equal to (it was reverted, restored, moved), all of it is copied,
- * and what the replica had stays until that is there. A volume to which nothing is written has no rounds.
+ * and what the replica had stays until that is there, also where its host says that it is lost: it may find it again. A volume to which nothing is written has no rounds.
  *
  * One step in one transaction, the volume's row locked; whoever calls calls again. If the process dies the rows say how far it was.
  */
 import { sql } from 'kysely';
 import type { Tx } from '../../kit/database/database.ts';
 import { topIsInForceSql } from '../attachment/index.ts';
-import { filesOf, hasFailed, insertLayer, isLost, isServed, type LayerRow, releaseLayers } from '../layer/index.ts';
+import { filesOf, hasFailed, insertLayer, isServed, type LayerRow, releaseLayers } from '../layer/index.ts';
 import { changeReplica, type ReplicaChange, type ReplicaFault } from '../replica/index.ts';
 import { freezeTop } from '../volume/index.ts';
-import { type Look, lookAtReplica } from './look.ts';
+import { isGone, type Look, lookAtReplica } from './look.ts';
 import { giveItAPool } from './pool.ts';
 
 /** The steps after which a test may kill the controller. */
@@ -36,20 +36,28 @@ export async function tendReplica(tx: Tx, volumeId: string): Promise<ReplicaStep
     return rest(tx, look, null);
   const nothingThere = replica.layer_id === null && replica.round_began_at === null && !look.hosts.replica.connected;
   if (replica.pool_id === null || nothingThere) return giveItAPool(tx, look);
-  if (replica.layer_id !== null && look.chain.some(isGone)) {
-    return beginAnew(tx, look, { fault: { code: 'replica_lost', message: 'The host of the replica has lost it.' } });
-  }
   // The volume has moved to the host of its replica.
-  if (look.hosts.replica.id === volume.host_id) return beginAnew(tx, look, { pool_id: null, fault: null });
+  if (look.hosts.replica.id === volume.host_id) return beginAnew(tx, look);
+  if (look.lost) {
+    // What is left of it may be all that there is of the volume.
+    if (!look.hosts.volume.connected && !replica.round_full) return rest(tx, look, later(look, retryMs.host));
+    if (replica.source_layer_id !== null || replica.fault?.code !== 'replica_lost') return copyAll(tx, look);
+  }
   if (replica.round_began_at !== null)
     return replica.round_layer_id === null ? whenFrozen(tx, look) : whenCopied(tx, look);
   return whenAtRest(tx, look);
 }
 
-const isGone = (layer: LayerRow): boolean => isLost(layer) || layer.observed_error?.code === 'layer_missing';
+const replicaLost: ReplicaFault = { code: 'replica_lost', message: 'The host of the replica has lost it.' };
+
+/** Of a replica that is lost that is said until there is a whole one (../replica/age.ts); one that was found again is lost no more. */
+const faultOf = ({ lost }: Look, fault: ReplicaFault | null): ReplicaFault | null =>
+  lost ? replicaLost : fault?.code === 'replica_lost' ? null : fault;
 
 /** Something is to be done then, if nothing comes before; null: when something is written. */
-async function rest(tx: Tx, { replica }: Look, at: Date | null, fault: ReplicaFault | null = null): Promise<undefined> {
+async function rest(tx: Tx, look: Look, at: Date | null, wanted: ReplicaFault | null = null): Promise<undefined> {
+  const { replica } = look;
+  const fault = faultOf(look, wanted);
   const same = replica.next_at?.getTime() === at?.getTime() && replica.fault?.code === fault?.code;
   if (!same) await changeReplica(tx, replica.volume_id, { next_at: at, fault });
 }
@@ -68,7 +76,12 @@ async function whenAtRest(tx: Tx, look: Look): Promise<ReplicaStep | undefined> 
   if (hindrance) return rest(tx, look, later(look, hindrance.ms), hindrance.fault);
   const { frozen } = await freezeTop(tx, volume);
   await changeReplica(tx, volume.id, {
-    ...{ round_source_layer_id: frozen, round_began_at: now, as_of: asOf, size_bytes: volume.layer_bytes },
+    ...{
+      round_source_layer_id: frozen,
+      round_began_at: now,
+      as_of: asOf ?? replica.as_of,
+      size_bytes: volume.layer_bytes,
+    },
     next_at: later(look, retryMs.turn),
   });
   return 'frozen';
@@ -90,11 +103,13 @@ async function hindranceOf(tx: Tx, look: Look): Promise<{ ms: number; fault: Rep
   return (await isTheirTurn(tx, look)) ? undefined : { ms: retryMs.turn, fault: null };
 }
 
+/** A round of which a host is away takes nothing of the other one. */
 async function isTheirTurn(tx: Tx, { volume, hosts }: Look): Promise<boolean> {
   const { rows } = await sql<{ most: number }>`select greatest(
       count(*) filter (where v.host_id = ${volume.host_id}), count(*) filter (where p.host_id = ${hosts.replica.id}))::integer as most
     from volume_replica r join volume v on v.id = r.volume_id join storage_pool p on p.id = r.pool_id
-    where r.round_began_at is not null`.execute(tx);
+      join host h on h.id = v.host_id join host b on b.id = p.host_id
+    where r.round_began_at is not null and h.connected and b.connected`.execute(tx);
   return rows[0]!.most < roundsAtOnce;
 }
 
@@ -124,11 +139,14 @@ async function whenFrozen(tx: Tx, look: Look): Promise<ReplicaStep | undefined> 
 async function whenCopied(tx: Tx, look: Look): Promise<ReplicaStep | undefined> {
   const { volume, replica, now } = look;
   const files = await filesOf(tx, replica.round_layer_id!);
+  if (files.length === 0) return throwAway(tx, look, 'there is no copy any more');
   const known = files.findIndex(({ id }) => id === replica.layer_id);
   const copies = known < 0 ? files : files.slice(0, known);
   const failed = copies.find((copy) => hasFailed(copy) || isGone(copy));
   if (failed) return throwAway(tx, look, failed.observed_error?.message ?? 'its host has a copy no more');
-  if (files.length > 0 && !isServed(files[0]!)) return rest(tx, look, later(look, retryMs.outside), replica.fault);
+  const source = await brokenSource(tx, replica.round_source_layer_id!, copies);
+  if (source !== undefined) return throwAway(tx, look, source);
+  if (!isServed(files[0]!)) return rest(tx, look, later(look, retryMs.outside), replica.fault);
   await changeReplica(tx, volume.id, {
     ...{
       source_layer_id: replica.round_source_layer_id,
@@ -144,6 +162,17 @@ async function whenCopied(tx: Tx, look: Look): Promise<ReplicaStep | undefined> 
   return 'complete';
 }
 
+/** Why what is still to be copied can not be: the volume's host has lost it, or given it up. */
+async function brokenSource(tx: Tx, sourceId: string, copies: readonly LayerRow[]): Promise<string | undefined> {
+  const awaited = new Set(
+    copies.flatMap(({ desired_source: source }) => (source && 'copy_of' in source ? source.copy_of : [])),
+  );
+  if (awaited.size === 0) return undefined;
+  const sources = (await filesOf(tx, sourceId)).filter(({ id }) => awaited.has(id));
+  const broken = sources.find((source) => hasFailed(source) || isGone(source));
+  return broken && (broken.observed_error?.message ?? 'the host of the volume has a layer no more');
+}
+
 /** The replica is what it was before the round. What a host could not copy once is copied from the beginning the next time. */
 async function throwAway(tx: Tx, look: Look, why: string): Promise<ReplicaStep> {
   const { volume, replica } = look;
@@ -152,22 +181,32 @@ async function throwAway(tx: Tx, look: Look, why: string): Promise<ReplicaStep> 
     ...{ round_began_at: null, round_source_layer_id: null, round_layer_id: null, round_full: false },
     ...{ source_layer_id: null, failures },
     next_at: later(look, Math.min(retryMs.longest, retryMs.first * 2 ** (failures - 1))),
-    fault: { code: 'round_failed', message: `The last round came to nothing: ${why}.` },
+    fault: faultOf(look, { code: 'round_failed', message: `The last round came to nothing: ${why}.` }),
   });
   await release(tx, [replica.round_source_layer_id, replica.round_layer_id, replica.source_layer_id]);
   return 'thrown away';
 }
 
-/** What the replica held is lost, or of no use: all of the volume is copied. */
-async function beginAnew(tx: Tx, look: Look, change: Pick<ReplicaChange, 'pool_id' | 'fault'>): Promise<ReplicaStep> {
+/** What the replica held is of no use: all of the volume is copied, elsewhere. */
+async function beginAnew(tx: Tx, look: Look): Promise<ReplicaStep> {
   const { volume, replica } = look;
   await changeReplica(tx, volume.id, {
     ...{ round_began_at: null, round_source_layer_id: null, round_layer_id: null, round_full: false },
-    ...{ source_layer_id: null, layer_id: null, as_of: null, next_at: look.now },
-    ...change,
+    ...{ source_layer_id: null, layer_id: null, as_of: null, pool_id: null, fault: null, next_at: look.now },
   });
   const { round_source_layer_id, round_layer_id, source_layer_id, layer_id } = replica;
   await release(tx, [round_source_layer_id, round_layer_id, source_layer_id, layer_id]);
+  return 'begun anew';
+}
+
+/** What the replica held is lost: all of the volume is copied, and what is left of the replica stays until that is there. */
+async function copyAll(tx: Tx, look: Look): Promise<ReplicaStep> {
+  const { volume, replica } = look;
+  await changeReplica(tx, volume.id, {
+    ...{ round_began_at: null, round_source_layer_id: null, round_layer_id: null, round_full: false },
+    ...{ source_layer_id: null, next_at: look.now, fault: replicaLost },
+  });
+  await release(tx, [replica.round_source_layer_id, replica.round_layer_id, replica.source_layer_id]);
   return 'begun anew';
 }
 
