@@ -147,6 +147,54 @@ test('of a volume that did not go along nothing is let go of, and it is told', a
   assert.equal(await faultOf(), 'left_behind');
 });
 
+/** The server shall be absent, and its source has nothing of it any more. */
+const deleted = async () => {
+  await cloud.service.delete(cloud.admin, id);
+  await cloud.report(source, id, { state: 'absent' });
+  await cloud.controller.reconcile(id);
+};
+const isThere = async () => (await sql`select from server where id = ${id}`.execute(db.database.query)).rows.length > 0;
+
+test('a server that is deleted when the target has it, and has not said so, leaves its volume with what was written there', async () => {
+  await migrate('live');
+  const [there] = await layersOn(target);
+  await sayOfIncoming('ready');
+  await deleted();
+  assert.equal(await isThere(), true, 'who has the guest the target has yet to say');
+  await sayOfIncoming('taken_over');
+  await cloud.controller.reconcile(id);
+  assert.equal(await isThere(), true, 'the target runs it');
+  await cloud.obey(target);
+  await cloud.controller.reconcile(id);
+  assert.equal(await isThere(), false);
+  await new VolumeController({ database: db.database, log: silentLog }).reconcile(volume.id);
+  assert.deepEqual(await whereItIs(), { host_id: target, layer_id: there, task: null });
+  assert.deepEqual([await layersOn(target), await layersOn(source)], [[there], []]);
+});
+
+test('a server that is deleted on its way goes as soon as the target has given it up', async () => {
+  await migrate('live');
+  await sayOfIncoming('ready');
+  await deleted();
+  await sayOfIncoming('given_up');
+  await cloud.controller.reconcile(id);
+  assert.equal(await isThere(), false);
+  await new VolumeController({ database: db.database, log: silentLog }).reconcile(volume.id);
+  assert.deepEqual(await whereItIs(), { host_id: source, layer_id: volume.layerId, task: null });
+});
+
+test('a server that is deleted on its way does not wait for ever for a target that is away', async () => {
+  await migrate('live');
+  await sayOfIncoming('ready');
+  await deleted();
+  await sql`update host set connected = false where id = ${target}`.execute(db.database.query);
+  await cloud.controller.reconcile(id);
+  assert.equal(await isThere(), true);
+  await sql`update operation set deadline = now() where resource_id = ${id}`.execute(db.database.query);
+  await cloud.controller.reconcile(id);
+  assert.equal(await isThere(), false);
+});
+
 test('what a server’s volumes have moved away from is not gone back to', async () => {
   await migrate('cold');
   await sayOfIncoming('ready');

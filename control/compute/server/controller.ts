@@ -10,7 +10,7 @@
  *   resized         → confirmed after a while, where the cloud is set so
  *   shelved         → it leaves its host; then it has none, and nothing is to be done
  *   soft-deleted   → at the end of its time it shall be absent
- *   shall be absent → wait for the host's word, or for the deadline when the host is gone; then ports and row go
+ *   shall be absent → wait for the host's word, on its way with volumes for the other's, too, or for the deadline when the host is gone; then ports and row go
  *
  * If the process dies after any step, the durable job or the sweep finds the server where it was.
  */
@@ -29,7 +29,7 @@ import { cardLimits } from './binding.ts';
 import { giveUpCapture } from './captures.ts';
 import { confirmResizeOfDeleted, confirmWhenDue } from './confirming.ts';
 import type { ServerPorts } from './dependencies.ts';
-import { callOffExpired, forsaken, settleMigration } from './migration-end.ts';
+import { callOffExpired, forsaken, hostCarriedTo, settleMigration } from './migration-end.ts';
 import { Placing } from './placing.ts';
 import { deleteDeadlineMs, faultOf, hostAwayMs, stubbornHostMs } from './server.ts';
 import { dropSaved, leaveHost, offloadWhenDue } from './shelving.ts';
@@ -345,22 +345,26 @@ export class ServerController {
   }
 
   async #towardsAbsent(server: Look): Promise<void> {
-    const since = server.operation_started?.getTime() ?? 0;
-    const deadline = server.deadline?.getTime() ?? 0;
-    if (!(await this.#hostIsDone(server, { since, deadline }))) return;
-    await this.#remove(server);
-    if (!isClean(server)) {
-      this.#options.log.warn({ serverId: server.id, hostId: server.host_id }, 'server removed without its host’s word');
-    } else this.#options.log.info({ serverId: server.id }, 'server removed');
+    const times = { since: server.operation_started?.getTime() ?? 0, deadline: server.deadline?.getTime() ?? 0 };
+    if (!(await this.#hostIsDone(server, times))) return;
+    const other = await hostCarriedTo(this.#options.database.query, server.id);
+    if (other && !(await this.#isGivenUp({ ...server, ...other }, times))) return;
+    if (!(await this.#remove(server))) return;
+    const hosts = { serverId: server.id, hostId: server.host_id, ...(other && { otherHostId: other.host_id }) };
+    if (isClean(server) && !other) this.#options.log.info({ serverId: server.id }, 'server removed');
+    else this.#options.log.warn(hosts, 'server removed without its host’s word');
     this.#options.afterStep?.('removed', server.id);
   }
 
   /** It has nothing of the server any more, or is waited for no longer; else it is looked at again. */
-  async #hostIsDone(server: Look, { since, deadline }: { since: number; deadline: number }): Promise<boolean> {
+  async #hostIsDone(server: Look, times: { since: number; deadline: number }): Promise<boolean> {
+    return isClean(server) || (await this.#isGivenUp(server, times));
+  }
+
+  async #isGivenUp(server: Look, { since, deadline }: { since: number; deadline: number }): Promise<boolean> {
     const now = server.now.getTime();
     // A connected host is given longer: it may still run the guest. Either way it hears of the server's absence until it confirms it.
-    const givenUp = server.host_connected ? now >= since + stubbornHostMs : now >= deadline;
-    if (isClean(server) || givenUp) return true;
+    if (server.host_connected ? now >= since + stubbornHostMs : now >= deadline) return true;
     const { query } = this.#options.database;
     await passOperation(query, server.id, {
       owner: `host ${server.host_id}`,
@@ -371,19 +375,22 @@ export class ServerController {
     return false;
   }
 
-  async #remove(server: Look): Promise<void> {
-    await this.#options.database.transaction(cloudActor, async (tx) => {
+  /** @returns false where it has come to another host since the look, which has to remove it then */
+  #remove(server: Look): Promise<boolean> {
+    return this.#options.database.transaction(cloudActor, async (tx) => {
       const { rows } = await sql<
         Pick<ServerState, 'generation' | 'desired_capture' | 'desired_shelve'>
       >`select generation, desired_capture, desired_shelve from server
-        where id = ${server.id} and desired_presence = 'absent' for update`.execute(tx);
-      if (!rows[0]) return;
+        where id = ${server.id} and desired_presence = 'absent' and host_id is not distinct from ${server.host_id}
+        for update`.execute(tx);
+      if (!rows[0]) return false;
       if (rows[0].desired_capture) await failCapture(tx, rows[0].desired_capture.image_id as ImageId);
       else if (rows[0].desired_shelve) await dropSaved(tx, rows[0].desired_shelve);
       await this.#options.ports.releaseServerPorts(tx, server.id as ServerId);
       await releaseServerVolumes(tx, server.id);
       await sql`delete from server where id = ${server.id}`.execute(tx);
       await endOperations(tx, server.id, rows[0].generation, { state: 'succeeded' });
+      return true;
     });
   }
 }

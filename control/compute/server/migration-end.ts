@@ -105,3 +105,20 @@ const saidDown = (host: RawBuilder<unknown>) =>
 export const forsaken = sql`select m.server_id from server_migration m
   where (m.phase in ('preparing', 'copying', 'handing-over', 'cancelling', 'reverting') and ${saidDown(sql`m.target_host_id`)}
     or m.phase in ('preparing', 'copying') and ${saidDown(sql`m.host_id`)})`;
+
+/**
+ * Of a server whose volumes go along: the other host, until it has said whether it took over. What the guest has written there since is in its layers,
+ * and which layers a volume is on is known by that word alone. Undefined: nothing of the kind is under way.
+ */
+export async function hostCarriedTo(
+  db: Queryable,
+  serverId: string,
+): Promise<{ host_id: string | null; host_connected: boolean | null } | undefined> {
+  const { rows } = await sql<{ host_id: string | null; host_connected: boolean | null }>`
+    select m.target_host_id as host_id, h.connected as host_connected
+    from server_migration m left join host h on h.id = m.target_host_id
+    where m.server_id = ${serverId} and m.phase in ('preparing', 'copying', 'handing-over', 'cancelling')
+      and exists (select from volume_attachment a join volume v on v.id = a.volume_id
+        where a.server_id = m.server_id and v.desired_task ->> 'kind' = 'carry')`.execute(db);
+  return rows[0];
+}
