@@ -132,6 +132,8 @@ export const desiredLayer = object({
       layerId: id<LayerId>(),
       /** The HTTPS service of the host that has it. */
       host: hostUrl,
+      /** That host, by its certificate: nothing tells its bytes from another's. Absent (an older control): any host. */
+      hostId: optional(id<HostId>()),
     }),
   ),
   /** Hosts that may take a copy of its file ({@link hostPaths.layer}), which is read-only then and of no cache. Absent: none. */

@@ -8,7 +8,7 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { type DesiredImage, hostPaths } from '../../contract/host/index.ts';
-import type { ImageId } from '../../contract/ids.ts';
+import type { HostId, ImageId } from '../../contract/ids.ts';
 import { abortable } from '../abortable.ts';
 import { HostFault } from '../host-error.ts';
 import type { HostLogger } from '../logger.ts';
@@ -19,11 +19,15 @@ import { ImageRefused } from './qcow2.ts';
 import type { ImageFacts, ImageStore } from './store.ts';
 import { ImageUnpacker } from './unpack.ts';
 
-/** Opens the byte stream of a URL from an offset on; answers whether the source honoured the offset. */
+/**
+ * Opens the byte stream of a URL from an offset on; answers whether the source honoured the offset.
+ * @param from the host whose it has to be; absent: any host's, for bytes that are checked
+ */
 export type OpenSource = (
   url: string,
   offset: number,
   signal: AbortSignal,
+  from?: HostId,
 ) => Promise<{ body: IncomingMessage; offset: number }>;
 
 export interface FetchOptions {

@@ -33,12 +33,12 @@ export class LayerCopies {
   }
 
   /**
-   * The bytes of another host's layer, in a file of this name; runs of zeros are holes.
+   * The bytes of another host's layer, of that host alone, in a file of this name; runs of zeros are holes.
    * @param sizeBytes as a guest sees the layer
    * @throws HostFault `layer_unreachable`, `layer_damaged`
    */
   async take(
-    { layerId, host }: NonNullable<DesiredLayer['copyOf']>,
+    { layerId, host, hostId }: NonNullable<DesiredLayer['copyOf']>,
     { to, sizeBytes }: { to: string; sizeBytes: number },
     work: CopyWork,
   ): Promise<void> {
@@ -46,7 +46,7 @@ export class LayerCopies {
     this.#running++;
     try {
       work.signal.throwIfAborted();
-      const { body } = await this.#open(`${host}${hostPaths.layer(layerId)}`, 0, work.signal).catch((cause) => {
+      const { body } = await this.#open(`${host}${hostPaths.layer(layerId)}`, 0, work.signal, hostId).catch((cause) => {
         const message = `layer ${layerId} can not be copied from ${host}: ${cause.message}`;
         throw new HostFault('layer_unreachable', message, { cause });
       });

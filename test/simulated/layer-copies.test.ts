@@ -102,6 +102,26 @@ test('a layer is given to the host alone that its document names, and not before
   await target.control.untilLayer(copy!.id, 'ready', isReady);
 });
 
+test('a layer is taken of no host but the one that its document names, also where another has shown its certificate before', async (t) => {
+  const both = await pair(t);
+  const { source, target } = both;
+  const chain = await frozenChain(both);
+  await target.host().start();
+  const host = both.host.facts().url;
+  const [lower, upper] = copiesOf(chain, host);
+  // Of any host, as an older control says it.
+  target.control.wantLayer(lower!);
+  await target.control.untilLayer(lower!.id, 'ready', isReady);
+  const { layerId } = upper!.copyOf!;
+  target.control.wantLayer({ ...upper!, copyOf: { layerId, host, hostId: newId<HostId>() } });
+  const refused = await target.control.untilLayer(upper!.id, 'refused', ({ error }) => error !== null);
+  assert.deepEqual([refused.state, refused.error?.code], ['building', 'layer_unreachable']);
+  assert.match(refused.error!.message, new RegExp(`that of host ${source.hostId}`));
+  assert.equal(existsSync(file(target, upper!)), false);
+  target.control.wantLayer({ ...upper!, generation: 2, copyOf: { layerId, host, hostId: source.hostId } });
+  await target.control.untilLayer(upper!.id, 'ready', isReady);
+});
+
 /** After which step of its: none has more. */
 const deaths = { source: [1, 2], target: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10] };
 

@@ -49,6 +49,7 @@ interface Row {
   desired_source: AnySource | null;
   /** Where the layer is that it is a copy of. */
   copy_host: string | null;
+  copy_host_id: HostId | null;
   /** Hosts that take a copy of it. */
   copied_by: HostId[] | null;
   desired_captures: LayerCapture[];
@@ -77,6 +78,9 @@ const record = sql`nullif(jsonb_strip_nulls(jsonb_build_object(
 const copyHost = sql`case when l.desired_source ? 'copy_of' then (select nullif(${endpointUrl('o')}, '') from volume_layer c join host o on o.id = c.host_id
   where c.id = (l.desired_source ->> 'copy_of')::uuid) end`;
 
+const copyHostId = sql`case when l.desired_source ? 'copy_of' then (select c.host_id from volume_layer c
+  where c.id = (l.desired_source ->> 'copy_of')::uuid) end`;
+
 const copiedBy = sql`case when l.read_only then (select jsonb_agg(distinct c.host_id) from volume_layer c
   where c.desired_source ->> 'copy_of' = l.id::text and c.desired_presence = 'present') end`;
 
@@ -88,7 +92,7 @@ const facts = ({ hostId, layerIds }: LayerFilter) => sql`
   from (select l.host_id, l.id, l.volume_id, l.epoch, l.generation, l.desired_presence, p.name as pool, l.size_bytes, l.parent_id,
       l.image_id, l.image, ${laterDigest(sql`l.image`, sql`l.image_id`)} as image_sha256, l.read_only, l.cache_role, l.full_bytes, l.sinks, l.moment, ${isWatched} as watched, l.desired_source,
       l.desired_captures, l.desired_backups, l.key_id, k.cipher, k.key_size_bits, f.name as reads_pool, v.cache_bytes as reads_bytes,
-      ${copyHost} as copy_host, ${copiedBy} as copied_by, ${record} as record, ${exportDocumentSql} as outside
+      ${copyHost} as copy_host, ${copyHostId} as copy_host_id, ${copiedBy} as copied_by, ${record} as record, ${exportDocumentSql} as outside
     from volume_layer l join storage_pool p on p.id = l.pool_id
       left join volume_key k on k.id = l.key_id
       left join volume v on l.cache_role = 'writes' and v.id = l.volume_id and v.cache_policy = 'write-through'
@@ -160,8 +164,11 @@ const encryptionOf = ({ key_id: keyId, cipher, key_size_bits: keySizeBits }: Row
 /** A host that has told no address, or is there no more, is asked in vain: an empty layer would pass for a copy. */
 const nowhere = 'https://0.0.0.0:1';
 
-function sourceOf(source: AnySource, { copy_host }: Row): Pick<DesiredLayer, 'source' | 'managed' | 'copyOf'> {
-  if ('copy_of' in source) return { copyOf: { layerId: source.copy_of as LayerId, host: copy_host ?? nowhere } };
+function sourceOf(source: AnySource, row: Row): Pick<DesiredLayer, 'source' | 'managed' | 'copyOf'> {
+  if ('copy_of' in source) {
+    const { copy_host: host, copy_host_id: hostId } = row;
+    return { copyOf: { layerId: source.copy_of as LayerId, host: host ?? nowhere, ...(hostId && { hostId }) } };
+  }
   if ('managed' in source) return { managed: { name: source.managed } };
   const { backup_id, name, sha256, encrypted } = source;
   return { source: { backupId: backup_id as BackupId, name, sha256, ...(encrypted && { encrypted }) } };

@@ -141,7 +141,8 @@ test('what another host copies stays until the copy is whole, and goes with a co
   const [told] = await desiredLayers(db.database.query, { layerIds: [shot.layer] });
   assert.deepEqual(told!.layer.copiedBy, [far.host_id]);
   const [wanted] = await desiredLayers(db.database.query, { layerIds: [given] });
-  assert.equal(wanted!.layer.copyOf?.layerId, shot.layer);
+  const { host_id: hostId } = (await findLayer(db.database.query, shot.layer))!;
+  assert.deepEqual([wanted!.layer.copyOf?.layerId, wanted!.layer.copyOf?.hostId], [shot.layer, hostId]);
   await remove('volume_snapshot', shot.id);
   await remove('volume', source.id);
   assert.ok(await present(shot.layer));

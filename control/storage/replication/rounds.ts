@@ -15,7 +15,7 @@ import { sql } from 'kysely';
 import type { Tx } from '../../kit/database/database.ts';
 import { topIsInForceSql } from '../attachment/index.ts';
 import { filesOf, hasFailed, insertLayer, isServed, type LayerRow, releaseLayers } from '../layer/index.ts';
-import { changeReplica, type ReplicaChange, type ReplicaFault } from '../replica/index.ts';
+import { changeReplica, type ReplicaFault } from '../replica/index.ts';
 import { freezeTop } from '../volume/index.ts';
 import { isGone, type Look, lookAtReplica } from './look.ts';
 import { giveItAPool } from './pool.ts';
