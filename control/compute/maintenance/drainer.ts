@@ -10,7 +10,7 @@ import type { Logger } from 'pino';
 import { cloudActor, type Database, type Tx } from '../../kit/database/database.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
 import { confirmRelocated, isRelocationRefusal, relocate, type ServerRow } from '../server/index.ts';
-import { type Attempts, attemptsSince, nextTryAt } from './attempts.ts';
+import { attemptsSince } from './attempts.ts';
 
 export interface DrainerOptions {
   database: Database;
@@ -32,11 +32,6 @@ const defaults: DrainerTiming = { everyMs: 1000, againMs: 15_000 };
 const atOnce = 2;
 /** Looked at in one turn. */
 const oneLook = 20;
-
-interface Candidate extends Pick<Attempts, 'failed' | 'failed_at'> {
-  id: string;
-  now: Date;
-}
 
 export class Drainer {
   readonly #options: DrainerOptions;
@@ -78,24 +73,21 @@ export class Drainer {
   }
 
   async #drain(hostId: string): Promise<void> {
-    for (const candidate of await this.#candidates(hostId)) {
-      const due = nextTryAt(candidate);
-      if (due !== null && due > candidate.now) continue;
-      if ((await this.#try(hostId, candidate.id)) === 'no more') return;
-    }
+    for (const id of await this.#candidates(hostId)) if ((await this.#try(hostId, id)) === 'no more') return;
   }
 
-  async #candidates(hostId: string): Promise<Candidate[]> {
-    const { rows } = await sql<Candidate>`select s.id, f.failed, f.failed_at, now() as now
+  /** Whose turn it is: what was tried in vain, or refused, a moment ago keeps nobody else from it. */
+  async #candidates(hostId: string): Promise<string[]> {
+    const { rows } = await sql<{ id: string }>`select s.id
       from host h join server s on s.host_id = h.id
       left join lateral (${attemptsSince(sql`s.id`, hostId, sql`(h.maintenance ->> 'since')::timestamptz`)}) f on true
       where h.id = ${hostId} and h.connected and h.maintenance is not null and s.desired_move is null and s.desired_presence = 'present'
         and s.soft_deleted_at is null and coalesce(s.desired_shelve ->> 'state' <> 'offloading', true)
-        and not s.id = any(${[...this.#later.keys()]}::uuid[])
+        and not s.id = any(${[...this.#later.keys()]}::uuid[]) and coalesce(f.retry_at <= now(), true)
       order by coalesce((s.evacuation_policy ->> 'priority')::integer, 0) desc, s.memory_mib desc, s.id limit ${oneLook}`.execute(
       this.#options.database.query,
     );
-    return rows;
+    return rows.map(({ id }) => id);
   }
 
   async #try(hostId: string, id: string): Promise<'begun' | 'refused' | 'no more'> {

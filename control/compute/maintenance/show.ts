@@ -7,7 +7,7 @@ import type { HostMaintenance } from '../../host/tables.ts';
 import { cloudActor, type Database, type Tx } from '../../kit/database/database.ts';
 import { HostPicture } from '../placement/index.ts';
 import { isRelocationRefusal, relocationForecast, type ServerRow } from '../server/index.ts';
-import { type Attempts, attemptsSince, nextTryAt } from './attempts.ts';
+import { type Attempts, attemptsSince } from './attempts.ts';
 
 /** moving: it is on its way, or its host has yet to let go of it; waiting: for its turn; stuck: something must be done first. */
 export type LeftState = 'moving' | 'waiting' | 'stuck';
@@ -86,7 +86,7 @@ const leftOn = (hostId: ReturnType<typeof sql>) => sql`select id from server whe
 
 async function leftServers(tx: Tx, hostId: string, since: string): Promise<LeftServer[]> {
   const { rows } =
-    await sql<Row>`select s.*, m.phase, m.progress, t.name as target_name, f.failed, f.failed_at, f.last_error
+    await sql<Row>`select s.*, m.phase, m.progress, t.name as target_name, f.failed, f.retry_at, f.last_error
     from (${leftOn(sql`${hostId}::uuid`)}) l join server s on s.id = l.id
     left join server_migration m on m.server_id = s.id and m.phase <> 'ended'
     left join host t on t.id = m.target_host_id
@@ -100,7 +100,7 @@ async function leftServers(tx: Tx, hostId: string, since: string): Promise<LeftS
 
 const plain = (row: Row) => ({
   ...{ id: row.id, name: row.name, project_id: row.project_id },
-  ...{ attempts: row.failed, retry_at: nextTryAt(row), last_error: row.last_error },
+  ...{ attempts: row.failed, retry_at: row.retry_at, last_error: row.last_error },
 });
 
 async function fateOf(
