@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { sql } from 'kysely';
 import type { DesiredServer, ObservedServer } from '../../../contract/host/index.ts';
-import type { HostId, ServerId } from '../../../contract/ids.ts';
+import { type HostId, newId, type ServerId } from '../../../contract/ids.ts';
+import type { Tx } from '../../kit/database/database.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import { testAttachment, testPool, testVolume } from '../../storage/attachment/testing.ts';
+import { readPools } from '../../storage/pool/index.ts';
 import { VolumeController } from '../../storage/volume/index.ts';
 import { silentLog } from '../../storage/volume/testing.ts';
 import * as actions from './actions/index.ts';
@@ -210,4 +212,52 @@ test('a server goes only where all of its volumes have room, and not with one th
   await sql`update volume set desired_task = '{"kind": "backup"}' where id = ${volume.id}`.execute(db.database.query);
   await assert.rejects(migrate('live'), { reason: 'local_volumes' });
   assert.deepEqual(await layersOn(target), []);
+});
+
+/** Of the host's pool. */
+async function promisedOn(hostId: HostId): Promise<[bytes: number, iops: number]> {
+  const [pool] = (await readPools(db.database.query as Tx, null)).filter((each) => each.host_id === hostId);
+  return [Number(pool!.promised_bytes), pool!.promised_iops];
+}
+
+test('what a volume takes of its server’s next host is promised there when that is decided, and given back where nothing comes of it', async () => {
+  const [qos, typeId] = [newId(), newId()];
+  await sql`insert into qos_specs (id, name, consumer, specs) values (${qos}, ${qos}, 'front-end', '{"total_iops_sec": "300"}')`.execute(
+    db.database.query,
+  );
+  await sql`insert into volume_type (id, name, public, qos_specs_id) values (${typeId}, ${typeId}, true, ${qos})`.execute(
+    db.database.query,
+  );
+  await sql`update volume set volume_type_id = ${typeId} where id = ${volume.id}`.execute(db.database.query);
+  await sql`update storage_pool set iops = 500 where host_id in (${source}, ${target})`.execute(db.database.query);
+  const gib = 2 ** 30;
+  await migrate('live');
+  assert.deepEqual(
+    [await promisedOn(source), await promisedOn(target)],
+    [
+      [gib, 300],
+      [gib, 300],
+    ],
+  );
+  await sayOfIncoming('ready');
+  await sayOfIncoming('given_up');
+  await new VolumeController({ database: db.database, log: silentLog }).reconcile(volume.id);
+  assert.deepEqual(
+    [await promisedOn(source), await promisedOn(target)],
+    [
+      [gib, 300],
+      [0, 0],
+    ],
+  );
+  await cloud.obey(source);
+  await migrate('live');
+  await sayOfIncoming('ready');
+  await sayOfIncoming('taken_over');
+  assert.deepEqual(
+    [await promisedOn(source), await promisedOn(target)],
+    [
+      [0, 0],
+      [gib, 300],
+    ],
+  );
 });

@@ -434,7 +434,7 @@ CREATE FUNCTION public.pool_volume_places(v public.volume) RETURNS TABLE(pool_id
     AS $$
   select v.pool_id, v.volume_type_id, v.size_gib where v.pool_id is not null
   union select coalesce((v.desired_task ->> 'pool_id')::uuid, v.pool_id), coalesce((v.desired_task ->> 'type_id')::uuid, v.volume_type_id), v.size_gib
-  where v.desired_task ->> 'kind' in ('retype', 'migrate') and v.pool_id is not null
+  where v.desired_task ->> 'kind' in ('retype', 'migrate', 'carry') and v.pool_id is not null
 $$;
 
 CREATE FUNCTION public.promise_bandwidth(ids uuid[]) RETURNS void
