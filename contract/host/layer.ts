@@ -134,6 +134,8 @@ export const desiredLayer = object({
       host: hostUrl,
       /** That host, by its certificate: nothing tells its bytes from another's. Absent (an older control): any host. */
       hostId: optional(id<HostId>()),
+      /** For a replica of a volume: it waits for none but such. Absent: it is not, or an older control does not say. */
+      replica: optional(boolean),
     }),
   ),
   /** Hosts that may take a copy of its file ({@link hostPaths.layer}), which is read-only then and of no cache. Absent: none. */

@@ -7,16 +7,26 @@ import { type DesiredLayer, hostPaths } from '../../contract/host/index.ts';
 import type { HostId } from '../../contract/ids.ts';
 import { HostFault } from '../host-error.ts';
 import type { OpenSource } from '../image/fetch.ts';
+import { CopyTurns } from './copy-turns.ts';
 import { isShared, wantedBase } from './decide.ts';
 import { readHeader } from './header.ts';
 import type { LayerFiles } from './layer-files.ts';
 import { sameBase } from './names.ts';
 
-/** More would take the disk from guests. */
+/** More would take the disk from guests. Of rounds of replicas, which are small and shall not be late, and of all else. */
 const atATime = 2;
+
+/** What comes slower, over so long, takes the turn of others: it is tried again later. */
+const slowest = { bytesPerSecond: 2 ** 20, overMs: 60_000 };
 
 /** Tables and what QEMU has left unused come on top of the content; a file that its guest's QEMU has blown up is not taken. */
 const largestFileOf = (sizeBytes: number): number => 2 * sizeBytes + 64 * 2 ** 20;
+
+/** A file, and the layer's size as a guest sees it. */
+interface CopyTarget {
+  to: string;
+  sizeBytes: number;
+}
 
 export interface CopyWork {
   signal: AbortSignal;
@@ -25,46 +35,58 @@ export interface CopyWork {
 
 export class LayerCopies {
   readonly #open: OpenSource;
-  readonly #waiting: (() => void)[] = [];
-  #running = 0;
+  readonly #now: () => number;
+  readonly #turns = { replicas: new CopyTurns(atATime), others: new CopyTurns(atATime) };
 
-  constructor(open: OpenSource) {
+  /** @param now milliseconds, of a clock that only goes forward */
+  constructor(open: OpenSource, now: () => number = () => performance.now()) {
     this.#open = open;
+    this.#now = now;
   }
 
   /**
    * The bytes of another host's layer, of that host alone, in a file of this name; runs of zeros are holes.
-   * @param sizeBytes as a guest sees the layer
-   * @throws HostFault `layer_unreachable`, `layer_damaged`
+   * @throws HostFault `layer_unreachable`, `layer_damaged`; the signal's reason, also while it waits for its turn
    */
-  async take(
+  take(copy: NonNullable<DesiredLayer['copyOf']>, into: CopyTarget, work: CopyWork): Promise<void> {
+    const turns = copy.replica ? this.#turns.replicas : this.#turns.others;
+    return turns.take(work.signal, () => this.#take(copy, into, work));
+  }
+
+  async #take(
     { layerId, host, hostId }: NonNullable<DesiredLayer['copyOf']>,
-    { to, sizeBytes }: { to: string; sizeBytes: number },
+    { to, sizeBytes }: CopyTarget,
     work: CopyWork,
   ): Promise<void> {
-    if (this.#running >= atATime) await new Promise<void>((go) => this.#waiting.push(go));
-    this.#running++;
-    try {
-      work.signal.throwIfAborted();
-      const { body } = await this.#open(`${host}${hostPaths.layer(layerId)}`, 0, work.signal, hostId).catch((cause) => {
-        const message = `layer ${layerId} can not be copied from ${host}: ${cause.message}`;
-        throw new HostFault('layer_unreachable', message, { cause });
-      });
-      const total = Number(body.headers['content-length']);
-      if (!(total <= largestFileOf(sizeBytes))) {
-        body.destroy();
-        throw new HostFault('layer_damaged', `the file of layer ${layerId} is larger than it may be`);
-      }
-      const file = await open(to, 'w', 0o600);
-      try {
-        await writeSparse(file, body as AsyncIterable<Buffer>, total, work);
-      } finally {
-        await file.close();
-      }
-    } finally {
-      this.#running--;
-      this.#waiting.shift()?.();
+    const { body } = await this.#open(`${host}${hostPaths.layer(layerId)}`, 0, work.signal, hostId).catch((cause) => {
+      const message = `layer ${layerId} can not be copied from ${host}: ${cause.message}`;
+      throw new HostFault('layer_unreachable', message, { cause });
+    });
+    const total = Number(body.headers['content-length']);
+    if (!(total <= largestFileOf(sizeBytes))) {
+      body.destroy();
+      throw new HostFault('layer_damaged', `the file of layer ${layerId} is larger than it may be`);
     }
+    const file = await open(to, 'w', 0o600);
+    try {
+      await writeSparse(file, fastEnough(body, this.#now), total, work);
+    } finally {
+      await file.close();
+    }
+  }
+}
+
+/** @throws HostFault `layer_unreachable` where it is not */
+async function* fastEnough(body: AsyncIterable<Buffer>, now: () => number): AsyncIterable<Buffer> {
+  let [sinceMs, bytes] = [now(), 0];
+  for await (const chunk of body) {
+    yield chunk;
+    bytes += chunk.length;
+    const ms = now() - sinceMs;
+    if (ms < slowest.overMs) continue;
+    if (bytes < (slowest.bytesPerSecond * ms) / 1000)
+      throw new HostFault('layer_unreachable', `the source gave ${bytes} bytes in ${Math.round(ms / 1000)} s`);
+    [sinceMs, bytes] = [now(), 0];
   }
 }
 
