@@ -47,6 +47,8 @@ export const names = {
   localnet: (networkId: string) => `provider-${networkId}`,
   router: (routerId: string) => `router-${routerId}`,
   routerPort: (portId: string) => `router-port-${portId}`,
+  /** As ovn-northd calls the end of a gateway that is on one chassis. */
+  chassisRedirect: (portId: string) => `cr-router-port-${portId}`,
   /** The link of a router with its NAT64 engine. */
   nat64: (routerId: string) => ({
     switch: `nat64-link-${routerId}`,

@@ -177,17 +177,21 @@ test('a subnet of the address scope that the external network is of leaves and i
   assert.deepEqual([translated(both), isolated(both)], [0, 0]);
 });
 
-test("a floating IP is handled on its guest's host if that has the network, else by the gateway", () => {
-  const rows = desiredRows(representative, unit('router', ids.router)).filter(
-    ({ table, key }) => table === 'NAT' && key.startsWith('floating_ip'),
-  );
-  assert.deepEqual(
-    rows.map(({ columns }) => [columns.external_ip, columns.logical_port === null]),
-    [
-      ['203.0.113.11', false],
-      ['203.0.113.12', true],
-    ],
-  );
+test("a floating IP is handled on its guest's host if that has the network, else by the gateway, always under its own MAC address", () => {
+  const shown = (model: IndexedModel) =>
+    desiredRows(model, unit('router', ids.router))
+      .filter(({ table, key }) => table === 'NAT' && key.startsWith('floating_ip'))
+      .map(({ columns }) => [columns.external_ip, columns.logical_port, columns.external_mac]);
+  const guestPort = parts().floatingIps[0]!.port_id;
+  const gateway = `cr-router-port-${parts().ports.find((port) => port.device_owner === 'network:router_gateway')!.id}`;
+  const second = ['203.0.113.12', gateway, 'fa:16:3e:00:00:0a'];
+  assert.deepEqual(shown(representative), [['203.0.113.11', guestPort, 'fa:16:3e:00:00:09'], second]);
+  // Its guest has gone to a host without the network.
+  const ports = parts().ports.map((port) => (port.id === guestPort ? { ...port, host_id: 'a host without it' } : port));
+  assert.deepEqual(shown(new IndexedModel({ ...parts(), ports })), [
+    ['203.0.113.11', gateway, 'fa:16:3e:00:00:09'],
+    second,
+  ]);
 });
 
 const parts = () => ({
@@ -204,9 +208,13 @@ test('a router that is not distributed handles all floating IPs itself, and one 
     const routers = parts().routers.map((router) => ({ ...router, ...flags }));
     return desiredRows(new IndexedModel({ ...parts(), routers }), unit('router', ids.router));
   };
+  const ofFloatingIps = (flags: { distributed?: boolean }) =>
+    rowsWith(flags).filter(({ table, key }) => table === 'NAT' && key.startsWith('floating_ip/'));
   const local = (flags: { distributed?: boolean }) =>
-    rowsWith(flags).filter(({ columns }) => columns.type === 'dnat_and_snat' && columns.logical_port !== null).length;
+    ofFloatingIps(flags).filter(({ columns }) => !/^cr-/.test(String(columns.logical_port ?? 'cr-'))).length;
   assert.deepEqual([local({}), local({ distributed: false })], [1, 0]);
+  for (const { columns } of ofFloatingIps({ distributed: false }))
+    assert.deepEqual([columns.logical_port, columns.external_mac], [null, null]);
   const chassis = (flags: { ha?: boolean }) => rowsWith(flags).filter(({ table }) => table === 'Gateway_Chassis');
   assert.equal(chassis({ ha: false }).length, 1);
   assert.equal(chassis({ ha: false })[0]!.key, chassis({})[0]!.key);

@@ -5,11 +5,13 @@
  *
  * A floating IP is handled on the guest's own host (logical_port and external_mac) when that host has the physical
  * network and the router is distributed: no detour through the gateway's host, and it goes on when that one dies. Else it is handled by the gateway.
+ * A distributed router's has the MAC address of its own port in either case: wherever its guest goes, neighbours need to learn nothing new. OVN 23.03
+ * does not announce an address that gets another MAC on the same chassis, so where a guest left the gateway's host they would send to a dead one for up to a minute.
  * Both ways work on the userspace datapath, which has NAT in its own connection tracker.
  */
 import { nat64 } from '../../../../contract/host/index.ts';
 import { versionOf } from '../address.ts';
-import type { DesiredRow, RowName } from '../desired.ts';
+import { type DesiredRow, names, type RowName } from '../desired.ts';
 import type { FloatingIpRow, IndexedModel, PortRow, RouterRow, SubnetRow } from '../model.ts';
 
 export function natRows(
@@ -23,7 +25,7 @@ export function natRows(
   const hang = { ...parent, column: 'nat' };
   return [
     ...gateways.flatMap((gateway, at) => snat(hang, hidden(model, router, inside, gateway), gateway, at === 0)),
-    ...model.floatingIpsOf(router.id).flatMap((floating) => floatingIp(model, hang, router, floating)),
+    ...model.floatingIpsOf(router.id).flatMap((floating) => floatingIp(model, hang, router, gateways[0]!, floating)),
     ...router.ndp_proxies.map((proxy) => ndpProxy(hang, proxy, gateways[0]!)),
   ];
 }
@@ -63,10 +65,12 @@ function floatingIp(
   model: IndexedModel,
   parent: NonNullable<DesiredRow['parent']>,
   router: RouterRow,
+  gateway: PortRow,
   floating: FloatingIpRow,
 ): DesiredRow[] {
   if (!floating.port_id || !floating.fixed_ip) return [];
-  const distributed = router.distributed && isDistributed(model, floating);
+  // OVN asks on each chassis whether this port is there, which for that of the gateway says the one on which it is active.
+  const at = isOnItsHost(model, floating) ? floating.port_id : names.chassisRedirect(gateway.id);
   return [
     {
       table: 'NAT',
@@ -75,8 +79,8 @@ function floatingIp(
         type: 'dnat_and_snat',
         external_ip: floating.floating_ip,
         logical_ip: floating.fixed_ip,
-        logical_port: distributed ? floating.port_id : null,
-        external_mac: distributed ? floating.floating_port_mac : null,
+        logical_port: router.distributed ? at : null,
+        external_mac: router.distributed ? floating.floating_port_mac : null,
       },
       parent,
     },
@@ -104,7 +108,7 @@ function ndpProxy(
   };
 }
 
-function isDistributed(model: IndexedModel, floating: FloatingIpRow): boolean {
+function isOnItsHost(model: IndexedModel, floating: FloatingIpRow): boolean {
   const physical = model.networks.get(floating.floating_network_id)?.provider_physical_network;
   const host = model.ports.get(floating.port_id!)?.host_id;
   if (!physical || !host) return false;
