@@ -261,3 +261,28 @@ test('what a volume takes of its server’s next host is promised there when tha
     ],
   );
 });
+
+test('copies of what a volume builds on are made only where they have room, and it is theirs until they are there', async () => {
+  const gib = 2 ** 30;
+  // On a snapshot that takes a GiB.
+  const below = newId();
+  await sql`insert into volume_layer (id, volume_id, host_id, pool_id, size_bytes, observed_state, observed_generation, observed_epoch,
+      read_only, observed_allocated_bytes)
+    select ${below}, volume_id, host_id, pool_id, size_bytes, 'ready', 1, 1, true, ${gib} from volume_layer where id = ${volume.layerId}`.execute(
+    db.database.query,
+  );
+  await sql`update volume_layer set parent_id = ${below} where id = ${volume.layerId}`.execute(db.database.query);
+  const free = (bytes: number) =>
+    sql`update storage_pool set free_bytes = ${bytes} where host_id = ${target}`.execute(db.database.query);
+  const freeThere = async () =>
+    (await readPools(db.database.query as Tx, null)).find((each) => each.host_id === target)!.free_bytes;
+  await free(gib - 1);
+  await assert.rejects(migrate('live'), { reason: 'no_other_host' });
+  await free(1.5 * gib);
+  await migrate('live');
+  assert.equal(await freeThere(), 0.5 * gib);
+  await sayOfIncoming('ready');
+  await sayOfIncoming('given_up');
+  await new VolumeController({ database: db.database, log: silentLog }).reconcile(volume.id);
+  assert.equal(await freeThere(), 1.5 * gib);
+});

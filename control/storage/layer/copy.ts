@@ -5,7 +5,7 @@
  */
 import { sql } from 'kysely';
 import type { LayerId } from '../../../contract/ids.ts';
-import type { Tx } from '../../kit/database/database.ts';
+import type { Queryable, Tx } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import { insertLayer } from './store.ts';
 import type { LayerRow } from './tables.ts';
@@ -52,14 +52,26 @@ export async function copyChain(tx: Tx, { topId, volumeId, pool, top }: CopyWish
   return { top: below!, copies };
 }
 
-type Link = Pick<LayerRow, 'id' | 'size_bytes' | 'key_id' | 'image_id' | 'image' | 'former_parent_id' | 'cache_role'>;
+/** What hosts have said that the copies of {@link copyChain} will take: nobody counts them as promised, since nobody writes to them. */
+export async function copiedBytes(db: Queryable, { topId, top }: Pick<CopyWish, 'topId' | 'top'>): Promise<number> {
+  const links = await linksOf(db, topId);
+  return links.reduce((sum, { id, taken }) => sum + (id === topId && top === 'empty' ? 0 : taken), 0);
+}
+
+type Link = Pick<
+  LayerRow,
+  'id' | 'size_bytes' | 'key_id' | 'image_id' | 'image' | 'former_parent_id' | 'cache_role'
+> & {
+  taken: number;
+};
 
 /** From the top down. */
-async function linksOf(tx: Tx, topId: string): Promise<Link[]> {
+async function linksOf(tx: Queryable, topId: string): Promise<Link[]> {
   const { rows } = await sql<Link>`with recursive chain (id, depth) as (
       select ${topId}::uuid, 0
       union all select l.parent_id, depth + 1 from chain join volume_layer l on l.id = chain.id where l.parent_id is not null)
-    select l.id, l.size_bytes, l.key_id, l.image_id, l.image, l.former_parent_id, l.cache_role
+    select l.id, l.size_bytes, l.key_id, l.image_id, l.image, l.former_parent_id, l.cache_role,
+      l.observed_allocated_bytes::float8 as taken
     from chain join volume_layer l on l.id = chain.id order by depth`.execute(tx);
   return rows;
 }

@@ -1,4 +1,4 @@
-export { type ChainCopy, copyChain } from './copy.ts';
+export { type ChainCopy, copiedBytes, copyChain } from './copy.ts';
 export { hostedLayers } from './hosted-layers.ts';
 export { tellDigest } from './image-digest.ts';
 export { hasFailed, hasFailedInSql, isLost, isLostInSql, isServed, isServedInSql } from './layer.ts';

@@ -20,6 +20,7 @@ export interface PoolState extends PoolTraits {
   disabled: boolean;
   problem: string | null;
   total_bytes: number;
+  /** Less what copies that are being made have yet to take. */
   free_bytes: number;
   promised_bytes: number;
   over_subscription: number;
@@ -33,6 +34,8 @@ export interface PoolState extends PoolTraits {
 
 export interface PoolWish {
   sizeBytes: number;
+  /** Copies of what it builds on take so much at once, whatever may be promised. */
+  copiedBytes?: number;
   /** Of the volume's type. */
   extraSpecs: Readonly<Record<string, string>>;
   availabilityZone?: string | null;
@@ -127,6 +130,7 @@ export function chooseTogether(wishes: readonly PoolWish[], pools: readonly Pool
       each.id === pool.id ? wish.sizeBytes : each.id === cachePool?.id ? (wish.cache?.bytes ?? 0) : 0;
     left = left.map((each) => ({
       ...{ ...each, promised_bytes: each.promised_bytes + taken(each) },
+      free_bytes: each.free_bytes - (each.id === pool.id ? (wish.copiedBytes ?? 0) : 0),
       promised_iops: each.promised_iops + (each.id === pool.id ? (wish.iops ?? 0) : 0),
     }));
   }
@@ -193,7 +197,7 @@ function cacheFor(
 function judge(wish: PoolWish, pool: PoolState, pools: readonly PoolState[]): PoolVerdict {
   const { room, free, promisable } = roomOf(pool);
   const unmet = unmetSpecs(wish.extraSpecs, pool);
-  const { poolId = null, hostId = null, availabilityZone: zone = null, sizeBytes } = wish;
+  const { poolId = null, hostId = null, availabilityZone: zone = null, sizeBytes, copiedBytes = 0 } = wish;
   const said: readonly [PoolRefusal, boolean][] = [
     ['other_pool', poolId !== null && poolId !== pool.id],
     ['other_host', hostId !== null && hostId !== pool.host_id],
@@ -209,7 +213,7 @@ function judge(wish: PoolWish, pool: PoolState, pools: readonly PoolState[]): Po
     ['disconnected', !pool.seen_lately],
     ['problem', pool.problem !== null],
     ['too_much_promised', room < sizeBytes],
-    ['too_little_space', free <= 0 || free * pool.over_subscription < sizeBytes],
+    ['too_little_space', free <= 0 || free < copiedBytes || free * pool.over_subscription < sizeBytes],
     ['too_few_iops', iopsLeft(pool) < (wish.iops ?? 0)],
   ];
   const refusals = said.flatMap(([refusal, so]) => (so ? [refusal] : []));

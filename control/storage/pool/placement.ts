@@ -62,14 +62,21 @@ async function readSome(tx: Tx, imageId: string | null, which: RawBuilder<unknow
   const { rows } = await sql<{ pools: (PoolState & { kinds: VolumesOfKind[] | null })[] }>`
     select coalesce(json_agg(each), '[]') as pools from (
       select p.id, p.kind, p.host_id, p.name, p.tier, h.name as host_name, h.availability_zone, ${hostExportsSql} as exports, h.enabled as host_enabled, h.connected,
-        ${seenLately} as seen_lately, p.disabled, p.problem, p.total_bytes, p.free_bytes, coalesce(u.promised_bytes, 0) as promised_bytes,
+        ${seenLately} as seen_lately, p.disabled, p.problem, p.total_bytes,
+        greatest(p.free_bytes - coalesce(c.bytes, 0), 0) as free_bytes, coalesce(u.promised_bytes, 0) as promised_bytes,
         p.over_subscription, p.reserved_percentage, p.iops, p.iops_over_subscription, l.image_id is not null as holds_image,
         case when p.iops is not null then ${volumesOfPool(sql`p.id`)} end as kinds
       from storage_pool p join host h on h.id = p.host_id left join storage_pool_usage u on u.pool_id = p.id
         left join image_location l on l.host_id = p.host_id and l.image_id = ${imageId}::uuid
+        left join (${coming}) c on c.pool_id = p.id
       where ${which}) each`.execute(tx);
   return rows[0]!.pools.map(({ kinds, ...pool }) => ({ ...pool, promised_iops: iopsOf(kinds) }));
 }
+
+/** By pool, what copies from other hosts have yet to take there: few are being made at a time, and an index has them. */
+const coming = sql`select l.pool_id, sum(greatest(s.observed_allocated_bytes - l.observed_allocated_bytes, 0))::float8 as bytes
+  from volume_layer l join volume_layer s on s.id = (l.desired_source ->> 'copy_of')::uuid
+  where l.desired_source ->> 'copy_of' is not null and l.desired_presence = 'present' group by l.pool_id`;
 
 const seenLately = sql`coalesce(not h.forced_down and (h.connected or h.last_seen_at > now() - make_interval(secs => ${awaySeconds})), false)`;
 

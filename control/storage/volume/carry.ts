@@ -12,7 +12,7 @@ import { CloudError } from '../../../contract/errors.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
-import { copyChain, releaseLayers } from '../layer/index.ts';
+import { copiedBytes, copyChain, releaseLayers } from '../layer/index.ts';
 import { choosePool, chooseTogether, type PoolWish, readPools, recordPoolChoice } from '../pool/index.ts';
 import { iopsOfType } from '../volume-type/index.ts';
 import { recordLoss } from './loss.ts';
@@ -28,6 +28,8 @@ interface Carried {
   volume: ListedVolume;
   extraSpecs: Record<string, string>;
   iops: number;
+  /** Of what its top builds on. */
+  copied: number;
 }
 
 /** All that the server has, in their order. */
@@ -42,13 +44,15 @@ async function carriedOf(tx: Tx, serverId: string, { lock }: { lock: boolean }):
     const types = await sql<{ extra_specs: Record<string, string> }>`select extra_specs from volume_type
       where id = ${volume.volume_type_id}`.execute(tx);
     const iops = await iopsOfType(tx, volume.volume_type_id, volume.size_gib);
-    carried.push({ volume, extraSpecs: types.rows[0]!.extra_specs, iops });
+    const copied = volume.layer_id === null ? 0 : await copiedBytes(tx, { topId: volume.layer_id, top: 'empty' });
+    carried.push({ volume, extraSpecs: types.rows[0]!.extra_specs, iops, copied });
   }
   return carried;
 }
 
-const wishOf = ({ volume, extraSpecs, iops }: Carried, hostId: string): PoolWish => ({
+const wishOf = ({ volume, extraSpecs, iops, copied }: Carried, hostId: string): PoolWish => ({
   ...{ sizeBytes: volume.layer_bytes, extraSpecs, hostId, hostOf: 'server', iops, encrypted: volume.key_id !== null },
+  copiedBytes: copied,
   // In a cluster nothing is copied.
   from: { poolId: volume.pool_id!, kind: 'directory', inUse: true },
 });

@@ -4,6 +4,7 @@ import { CloudError } from '../../../contract/errors.ts';
 import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { cacheOf } from '../cache/index.ts';
+import { copiedBytes } from '../layer/index.ts';
 import { choosePool, placeOf, recordPoolChoice } from '../pool/index.ts';
 import { cacheWords, iopsOfType } from '../volume-type/index.ts';
 import { type ActDependencies, onLockedVolume } from './act.ts';
@@ -40,7 +41,10 @@ export async function migrateVolume(
       extraSpecs: rows[0]!.extra_specs,
       poolId: pool.id,
       ...(leaves
-        ? { availabilityZone: volume.availability_zone }
+        ? {
+            availabilityZone: volume.availability_zone,
+            copiedBytes: await copiedBytes(tx, { topId: volume.layer_id!, top: 'copy' }),
+          }
         : { hostId: volume.host_id, hostOf: 'volume' as const }),
       // Into a cluster nothing is copied from another host.
       from: await placeOf(tx, volume.pool_id!, leaves || volume.attachment !== null),

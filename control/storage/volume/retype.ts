@@ -10,6 +10,7 @@ import type { Actor, Tx } from '../../kit/database/database.ts';
 import { tellServers } from '../attachment/index.ts';
 import { cacheOf, giveCache } from '../cache/index.ts';
 import { tellExports } from '../export/index.ts';
+import { copiedBytes } from '../layer/index.ts';
 import { choose, choosePool, placeOf, readPools, recordPoolChoice, requireRoom } from '../pool/index.ts';
 import { encryptionWith, type VolumeEncryption } from '../volume-key/index.ts';
 import { cacheWords, iopsOfType, sameCache, servedEncryption, typeOf } from '../volume-type/index.ts';
@@ -120,7 +121,9 @@ async function moveToType(
   if (mayLeave) {
     const { hostId: _, hostOf: __, ...elsewhere } = wish;
     const from = { ...wish.from, inUse: true };
-    const further = await choosePool(tx, { ...elsewhere, from, availabilityZone: volume.availability_zone });
+    const copied = await copiedBytes(tx, { topId: volume.layer_id!, top: 'copy' });
+    const zone = { availabilityZone: volume.availability_zone };
+    const further = await choosePool(tx, { ...elsewhere, from, copiedBytes: copied, ...zone });
     if (further.pool) found = further;
   }
   if (!found.pool) throw new CloudError('no_capacity', 'no_pool', { why: found.message, fix: found.fix });
