@@ -88,4 +88,5 @@ export async function callOffRelocations(tx: Tx, hostId: string, cause: Migratio
 }
 
 /** That it does not go now is no fault of anybody's. */
-export const isRelocationRefusal = (error: unknown): boolean => isCloudError(error, 'invalid', 'conflict');
+export const isRelocationRefusal = (error: unknown): boolean =>
+  isCloudError(error, 'invalid', 'conflict', 'no_capacity');
