@@ -879,6 +879,21 @@ test('of a host that does not ask nobody knows when its lease ends', async () =>
   await until('a look', async () => (await leaseLeft(hostId)) === null);
 });
 
+test('that a host left in order is remembered until it is there again, and of one that was cut off nothing is', async () => {
+  await using control = await start();
+  const hostId = await register();
+  const { host } = await connected(control.port, hostId);
+  host.socket.close(closeCodes.goingAway, 'the host process ends');
+  await until('its end', async () => !(await hostRow(hostId)).connected);
+  const { left_at: left, last_seen_at: seen } = await hostRow(hostId);
+  assert.deepEqual([left !== null, left], [true, seen]);
+  const { host: again } = await connected(control.port, hostId);
+  assert.equal((await hostRow(hostId)).left_at, null);
+  again.close();
+  await until('the cut', async () => !(await hostRow(hostId)).connected);
+  assert.equal((await hostRow(hostId)).left_at, null);
+});
+
 test('a host whose control process died without a word is seen as away by the others', async () => {
   const hostId = await register();
   await sql`update host set connected = true, connection_id = ${newId()}, last_seen_at = now() - interval '1 minute' where id = ${hostId}`.execute(

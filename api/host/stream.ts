@@ -91,7 +91,7 @@ function serve(webSocket: WebSocket, hostId: HostId, hosts: Pick<HostStreams, 'o
   );
   webSocket.on(
     'close',
-    mine(() => session.disconnected()),
+    mine((code: number) => session.disconnected(code)),
   );
   // Too large, not UTF-8, a broken frame, a lost connection: ws has closed the socket with the fitting code.
   webSocket.on(

@@ -1,31 +1,42 @@
 /**
  * Records the ends of streams, those of one moment in one statement: a thousand end at once when control stops or a switch fails.
- * What can't be recorded, or dies with the process, the others' sweep finds ({@link recordLiveness}).
+ * What can't be recorded, or dies with the process, the others' sweep finds ({@link recordLiveness}); but that a host left in order nobody else can know, so that is tried again for as long
+ * as this process lives.
  */
 import type { Logger } from 'pino';
 import type { Database } from '../kit/database/database.ts';
-import { disconnectHosts } from './store.ts';
+import { disconnectHosts, type StreamEnd } from './store.ts';
 
 export class Endings {
-  readonly #database: Database;
+  readonly #database: Pick<Database, 'query'>;
   readonly #log: Logger;
-  #waiting: string[] = [];
+  #waiting: StreamEnd[] = [];
   #running: Promise<void> | undefined;
+  /** Of hosts that left in order, not on record yet. */
+  #again: StreamEnd[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
 
-  constructor(options: { database: Database; log: Logger }) {
+  readonly #againMs: number;
+
+  /** @param options.againMs how long what could not be recorded waits; for tests */
+  constructor(options: { database: Pick<Database, 'query'>; log: Logger; againMs?: number }) {
     this.#database = options.database;
     this.#log = options.log;
+    this.#againMs = options.againMs ?? 1000;
   }
 
-  add(connectionId: string): void {
-    this.#waiting.push(connectionId);
+  add(end: StreamEnd): void {
+    this.#waiting.push(end);
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
     });
   }
 
   /** All that ended so far is on record, or can't be. */
-  async settled(): Promise<void> {
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
     await this.#running;
   }
 
@@ -39,7 +50,17 @@ export class Endings {
         await disconnectHosts(this.#database.query, ended);
       } catch (error) {
         this.#log.warn({ err: error, count: ended.length }, 'host stream: could not record the end; the sweep will');
+        this.#keep(ended.filter(({ left }) => left));
       }
     }
+  }
+
+  #keep(left: readonly StreamEnd[]): void {
+    if (left.length === 0 || this.#stopped) return;
+    this.#again.push(...left);
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      for (const end of this.#again.splice(0)) this.add(end);
+    }, this.#againMs).unref();
   }
 }

@@ -17,7 +17,7 @@ import {
 } from '../../contract/host/index.ts';
 import { Mismatch, read } from '../../contract/schema/read.ts';
 
-/** WebSocket close codes (RFC 6455 section 7.4; from 4000 on our own). */
+/** WebSocket close codes (RFC 6455 section 7.4; from 4000 on our own). `goingAway` is said by both: the process of who says it ends in order. */
 export const closeCodes = {
   goingAway: 1001,
   protocolError: 1002,

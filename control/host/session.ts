@@ -102,6 +102,8 @@ export class HostSession {
   hostName = '';
   /** How far the host's clock was ahead of ours at its last ping, less the ping's way; undefined before. */
   clockOffsetMs: number | undefined;
+  /** The host has ended it with the word that its process ends in order. */
+  left = false;
   /** Its hello asked for a lease, in a protocol by which it gets one. */
   asksForLeases = false;
   /** Its time as it last asked; undefined once that was lent. */
@@ -240,9 +242,10 @@ export class HostSession {
     this.disconnected();
   }
 
-  /** The wire has ended, from whichever side. */
-  disconnected(): void {
+  /** The wire has ended, from whichever side. @param code of the peer's closing frame, if there was one */
+  disconnected(code?: number): void {
     if (this.#phase === 'closed') return;
+    this.left = code === closeCodes.goingAway;
     this.#phase = 'closed';
     this.#pending.clear();
     this.view.forgetAll();
@@ -384,16 +387,13 @@ export class HostSession {
   #recordingFailed(error: unknown, reported: Reported): void {
     this.#recording = false;
     if (this.closed) return;
-    if (error instanceof StreamReplaced) {
-      this.#replaced();
-      return;
-    }
-    if (!isDatabaseUnavailable(error)) {
+    if (error instanceof StreamReplaced) this.#replaced();
+    else if (isDatabaseUnavailable(error)) {
+      this.#pending.giveBack(reported);
+      setTimeout(() => this.#record(), retryMs).unref();
+    } else {
       this.#owner.log.error({ err: error, hostId: this.hostId }, 'host stream: recording a report failed');
       this.end(closeCodes.internal, 'the report could not be recorded');
-      return;
     }
-    this.#pending.giveBack(reported);
-    setTimeout(() => this.#record(), retryMs).unref();
   }
 }

@@ -23,7 +23,7 @@ export async function connectHost(
     await sql`update host set connected = true, connection_id = ${connectionId}, facts = ${JSON.stringify(facts)},
       ${capacityColumns(facts)},
       physical_networks = coalesce(${facts.physicalNetworks ?? null}::text[], physical_networks),
-      last_seen_at = now(), updated_at = now(), lease_ends_at = ${leaseEnd(leaseMs)}, powered_off_at = null
+      last_seen_at = now(), updated_at = now(), lease_ends_at = ${leaseEnd(leaseMs)}, powered_off_at = null, left_at = null
     where id = ${hostId} returning id`.execute(db);
   return rows.length === 1;
 }
@@ -60,12 +60,21 @@ export async function requireCurrent(db: Queryable, hostId: HostId, connectionId
   if (rows.length === 0) throw new StreamReplaced('another connection speaks for the host');
 }
 
+export interface StreamEnd {
+  connectionId: string;
+  /** The host's process ended in order, and said so. */
+  left: boolean;
+}
+
 /** An older stream's end changes nothing. Rows are locked in one order by all who touch several: no two wait for each other. */
-export async function disconnectHosts(db: Queryable, connectionIds: readonly string[]): Promise<void> {
+export async function disconnectHosts(db: Queryable, ends: readonly StreamEnd[]): Promise<void> {
+  const left = ends.flatMap((end) => (end.left ? [end.connectionId] : []));
   await sql`
     with ended as materialized (
-      select id from host where connection_id = any(${[...connectionIds]}::uuid[]) order by id for no key update)
-    update host h set connected = false, connection_id = null, last_seen_at = now(), updated_at = now()
+      select id, connection_id = any(${left}::uuid[]) as has_left from host
+      where connection_id = any(${ends.map(({ connectionId }) => connectionId)}::uuid[]) order by id for no key update)
+    update host h set connected = false, connection_id = null, last_seen_at = now(), updated_at = now(),
+      left_at = case when ended.has_left then now() end
     from ended where h.id = ended.id`.execute(db);
 }
 

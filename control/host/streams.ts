@@ -168,7 +168,7 @@ export class HostStreams {
     this.#resync.stop();
     clearTimeout(this.#retryTimer);
     for (const session of [...this.#all]) session.end(closeCodes.goingAway, 'control is stopping');
-    await this.#endings.settled();
+    await this.#endings.stop();
   }
 
   /** Hosts may have acted on what the database has never made: each is told all that it has, and says what it has beyond that. */
@@ -210,7 +210,7 @@ export class HostStreams {
     await recordBandwidths(this.#database.query, session.hostId, facts.bandwidths ?? []);
     await this.#layers.recordPools(this.#database.query, session.hostId, facts.pools ?? []);
     if (session.closed) {
-      await disconnectHosts(this.#database.query, [session.connectionId]);
+      await disconnectHosts(this.#database.query, [session]);
       return true;
     }
     const before = this.#byHost.get(session.hostId);
@@ -264,7 +264,7 @@ export class HostStreams {
     if (this.#byHost.get(session.hostId) !== session) return;
     this.#byHost.delete(session.hostId);
     this.#log.info({ hostId: session.hostId, connectionId: session.connectionId }, 'host stream: host disconnected');
-    this.#endings.add(session.connectionId);
+    this.#endings.add({ connectionId: session.connectionId, left: session.left });
   }
 
   #look(changes: readonly Change[]): void {

@@ -3,8 +3,8 @@
  * later than it was asked for is what counts, not what was said to it.
  *
  * A power-off is a row (host_power_off) of one silence, written down before anything is asked; any control process goes on with one whose turn has come, so none is lost with a process. Before each
- * request it is decided anew, in a transaction, that the host is still silent since then: one that came back meanwhile is left alone, and so is every host where more than half of them are
- * lost at once. Owns what is under way in this process; if that dies, another takes the row up when its turn comes, and may ask again: a machine that is off stays off.
+ * request it is decided anew, in a transaction, that the host is still silent since then: one that came back meanwhile is left alone, one that is silent on purpose is never asked, and so is every
+ * host where more than half of them are lost at once. Owns what is under way in this process; if that dies, another takes the row up when its turn comes, and may ask again: a machine that is off stays off.
  */
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
@@ -59,6 +59,9 @@ const together = 16;
 const ago = (ms: number) => sql`clock_timestamp() - ${ms}::double precision * interval '1 millisecond'`;
 const later = (ms: number) => sql`clock_timestamp() + ${ms}::double precision * interval '1 millisecond'`;
 
+/** Of `host h`: its silence is a loss. Not where it was meant: said by an administrator (down, maintenance), or by the host itself, whose process ended in order. */
+const isLost = sql`not h.connected and not h.forced_down and h.maintenance is null and h.left_at is null`;
+
 /** Of `host_power_off p` and `host h`: the host was not heard since. */
 const stillSilent = sql`p.ended is null and not h.connected and h.last_seen_at = p.silent_since`;
 
@@ -87,7 +90,7 @@ export class PowerOffs {
     await sql`insert into host_power_off (id, host_id, silent_since)
       select w.id, h.id, h.last_seen_at from unnest(${hostIds.map(() => newId())}::uuid[], ${ids}) as w (id, host_id)
         join host h on h.id = w.host_id join host_bmc b on b.host_id = h.id
-      where b.fences and b.contradicted_at is null and not h.connected and not h.forced_down and h.last_seen_at < ${ago(graceMs)}
+      where b.fences and b.contradicted_at is null and ${isLost} and h.last_seen_at < ${ago(graceMs)}
         and not ${isHeld(atOnceMs)}
       on conflict (host_id, silent_since) do nothing`.execute(database.query);
     for (const { id } of await this.#due(ids)) {
@@ -189,7 +192,7 @@ export class PowerOffs {
         asked: number;
       }>`update host_power_off p set asked = asked + 1, asked_at = clock_timestamp(), said = null, error = null,
           system = ${system.path}, label = ${system.label}, updated_at = now()
-        from host h where p.id = ${access.id} and h.id = p.host_id and ${stillSilent} and not h.forced_down and not ${isHeld(atOnceMs)}
+        from host h where p.id = ${access.id} and h.id = p.host_id and ${stillSilent} and ${isLost} and not ${isHeld(atOnceMs)}
           and (p.asked_at is null or p.asked_at < ${ago(againMs)}) returning p.asked`.execute(tx);
     });
     // Whoever stood still in between knows nothing of the host any more.

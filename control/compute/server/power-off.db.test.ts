@@ -167,6 +167,20 @@ const leftAlone: [string, (host: HostId, bmc: FakeBmc) => Promise<unknown>][] = 
     },
   ],
   [
+    'its process ended in order',
+    async (host) => {
+      await silence(host);
+      await sql`update host set left_at = last_seen_at where id = ${host}`.execute(db.database.query);
+    },
+  ],
+  [
+    'it is in maintenance',
+    async (host) => {
+      await sql`update host set maintenance = '{"cause": "shutdown"}' where id = ${host}`.execute(db.database.query);
+      await silence(host);
+    },
+  ],
+  [
     'nobody wants its servers elsewhere',
     async (host) => {
       await sql`update server set evacuation_policy = null where host_id = ${host}`.execute(db.database.query);
