@@ -6,7 +6,8 @@
  * A floating IP is handled on the guest's own host (logical_port and external_mac) when that host has the physical
  * network and the router is distributed: no detour through the gateway's host, and it goes on when that one dies. Else it is handled by the gateway.
  * A distributed router's has the MAC address of its own port in either case: wherever its guest goes, neighbours need to learn nothing new. OVN 23.03
- * does not announce an address that gets another MAC on the same chassis, so where a guest left the gateway's host they would send to a dead one for up to a minute.
+ * does not announce an address that gets another MAC on the same chassis (findings), so where a guest left the gateway's host they would
+ * send to a dead one for up to a minute.
  * Both ways work on the userspace datapath, which has NAT in its own connection tracker.
  */
 import { nat64 } from '../../../../contract/host/index.ts';
