@@ -130,9 +130,18 @@ export class TravellingGuest implements AsyncDisposable {
   begin = (to: JoinedMachine): Promise<void> =>
     this.act({ 'os-migrateLive': { host: to.name, block_migration: 'auto' } });
 
+  /** The newest. */
   async migration(): Promise<{ id: number; status: string }> {
     const { migrations } = await this.admin.must('GET', 'compute', `/os-migrations?instance_uuid=${this.id}`);
-    return migrations[0];
+    return migrations.toSorted((a: { id: number }, b: { id: number }) => b.id - a.id)[0];
+  }
+
+  /** What became of the newest migration, and why, for whoever reads that a test failed. */
+  async #outcome(): Promise<string> {
+    const actions = `/servers/${this.id}/os-instance-actions`;
+    const { instanceActions } = await this.admin.must('GET', 'compute', actions);
+    const newest = `${actions}/${instanceActions[0].request_id}`;
+    return JSON.stringify([await this.migration(), (await this.admin.must('GET', 'compute', newest)).instanceAction]);
   }
 
   /** It is on one machine, on its way nowhere. @returns which */
@@ -163,7 +172,8 @@ export class TravellingGuest implements AsyncDisposable {
       // A port at which nobody listens is answered by the guest's kernel, which costs it next to nothing.
       await until('its floating IP', async () => asking.answered.length > 5, 30_000);
       await this.begin(to);
-      assert.equal(await this.settled(), to, JSON.stringify(await this.migration()));
+      const at = await this.settled();
+      if (at !== to) assert.fail(await this.#outcome());
       const before = asking.answered.length;
       await until('its floating IP afterwards', async () => asking.answered.length > before + 20, 30_000);
       return { silentMs: asking.longestMs, stoodMs: this.#stood(from, to) };
