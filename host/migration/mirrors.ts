@@ -27,8 +27,8 @@ export interface DisksTarget {
 const lookMs = 5;
 /** A way that is cut holds a job up for ever; the guest stands still meanwhile. */
 const endMs = 10_000;
-/** So long a job has to end by itself. */
-const patienceMs = 1000;
+/** In seconds: while QEMU (7.2) opens a node of another host's it does nothing else, and its guest may stand still. */
+const openTimeout = 3;
 
 const jobsOf = async (execute: Execute, disks: readonly string[]): Promise<Map<string, Job>> => {
   const jobs = await execute<Job[]>('query-block-jobs');
@@ -79,6 +79,7 @@ async function begin(
         server,
         export: disk,
         'tls-creds': credentials,
+        'open-timeout': openTimeout,
       });
     }
     await execute('blockdev-mirror', {
@@ -86,7 +87,10 @@ async function begin(
       ...{ sync: isOnBase(disk) ? 'top' : 'full', 'on-target-error': 'report', 'on-source-error': 'report' },
     });
   } catch (error) {
-    throw error instanceof QmpError ? failed(disk, error.message) : error;
+    if (!(error instanceof QmpError)) throw error;
+    if (!/cancelled by timeout/.test(error.message)) throw failed(disk, error.message);
+    const message = `disk ${disk}: the target does not answer in ${openTimeout} s`;
+    throw new HostFault('way_cut', message, { permanent: true });
   }
 }
 
@@ -119,14 +123,14 @@ export async function endMirrors(execute: Execute, disks: readonly string[]): Pr
 }
 
 /**
- * Nothing of them is left in QEMU. A job that waits for a way that is cut ends only when its connection does, which is then broken from this side.
- * Safe to repeat.
+ * Nothing of them is left in QEMU, and nobody wants what they have sent. Their connections are broken first: over a way that is cut a job does not end
+ * otherwise, and with the closing of its node, which is flushed, QEMU (7.2) would stand still until the kernel gives the connection up. Safe to repeat.
  */
 export async function dropMirrors(execute: Execute, disks: readonly string[]): Promise<void> {
   const started = performance.now();
+  for (const disk of disks) await breakConnection(execute, disk);
   for (;;) {
     const jobs = await jobsOf(execute, disks);
-    if (performance.now() - started > patienceMs) for (const disk of jobs.keys()) await breakConnection(execute, disk);
     for (const [disk, { status }] of jobs) {
       const id = jobOf(disk);
       const command =
@@ -148,7 +152,7 @@ export async function dropMirrors(execute: Execute, disks: readonly string[]): P
 async function breakConnection(execute: Execute, disk: string): Promise<void> {
   const instances = [{ type: 'block-node', 'node-name': remoteNode(disk) }];
   await execute('yank', { instances }).catch((error) => {
-    // It is broken already.
+    // There is none.
     if (!(error instanceof QmpError)) throw error;
   });
 }

@@ -28,6 +28,7 @@ export const movingTakes: Readonly<Record<string, readonly string[]>> = {
   ],
   'block-job-cancel': ['device', 'force'],
   'job-dismiss': ['id'],
+  yank: ['instances'],
 };
 
 export const movingCommands = {
@@ -44,4 +45,5 @@ export const movingCommands = {
   'query-block-jobs': ({ moving }: MovingContext) => moving.jobs(),
   'block-job-cancel': ({ moving }: MovingContext, args: Arguments) => moving.endMirror(args),
   'job-dismiss': ({ moving }: MovingContext, args: Arguments) => moving.dismiss(args),
+  yank: ({ moving }: MovingContext, args: Arguments) => moving.yank(args),
 };

@@ -26,6 +26,7 @@ interface Mirror {
   status: 'running' | 'ready' | 'concluded';
   error?: string;
   disk: string;
+  target: string;
   socket: Socket;
 }
 
@@ -212,7 +213,7 @@ export class Moving {
     const remote = this.#remotes.get(String(target)) ?? refuse(`Cannot find device='' nor node-name='${target}'`);
     blocks.fileOf(String(device));
     const socket = this.#dial(remote);
-    const mirror: Mirror = { status: 'running', disk: String(device), socket };
+    const mirror: Mirror = { status: 'running', disk: String(device), target: String(target), socket };
     this.#mirrors.set(String(id), mirror);
     let answers = 0;
     socket.on('data', () => {
@@ -252,6 +253,16 @@ export class Moving {
     if (error !== undefined) mirror.error = error;
     mirror.socket.destroy();
     this.#options.event('BLOCK_JOB_COMPLETED', { device: id, type: 'mirror', ...(error !== undefined && { error }) });
+  }
+
+  /** What is sent to these nodes of another one gets there no more. */
+  yank({ instances }: Arguments): object {
+    for (const { 'node-name': name } of instances as { 'node-name': string }[]) {
+      if (!this.#remotes.has(name)) refuse('Instance not found');
+      for (const [id, mirror] of this.#mirrors)
+        if (mirror.target === name) this.#conclude(id, mirror, 'Input/output error');
+    }
+    return {};
   }
 
   dismiss({ id }: Arguments): object {
