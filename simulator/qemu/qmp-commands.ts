@@ -58,6 +58,7 @@ export const takes: Readonly<Record<string, readonly string[]>> = {
     'server',
     'export',
     'tls-creds',
+    'open-timeout',
     'driver',
     'node-name',
     'read-only',
