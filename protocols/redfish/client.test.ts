@@ -135,6 +135,18 @@ for (const [trouble, kind] of troubles) {
   });
 }
 
+test('a reset of what was found a moment ago asks nothing else, and comes to nothing where it would be late', async () => {
+  await using redfish = opened();
+  const system = await redfish.system();
+  const { asked } = bmc;
+  await redfish.reset('ForceOff', { system, withinMs: 5000 });
+  assert.deepEqual([bmc.asked - asked, bmc.resets], [1, ['ForceOff']]);
+  bmc.trouble = 'silent';
+  const began = performance.now();
+  await assert.rejects(redfish.reset('On', { system, withinMs: 50.5 }), { kind: 'unreachable' });
+  assert.ok(performance.now() - began < 4000, 'sooner than the time for one request');
+});
+
 test('where nobody listens it is said so', async () => {
   await using redfish = opened({ url: 'https://127.0.0.1:1' });
   await assert.rejects(redfish.system(), { kind: 'unreachable', message: 'ECONNREFUSED' });

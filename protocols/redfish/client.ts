@@ -50,6 +50,8 @@ export class Redfish {
   readonly #transport: Transport;
   #session: { token: string; path: string | undefined } | undefined;
   #path: string | undefined;
+  /** Of what was found, all that was said. */
+  readonly #bodies = new WeakMap<RedfishSystem, Json>();
 
   constructor(options: RedfishOptions) {
     this.#options = options;
@@ -64,15 +66,19 @@ export class Redfish {
 
   /**
    * Asks for it, and answers what was said to that, for people. Whether it came to that is to be looked at.
+   * @param options.system as {@link system} has answered it: then nothing is looked up before
+   * @param options.withinMs nothing is sent later than that, and no answer awaited
    * @throws RedfishError `refused` where it says no; others where it is not known what came of it
    */
-  async reset(type: ResetType): Promise<string> {
-    const { system, body } = await this.#find();
-    const action = objectAt(objectAt(body, 'Actions'), '#ComputerSystem.Reset');
+  async reset(type: ResetType, options: { system?: RedfishSystem; withinMs?: number } = {}): Promise<string> {
+    const { withinMs } = options;
+    const signal = withinMs === undefined ? undefined : AbortSignal.timeout(Math.ceil(withinMs));
+    const system = options.system ?? (await this.system());
+    const action = objectAt(objectAt(this.#bodies.get(system), 'Actions'), '#ComputerSystem.Reset');
     const path =
       linkAt(action, 'target', this.#transport.origin) ??
       `${system.path.replace(/\/$/, '')}/Actions/ComputerSystem.Reset`;
-    const { status, body: said } = await this.#ask({ method: 'POST', path, body: { ResetType: type } });
+    const { status, body: said } = await this.#ask({ method: 'POST', path, body: { ResetType: type }, signal });
     const words = [`HTTP ${status}`, refusalOf(said)].filter((part) => part !== '').join(': ');
     if (status < 200 || status > 299) throw new RedfishError('refused', words);
     return words;
@@ -113,15 +119,14 @@ export class Redfish {
     const label = [Manufacturer, Model, SerialNumber]
       .map((part) => plain(part, 60).trim())
       .filter((part) => part !== '');
-    return {
-      body,
-      system: {
-        path: this.#path,
-        uuid: typeof uuid === 'string' && /^[0-9a-f-]{36}$/i.test(uuid) ? uuid.toLowerCase() : null,
-        power: (typeof power === 'string' && Object.hasOwn(states, power) && states[power]) || 'unknown',
-        label: label.join(' '),
-      },
+    const system: RedfishSystem = {
+      path: this.#path,
+      uuid: typeof uuid === 'string' && /^[0-9a-f-]{36}$/i.test(uuid) ? uuid.toLowerCase() : null,
+      power: (typeof power === 'string' && Object.hasOwn(states, power) && states[power]) || 'unknown',
+      label: label.join(' '),
     };
+    this.#bodies.set(system, body);
+    return { body, system };
   }
 
   /** @throws RedfishError `ambiguous` */
@@ -163,7 +168,7 @@ export class Redfish {
     const answer = await this.#transport.ask({ ...wish, headers: this.#authorization() });
     if (answer.status !== 401 && answer.status !== 403) return answer;
     if (answer.status === 403) throw new RedfishError('denied', 'HTTP 403: the user may not do that');
-    await this.#logIn();
+    await this.#logIn(wish.signal);
     const again = await this.#transport.ask({ ...wish, headers: this.#authorization() });
     if (again.status === 401 || again.status === 403) throw new RedfishError('denied', `HTTP ${again.status}`);
     return again;
@@ -175,11 +180,12 @@ export class Redfish {
     return { authorization: `Basic ${Buffer.from(`${user}:${password.reveal()}`).toString('base64')}` };
   }
 
-  async #logIn(): Promise<void> {
+  async #logIn(signal: AbortSignal | undefined): Promise<void> {
     const { user, password } = this.#options;
     const { status, headers } = await this.#transport.ask({
       ...{ method: 'POST', path: '/redfish/v1/SessionService/Sessions' },
       body: { UserName: user, Password: password.reveal() },
+      signal,
     });
     const { 'x-auth-token': token, location } = headers;
     if (status < 200 || status > 299 || typeof token !== 'string' || !/^[\x21-\x7e]{1,4096}$/.test(token))

@@ -32,6 +32,8 @@ export interface Wish {
   path: string;
   headers?: Record<string, string>;
   body?: object;
+  /** Ends it sooner than the time for one request. */
+  signal?: AbortSignal | undefined;
 }
 
 const maxBytes = 1_048_576;
@@ -76,11 +78,12 @@ export class Transport {
     }
   }
 
-  #once({ method, path, headers, body }: Wish): Promise<Answer> {
+  #once({ method, path, headers, body, signal }: Wish): Promise<Answer> {
     return new Promise((resolve, reject) => {
+      const patience = AbortSignal.timeout(this.#options.timeoutMs);
       const text = body === undefined ? undefined : JSON.stringify(body);
       const request = https.request(this.#options.url, {
-        ...{ agent: this.#agent, method, path, signal: AbortSignal.timeout(this.#options.timeoutMs) },
+        ...{ agent: this.#agent, method, path, signal: signal ? AbortSignal.any([patience, signal]) : patience },
         headers: {
           ...{ accept: 'application/json', 'odata-version': '4.0', 'user-agent': 'bothy', ...headers },
           ...(text !== undefined && {

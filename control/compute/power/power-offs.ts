@@ -196,9 +196,10 @@ export class PowerOffs {
           and (p.asked_at is null or p.asked_at < ${ago(againMs)}) returning p.asked`.execute(tx);
     });
     // Whoever stood still in between knows nothing of the host any more.
-    if (!rows[0] || performance.now() - decided > decisionMs) return;
+    const withinMs = decisionMs - (performance.now() - decided);
+    if (!rows[0] || withinMs <= 0) return;
     this.#options.log.warn({ host: access.host_name, asked: rows[0].asked }, 'a host that is lost is turned off');
-    const said = await bmc.reset('ForceOff').catch((error: Error) => error.message);
+    const said = await bmc.reset('ForceOff', { system, withinMs }).catch((error: Error) => error.message);
     await sql`update host_power_off set said = ${said.slice(0, 500)}, updated_at = now() where id = ${access.id}`.execute(
       this.#options.database.query,
     );

@@ -120,6 +120,22 @@ test('a host that is lost is turned off, and its servers are another’s before 
   assert.deepEqual(await powerOffsOf(lost), [{ asked: 1, off: true, error: null, ended: null }]);
 });
 
+test('between the decision and its request nothing is asked of the BMC', async () => {
+  const lost = await cloud.addHost();
+  await runningOn(lost);
+  await cloud.addHost();
+  let asked = 0;
+  const bmc = await world.give(lost, {
+    onPower: () => {
+      asked = bmc.asked;
+    },
+  });
+  evacuating();
+  await silence(lost);
+  await until('it to be turned off', () => !bmc.power);
+  assert.equal(asked, 4, 'the root, its systems, the system, the reset');
+});
+
 test('a machine that is off already is not asked, whatever its BMC would have answered', async () => {
   const [lost, other] = [await cloud.addHost(), await cloud.addHost()];
   const id = await runningOn(lost);
