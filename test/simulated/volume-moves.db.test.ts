@@ -187,3 +187,31 @@ for (const [name, { body, steps }] of Object.entries(ways))
     await storage('DELETE', `/volumes/${volumeId}?cascade=true`);
     await inOrder({});
   });
+
+test('a server that is deleted on its way goes at once, and its volume is whole on one of both hosts, with nothing left on the other', async () => {
+  for (const step of partOf(['copy-layer', 'listen', 'mirror', 'record-hand-over', 'record-take-over'], 2)) {
+    const serverId = await createServer(tenancy, `deleted after ${step}`);
+    await reaches(cloud, tenancy, serverId, 'ACTIVE');
+    const from = await hostOf(serverId);
+    const volumeId = await made({});
+    if (!(await volumeOf(volumeId))['os-vol-host-attr:host'].startsWith(`${from}@`)) {
+      await storage('POST', `/volumes/${volumeId}/action`, { 'os-migrate_volume': { host: `${from}@local` } });
+      await is(volumeId, 'available');
+    }
+    await made({ volume_id: volumeId }, 'snapshots');
+    await attach(serverId, volumeId);
+    const seen = cloud.hosts.map((host) => host.steps.length);
+    await act(serverId, live);
+    await cloud.until(`step ${step}`, async () =>
+      cloud.hosts.some((host, index) => host.steps.slice(seen[index]).some((name) => name.includes(step))),
+    );
+    await deleteServer(cloud, tenancy, serverId);
+    await reaches(cloud, tenancy, serverId, 'gone');
+    await is(volumeId, 'available');
+    const [host] = (await volumeOf(volumeId))['os-vol-host-attr:host'].split('@');
+    await inOrder({ [host]: 2 });
+    await assertInOrder(cloud, []);
+    await storage('DELETE', `/volumes/${volumeId}?cascade=true`);
+    await inOrder({});
+  }
+});
