@@ -256,7 +256,7 @@ export const observedLayer = object({
    */
   state: oneOf('building', 'ready', 'absent', 'failed'),
   sizeBytes: count,
-  /** What its file takes of the pool. */
+  /** What its file takes of the pool; of a copy for a replica that is not whole yet: what of it has come. */
   allocatedBytes: count,
   /** Of the generation that a guest writes to. Absent: nothing new. */
   use: optional(cacheUse),

@@ -213,9 +213,9 @@ export class LayerTask {
     }
   }
 
-  /** A word for people about what is under way. */
-  say(step: string): void {
-    if (this.#seen) this.#become(this.#seen, this.#ready ? 'ready' : 'building', step);
+  /** A word for people about what is under way. @param arrivedBytes so much of its file is there that is not at its place yet */
+  say(step: string, arrivedBytes = 0): void {
+    if (this.#seen) this.#become(this.#seen, this.#ready ? 'ready' : 'building', step, arrivedBytes);
   }
 
   async #run(): Promise<void> {
@@ -342,7 +342,7 @@ export class LayerTask {
     if (!this.#closed) this.#timer = setTimeout(() => this.wake(), Math.max(1, ms));
   }
 
-  #become(desired: DesiredLayer, state: ObservedLayer['state'], step: string | null): void {
+  #become(desired: DesiredLayer, state: ObservedLayer['state'], step: string | null, arrivedBytes = 0): void {
     if (this.#closed) return;
     const { captures = [], backups = [] } = this.context.outcomes.of(this.id) ?? {};
     const full = desired.cache?.fullBytes != null && (this.#file?.allocatedBytes ?? 0) >= desired.cache.fullBytes;
@@ -351,7 +351,7 @@ export class LayerTask {
     const observed: ObservedLayer = {
       ...{ id: this.id, epoch: desired.epoch, generation: desired.generation, state },
       sizeBytes: this.#file?.sizeBytes ?? 0,
-      allocatedBytes: this.#file?.allocatedBytes ?? 0,
+      allocatedBytes: this.#file?.allocatedBytes ?? arrivedBytes,
       ...(full && { full }),
       ...(this.#file?.written !== undefined && { written: this.#file.written }),
       ...(this.#use && { use: this.#use }),

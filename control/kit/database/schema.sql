@@ -2406,6 +2406,8 @@ CREATE TABLE public.volume_replica (
     generation bigint DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    round_moved_at timestamp with time zone,
+    round_copied_bytes bigint DEFAULT 0 NOT NULL,
     CONSTRAINT volume_replica_rpo_seconds_check CHECK ((rpo_seconds > 0)),
     CONSTRAINT volume_replica_size_bytes_check CHECK ((size_bytes > 0))
 );
@@ -3756,7 +3758,7 @@ CREATE TRIGGER volume_layer_usage_moved AFTER UPDATE OF size_bytes, read_only, d
 
 CREATE TRIGGER volume_pool_volumes AFTER INSERT OR DELETE OR UPDATE OF pool_id, volume_type_id, size_gib, desired_task ON public.volume FOR EACH ROW EXECUTE FUNCTION public.count_pool_volumes();
 
-CREATE TRIGGER volume_replica_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_replica FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_replica', 'volume_id', '~next_at', '~updated_at', '=as_of', '=rounds', '=last_round_bytes', '=last_round_seconds', '=round_began_at', '=round_source_layer_id', '=round_layer_id', '=round_full', '=source_layer_id', '=layer_id');
+CREATE TRIGGER volume_replica_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_replica FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_replica', 'volume_id', '~next_at', '~updated_at', '~round_moved_at', '~round_copied_bytes', '=as_of', '=rounds', '=last_round_bytes', '=last_round_seconds', '=round_began_at', '=round_source_layer_id', '=round_layer_id', '=round_full', '=source_layer_id', '=layer_id');
 
 CREATE TRIGGER volume_replica_usage AFTER INSERT OR DELETE ON public.volume_replica FOR EACH ROW EXECUTE FUNCTION public.count_replica_usage();
 

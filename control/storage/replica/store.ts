@@ -36,6 +36,7 @@ export type ReplicaChange = Partial<
     VolumeReplicaRow,
     | ('pool_id' | 'size_bytes' | 'source_layer_id' | 'layer_id' | 'as_of' | 'round_began_at' | 'round_source_layer_id')
     | ('round_layer_id' | 'round_full' | 'former_layer_id' | 'failed_over_at' | 'rounds' | 'last_round_bytes')
+    | ('round_moved_at' | 'round_copied_bytes')
     | ('last_round_seconds' | 'failures' | 'late_since' | 'next_at' | 'rpo_seconds')
   >
 > & { fault?: ReplicaFault | null };

@@ -270,6 +270,65 @@ test('rounds of a host that is away do not keep others from theirs', async () =>
   await sql`update storage_pool set disabled = true where id = ${away.id}`.execute(db.database.query);
 });
 
+test('a round that comes no further is thrown away, and the next one copies what differs', async () => {
+  const id = await replicated();
+  const { layer_id, source_layer_id } = await rowOf(id);
+  await written(id);
+  await pass(60);
+  await controller.reconcile(id);
+  const { round_layer_id } = await rowOf(id);
+  const still = async (minutes: number) => {
+    await sql`update volume_replica set round_moved_at = round_moved_at - ${minutes} * interval '1 minute',
+      round_began_at = round_began_at - ${minutes} * interval '1 minute' where volume_id = ${id}`.execute(
+      db.database.query,
+    );
+    await controller.reconcile(id);
+  };
+  await still(14);
+  assert.notEqual((await rowOf(id)).round_began_at, null);
+  await sql`update volume_layer set observed_allocated_bytes = 4096 where id = ${round_layer_id}`.execute(
+    db.database.query,
+  );
+  await controller.reconcile(id);
+  await still(14);
+  assert.notEqual((await rowOf(id)).round_began_at, null, 'something has come');
+  await still(2);
+  const after = await rowOf(id);
+  assert.deepEqual([after.round_began_at, after.layer_id, after.source_layer_id], [null, layer_id, source_layer_id]);
+  assert.match(after.fault!.message, /came no further for 15 minutes/);
+  await pass(60);
+  await controller.reconcile(id);
+  assert.equal((await rowOf(id)).round_full, false);
+  await obeyed();
+  await controller.reconcile(id);
+  assert.deepEqual([(await rowOf(id)).rounds, (await rowOf(id)).fault], [2, null]);
+});
+
+test('a round whose guest does not leave what was frozen is thrown away, and nothing is frozen again before it has', async () => {
+  const id = await replicated();
+  const { serverId } = await cloud.attach(id);
+  await sql`update server set host_id = (select host_id from volume where id = ${id}) where id = ${serverId}`.execute(
+    db.database.query,
+  );
+  await cloud.reportSwitch(serverId);
+  await written(id);
+  await pass(60);
+  await controller.reconcile(id);
+  const { layer_id: top } = await cloud.volumes.get(cloud.admin, id);
+  await sql`update volume_replica set round_moved_at = round_moved_at - interval '16 minutes',
+    round_began_at = round_began_at - interval '16 minutes' where volume_id = ${id}`.execute(db.database.query);
+  await controller.reconcile(id);
+  assert.equal((await rowOf(id)).round_began_at, null);
+  await pass(60);
+  await controller.reconcile(id);
+  assert.equal((await cloud.volumes.get(cloud.admin, id)).layer_id, top);
+  assert.match((await rowOf(id)).fault!.message, /still writes/);
+  await cloud.reportSwitch(serverId);
+  await pass(60);
+  await controller.reconcile(id);
+  assert.notEqual((await rowOf(id)).round_began_at, null);
+});
+
 test('a round is thrown away where what is copied is lost, or the copy is no more', async () => {
   const id = await replicated();
   const { layer_id } = await rowOf(id);

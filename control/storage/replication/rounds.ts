@@ -3,7 +3,7 @@
  * replica copies each frozen layer that it does not have yet onto its own chain; when it has all of them the replica is equal to what was frozen:
  *
  *   at rest ──► frozen ──► copying ──► at rest       as_of: when it was frozen
- *                 └───────────┴──► thrown away       the replica is what it was; the next round copies all of the chain
+ *                 └───────────┴──► thrown away       the replica is what it was; the next round copies all of the chain, or what differs where this one only came no further
  *
  * What was frozen and its copy stay (../layer/release.ts) until the next round is complete; then they are spare, and both chains become shorter by
  * themselves (../layer/shorten.ts). Where the chain of the volume does not contain what the replica is equal to (it was reverted, restored, moved), all of it is copied,
@@ -25,6 +25,8 @@ export type ReplicaStep = 'placed' | 'frozen' | 'copying' | 'complete' | 'thrown
 
 /** Of one host, as that of a volume or as that of its replica: what its disks and its network are for is guests. */
 const roundsAtOnce = 2;
+/** One that comes no further for so long is thrown away: others wait for its turn. */
+const stalledMs = 900_000;
 const retryMs = { host: 5_000, turn: 1_000, hold: 5_000, outside: 30_000, first: 15_000, longest: 600_000 };
 
 /** Undefined: there is nothing to do but wait. */
@@ -82,7 +84,7 @@ async function whenAtRest(tx: Tx, look: Look): Promise<ReplicaStep | undefined> 
       as_of: asOf ?? replica.as_of,
       size_bytes: volume.layer_bytes,
     },
-    next_at: later(look, retryMs.turn),
+    ...{ round_moved_at: now, round_copied_bytes: 0, next_at: later(look, retryMs.turn) },
   });
   return 'frozen';
 }
@@ -99,6 +101,9 @@ async function hindranceOf(tx: Tx, look: Look): Promise<{ ms: number; fault: Rep
   if (volume.desired_task || volume.fault) {
     return { ms: retryMs.hold, fault: { code: 'busy', message: 'Something else is done to the volume.' } };
   }
+  if (!(await isFinal(tx, volume.id))) {
+    return { ms: retryMs.hold, fault: { code: 'busy', message: 'A guest still writes to what was frozen before.' } };
+  }
   // It waits for its turn, which is nobody's fault until it is late.
   return (await isTheirTurn(tx, look)) ? undefined : { ms: retryMs.turn, fault: null };
 }
@@ -113,11 +118,32 @@ async function isTheirTurn(tx: Tx, { volume, hosts }: Look): Promise<boolean> {
   return rows[0]!.most < roundsAtOnce;
 }
 
+/** Nobody writes to what was frozen last. */
+async function isFinal(tx: Tx, volumeId: string): Promise<boolean> {
+  const { rows } = await sql`select from volume v where v.id = ${volumeId} and ${topIsInForceSql}`.execute(tx);
+  return rows.length > 0;
+}
+
+const noFurther = `it came no further for ${stalledMs / 60_000} minutes`;
+
+/** Notes how far the round has come. True: it has come no further for too long. */
+async function standsStill(tx: Tx, { replica, now }: Look, copiedBytes: number): Promise<boolean> {
+  // A control of before may have begun it, and noted nothing.
+  const began = replica.round_began_at!.getTime();
+  const moved = replica.round_moved_at?.getTime();
+  if (moved !== undefined && copiedBytes <= replica.round_copied_bytes)
+    return now.getTime() - Math.max(moved, began) > stalledMs;
+  await changeReplica(tx, replica.volume_id, { round_moved_at: now, round_copied_bytes: copiedBytes });
+  return false;
+}
+
 /** The guest writes to the new top: what was frozen is final. */
 async function whenFrozen(tx: Tx, look: Look): Promise<ReplicaStep | undefined> {
-  const { volume, replica, hosts } = look;
-  const { rows } = await sql`select from volume v where v.id = ${volume.id} and ${topIsInForceSql}`.execute(tx);
-  if (rows.length === 0) return rest(tx, look, later(look, retryMs.turn), replica.fault);
+  const { volume, replica, hosts, now } = look;
+  if (!(await isFinal(tx, volume.id))) {
+    if (await standsStill(tx, look, 0)) return throwAway(tx, look, noFurther, 'what differs');
+    return rest(tx, look, later(look, retryMs.turn), replica.fault);
+  }
   const files = await filesOf(tx, replica.round_source_layer_id!);
   const known = files.findIndex(({ id }) => id === replica.source_layer_id);
   const full = known < 0 || replica.layer_id === null;
@@ -132,7 +158,12 @@ async function whenFrozen(tx: Tx, look: Look): Promise<ReplicaStep | undefined> 
       ...{ source: { copy_of: layer.id }, frozen: true },
     });
   }
-  await changeReplica(tx, volume.id, { round_layer_id: parentId, round_full: full, next_at: null });
+  await changeReplica(tx, volume.id, {
+    round_layer_id: parentId,
+    round_full: full,
+    round_moved_at: now,
+    next_at: null,
+  });
   return 'copying';
 }
 
@@ -146,7 +177,11 @@ async function whenCopied(tx: Tx, look: Look): Promise<ReplicaStep | undefined> 
   if (failed) return throwAway(tx, look, failed.observed_error?.message ?? 'its host has a copy no more');
   const source = await brokenSource(tx, replica.round_source_layer_id!, copies);
   if (source !== undefined) return throwAway(tx, look, source);
-  if (!isServed(files[0]!)) return rest(tx, look, later(look, retryMs.outside), replica.fault);
+  const copiedBytes = copies.reduce((sum, { observed_allocated_bytes: bytes }) => sum + bytes, 0);
+  if (!isServed(files[0]!)) {
+    if (await standsStill(tx, look, copiedBytes)) return throwAway(tx, look, noFurther, 'what differs');
+    return rest(tx, look, later(look, retryMs.outside), replica.fault);
+  }
   await changeReplica(tx, volume.id, {
     ...{
       source_layer_id: replica.round_source_layer_id,
@@ -155,7 +190,7 @@ async function whenCopied(tx: Tx, look: Look): Promise<ReplicaStep | undefined> 
     },
     ...{ round_began_at: null, round_source_layer_id: null, round_layer_id: null, round_full: false },
     ...{ former_layer_id: null, rounds: replica.rounds + 1, failures: 0, fault: null, next_at: now },
-    last_round_bytes: copies.reduce((sum, { observed_allocated_bytes: bytes }) => sum + bytes, 0),
+    last_round_bytes: copiedBytes,
     last_round_seconds: (now.getTime() - replica.round_began_at!.getTime()) / 1000,
   });
   await release(tx, [replica.source_layer_id, replica.layer_id, replica.former_layer_id]);
@@ -174,16 +209,21 @@ async function brokenSource(tx: Tx, sourceId: string, copies: readonly LayerRow[
 }
 
 /** The replica is what it was before the round. What a host could not copy once is copied from the beginning the next time. */
-async function throwAway(tx: Tx, look: Look, why: string): Promise<ReplicaStep> {
+async function throwAway(tx: Tx, look: Look, why: string, next: 'all' | 'what differs' = 'all'): Promise<ReplicaStep> {
   const { volume, replica } = look;
+  const source = next === 'all' ? null : replica.source_layer_id;
   const failures = replica.failures + 1;
   await changeReplica(tx, volume.id, {
     ...{ round_began_at: null, round_source_layer_id: null, round_layer_id: null, round_full: false },
-    ...{ source_layer_id: null, failures },
+    ...{ source_layer_id: source, failures },
     next_at: later(look, Math.min(retryMs.longest, retryMs.first * 2 ** (failures - 1))),
     fault: faultOf(look, { code: 'round_failed', message: `The last round came to nothing: ${why}.` }),
   });
-  await release(tx, [replica.round_source_layer_id, replica.round_layer_id, replica.source_layer_id]);
+  await release(tx, [
+    replica.round_source_layer_id,
+    replica.round_layer_id,
+    source === null ? replica.source_layer_id : null,
+  ]);
   return 'thrown away';
 }
 

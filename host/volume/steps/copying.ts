@@ -22,7 +22,9 @@ export const copy: StepFunction<'copy'> = async ({ task, desired }) => {
     const progress = (received: number, total: number) => {
       if (performance.now() - saidAtMs < sayEveryMs) return;
       saidAtMs = performance.now();
-      task.say(`copying from another host, ${mebibytes(received)} of ${mebibytes(total)} MiB`);
+      // Control throws a round away that comes no further.
+      const arrived = from.replica ? received : 0;
+      task.say(`copying from another host, ${mebibytes(received)} of ${mebibytes(total)} MiB`, arrived);
     };
     const { sizeBytes } = desired;
     await task.whileWanted(wanted, (signal) => copies.take(from, { to: beside, sizeBytes }, { signal, progress }));
