@@ -143,6 +143,12 @@ test('what another host copies stays until the copy is whole, and goes with a co
   const [wanted] = await desiredLayers(db.database.query, { layerIds: [given] });
   const { host_id: hostId } = (await findLayer(db.database.query, shot.layer))!;
   assert.deepEqual([wanted!.layer.copyOf?.layerId, wanted!.layer.copyOf?.hostId], [shot.layer, hostId]);
+  assert.equal(wanted!.layer.copyOf?.replica, undefined);
+  await sql`insert into volume_replica (volume_id, rpo_seconds, size_bytes, pool_id)
+    values (${source.id}, 60, ${2 ** 30}, ${far.id})`.execute(db.database.query);
+  const [ofReplica] = await desiredLayers(db.database.query, { layerIds: [given] });
+  assert.equal(ofReplica!.layer.copyOf?.replica, true, 'it waits for no moves');
+  await sql`delete from volume_replica where volume_id = ${source.id}`.execute(db.database.query);
   await remove('volume_snapshot', shot.id);
   await remove('volume', source.id);
   assert.ok(await present(shot.layer));
