@@ -2,11 +2,13 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { sql } from 'kysely';
-import type { DesiredServer, ObservedServer } from '../../../contract/host/index.ts';
-import { type HostId, newId, type ServerId } from '../../../contract/ids.ts';
+import type { DesiredServer, ObservedLayer, ObservedServer } from '../../../contract/host/index.ts';
+import { type HostId, type LayerId, newId, type ServerId } from '../../../contract/ids.ts';
+import { testSealer } from '../../identity/testing.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import { testAttachment, testPool, testVolume } from '../../storage/attachment/testing.ts';
+import { hostedLayers } from '../../storage/layer/index.ts';
 import { readPools } from '../../storage/pool/index.ts';
 import { VolumeController } from '../../storage/volume/index.ts';
 import { silentLog } from '../../storage/volume/testing.ts';
@@ -285,4 +287,33 @@ test('copies of what a volume builds on are made only where they have room, and 
   await sayOfIncoming('given_up');
   await new VolumeController({ database: db.database, log: silentLog }).reconcile(volume.id);
   assert.equal(await freeThere(), 1.5 * gib);
+});
+
+test('a migration has time as long as copies of what a volume builds on come further', async () => {
+  const below = newId();
+  await sql`insert into volume_layer (id, volume_id, host_id, pool_id, size_bytes, observed_state, observed_generation, observed_epoch, read_only)
+    select ${below}, volume_id, host_id, pool_id, size_bytes, 'ready', 1, 1, true from volume_layer where id = ${volume.layerId}`.execute(
+    db.database.query,
+  );
+  await sql`update volume_layer set parent_id = ${below} where id = ${volume.layerId}`.execute(db.database.query);
+  await migrate('live');
+  const layers = hostedLayers({ database: db.database, sealer: testSealer, log: silentLog });
+  const { rows } = await sql<{ id: LayerId; epoch: number; generation: number }>`select id, epoch, generation
+    from volume_layer where desired_source ->> 'copy_of' = ${below}`.execute(db.database.query);
+  const say = async (received: number, error: ObservedLayer['error'] = null): Promise<number> => {
+    await sql`update operation set deadline = now() + interval '1 minute' where resource_id = ${id} and state = 'running'`.execute(
+      db.database.query,
+    );
+    const step = `copying from another host, ${received} of 100 MiB`;
+    await layers.recordReports(target, [
+      { ...rows[0]!, state: 'building', sizeBytes: 0, allocatedBytes: 0, step, error },
+    ]);
+    const left = await sql<{ minutes: number }>`select round(extract(epoch from deadline - now()) / 60)::int as minutes
+      from operation where resource_id = ${id} and state = 'running'`.execute(db.database.query);
+    return left.rows[0]!.minutes;
+  };
+  assert.equal(await say(1), 10);
+  assert.equal(await say(1), 1, 'it stands still');
+  assert.equal(await say(2), 10);
+  assert.equal(await say(3, { code: 'layer_unreachable', message: 'the source ended' }), 1, 'it begins anew');
 });

@@ -14,6 +14,7 @@ import { enqueue } from '../../kit/queue/queue.ts';
 import { recordSunk, recordUse } from '../cache-use/index.ts';
 import { recordEnded } from '../export/index.ts';
 import { applyReport, type ReportedLayer as JudgedLayer, type LayerPatch } from './apply-report.ts';
+import { giveCarriesTime, isCopiedFurther } from './carry-time.ts';
 import { releaseLayers } from './release.ts';
 
 interface ReportedLayer extends JudgedLayer {
@@ -45,7 +46,7 @@ export async function recordReports(
       reportedRows(tx, [...reports.keys()], sql`order by l.id for no key update`),
       current,
     ]);
-    const { patches, gone, news, forget } = judge(deps, hostId, reports, known);
+    const { patches, gone, news, further, forget } = judge(deps, hostId, reports, known);
     const merged = patches.flatMap(({ id, former_parent_id }) => {
       const former = known.get(id)!.former_parent_id;
       return former !== null && former_parent_id === null ? { id, former, sank: known.get(id)!.sinks } : [];
@@ -54,6 +55,7 @@ export async function recordReports(
       ...(patches.length > 0 ? [writePatches(tx, patches)] : []),
       ...(news.length > 0 ? [deps.launch?.(tx, news), wakeWaiting(tx, news)] : []),
       ...(gone.length > 0 ? [takeAway(tx, gone)] : []),
+      ...(further.length > 0 ? [giveCarriesTime(tx, further)] : []),
       ...endExports(tx, known, [...news, ...gone]),
     ];
     for (const { id, former, sank } of merged) if (sank) await recordSunk(tx, { above: id, highest: former });
@@ -72,6 +74,8 @@ function judge(
 ) {
   const patches: LayerPatch[] = [];
   const [gone, news]: [string[], string[]] = [[], []];
+  /** Volumes of which copies come further. */
+  const further: string[] = [];
   const forget: LayerId[] = [];
   for (const [id, report] of reports) {
     const row = known.get(id);
@@ -82,6 +86,7 @@ function judge(
     else if (outcome?.kind === 'recorded') {
       patches.push(outcome.patch);
       if (outcome.news) news.push(id);
+      if (isCopiedFurther(row!, outcome.patch)) further.push(row!.volume_id);
       if (row!.observed_state !== report.state)
         log.info({ layerId: id, hostId, state: report.state, err: report.error }, 'layer observed');
     }
@@ -89,7 +94,7 @@ function judge(
     const ours = outcome !== undefined && outcome.kind !== 'ignored' && outcome.kind !== 'gone';
     if (report.state === 'absent' && !ours) forget.push(id as LayerId);
   }
-  return { patches, gone, news, forget };
+  return { patches, gone, news, further, forget };
 }
 
 /** Of those that a machine outside had. */
