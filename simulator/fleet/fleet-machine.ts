@@ -72,7 +72,7 @@ export class SimulatedMachine {
 
   /** A new host process on this machine. */
   host(changes: { configuration?: Partial<HostConfiguration>; dependencies?: Partial<HostDependencies> } = {}): Host {
-    const { name, log = silent, capacity = generous } = this.options;
+    const { hostId, name, log = silent, capacity = generous } = this.options;
     const launcher = this.qemus.launcher();
     const { network, sever } = this.#network();
     const host = new Host(
@@ -90,7 +90,7 @@ export class SimulatedMachine {
         qemuVersion: '7.2.22',
         machineTypes: ['pc-q35-7.2', 'pc-q35-7.1'],
         accelerator: async () => ({ accelerator: 'tcg', reason: 'simulated' }),
-        capacity: async () => ({ architecture: 'x86_64', bootedAt: this.#bootedAt, ...capacity }),
+        capacity: async () => ({ architecture: 'x86_64', bootedAt: this.#bootedAt, machineUuid: hostId, ...capacity }),
         ...changes.dependencies,
       },
     );

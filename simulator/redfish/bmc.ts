@@ -43,7 +43,8 @@ export interface FakeBmcOptions {
   tls: { key: string; cert: string };
   user: string;
   password: string;
-  uuid?: string;
+  /** Null or absent: it says none. */
+  uuid?: string | null;
   watts?: number;
   /** The machine has power from now on, or none. */
   onPower?: (on: boolean) => void;

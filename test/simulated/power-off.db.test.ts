@@ -45,7 +45,7 @@ async function bmcOf(host: SimulatedHost): Promise<FakeBmc> {
   const { certificate, key, ca } = cloud.identity.control;
   const tls = { cert: readFileSync(certificate, 'utf8'), key: readFileSync(key, 'utf8') };
   const bmc = new FakeBmc({
-    ...{ tls, user: 'bothy', password: 'secret' },
+    ...{ tls, user: 'bothy', password: 'secret', uuid: host.id },
     onPower(on) {
       if (on) return;
       host.kill();

@@ -15,7 +15,7 @@ export interface BmcAccess {
   fingerprint256: string | null;
   ca: string | null;
   system: string | null;
-  /** Of the machine, by the host's own word; null: it has said none. */
+  /** Of the machine, by the host's own word; null: it has said none, or one that another host says too, as where a maker gives all the same. */
   machine_uuid: string | null;
 }
 
@@ -23,7 +23,8 @@ export interface BmcAccess {
 export const sealedFor = (hostId: string): string => `host_bmc ${hostId}`;
 
 export const accessColumns = sql`b.host_id, h.name as host_name, b.url, b.user_name, b.sealed, b.fingerprint256, b.ca, b.system,
-  h.facts ->> 'machineUuid' as machine_uuid`;
+  case when not exists (select from host o where o.id <> h.id and o.facts ->> 'machineUuid' = h.facts ->> 'machineUuid')
+    then h.facts ->> 'machineUuid' end as machine_uuid`;
 
 /** Undefined: it has none. */
 export async function bmcAccess(db: Queryable, hostId: string): Promise<BmcAccess | undefined> {
@@ -51,7 +52,7 @@ export function openBmc(access: BmcAccess, sealer: Pick<Sealer, 'open'>, timeout
 }
 
 /**
- * Whether the machine behind a BMC is the host, by the UUID that its firmware tells both; undefined where one of them says none. Older firmware tells
+ * Whether the machine behind a BMC is the host, by the UUID that its firmware tells both; undefined where one of them says none: that proves nothing. Older firmware tells
  * the first three fields with their bytes in reverse (SMBIOS before 2.6).
  */
 export function isSameMachine(system: Pick<RedfishSystem, 'uuid'>, machineUuid: string | null): boolean | undefined {

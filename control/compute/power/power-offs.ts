@@ -172,8 +172,7 @@ export class PowerOffs {
     for (;;) {
       const asked = performance.now();
       const system = await bmc.system();
-      if (isSameMachine(system, access.machine_uuid) === false)
-        throw new Error(`behind ${access.url} is another machine than ${access.host_name}: its UUID is ${system.uuid}`);
+      requireSameMachine(access, system);
       if (system.power === 'off') return this.#seenOff(access, system, performance.now() - asked);
       await this.#ask(access, bmc, system);
       // The rest is another turn's.
@@ -226,4 +225,14 @@ export class PowerOffs {
       this.#options.database.query,
     );
   }
+}
+
+/** A wrong address turns the wrong machine off, and its `Off` would be evidence of another one's: so what nothing shows is refused too. */
+function requireSameMachine({ url, host_name: host, machine_uuid: own }: PowerOff, system: RedfishSystem): void {
+  const same = isSameMachine(system, own);
+  if (same === undefined)
+    throw new Error(
+      `nothing shows that the machine behind ${url} is ${host}: ${own === null ? 'the host' : 'the BMC'} says no UUID of its own`,
+    );
+  if (!same) throw new Error(`behind ${url} is another machine than ${host}: its UUID is ${system.uuid}`);
 }

@@ -1,5 +1,7 @@
 /** A host's BMC, fake and on the wire, in a test database. Tests only. */
 import { randomBytes } from 'node:crypto';
+import { sql } from 'kysely';
+import { newId } from '../../../contract/ids.ts';
 import { Secret } from '../../../contract/secret.ts';
 import { FakeBmc, type FakeBmcOptions } from '../../../simulator/redfish/index.ts';
 import { testAuthority } from '../../../test/support/certificates.ts';
@@ -14,7 +16,7 @@ const password = 'a Пароль';
 export interface BmcWorld extends AsyncDisposable {
   sealer: Sealer;
   service: BmcService;
-  /** One of this host's; what it does with its machine is the test's. */
+  /** One of this host's; what it does with its machine is the test's. Where no `uuid` is said both say one. */
   give(hostId: string, over?: Partial<FakeBmcOptions> & { fences?: boolean }): Promise<FakeBmc>;
 }
 
@@ -27,7 +29,12 @@ export async function bmcWorld(database: Database, admin: Caller): Promise<BmcWo
     sealer,
     service,
     async give(hostId, { fences = true, ...over } = {}) {
-      const bmc = stack.use(new FakeBmc({ tls, user, password, ...over }));
+      const uuid = newId();
+      if (!('uuid' in over))
+        await sql`update host set facts = facts || ${JSON.stringify({ machineUuid: uuid })}::jsonb where id = ${hostId}`.execute(
+          database.query,
+        );
+      const bmc = stack.use(new FakeBmc({ tls, user, password, uuid, ...over }));
       const url = await bmc.listen();
       await service.set(admin, hostId, { url, user, password, trust: { ca: tls.ca }, fences });
       return bmc;

@@ -324,12 +324,15 @@ test('another certificate gets no password, and no host is turned off by it', as
 });
 
 test('a BMC of another machine than the host turns nothing off; firmware that turns the UUID’s bytes round is the same machine', async () => {
-  const machines = { other: '00000000-1111-2222-3333-444444444444', same: '44454c4c-4200-1035-8051-b4c04f4e3732' };
-  for (const [name, uuid] of Object.entries(machines)) {
+  const machines = {
+    other: ['00000000-1111-2222-3333-444444444444', '4c4c4544-0042-3510-8051-b4c04f4e3731'],
+    same: ['44454c4c-4200-1035-8051-b4c04f4e3732', '4c4c4544-0042-3510-8051-b4c04f4e3732'],
+  } as const;
+  for (const [name, [uuid, own]] of Object.entries(machines)) {
     const lost = await cloud.addHost();
     await runningOn(lost);
     for (let more = 0; more < 2; more++) await cloud.addHost();
-    await sql`update host set facts = facts || '{"machineUuid": "4c4c4544-0042-3510-8051-b4c04f4e3732"}' where id = ${lost}`.execute(
+    await sql`update host set facts = facts || ${JSON.stringify({ machineUuid: own })}::jsonb where id = ${lost}`.execute(
       db.database.query,
     );
     const bmc = await world.give(lost, { uuid });
@@ -343,6 +346,35 @@ test('a BMC of another machine than the host turns nothing off; firmware that tu
     assert.equal(bmc.power, name === 'other');
   }
 });
+
+const unshown: [string, { host?: string; bmc: string | null; twin?: boolean }][] = [
+  ['the host says no UUID', { bmc: '4c4c4544-0042-3510-8051-b4c04f4e3733' }],
+  ['the BMC says no UUID', { host: '4c4c4544-0042-3510-8051-b4c04f4e3733', bmc: null }],
+  [
+    'another host says the same UUID',
+    {
+      ...{ host: '4c4c4544-0042-3510-8051-b4c04f4e3733', bmc: '4c4c4544-0042-3510-8051-b4c04f4e3733' },
+      twin: true,
+    },
+  ],
+];
+for (const [name, { host, bmc: uuid, twin }] of unshown) {
+  test(`where ${name} nothing is turned off, and a machine that is off proves nothing`, async () => {
+    const [lost, other] = [await cloud.addHost(), await cloud.addHost()];
+    const id = await runningOn(lost);
+    await cloud.addHost();
+    const saying = [...(host ? [lost] : []), ...(twin ? [other] : [])];
+    await sql`update host set facts = facts || ${JSON.stringify({ machineUuid: host })}::jsonb
+      where id = any(${saying}::uuid[])`.execute(db.database.query);
+    const bmc = await world.give(lost, { uuid });
+    assert.equal((await world.service.test(cloud.admin, lost)).same_machine, null);
+    bmc.turn(false);
+    evacuating();
+    await silence(lost);
+    await until('it to be noted', async () => /nothing shows/.test((await powerOffsOf(lost))[0]?.error ?? ''));
+    assert.deepEqual([bmc.resets, (await powerOffsOf(lost))[0]?.off, await hostOf(id)], [[], false, lost]);
+  });
+}
 
 test('a host that talks although it was said to be off is lent nothing before it has heard all anew, and its BMC is not believed again until it is set', async () => {
   const lost = await cloud.addHost();
