@@ -47,6 +47,7 @@ export function hostFactsOf(parts: HostParts): HostFacts {
     },
     cpuLimits: dependencies.cpuGroups !== undefined,
     migrations: ['cold', 'live'],
+    beginsLent: true,
     layerCopies: true,
     pools: storage.pools,
     bandwidths: [...(configuration.bandwidths ?? [])],

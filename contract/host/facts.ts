@@ -74,6 +74,8 @@ export const hostFacts = object({
   iscsiPortal: optional(text(limits.reasonLength)),
   /** The ways that servers may take from it and to it (migration.ts). Absent (an older host): none, and none is told of it. */
   migrations: optional(list(oneOf('cold', 'live'), 2)),
+  /** It knows `beginsLent` (server.ts), as no protocol tells. Absent (an older host): a guest that runs on without a lease begins by what the host remembers. */
+  beginsLent: optional(boolean),
   /** It gives and takes copies of layers (layer.ts, `copyOf`). Absent (an older host): it does not. */
   layerCopies: optional(boolean),
   /** Where its tunnels end, if frames are given back there. Absent (an older host, or one that has none): nobody can try them. */

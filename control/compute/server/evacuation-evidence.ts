@@ -19,6 +19,8 @@ export interface SilentHost {
   lease_ends_at: Date | null;
   /** Its BMC says that it is off, in this silence and now; null: nothing says so. */
   power_off: PowerOffSeen | null;
+  /** It knows that a guest may have to wait for a lease before it begins, also one that runs on without. */
+  begins_lent: boolean;
   /** Of the database. */
   now: Date;
 }
@@ -45,7 +47,7 @@ export const leaseMarginMs = 2000;
 export async function lookAtHosts(tx: Tx, hostIds: Iterable<string>): Promise<Map<string, SilentHost>> {
   const { rows } =
     await sql<SilentHost>`select h.id, h.name, h.connected, h.forced_down, h.forced_down_by, h.last_seen_at, h.lease_ends_at,
-      ${poweredOff} as power_off, clock_timestamp() as now from host h where ${isOneOf(sql`h.id`, [...hostIds])} order by h.id for share of h`.execute(
+      ${poweredOff} as power_off, coalesce((h.facts ->> 'beginsLent')::boolean, false) as begins_lent, clock_timestamp() as now from host h where ${isOneOf(sql`h.id`, [...hostIds])} order by h.id for share of h`.execute(
       tx,
     );
   return new Map(rows.map((row) => [row.id, row]));
@@ -70,8 +72,8 @@ export const givenGeneration = sql`(select max(server_generation) from server_mi
 /** Undefined: its guest may run there. */
 export function evidenceOf(host: SilentHost, server: Bound, marginMs = leaseMarginMs): Evidence | undefined {
   const lastSeen = host.last_seen_at?.toISOString() ?? null;
-  // Without power it believes in no lease, however long that would have lasted.
-  if (!host.connected && host.power_off) {
+  // Without power it believes in no lease, however long that would have lasted. But it may be turned on again by somebody, where nobody hears it.
+  if (!host.connected && host.power_off && host.begins_lent && beginsLent(server)) {
     const { id: _, ...seen } = host.power_off;
     return { kind: 'power_off', last_seen_at: lastSeen, ...seen };
   }
@@ -97,18 +99,25 @@ export function isSaidDown({ forced_down, forced_down_by: by, last_seen_at }: Si
   return last_seen_at === null || saidMs >= last_seen_at.getTime();
 }
 
-/**
- * The host knows that its guest may not outlive the lease (and begins none without one), and has no guest or said that the watchdog has it. What an owner asked
- * for and the host has not heard is nothing to rely on.
- */
-function endsWithLease({ evacuation_policy: policy, given_generation: given, ...observed }: Bound): boolean {
-  if (!policy || policy.on_lease_end === 'keep') return false;
-  // It has said nothing yet, and whatever it was told says that.
+/** What an owner asked for and the host has not heard is nothing to rely on. One that has said nothing yet heard it with whatever it was told. */
+function hasHeard({ evacuation_policy: policy, given_generation: given, ...observed }: Bound): boolean {
+  if (!policy) return false;
   if (observed.observed_state === 'none') return given != null && policy.generation <= given;
-  if (observed.observed_generation < policy.generation) return false;
-  return (
-    observed.observed_on_lease_end !== null || ['stopped', 'suspended', 'absent'].includes(observed.observed_state)
-  );
+  return observed.observed_generation >= policy.generation;
+}
+
+/** The host knows that its guest may not outlive the lease (and begins none without one), and has no guest or said that the watchdog has it. */
+function endsWithLease(server: Bound): boolean {
+  const { evacuation_policy: policy, observed_state: state, observed_on_lease_end: guarded } = server;
+  if (!policy || policy.on_lease_end === 'keep' || !hasHeard(server)) return false;
+  return state === 'none' || guarded !== null || ['stopped', 'suspended', 'absent'].includes(state);
+}
+
+/** The host knows that its guest begins only under a lease, whatever happened to the machine meanwhile: what desired.ts says to hosts. */
+function beginsLent(server: Bound): boolean {
+  const { evacuation_policy: policy } = server;
+  const said = policy !== null && (policy.on_lease_end !== 'keep' || policy.restart === 'elsewhere');
+  return said && hasHeard(server);
 }
 
 /** The same of what nobody's guest has: by an administrator's word, or the end of the lease, beyond which its host begins nothing. */

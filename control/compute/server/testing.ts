@@ -148,7 +148,7 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
       const id = newOrderedId<HostId>();
       await sql`insert into host (id, name, vcpus, memory_mib, disk_gib, connected, availability_zone, facts)
         values (${id}, ${name ?? `host-${id}`}, ${vcpus}, ${memoryMiB}, 1000, ${connected}, ${zone},
-          ${JSON.stringify({ url: `https://${id}:8444`, qemuVersion: '7.2.0', cpus: vcpus / 16, memoryMiB: memoryMiB + 1024, machine: { types: ['pc-q35-7.2', 'pc-q35-7.1'], cpuModel: 'max', layout: 1 }, migrations: ['cold', 'live'], layerCopies: true })}::jsonb)`.execute(
+          ${JSON.stringify({ url: `https://${id}:8444`, qemuVersion: '7.2.0', cpus: vcpus / 16, memoryMiB: memoryMiB + 1024, machine: { types: ['pc-q35-7.2', 'pc-q35-7.1'], cpuModel: 'max', layout: 1 }, migrations: ['cold', 'live'], beginsLent: true, layerCopies: true })}::jsonb)`.execute(
         db,
       );
       return id;
