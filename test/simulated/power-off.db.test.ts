@@ -84,6 +84,11 @@ async function keptRunning(name: string): Promise<{ id: ServerId; host: Simulate
   });
   await reaches(cloud, tenancy, id, 'ACTIVE');
   await cloud.until('it to run', () => runs(id).length === 1);
+  await cloud.until('its host to have heard that', async () => {
+    const heard = sql`select count(*) as n from server where id = ${id}
+      and observed_generation >= (evacuation_policy ->> 'generation')::bigint`;
+    return (await cloud.count(heard)) === 1;
+  });
   const host = runs(id)[0]!;
   return { id, host, bmc: bmcs.get(host)! };
 }
