@@ -1,0 +1,129 @@
+/**
+ * A guest goes live between two of three machines, and at each phase of that somebody is killed or frozen, or the way between the two is cut: in the end one
+ * copy of it runs, nothing is stuck, what it wrote is exact, and its sessions go on. Somebody outside hears it all the while, so two copies would be heard.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { cloudPaths } from '../../../cli/cloud-paths.ts';
+import { type JoinedMachine, JoinedMachines } from '../../support/joined-machines.ts';
+import { notLive, until } from '../../support/live-cloud.ts';
+import { TravellingGuest } from '../../support/travelling-guest.ts';
+
+const phases = ['preparing', 'copying', 'handing over'] as const;
+type Phase = (typeof phases)[number];
+
+/** Longer than a process or a way may be silent without being noticed. */
+const frozenMs = 12_000;
+
+/** Until a run of it has come to its end on a quiet machine (docs/state.md) it is run by who works at it: `BOTHY_TEST_THREE_MOVES=1`. */
+const skip = notLive || (process.env.BOTHY_TEST_THREE_MOVES === '1' ? false : 'not seen green yet');
+
+describe('a guest on its way while something breaks', { skip, concurrency: 1 }, () => {
+  let world: JoinedMachines;
+  let first: JoinedMachine;
+  let guest: TravellingGuest;
+
+  before(
+    async () => {
+      world = await JoinedMachines.start(3);
+      for (const machine of world.machines.slice(1)) await world.join(machine);
+      first = world.machines[0]!;
+      guest = await TravellingGuest.begin(world);
+      await guest.migrate(world.machines[1]!);
+    },
+    { timeout: 600_000 },
+  );
+  after(
+    async () => {
+      await guest?.[Symbol.asyncDispose]();
+      await world?.[Symbol.asyncDispose]();
+    },
+    { timeout: 240_000 },
+  );
+
+  /** Between the machines that are not the first one: control is not cut off by what is between them. */
+  const target = () => world.machines.slice(1).find((machine) => machine !== guest.at)!;
+  const pidOf = ({ data }: JoinedMachine, name: 'host' | 'control') =>
+    Number(readFileSync(join(cloudPaths(data).run, `${name}.pid`), 'utf8'));
+
+  async function reached(phase: Phase, source: JoinedMachine): Promise<void> {
+    const record = join(source.data, 'host/servers', guest.id, 'record.json');
+    const isSo = {
+      preparing: async () => true,
+      copying: async () => (await guest.migration()).status !== 'preparing',
+      'handing over': async () =>
+        /"handing_over"|"handed_over"/.test(readFileSync(record, 'utf8')) ||
+        !['preparing', 'running'].includes((await guest.migration()).status),
+    }[phase];
+    await until(phase, isSo, 120_000, 5);
+  }
+
+  /** What is done to one of the two, or to what is between them; it is whole again when this resolves. */
+  type Fault = (source: JoinedMachine, target: JoinedMachine) => Promise<void>;
+  const killed =
+    (pid: (source: JoinedMachine, target: JoinedMachine) => number): Fault =>
+    async (...both) => {
+      process.kill(pid(...both), 'SIGKILL');
+    };
+  const frozen =
+    (pidIn: (source: JoinedMachine, target: JoinedMachine) => number): Fault =>
+    async (...both) => {
+      const pid = pidIn(...both);
+      process.kill(pid, 'SIGSTOP');
+      const began = performance.now();
+      await until('it to be woken', async () => performance.now() - began > frozenMs, 2 * frozenMs);
+      process.kill(pid, 'SIGCONT');
+    };
+  const cut: Fault = async (source, to) => {
+    const address = `10.8.0.${world.machines.indexOf(to) + 1}`;
+    for (const words of [
+      'add table inet cut',
+      'add chain inet cut out { type filter hook output priority 0; }',
+      `add rule inet cut out ip daddr ${address} drop`,
+    ])
+      await source.must('nft', words);
+    await guest.settled();
+    await source.must('nft', 'delete table inet cut');
+  };
+  const faults: Record<string, Fault> = {
+    'the source’s process is killed': killed((source) => pidOf(source, 'host')),
+    'the target’s process is killed': killed((_, to) => pidOf(to, 'host')),
+    'control is killed': killed(() => pidOf(first, 'control')),
+    'the source’s process is frozen': frozen((source) => pidOf(source, 'host')),
+    'the target’s process is frozen': frozen((_, to) => pidOf(to, 'host')),
+    'control is frozen': frozen(() => pidOf(first, 'control')),
+    'the way between both is cut': cut,
+  };
+
+  for (const [name, fault] of Object.entries(faults)) {
+    test(`${name}, at each phase: one copy runs in the end`, { timeout: 900_000 }, async (t) => {
+      for (const phase of phases) {
+        const [source, to] = [guest.at, target()];
+        await until(
+          'both to be there',
+          async () =>
+            await guest.begin(to).then(
+              () => true,
+              () => false,
+            ),
+          90_000,
+          1000,
+        );
+        await reached(phase, source);
+        const began = performance.now();
+        await fault(source, to);
+        const at = await guest.settled();
+        await until('no copy but one', async () => guest.copies().length === 1, 90_000, 200);
+        assert.deepEqual(guest.copies(), [at]);
+        const seconds = ((performance.now() - began) / 1000).toFixed(1);
+        t.diagnostic(`${phase}: ${at === to ? 'went' : 'stayed'}, settled after ${seconds} s`);
+      }
+    });
+  }
+
+  test('what it wrote is exact, and its sessions have gone on', { timeout: 300_000 }, async (t) => {
+    t.diagnostic(`${await guest.assertWhole()} lines, each with its checksum`);
+  });
+});
