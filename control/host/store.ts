@@ -23,7 +23,8 @@ export async function connectHost(
     await sql`update host set connected = true, connection_id = ${connectionId}, facts = ${JSON.stringify(facts)},
       ${capacityColumns(facts)},
       physical_networks = coalesce(${facts.physicalNetworks ?? null}::text[], physical_networks),
-      last_seen_at = now(), updated_at = now(), lease_ends_at = ${leaseEnd(leaseMs)}, powered_off_at = null, left_at = null
+      last_seen_at = now(), updated_at = now(), lease_ends_at = ${leaseEnd(leaseMs)}, powered_off_at = null, left_at = null,
+      connected_at = now()
     where id = ${hostId} returning id`.execute(db);
   return rows.length === 1;
 }

@@ -70,6 +70,8 @@ export interface HostTable {
   powered_off_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
   /** See migrations/1000-host-left.sql. */
   left_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
+  /** See migrations/1020-host-connected-at.sql. */
+  connected_at: ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
   created_at: Timestamp;
   updated_at: Timestamp;
   /** Which transaction last changed what placement reads; see migrations/0140-placement-changed.sql. */

@@ -7,15 +7,19 @@ import type { TunnelFault } from '../../../contract/host/index.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import type { HostCapacity, PlacementRequest, TunnelTo } from './request.ts';
 
-/** By host those that it does not reach, whichever of both has said so. Of a host that is away nobody knows more than that. */
+/** A host whose process has just connected may still be setting up its end, and what others said while it was away is over. A host says again what is broken twice a minute. */
+const settled = sql`interval '15 seconds'`;
+
+/** By host those that it does not reach, whichever of both has said so since both are here. Of a host that is away nobody knows more than that. */
 async function brokenTunnels(tx: Tx): Promise<Map<string, TunnelTo[]>> {
   const { rows } = await sql<{ of: string; host_id: string; name: string; fault: TunnelFault }>`
     with said as materialized (
-      select t.host_id, b.host_id as other, b.fault from host_tunnels t
+      select t.host_id, b.host_id as other, b.fault, t.said_at from host_tunnels t
         cross join jsonb_to_recordset(t.broken) as b (host_id uuid, fault text) where t.faults > 0)
     select pair.of, pair.host_id, o.name, min(pair.fault) as fault from (
-        select host_id as of, other as host_id, fault from said union all select other, host_id, fault from said) pair
+        select host_id as of, other as host_id, fault, said_at from said union all select other, host_id, fault, said_at from said) pair
       join host h on h.id = pair.of and h.connected join host o on o.id = pair.host_id and o.connected
+    where pair.said_at > coalesce(greatest(h.connected_at, o.connected_at) + ${settled}, '-infinity')
     group by 1, 2, 3 order by 1, 3`.execute(tx);
   const found = new Map<string, TunnelTo[]>();
   for (const { of, ...to } of rows) found.set(of, [...(found.get(of) ?? []), to]);

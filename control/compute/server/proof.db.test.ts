@@ -72,6 +72,15 @@ test('a tunnel that is broken to a host where its network is, by either one’s 
     await say(of);
     assert.deepEqual(await broken(target), []);
   }
+  // What was said before one of them came back is not known to be so now.
+  await say(peer, target);
+  const connected = (ago: string) =>
+    sql`update host set connected_at = now() - ${ago}::interval where id = ${target}`.execute(db.database.query);
+  await connected('0 seconds');
+  assert.deepEqual(await broken(target), []);
+  await connected('1 minute');
+  assert.deepEqual(await broken(target), ['tunnel_broken']);
+  await say(peer);
   assert.equal((await move()).host?.id, target);
   const { rows } = await sql<{ at: string }>`select inputs ->> 'proved_at' as at from decision where resource_id = ${id}
     order by id desc limit 1`.execute(db.database.query);

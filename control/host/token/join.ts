@@ -97,7 +97,7 @@ export class JoinService {
 
   /**
    * Where tunnels of some hosts end, for a machine that tries them before it joins: the ones that have been here for longest, the first machine among them. The token
-   * stays what it was; who has none that is good is told of no host, and hears why when it joins.
+   * stays what it was; who has none that is good, or whose is used, is told of no host, and hears why when it joins.
    */
   async tunnels(wish: Pick<JoinWish, 'secret' | 'name'>): Promise<{ host: string; address: string; mtu: number }[]> {
     const { query } = this.#options.database;
@@ -105,12 +105,11 @@ export class JoinService {
       if (!isCloudError(error)) throw error;
       return undefined;
     });
-    if (!token) return [];
+    // Of one that is used the machine that has its word has tried them before.
+    if (!token || token.used_at) return [];
     const { rows } = await sql<{ host: string; address: string; mtu: number }>`
       select name as host, facts #>> '{tunnels,address}' as address, (facts #>> '{tunnels,mtu}')::integer as mtu from host
-      where connected and facts ? 'tunnels' and id is distinct from ${token.used_by}::uuid order by created_at, id limit ${mostTunnels}`.execute(
-      query,
-    );
+      where connected and facts ? 'tunnels' order by created_at, id limit ${mostTunnels}`.execute(query);
     return rows;
   }
 

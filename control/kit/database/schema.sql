@@ -986,6 +986,7 @@ CREATE TABLE public.host (
     maintenance jsonb,
     powered_off_at timestamp with time zone,
     left_at timestamp with time zone,
+    connected_at timestamp with time zone,
     CONSTRAINT host_disk_ratio_check CHECK ((disk_ratio > (0)::double precision)),
     CONSTRAINT host_disk_reserved_gib_check CHECK ((disk_reserved_gib >= 0)),
     CONSTRAINT host_memory_ratio_check CHECK ((memory_ratio > (0)::double precision)),

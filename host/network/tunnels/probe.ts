@@ -38,7 +38,7 @@ export interface TunnelProbeOptions {
   /** Of the bridge's `.mgmt`. */
   ovsDirectory: string;
   log: NetworkLogger;
-  /** Told when something is wrong, or is not any more, and at least every `tellMs`. */
+  /** Told when something is wrong, or is not any more, and at least every `tellMs`; as long as something is wrong every `tellWrongMs`. */
   report(found: TunnelReport): void;
   /** For tests. */
   timing?: Partial<TunnelTiming> | undefined;
@@ -49,12 +49,14 @@ export interface TunnelTiming {
   /** Until what came back has been counted. */
   waitMs: number;
   tellMs: number;
+  tellWrongMs: number;
 }
 
 const timingOf = (given: Partial<TunnelTiming> = {}): TunnelTiming => ({
   roundMs: 10_000,
   waitMs: 1500,
   tellMs: 300_000,
+  tellWrongMs: 30_000,
   ...given,
 });
 const timeoutMs = 5000;
@@ -155,7 +157,8 @@ export class TunnelProbe {
     const { tried, peers, broken, faults } = report;
     const known = this.#told?.report;
     const news = !known || !isDeepStrictEqual({ tried, peers, broken, faults }, pick(known));
-    if (!news && now - this.#told!.atMs < this.#timing.tellMs) return;
+    const { tellMs, tellWrongMs } = this.#timing;
+    if (!news && now - this.#told!.atMs < (faults > 0 ? Math.min(tellWrongMs, tellMs) : tellMs)) return;
     if (known && broken.length + known.broken.length > 0 && !isDeepStrictEqual(broken, known.broken))
       this.#options.log.warn({ broken }, 'tunnels to other hosts are not what they were');
     this.#told = { report, atMs: now };

@@ -36,9 +36,21 @@ test('one lost frame is no fault, two in a row are, and one that comes ends it',
   assert.equal(rounds.report(3).faults, 0, 'another fault is as new as the first');
   rounds.tried(peer!, came(), 4);
   assert.equal(rounds.report(4).broken[0]!.fault, 'silent');
-  assert.equal(rounds.doubts, false);
   rounds.tried(peer!, came('short', 'whole'), 5);
   assert.deepEqual(rounds.report(5).broken, []);
+  assert.equal(rounds.doubts, false);
+});
+
+test('what is broken is tried again soon, and less often when it has been so for long', () => {
+  const rounds = new TunnelRounds();
+  rounds.take(peers(1));
+  const [peer] = rounds.next();
+  for (let time = 1; time < 30; time++) {
+    rounds.tried(peer!, came(), time);
+    assert.equal(rounds.doubts, true);
+  }
+  rounds.tried(peer!, came(), 30);
+  assert.equal(rounds.doubts, false);
 });
 
 test('those at fault are tried in each round, and never keep the others from their turn', () => {

@@ -22,6 +22,8 @@ interface Known {
 }
 
 const enough = 2;
+/** For so many tries in a row it is tried again soon: what was only away or starting is soon known to be well. */
+const soonTries = 30;
 
 export class TunnelRounds {
   readonly #known = new Map<string, Known>();
@@ -54,9 +56,9 @@ export class TunnelRounds {
     known.triedAtMs = nowMs;
   }
 
-  /** Somebody gave nothing back for the first time: worth another try at once. */
+  /** Somebody has given nothing back, or not all, not for long: worth another try soon. */
   get doubts(): boolean {
-    return [...this.#known.values()].some(({ fault, times }) => fault && times < enough);
+    return [...this.#known.values()].some(({ fault, times }) => fault && times < soonTries);
   }
 
   report(nowMs: number): TunnelReport {
