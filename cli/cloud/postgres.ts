@@ -43,7 +43,8 @@ const readyDeadlineMs = 60_000;
 const tuning: Record<string, string> = {
   listen_addresses: '',
   unix_socket_permissions: '0700',
-  max_connections: '40',
+  // A control process takes up to 16 under load; there may be several, and what a killed one had ends a moment later.
+  max_connections: '80',
   shared_buffers: '32MB',
   work_mem: '4MB',
   maintenance_work_mem: '32MB',
