@@ -43,13 +43,6 @@ const said = Type.Object(
     contradicted_at: Type.Union([Type.String(), Type.Null()], {
       description: 'It said that the host was off while that was not: it is believed again when it is set anew',
     }),
-    observed: Type.Object(
-      {
-        ...{ power: Type.Union([power, Type.Null()]), system: orNull, label: orNull, watts: wattsOrNull },
-        ...{ error: orNull, at: orNull },
-      },
-      { ...exact, description: 'When it was last looked at' },
-    ),
     ...{ created_at: text, updated_at: text },
   },
   { ...exact, title: 'BMC' },
@@ -100,9 +93,5 @@ export function hostBmcRoutes(app: Boundary, bmcs: Pick<BmcService, 'get' | 'set
 const document = (bmc: Bmc) => ({
   ...{ url: bmc.url, user: bmc.user_name, fingerprint256: bmc.fingerprint256, ca: bmc.ca },
   ...{ system: bmc.system, fences: bmc.fences, contradicted_at: bmc.contradicted_at?.toISOString() ?? null },
-  observed: {
-    ...{ power: bmc.observed_power, system: bmc.observed_system, label: bmc.observed_label },
-    ...{ watts: bmc.observed_watts, error: bmc.observed_error, at: bmc.observed_at?.toISOString() ?? null },
-  },
   ...{ created_at: bmc.created_at.toISOString(), updated_at: bmc.updated_at.toISOString() },
 });

@@ -18,7 +18,7 @@
  * first writes into the database how long that will last at most, and then says so (`lease`); see docs/decisions/0017-leases.md.
  *
  * A host process that ends in order (a stop, an upgrade, a reboot of its machine) closes the stream with code 1001, and control remembers that until it is heard again: such a silence is no
- * reason to turn the machine off. Its lease ends as any.
+ * reason to turn the machine off. Its lease ends as any other.
  *
  * A message is right or the stream ends; the documents in it are read one by one (read.ts), and one that can't be read is
  * answered by an observation `failed`, while the others go on. Peers may be of different versions: unknown fields and

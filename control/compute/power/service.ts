@@ -1,6 +1,6 @@
 /**
  * BMCs of hosts, as administrators say them: where a machine is turned off and on when it does not hear itself any more. A password is sealed with its row, told to the address that it
- * was said for and to nobody else, and shown never. What is observed of them is reader.ts's; nothing here turns a machine off.
+ * was said for and to nobody else, and shown never. Nothing here turns a machine off.
  */
 import { X509Certificate } from 'node:crypto';
 import { sql } from 'kysely';
@@ -29,7 +29,7 @@ export interface BmcWish {
 }
 
 /** Without the password. */
-export type Bmc = Omit<HostBmcRow, 'sealed' | 'read_at'>;
+export type Bmc = Omit<HostBmcRow, 'sealed'>;
 
 /** What a BMC says now. */
 export interface BmcTest {
@@ -42,8 +42,8 @@ export interface BmcTest {
   same_machine: boolean | null;
 }
 
-const publicColumns = sql`host_id, url, user_name, fingerprint256, ca, system, fences, contradicted_at, observed_power, observed_system,
-  observed_label, observed_watts, observed_error, observed_at, generation, created_at, updated_at`;
+const publicColumns = sql`host_id, url, user_name, fingerprint256, ca, system, fences, contradicted_at,
+  generation, created_at, updated_at`;
 const lookMs = 5000;
 
 export class BmcService {
@@ -122,10 +122,7 @@ export class BmcService {
       values (${hostId}, ${url}, ${user}, ${sealed}, ${fingerprint256}, ${ca}, ${system}, ${fences})
       on conflict (host_id) do update set url = excluded.url, user_name = excluded.user_name, sealed = excluded.sealed,
         fingerprint256 = excluded.fingerprint256, ca = excluded.ca, system = excluded.system, fences = excluded.fences,
-        contradicted_at = null, observed_power = null, observed_system = null, observed_label = null, observed_watts = null,
-        observed_error = null, observed_at = null, read_at = '-infinity', generation = host_bmc.generation + 1, updated_at = now()`.execute(
-      tx,
-    );
+        contradicted_at = null, generation = host_bmc.generation + 1, updated_at = now()`.execute(tx);
   }
 
   async #trustMissing(url: string): Promise<CloudError> {

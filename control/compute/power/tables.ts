@@ -1,6 +1,5 @@
 /** Tables of power as Kysely sees them; the columns' meaning stands in migrations 0960 and 0961. */
 import type { Generated, Selectable } from 'kysely';
-import type { PowerState } from '../../../protocols/redfish/index.ts';
 import type { Timestamp } from '../../kit/database/schema.ts';
 
 export interface HostBmcTable {
@@ -13,13 +12,6 @@ export interface HostBmcTable {
   system: string | null;
   fences: Generated<boolean>;
   contradicted_at: Timestamp | null;
-  observed_power: PowerState | null;
-  observed_system: string | null;
-  observed_label: string | null;
-  observed_watts: number | null;
-  observed_error: string | null;
-  observed_at: Timestamp | null;
-  read_at: Timestamp;
   generation: Generated<number>;
   created_at: Timestamp;
   updated_at: Timestamp;

@@ -1015,13 +1015,6 @@ CREATE TABLE public.host_bmc (
     system text,
     fences boolean DEFAULT true NOT NULL,
     contradicted_at timestamp with time zone,
-    observed_power text,
-    observed_system text,
-    observed_label text,
-    observed_watts integer,
-    observed_error text,
-    observed_at timestamp with time zone,
-    read_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
     generation bigint DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -3137,8 +3130,6 @@ CREATE INDEX group_snapshot_of_group ON public.group_snapshot USING btree (group
 
 CREATE INDEX group_snapshot_project ON public.group_snapshot USING btree (project_id, created_at, id);
 
-CREATE INDEX host_bmc_read ON public.host_bmc USING btree (read_at);
-
 CREATE INDEX host_in_maintenance ON public.host USING btree (id) WHERE (maintenance IS NOT NULL);
 
 CREATE INDEX host_power_off_open ON public.host_power_off USING btree (host_id) WHERE (ended IS NULL);
@@ -3535,7 +3526,7 @@ CREATE TRIGGER group_type_change AFTER INSERT OR DELETE OR UPDATE ON public.grou
 
 CREATE TRIGGER host_bandwidth_room BEFORE UPDATE ON public.host_bandwidth FOR EACH ROW WHEN (((((new.used_egress_kbps > old.used_egress_kbps) AND (new.used_egress_kbps > new.egress_kbps)) OR ((new.used_ingress_kbps > old.used_ingress_kbps) AND (new.used_ingress_kbps > new.ingress_kbps))) AND (COALESCE(current_setting('bothy.carried'::text, true), ''::text) <> 'yes'::text))) EXECUTE FUNCTION public.refuse_bandwidth();
 
-CREATE TRIGGER host_bmc_change AFTER INSERT OR DELETE OR UPDATE ON public.host_bmc FOR EACH ROW EXECUTE FUNCTION public.append_change('host_bmc', 'host_id', 'sealed', '~observed_watts', '~observed_at', '~read_at', '=observed_power', '=observed_system', '=observed_label', '=observed_error');
+CREATE TRIGGER host_bmc_change AFTER INSERT OR DELETE OR UPDATE ON public.host_bmc FOR EACH ROW EXECUTE FUNCTION public.append_change('host_bmc', 'host_id', 'sealed');
 
 CREATE TRIGGER host_change AFTER INSERT OR DELETE ON public.host FOR EACH ROW EXECUTE FUNCTION public.append_change('host', 'id', 'changed_in', 'lease_ends_at');
 

@@ -1,5 +1,5 @@
 /**
- * Which pool has a volume's replica: as any choice of a pool, on none of the hosts that would be lost with the volume's own. Where no other has room,
+ * Which pool has a volume's replica: chosen as any other, on none of the hosts that would be lost with the volume's own. Where no other has room,
  * one that only shares a rack, a feed or a switch is better than none.
  */
 import { sql } from 'kysely';
