@@ -18,7 +18,8 @@ const left = Type.Object(
   {
     ...{ id: text, name: text, project_id: text },
     state: Type.Enum(['moving', 'waiting', 'stuck'], {
-      description: 'moving: on its way, or its host has yet to let go of it; waiting: for its turn; stuck: see why',
+      description:
+        'moving: on its way, or its host has yet to let go of it; waiting: for its turn, or for what is under way (see why); stuck: see why',
     }),
     to_host: Type.Union([Type.String({ description: 'Where it goes, or would' }), Type.Null()]),
     progress: Type.Union([

@@ -60,3 +60,23 @@ test('however many servers wait for another try, the next one has its turn', asy
   assert.deepEqual([attempts, why], [1, 'no luck']);
   assert.ok(retryAt! > new Date());
 });
+
+test('a host whose server is being stopped is not blocked: it goes when that is done', async () => {
+  const here = await cloud.addHost();
+  const [id] = await serversOn(here, 1, 512);
+  await cloud.addHost();
+  await sql`update server set desired_power = 'off' where id = ${id}`.execute(db.database.query);
+  await db.database.transaction(cloudActor, (tx) =>
+    beginMaintenance(tx, here, { cause: 'administrator', reason: null }),
+  );
+  const service = new MaintenanceService(cloud);
+  const shown = (await service.show(cloud.admin, here))!;
+  const [server] = shown.servers;
+  assert.deepEqual(
+    [shown.state, server!.state, server!.why?.reason, server!.why?.fields],
+    [
+      ...['draining', 'waiting', 'server_state_conflict'],
+      { id, call: 'live-migration', attribute: 'task_state', value: 'powering-off' },
+    ],
+  );
+});

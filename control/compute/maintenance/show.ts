@@ -9,7 +9,7 @@ import { HostPicture } from '../placement/index.ts';
 import { isRelocationRefusal, relocationForecast, type ServerRow } from '../server/index.ts';
 import { type Attempts, attemptsSince } from './attempts.ts';
 
-/** moving: it is on its way, or its host has yet to let go of it; waiting: for its turn; stuck: something must be done first. */
+/** moving: it is on its way, or its host has yet to let go of it; waiting: for its turn, or for what is under way (`why`); stuck: something must be done first. */
 export type LeftState = 'moving' | 'waiting' | 'stuck';
 
 export interface LeftServer {
@@ -118,9 +118,13 @@ async function fateOf(
     return { state: 'waiting', to: found?.host?.name ?? null, progress: null, why: null };
   } catch (error) {
     if (!isRelocationRefusal(error)) throw error;
-    return { state: 'stuck', to: null, progress: null, why: error as CloudError };
+    const why = error as CloudError;
+    return { state: endsByItself(why) ? 'waiting' : 'stuck', to: null, progress: null, why };
   }
 }
+
+/** A task of a server has an end without anybody's doing; a state has not. */
+const endsByItself = ({ fields }: CloudError): boolean => (fields as { attribute?: string }).attribute === 'task_state';
 
 function bytesOf({ progress }: Row): LeftServer['progress'] {
   if (progress === null) return null;
