@@ -94,3 +94,23 @@ export class GuestShell {
     await until(`an answer to ${text}`, () => next.test(this.#text), { timeoutMs: 60_000 });
   }
 }
+
+/**
+ * Of a shell that is at this serial port already, wherever its guest came from.
+ * @returns all that the port said meanwhile, the command's own echo too
+ */
+export async function askShell(path: string, command: string): Promise<string> {
+  const socket = connect(path);
+  let text = '';
+  socket.setEncoding('utf8').on('data', (more) => {
+    text += more;
+  });
+  socket.on('error', () => {});
+  try {
+    socket.write(`${command}; echo done-$((1+1))\n`);
+    await until(`an answer to ${command}`, () => /done-2/.test(text), { timeoutMs: 60_000 });
+    return text.replaceAll('\r', '');
+  } finally {
+    socket.destroy();
+  }
+}

@@ -5,10 +5,9 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { connect } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { ensurePublicGuest } from '../../support/guest-image.ts';
-import { GuestShell } from '../../support/guest-shell.ts';
+import { askShell, GuestShell } from '../../support/guest-shell.ts';
 import { type JoinedMachine, JoinedMachines } from '../../support/joined-machines.ts';
 import { bothy, notLive, until } from '../../support/live-cloud.ts';
 import type { OpenStack } from '../../support/openstack.ts';
@@ -57,22 +56,7 @@ describe('machines that are emptied', { skip: notLive, concurrency: 1 }, () => {
     { timeout: 180_000 },
   );
 
-  /** Of a shell that is at its serial port already, wherever its guest came from. */
-  async function ask(machine: JoinedMachine, command: string): Promise<string> {
-    const socket = connect(serial(machine, running));
-    let text = '';
-    socket.setEncoding('utf8').on('data', (more) => {
-      text += more;
-    });
-    socket.on('error', () => {});
-    try {
-      socket.write(`${command}; echo done-$((1+1))\n`);
-      await until(`an answer to ${command}`, async () => /done-2/.test(text), 60_000);
-      return text.replaceAll('\r', '');
-    } finally {
-      socket.destroy();
-    }
-  }
+  const ask = (machine: JoinedMachine, command: string) => askShell(serial(machine, running), command);
   const got = async (machine: JoinedMachine) => Number(/^(\d+)$/m.exec(await ask(machine, 'wc -l </tmp/got'))![1]);
 
   /** Every line of the session is there, in order, and more come. */
