@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ProjectionStatus } from '../../control/kit/projection/index.ts';
-import { projectionPart, survivalParts } from './control-health.ts';
+import { projectionPart, replicaParts, survivalParts } from './control-health.ts';
 
 const inStep: ProjectionStatus = {
   role: 'leader',
@@ -73,4 +73,17 @@ test('servers that shall be restarted elsewhere and would not be are a finding f
       ],
     ],
   );
+});
+
+test('late replicas are a finding for people, with the reason and where to look, and no start waits for them', () => {
+  assert.deepEqual(replicaParts({ replicas: 7, late: 0, why: null }), []);
+  const parts = replicaParts({ replicas: 7, late: 2, why: 'The host of the replica is away.' });
+  assert.deepEqual(parts, [
+    {
+      ...{ name: 'replicas', ok: false, forPeople: true },
+      detail: '2 of 7 replicas of volumes are older than they shall be: The host of the replica is away.',
+      cure: 'GET /native/v1/volume-replicas?late=true says which and why',
+    },
+  ]);
+  assert.match(replicaParts({ replicas: 7, late: 1, why: null })[0]!.detail, /rounds take too long$/);
 });

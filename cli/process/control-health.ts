@@ -10,7 +10,7 @@ import type { Database } from '../../control/kit/database/database.ts';
 import { currentIncarnation } from '../../control/kit/database/incarnation.ts';
 import type { ProjectionStatus } from '../../control/kit/projection/index.ts';
 import type { OvnFeatures, Projector } from '../../control/network/ovn/index.ts';
-import { lateReplicas } from '../../control/storage/replication/index.ts';
+import { type LateReplicas, lateReplicas } from '../../control/storage/replication/index.ts';
 import type { ClockReading, Health, HealthPart } from './health.ts';
 
 interface Parts {
@@ -29,7 +29,7 @@ export async function controlHealth(of: Parts): Promise<Health> {
   const [work, quarantine, replicas, databaseClock] = await Promise.all([
     databasePart(database),
     quarantinePart(database),
-    replicaPart(database),
+    lateReplicas(database).then(replicaParts, () => []),
     clockOf(database),
   ]);
   const parts: HealthPart[] = [
@@ -174,9 +174,8 @@ async function quarantinePart(database: Database): Promise<HealthPart[]> {
   }
 }
 
-/** Replicas that are older than they shall be; nothing where there are none, or the database does not answer. */
-async function replicaPart(database: Database): Promise<HealthPart[]> {
-  const { replicas, late, why } = await lateReplicas(database).catch(() => ({ replicas: 0, late: 0, why: null }));
+/** Replicas that are older than they shall be; nothing where there are none. */
+export function replicaParts({ replicas, late, why }: LateReplicas): HealthPart[] {
   if (late === 0) return [];
   return [
     {
