@@ -4,14 +4,16 @@ import { after, before, beforeEach, test } from 'node:test';
 import { sql } from 'kysely';
 import type { DesiredServer, ObservedLayer, ObservedServer } from '../../../contract/host/index.ts';
 import { type HostId, type LayerId, newId, type ServerId } from '../../../contract/ids.ts';
+import { until } from '../../../test/support/until.ts';
 import { testSealer } from '../../identity/testing.ts';
-import type { Tx } from '../../kit/database/database.ts';
+import { cloudActor, type Tx } from '../../kit/database/database.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import { testAttachment, testPool, testVolume } from '../../storage/attachment/testing.ts';
 import { hostedLayers } from '../../storage/layer/index.ts';
 import { readPools } from '../../storage/pool/index.ts';
 import { VolumeController } from '../../storage/volume/index.ts';
 import { silentLog } from '../../storage/volume/testing.ts';
+import { lockPlacement } from '../placement/index.ts';
 import * as actions from './actions/index.ts';
 import { type ServerCloud, serverCloud } from './testing.ts';
 
@@ -92,6 +94,26 @@ test('a volume is the source’s until the target has the server, and the target
   await sayOfIncoming('taken_over');
   assert.deepEqual(await whereItIs(), { host_id: target, layer_id: there, task: null });
   assert.deepEqual(await layersOn(source), []);
+});
+
+test('a server that arrives takes its volumes before it keeps others from placing: who holds one may place', async () => {
+  await migrate('live');
+  await sayOfIncoming('ready');
+  let arrives: Promise<void> | undefined;
+  await db.database.transaction(cloudActor, async (tx) => {
+    await sql`select from volume where id = ${volume.id} for update`.execute(tx);
+    arrives = sayOfIncoming('taken_over');
+    arrives.catch(() => {});
+    await until('it to wait for its volume', async () => {
+      const { rows } = await sql`select from pg_locks where not granted
+        and pid in (select pid from pg_stat_activity where datname = current_database())`.execute(db.database.query);
+      return rows.length > 0;
+    });
+    await sql`set local lock_timeout = '300ms'`.execute(tx);
+    await lockPlacement(tx);
+  });
+  await arrives;
+  assert.equal((await whereItIs()).host_id, target);
 });
 
 test('where nothing comes of it the volume is free of it, and what was made at the target goes', async () => {

@@ -11,9 +11,16 @@ import type { Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { type AttachmentRowWish, insertAttachments } from '../../storage/server-volume/index.ts';
 import { createVolumeIn, emptyWish } from '../../storage/volume/create.ts';
+import { holdVolumeQuota } from '../../storage/volume/quota.ts';
 import { lockVolume, reachOf } from '../../storage/volume/store.ts';
 import { gibBytes, requireStatus } from '../../storage/volume/volume.ts';
-import { cacheWords, iopsOfType, servedEncryption, typeOf } from '../../storage/volume-type/index.ts';
+import {
+  cacheWords,
+  iopsOfType,
+  servedEncryption,
+  typeOf,
+  type VolumeTypeRow,
+} from '../../storage/volume-type/index.ts';
 import type { PlacementRequest } from '../placement/index.ts';
 import type { VolumeSize } from './decisions.ts';
 import type { BootImage, ServerImages } from './dependencies.ts';
@@ -49,12 +56,14 @@ export interface VolumePlan {
   hostId: string | null;
   /** Null: it does not boot from a volume. */
   boot: BootSource | null;
+  /** Of the snapshots that volumes are made of. */
+  types: readonly { id: string; name: string }[];
 }
 
 /** Of one request: each takes some statements of a transaction that others wait for. */
 const newVolumes = 100;
 
-const noVolumes: VolumePlan = { wishes: [], hostId: null, boot: null };
+const noVolumes: VolumePlan = { wishes: [], hostId: null, boot: null, types: [] };
 
 export const rootVolume = (wishes: readonly ServerVolumeWish[]): ServerVolumeWish | undefined =>
   wishes.find(({ bootIndex }) => bootIndex === 0);
@@ -62,6 +71,8 @@ export const rootVolume = (wishes: readonly ServerVolumeWish[]): ServerVolumeWis
 interface Found extends BootSource {
   hostId: string | null;
   bootable: boolean;
+  /** What a volume is of that is made of it; null: none is. */
+  type: { id: string; name: string } | null;
 }
 
 /**
@@ -80,15 +91,19 @@ export async function planVolumes(
   if (count > 1 && there.length > 0) throw new CloudError('invalid', 'volumes_for_many_servers', {});
   const found = new Map<ServerVolumeWish, Found>();
   // In one order, so that of two requests for the same volumes one waits for the other.
-  for (const wish of there.toSorted((a, b) => (a.id! < b.id! ? -1 : 1)))
+  for (const wish of there.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1)))
     found.set(wish, await ofVolume(tx, caller, wish.id!));
   for (const wish of wishes.filter(({ source }) => source === 'snapshot'))
     found.set(wish, await ofSnapshot(tx, caller, wish.id!));
   const hosts = new Set([...found.values()].flatMap(({ hostId }) => hostId ?? []));
   if (hosts.size > 1) throw new CloudError('invalid', 'volumes_on_several_hosts', {});
   const [hostId = null] = hosts;
-  return { wishes, hostId, boot: await bootSource(tx, { images, caller, found }, rootVolume(wishes)) };
+  const types = [...found.values()].flatMap(({ type }) => type ?? []);
+  return { wishes, hostId, types, boot: await bootSource(tx, { images, caller, found }, rootVolume(wishes)) };
 }
+
+/** As the database orders ids, however they are written. */
+const keyOf = ({ id }: ServerVolumeWish): string => parseId(id!) ?? '';
 
 /** Before anything is locked: all others that place something wait meanwhile. */
 function requireBounds(wishes: readonly ServerVolumeWish[], count: number): void {
@@ -102,7 +117,7 @@ function requireBounds(wishes: readonly ServerVolumeWish[], count: number): void
 async function ofVolume(tx: Tx, caller: Caller, id: string): Promise<Found> {
   const volume = await lockVolume(tx, reachOf(caller), id);
   requireStatus(volume, 'attach', ['available']);
-  return { hostId: volume.host_id, bootable: volume.bootable, ...sourceOf(volume.image_metadata) };
+  return { hostId: volume.host_id, bootable: volume.bootable, type: null, ...sourceOf(volume.image_metadata) };
 }
 
 async function ofSnapshot(tx: Tx, caller: Caller, id: string): Promise<Found> {
@@ -111,13 +126,16 @@ async function ofSnapshot(tx: Tx, caller: Caller, id: string): Promise<Found> {
     host_id: string | null;
     bootable: boolean;
     image_metadata: Record<string, string> | null;
+    type: Found['type'];
   }>`
-    select v.host_id, v.bootable, v.image_metadata from volume_snapshot n join volume v on v.id = n.volume_id
+    select v.host_id, v.bootable, v.image_metadata, jsonb_build_object('id', t.id, 'name', t.name) as type
+    from volume_snapshot n join volume v on v.id = n.volume_id join volume_type t on t.id = v.volume_type_id
     where n.id = ${parseId(id) ?? null}::uuid and ${reach === 'all' ? sql`true` : sql`n.project_id = ${reach.projectId}::uuid`}`.execute(
     tx,
   );
   if (!rows[0]) throw notFound('volume_snapshot', id);
-  return { hostId: rows[0].host_id, bootable: rows[0].bootable, ...sourceOf(rows[0].image_metadata) };
+  const { host_id: hostId, bootable, type, image_metadata } = rows[0];
+  return { hostId, bootable, type, ...sourceOf(image_metadata) };
 }
 
 /** What a volume has kept of the image that it was made from. */
@@ -140,16 +158,24 @@ async function bootSource(
   return { properties: image.owner_properties, minMemoryMib: image.min_memory_mib };
 }
 
-/** Which host each of the servers goes to for its volumes; null: to any. Where none has room, why. */
+/**
+ * Which host each of the servers goes to for its volumes; null: to any. Where none has room, why. Whoever makes a volume alone holds its quota before it chooses
+ * a pool: so it is held here, too, before hosts and pools are.
+ */
 export async function hostsForVolumes(
   tx: Tx,
   { request, plan, servers }: { request: PlacementRequest; plan: VolumePlan; servers: readonly NewServer[] },
 ): Promise<ChosenHost[]> {
   const made = plan.wishes.filter(({ source }) => source !== 'volume');
-  if (plan.hostId !== null || made.length === 0) return servers.map(() => ({ hostId: plan.hostId, why: '' }));
+  if (made.length === 0) return servers.map(() => ({ hostId: plan.hostId, why: '' }));
+  const projectId = servers[0]!.project_id;
+  const types = new Map<string | null, VolumeTypeRow>();
+  for (const { type } of made) types.set(type, types.get(type) ?? (await typeOf(tx, projectId, type)));
+  await holdVolumeQuota(tx, projectId, [...types.values(), ...plan.types]);
+  if (plan.hostId !== null) return servers.map(() => ({ hostId: plan.hostId, why: '' }));
   const volumes: VolumeSize[] = [];
   for (const { sizeGib, type } of made) {
-    const found = await typeOf(tx, servers[0]!.project_id, type);
+    const found = types.get(type)!;
     const { extra_specs: extraSpecs } = found;
     const encrypted = (await servedEncryption(tx, found)) !== undefined;
     const size = sizeGib ?? 1;

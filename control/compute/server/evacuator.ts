@@ -11,6 +11,7 @@ import type { Logger } from 'pino';
 import { cloudActor, type Database, isDatabaseUnavailable, type Tx } from '../../kit/database/database.ts';
 import { rowsOf } from '../../kit/database/one-of.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
+import { lockVolumesOf } from '../../storage/volume/index.ts';
 import { HostPicture, lockPlacement, type Placement } from '../placement/index.ts';
 import { isHeld, type PowerOffs, poweredOff } from '../power/index.ts';
 import type { ServerPorts } from './dependencies.ts';
@@ -199,6 +200,10 @@ export class Evacuator {
     const { database, ports } = this.#options;
     return database.transaction(cloudActor, async (tx) => {
       const locked = await lockServers(tx, candidates);
+      await lockVolumesOf(
+        tx,
+        locked.map(({ id }) => id),
+      );
       await lockPlacement(tx);
       const hosts = await lookAtHosts(tx, new Set(locked.map(({ host_id: id }) => id!)));
       const certain = locked.flatMap((server) => {

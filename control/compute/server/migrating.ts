@@ -14,7 +14,7 @@ import type { HostId, ServerId } from '../../../contract/ids.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { bandwidthOfServer } from '../../network/bandwidth/bandwidth.ts';
 import type { CardLimits } from '../../network/port/tables.ts';
-import { arriveWithServer, wakeCarried } from '../../storage/volume/index.ts';
+import { arriveWithServer, lockVolumesOf, wakeCarried } from '../../storage/volume/index.ts';
 import { lockPlacement } from '../placement/index.ts';
 import {
   endMove,
@@ -60,6 +60,7 @@ async function bind(tx: Tx, ports: Ports, serverId: string, hostId: string): Pro
 export async function takeOver(tx: Tx, ports: Ports, migration: Migration): Promise<void> {
   const { id, server_id: serverId, target_host_id: targetId } = migration;
   const live = isLive(migration);
+  await lockVolumesOf(tx, [serverId]);
   await lockPlacement(tx);
   const { rows } = await sql<{
     epoch: number;

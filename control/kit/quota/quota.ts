@@ -52,9 +52,7 @@ export async function checkQuota<U extends Usage>(
  * @param share whose limit of their own holds, too: of each resource the one that leaves less is answered
  */
 export async function lockQuota(tx: Tx, projectId: string, usage: Usage, share?: UserShare): Promise<Quota> {
-  const locks = Object.keys(usage)
-    .sort()
-    .map((r) => sql`pg_advisory_xact_lock(hashtextextended(${`quota ${r} ${projectId}`}, 0))`);
+  const locks = locksOf(projectId, Object.keys(usage));
   const parts = Object.entries(usage).map(
     ([r, count]) => sql`select ${r}::text as resource, used,
       (select maximum from quota where resource = ${r} and (project_id = ${projectId} or project_id is null)
@@ -83,6 +81,14 @@ export async function lockQuota(tx: Tx, projectId: string, usage: Usage, share?:
     if (!known || left(row) < left(known)) quota[resource] = row;
   }
   return quota;
+}
+
+const locksOf = (projectId: string, resources: readonly string[]) =>
+  resources.toSorted().map((r) => sql`pg_advisory_xact_lock(hashtextextended(${`quota ${r} ${projectId}`}, 0))`);
+
+/** Only that others wait: for a transaction that counts later, and takes something else in between that those have who count. */
+export async function holdQuota(tx: Tx, projectId: string, resources: readonly string[]): Promise<void> {
+  await sql`select ${sql.join(locksOf(projectId, resources))}`.execute(tx);
 }
 
 const left = ({ used, maximum }: Quota[string]): number =>

@@ -26,7 +26,7 @@ export {
   volumeSortKeys,
 } from './list.ts';
 export { recordLoss } from './loss.ts';
-export { requireTypeQuota, requireVolumeQuota, typesAreLimited } from './quota.ts';
+export { holdVolumeQuota, requireTypeQuota, requireVolumeQuota, typesAreLimited } from './quota.ts';
 export { removeVolume, removeWithServer } from './remove.ts';
 export { replaceTop } from './revert.ts';
 export type { ShownImages } from './server-image.ts';
@@ -44,7 +44,7 @@ export {
 } from './states.ts';
 export { attachmentStatusSql, volumeStatusSql } from './states-sql.ts';
 export { type SnapshotStatus, snapshotStatuses, type VolumeStatus, volumeStatuses } from './statuses.ts';
-export { changeVolume, findVolume, lockVolume, type Reach, reachCondition, reachOf } from './store.ts';
+export { changeVolume, findVolume, lockVolume, lockVolumesOf, type Reach, reachCondition, reachOf } from './store.ts';
 export type { StorageFault, VolumeTask } from './tables.ts';
 export type { Uploaded, UploadWish } from './upload.ts';
 export {

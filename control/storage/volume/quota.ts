@@ -1,7 +1,7 @@
 /** What a project's volumes count against: how many, how large, and the same of each type where somebody limited that. */
 import { sql } from 'kysely';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
-import { lockQuota, requireQuota } from '../../kit/quota/quota.ts';
+import { holdQuota, lockQuota, requireQuota } from '../../kit/quota/quota.ts';
 import type { Usage } from '../../kit/resource.ts';
 import { usageOfType } from '../volume-type/index.ts';
 import { volume as descriptor } from './resource.ts';
@@ -56,4 +56,18 @@ export async function requireTypeQuota(
   const quota = await lockQuota(tx, projectId, usageOfType(type));
   const { name } = type;
   requireQuota(quota, { [`volumes_${name}`]: volumes, [`gigabytes_${name}`]: gigabytes, [`snapshots_${name}`]: taken });
+}
+
+/**
+ * For who makes volumes of these types in a transaction that chooses hosts and pools before it counts: whoever makes a volume counts first, and both would
+ * wait for each other.
+ */
+export async function holdVolumeQuota(
+  tx: Tx,
+  projectId: string,
+  types: readonly { id: string; name: string }[],
+): Promise<void> {
+  await holdQuota(tx, projectId, Object.keys(usageFor({ volumes: 1, gigabytes: 1, each: 1 })));
+  if (!(await typesAreLimited(tx))) return;
+  await holdQuota(tx, projectId, [...new Set(types.flatMap((type) => Object.keys(usageOfType(type))))]);
 }

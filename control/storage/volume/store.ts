@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { parseId } from '../../../contract/ids.ts';
 import { type Caller, isAdmin, requireProject } from '../../kit/caller.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
+import { isOneOf } from '../../kit/database/one-of.ts';
 import { json } from '../../kit/database/schema.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { contentIsCompleteSql } from './states-sql.ts';
@@ -55,6 +56,16 @@ export async function lockVolume(tx: Tx, reach: Reach, id: string): Promise<List
     findVolume(tx, reach, known),
   ]);
   return volume;
+}
+
+/**
+ * All that these servers have. Whoever changes a server and its volumes takes locks in one order, in which nobody waits for who waits for them: the server's row,
+ * the rows of volumes by their ids, quotas, the lock of placements, that of pools, layers.
+ */
+export async function lockVolumesOf(tx: Tx, serverIds: readonly string[]): Promise<void> {
+  if (serverIds.length === 0) return;
+  await sql`select from volume where id in (select volume_id from volume_attachment where ${isOneOf(sql`server_id`, serverIds)})
+    order by id for update`.execute(tx);
 }
 
 /** For whoever writes down that it was so once. */

@@ -6,6 +6,7 @@ import { sql } from 'kysely';
 import { CloudError } from '../../../../contract/errors.ts';
 import type { HostId, ServerId } from '../../../../contract/ids.ts';
 import { actorOf } from '../../../kit/caller.ts';
+import { lockVolumesOf } from '../../../storage/volume/index.ts';
 import { lockPlacement } from '../../placement/index.ts';
 import { evacuate as giveToAnother } from '../evacuating.ts';
 import { evidenceOf, lookAtHost } from '../evacuation-evidence.ts';
@@ -29,6 +30,7 @@ export const evacuate: ServerAction<MoveWish> = {
     const { wanted_id: only, others } = rows[0]!;
     if (name !== null && only === null) throw new CloudError('not_found', 'host_not_found', { id: name });
     if (name !== null && only === server.host_id) throw new CloudError('invalid', 'move_to_same_host', { host: name });
+    await lockVolumesOf(tx, [server.id]);
     await lockPlacement(tx);
     const host = (await lookAtHost(tx, server.host_id!))!;
     const evidence = evidenceOf(host, server);
