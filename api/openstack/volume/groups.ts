@@ -87,7 +87,7 @@ const createFrom = {
 interface GroupAction extends ActionContract {
   run(groups: GroupService, call: Parameters<GroupService['get']>, argument: never): Promise<unknown>;
 }
-/** There is nowhere to replicate to yet. */
+/** Each volume has its own replica, or none, by its type. */
 const replication = (verb: string): GroupAction => ({
   summary: `Replicate a group of volumes: ${verb}`,
   rights: 'admin',
@@ -98,7 +98,7 @@ const replication = (verb: string): GroupAction => ({
     const { id } = await groups.get(...call);
     throw new Refusal(
       'invalid',
-      `Invalid group: Group ${id} is not a replication group type: volumes here have no second place.`,
+      `Invalid group: Group ${id} is not a replication group type: volumes have replicas by their own types.`,
     );
   },
 });

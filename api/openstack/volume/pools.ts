@@ -59,14 +59,18 @@ const properties = {
     description: 'A volume takes what was written to it.',
     type: 'boolean',
   },
-  compression: { title: 'Compression', description: 'Volumes may have a replica on another host.', type: 'boolean' },
+  compression: { title: 'Compression', description: 'What is written is not compressed.', type: 'boolean' },
   durable: {
     title: 'Durable',
     description:
       'False: the pool lies in the memory of its host (tier ram). A restart of the host empties it: its volumes are in error then, and what they held is lost.',
     type: 'boolean',
   },
-  replication_enabled: { title: 'Replication', description: 'A replica on another host.', type: 'boolean' },
+  replication_enabled: {
+    title: 'Replication',
+    description: 'Volumes may have a replica on another host.',
+    type: 'boolean',
+  },
 };
 
 export function poolRoutes(app: Boundary, backends: BackendService): void {

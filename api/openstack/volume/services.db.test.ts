@@ -60,7 +60,11 @@ test('a pool that is frozen takes nothing until it is thawed, and none fails ove
   assert.deepEqual([frozen.frozen, frozen.status, frozen.disabled_reason], [true, 'disabled', 'frozen']);
   assert.equal((await call(admin, 'PUT', '/os-services/thaw', { host })).status, 200);
   assert.equal((await services('?binary=cinder-volume'))[0].frozen, false);
-  assert.equal((await call(admin, 'PUT', '/os-services/failover_host', { host })).status, 400);
+  for (const path of ['failover_host', 'failover']) {
+    const { status, body } = await call(admin, 'PUT', `/os-services/${path}`, { host, backend_id: 'x' });
+    assert.equal(status, 400);
+    assert.match(body.badRequest.message, /replicas of their volumes are on several hosts.*replica\/failover/);
+  }
   assert.equal((await call(admin, 'PUT', '/os-services/set-log', { level: 'DEBUG' })).status, 400);
   assert.equal((await call(admin, 'PUT', '/os-services/get-log', {})).body.log_levels.length, 1);
   assert.equal((await call(admin, 'PUT', '/os-services/get-log', {}, 31)).status, 404);

@@ -5,6 +5,7 @@
 import type { FastifyRequest } from 'fastify';
 import { type Static, Type } from 'typebox';
 import type { BackendRow, BackendService } from '../../../control/storage/backend/index.ts';
+import { capabilitiesOf } from '../../../control/storage/pool/index.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
@@ -96,6 +97,9 @@ const frozen = 'frozen';
 
 const stateOf = (row: BackendRow): 'up' | 'down' => (row.connected && row.problem === null ? 'up' : 'down');
 
+/** Its volumes may have replicas; each has one where it was chosen for that volume, so there is no other backend that would be active. */
+const replicates = (row: BackendRow): boolean => capabilitiesOf(row).replication_enabled === 'True';
+
 function serviceBody(request: FastifyRequest, row: BackendRow) {
   return {
     ...{ binary: 'cinder-volume', host: row.backend, zone: row.availability_zone },
@@ -106,7 +110,11 @@ function serviceBody(request: FastifyRequest, row: BackendRow) {
     ...{ updated_at: cinderTime(row.seen_at), disabled_reason: row.disabled_reason },
     ...(request.microversion >= 7 && { cluster: null }),
     ...(request.microversion >= 49 && { backend_state: stateOf(row) }),
-    ...{ replication_status: 'disabled', active_backend_id: null, frozen: row.disabled_reason === frozen },
+    ...{
+      replication_status: replicates(row) ? 'enabled' : 'disabled',
+      active_backend_id: null,
+      frozen: row.disabled_reason === frozen,
+    },
   };
 }
 
@@ -171,7 +179,10 @@ function freezingRoutes(app: Boundary, backends: BackendService): void {
   });
   for (const path of ['/os-services/failover_host', '/os-services/failover'] as const) {
     app.put(path, contracts.failover, () => {
-      throw new Refusal('invalid', 'No pool of this cloud has a replica that it could fail over to.');
+      throw new Refusal(
+        'invalid',
+        'Pools do not fail over as a whole: the replicas of their volumes are on several hosts. Servers go where those of their volumes are when they are evacuated; a volume that no server has goes by POST /native/v1/volumes/ID/replica/failover.',
+      );
     });
   }
 }

@@ -60,7 +60,7 @@ export function volumeBody(request: FastifyRequest, volume: ListedVolume) {
     ...{ links: linksOf(request, 'volumes', volume.id), user_id: volume.user_id, bootable: String(volume.bootable) },
     ...{
       encrypted: volume.key_id !== null,
-      replication_status: null,
+      replication_status: volume.replication_status,
       consistencygroup_id: null,
       multiattach: volume.multiattach,
     },

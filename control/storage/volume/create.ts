@@ -239,7 +239,7 @@ async function place(tx: Tx, all: Ingredients): Promise<Decided> {
     insertVolume(tx, actorOf(caller), row, { deadlineMs }),
     recordPoolChoice(tx, { projectId, volumeId: id, wish: poolWish, found }),
     replica && insertReplica(tx, { volumeId: id, ...replica }),
-  ]).then(([, volume]) => shown(volume, all, { pool, keyId: pool && keyId }));
+  ]).then(([, volume]) => shown(volume, all, { pool, keyId: pool && keyId, replicated: replica !== undefined }));
   written.catch(() => {});
   return { made: { id, sizeGib, hostId: row.host_id, layerId, fault }, written };
 }
@@ -259,12 +259,12 @@ const taskOf = ({ restored }: VolumeWish): VolumeTask | null =>
 const shown = (
   volume: VolumeRow,
   { type, sizeGib }: Ingredients,
-  { pool, keyId }: { pool: PoolState | null; keyId: string | null },
+  { pool, keyId, replicated }: { pool: PoolState | null; keyId: string | null; replicated: boolean },
 ): ListedVolume => ({
   ...{ ...volume, key_id: keyId },
   ...{ type_name: type.name, host_name: pool?.host_name ?? null, host_zone: pool?.availability_zone ?? null },
   ...{ pool_name: pool?.name ?? null, layer_bytes: pool ? sizeGib * gibBytes : 0 },
-  attachment: null,
+  ...{ attachment: null, replication_status: replicated ? 'enabling' : null },
 });
 
 async function insertFirstLayer(

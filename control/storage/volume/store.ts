@@ -26,7 +26,13 @@ export const volumeFrom = sql`volume v join volume_type t on t.id = v.volume_typ
 /** On its way to another encryption its content is as it was until all of it is there (move.ts). */
 const keyIdSql = sql`case when v.desired_task ? 'former_key_id' then (v.desired_task ->> 'former_key_id')::uuid else l.key_id end`;
 
-export const volumeColumns = sql`v.*, t.name as type_name, h.name as host_name, h.availability_zone as host_zone,
+/** Cinder's replication_status; null: its type asks for no replica. What is late is what `bothy doctor` says (../replication/late.ts). */
+const replicationStatusSql = sql`(select case when r.layer_id is null and r.failed_over_at is not null then 'failed-over'
+    when r.late_since is not null or r.fault ->> 'code' = 'replica_lost' then 'error'
+    when r.layer_id is null then 'enabling' else 'enabled' end
+  from volume_replica r where r.volume_id = v.id)`;
+
+export const volumeColumns = sql`v.*, ${replicationStatusSql} as replication_status, t.name as type_name, h.name as host_name, h.availability_zone as host_zone,
   p.name as pool_name, coalesce(l.size_bytes, 0) as layer_bytes, ${keyIdSql} as key_id,
   case when a.id is not null then jsonb_build_object('id', a.id, 'server_id', a.server_id, 'desired_presence', a.desired_presence,
     'connector', a.connector, 'completed_at', a.completed_at, 'attached_at', case when a.server_id is null then a.completed_at else a.attached_at end,

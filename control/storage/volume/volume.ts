@@ -32,7 +32,11 @@ export interface ListedVolume extends VolumeRow, Omit<VolumeState, keyof VolumeR
   /** That its content is encrypted with; null: it is in the clear. */
   key_id: string | null;
   attachment: ShownAttachment | null;
+  replication_status: ReplicationStatus | null;
 }
+
+/** Of Cinder's words. failed-over: its replica has taken its place, and there is no other one yet. */
+export type ReplicationStatus = 'enabling' | 'enabled' | 'error' | 'failed-over';
 
 export const gibBytes = 1024 ** 3;
 
