@@ -2,8 +2,10 @@ import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { type Command, CommandError } from '../command.ts';
 import { sourceRoot } from '../process/definitions.ts';
+import { tryRun } from '../run.ts';
 import { loadSettings } from '../settings.ts';
 import { bold, green, red, say, seconds, step } from '../terminal.ts';
 
@@ -13,7 +15,8 @@ export const command: Command = {
   description: `Runs, in this order: format, lint, types and the fast tests (npm run check, simulated hosts included), the live tests (real
 QEMU, OVN and PostgreSQL), the conformance tests (the unmodified openstack client), and those that start, break and purge
 clouds of their own. Words choose among them; none means all. The clouds lie in temporary directories and are removed.
-A machine carries one cloud in a network namespace: stop yours first, or run this in a namespace of its own.`,
+A network namespace carries one cloud: stop yours first, or run this in a namespace of its own. The last suite runs beside the two before
+it, which get namespaces of their own then.`,
   options: { 'no-install': { type: 'boolean', help: 'take the machine as it is' } },
   positionals: { min: 0, max: 4 },
   async run(args) {
@@ -46,13 +49,13 @@ A machine carries one cloud in a network namespace: stop yours first, or run thi
  */
 class StopSignal {
   #signal: NodeJS.Signals | undefined;
-  #group: number | undefined;
+  readonly #groups = new Set<number>();
 
   constructor() {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.once(signal, () => {
         this.#signal ??= signal;
-        this.#tell();
+        for (const group of this.#groups) this.#tell(group);
       });
     }
   }
@@ -61,10 +64,11 @@ class StopSignal {
     return this.#signal !== undefined;
   }
 
-  /** @param group undefined: nothing runs now */
-  runs(group: number | undefined): void {
-    this.#group = group;
-    if (this.given) this.#tell();
+  /** @param group runs from now until what this answers is called */
+  follow(group: number): () => void {
+    this.#groups.add(group);
+    if (this.given) this.#tell(group);
+    return () => this.#groups.delete(group);
   }
 
   /** To this process, where it was given: its parent shall see what ended it. */
@@ -74,10 +78,9 @@ class StopSignal {
     process.kill(process.pid, this.#signal);
   }
 
-  #tell(): void {
-    if (this.#group === undefined) return;
+  #tell(group: number): void {
     try {
-      process.kill(-this.#group, this.#signal);
+      process.kill(-group, this.#signal);
     } catch {
       // It has ended by itself.
     }
@@ -98,16 +101,43 @@ function testFiles(pattern: string): string[] | undefined {
   return files.length === 0 ? undefined : ['--test', '--test-concurrency=1', '--test-reporter=spec', ...files];
 }
 
-/** Live and conformance tests share one cloud beside whatever runs on this machine; it is gone at the end, come what may. */
+/**
+ * The fast ones first, for what fails there need not be waited for. Live and conformance tests share one cloud; those of the last suite start, break and purge
+ * clouds of their own, and wait most of their time: they run beside the first, each in a network namespace of its own.
+ */
 async function runSuites(chosen: readonly string[], stop: StopSignal): Promise<Result[]> {
+  const there = chosen.filter((name) => suites[name]?.() !== undefined);
   const results: Result[] = [];
-  for (const name of chosen.filter((suite) => suite === 'fast'))
-    results.push(await runSuite(name, { BOTHY_LISTS: 'whole' }, stop));
-  const onCloud = chosen.filter((suite) => ['live', 'conformance'].includes(suite) && suites[suite]?.() !== undefined);
-  if (onCloud.length > 0 && !stop.given) results.push(...(await runOnCloud(onCloud, stop)));
-  // These start, break and purge clouds of their own, and a machine carries one at a time.
-  if (chosen.includes('alone') && !stop.given) results.push(await runSuite('alone', {}, stop));
-  return results;
+  if (there.includes('fast')) results.push(await runSuite('fast', { environment: { BOTHY_LISTS: 'whole' } }, stop));
+  const onCloud = there.filter((name) => ['live', 'conformance'].includes(name));
+  const alone = async () => (there.includes('alone') && !stop.given ? [await runSuite('alone', {}, stop)] : []);
+  if (onCloud.length === 0 || stop.given) return [...results, ...(await alone())];
+  if (!there.includes('alone') || !(await mayUnshare())) {
+    results.push(...(await runOnCloud(onCloud, stop)));
+    return [...results, ...(await alone())];
+  }
+  // This command again, for the two that share a cloud: who makes a cloud has to be in its namespace.
+  const [node, main] = process.argv;
+  const command = inNamespaces([node!, ...process.execArgv, main!, 'test', ...onCloud, '--no-install']);
+  const besides = await Promise.all([
+    runSuite(onCloud.join('+'), { command, prefix: true }, stop),
+    runSuite('alone', { prefix: true }, stop),
+  ]);
+  return [...results, ...besides];
+}
+
+/** The command line in a network of its own, with what it starts: when it ends, so does all of that. */
+function inNamespaces(command: readonly string[]): string[] {
+  const prepare = 'mount -t tmpfs tmpfs /run && mkdir /run/netns && ip link set lo up && "$@"';
+  // A shell is the first process there, for one has to wait for those that nobody waits for.
+  return [...unshare, 'sh', '-c', `${prepare}; exit $?`, 'sh', ...command];
+}
+
+const unshare = ['unshare', '--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
+
+/** In some containers nobody may. */
+async function mayUnshare(): Promise<boolean> {
+  return (await tryRun(unshare[0]!, [...unshare.slice(1), 'true'])).code === 0;
 }
 
 /** One cloud for several suites. */
@@ -121,7 +151,7 @@ async function runOnCloud(names: readonly string[], stop: StopSignal): Promise<R
   const results: Result[] = [];
   try {
     for (const name of names) {
-      if (!stop.given) results.push(await runSuite(name, { BOTHY_TEST_DATA: cloud.data }, stop));
+      if (!stop.given) results.push(await runSuite(name, { environment: { BOTHY_TEST_DATA: cloud.data } }, stop));
     }
   } finally {
     await step('removing that cloud', async () => cloud[Symbol.asyncDispose]());
@@ -138,27 +168,36 @@ interface Result {
   ms: number;
 }
 
-async function runSuite(name: string, environment: Record<string, string>, stop: StopSignal): Promise<Result> {
-  const args = suites[name]?.();
-  if (args === undefined) return { name, ok: true, passed: 0, failed: 0, skipped: 0, ms: 0 };
+/** @param how `command`: instead of the suite's own; `prefix`: each line says whose it is */
+async function runSuite(
+  name: string,
+  how: { command?: string[]; environment?: Record<string, string>; prefix?: boolean },
+  stop: StopSignal,
+): Promise<Result> {
   say(bold(`\n== ${name} ==`));
   const started = performance.now();
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...args], {
+  const [program, ...args] = how.command ?? [
+    process.execPath,
+    '--disable-warning=ExperimentalWarning',
+    ...suites[name]!()!,
+  ];
+  const child = spawn(program!, args, {
     cwd: sourceRoot,
     detached: true,
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, ...environment, PATH: `${join(process.execPath, '..')}:${process.env.PATH}` },
+    env: { ...process.env, ...how.environment, PATH: `${join(process.execPath, '..')}:${process.env.PATH}` },
   });
-  stop.runs(child.pid);
+  const ended = child.pid === undefined ? () => {} : stop.follow(child.pid);
   let output = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    output += text;
-    process.stdout.write(text);
+  const prefix = how.prefix ? `${name} | ` : '';
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    output += `${line}\n`;
+    process.stdout.write(`${prefix}${line}\n`);
   });
   const code = await new Promise<number | null>((resolve, reject) =>
     child.once('error', reject).once('close', resolve),
   );
-  stop.runs(undefined);
+  ended();
   // node:test's own summary lines, e.g. "ℹ pass 12".
   const count = (word: string) =>
     [...output.matchAll(new RegExp(`^\\S+ ${word} (\\d+)$`, 'gm'))].reduce((sum, match) => sum + Number(match[1]), 0);
