@@ -12,6 +12,8 @@ export const serverLimits = {
   nameSuffixLength: 5,
   /** Servers of one request. */
   perRequest: 1000,
+  /** Servers that one may name as those on whose host it shall be, or shall not be. */
+  company: 1000,
   /** As the database counts them; whether a machine has so much is placement's question. */
   vcpus: 2 ** 31 - 1,
   memoryMiB: 2 ** 31 - 1,

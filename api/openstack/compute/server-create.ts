@@ -18,10 +18,16 @@ const network = (version: number) =>
     tag: v.when((version >= 32 && version < 37) || version >= 42, v.tag),
   });
 
-/** Others than a group's and ours are for filters that Nova's own default does not use; like there they bind nobody. */
+/** One server or several. */
+const company = optional(Type.Union([v.uuid, Type.Array(v.uuid, { maxItems: serverLimits.company })]));
+
+/** Others than these and ours are for filters that Nova's own default does not use; like there they bind nobody. */
 const hints = optional(
   Type.Object(
-    { group: optional(v.uuid), placement_policy: optional(Type.Enum(['spread', 'pack'])) },
+    {
+      ...{ group: optional(v.uuid), same_host: company, different_host: company },
+      placement_policy: optional(Type.Enum(['spread', 'pack'])),
+    },
     { additionalProperties: Type.Unknown(), title: 'Scheduler hints' },
   ),
 );
@@ -112,6 +118,8 @@ export function readCreate(microversion: number, { server, ...hints }: CreateBod
       tags: server.tags ?? [],
       ...zone,
       serverGroup: groupOf(hints),
+      sameHost: companyOf(hintsOf(hints)?.same_host),
+      differentHost: companyOf(hintsOf(hints)?.different_host),
       placementPolicy: hintsOf(hints)?.placement_policy ?? null,
       minCount,
       maxCount: count,
@@ -132,6 +140,10 @@ function groupOf(hints: Omit<CreateBody, 'server'>): string | null {
   const group = hintsOf(hints)?.group;
   return group === undefined ? null : parseId(group)!;
 }
+
+const companyOf = (given: string | string[] | undefined): string[] => [
+  ...new Set([given ?? []].flat().map((id) => parseId(id)!)),
+];
 
 /** Old clients send a flavor's URL. */
 const lastSegment = (ref: string): string => (/^https?:\/\//.test(ref) ? (ref.split('/').at(-1) ?? ref) : ref);

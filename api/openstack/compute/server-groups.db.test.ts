@@ -103,6 +103,33 @@ test('a server is made in a group by a hint, shows it, and outlives it', async (
   assert.deepEqual(await groups(), []);
 });
 
+test('a server is made beside others, or away from them, by hints that name one or several', async () => {
+  const { member } = api.cloud;
+  const flavorRef = await api.cloud.addFlavor();
+  const create = (hints: object) =>
+    api.call(member, 'POST', '/servers', {
+      body: { server: { name: 's', flavorRef, imageRef: api.cloud.imageId }, 'os:scheduler_hints': hints },
+    });
+  const wishOf = async (hints: object) => {
+    const made = await create(hints);
+    assert.equal(made.status, 202, JSON.stringify(made.body));
+    const { rows } = await sql`select same_host, different_host from server where id = ${made.body.server.id}`.execute(
+      api.db.database.query,
+    );
+    return rows[0];
+  };
+  const [one, other] = [newId(), newId()];
+  assert.deepEqual(await wishOf({ same_host: one }), { same_host: [one], different_host: null });
+  assert.deepEqual(await wishOf({ same_host: [], different_host: [one, other.toUpperCase(), one] }), {
+    same_host: null,
+    different_host: [one, other],
+  });
+  for (const bad of ['x', ['x'], null, 7, { id: one }]) {
+    assert.equal((await create({ same_host: bad })).status, 400);
+    assert.equal((await create({ different_host: bad })).status, 400);
+  }
+});
+
 test('the number of groups and of a group’s members is the quota’s', async () => {
   const projectId = await testProject(api.db.database);
   const caller = callerOf(projectId);

@@ -1,3 +1,4 @@
+export { Company, type CompanyWish, companyWish } from './company.ts';
 export type { PlacementGroup } from './groups.ts';
 export { lockPlacement } from './lock.ts';
 export { HostPicture, imageHolders, placementGroups } from './picture.ts';

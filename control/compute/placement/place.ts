@@ -81,6 +81,8 @@ export function judge(request: PlacementRequest, host: HostCapacity, group?: Pla
   refusals.push(...sayOfWays(host, request));
   refusals.push(...sayOfMachine(host, request.machine));
   if (request.host_wish) refusals.push(...sayOfWish(host, request.host_wish));
+  if (request.beside && !request.beside.includes(host.id)) refusals.push('apart_from_servers');
+  if (request.away_from?.includes(host.id)) refusals.push('beside_servers');
   const { refusal, preference } = sayOfGroup(host, group);
   if (refusal) refusals.push(refusal);
   const fits = refusals.length === 0;

@@ -223,6 +223,20 @@ export const meanings: Readonly<Record<Refusal, Meaning>> = {
     tell: () => ({}),
     change: (_, host) => `let ${host} limit processor time (control groups)`,
   },
+  apart_from_servers: {
+    says: 'has none of the servers that it shall be beside (hint same_host)',
+    fix: 'use no hint same_host, or name servers that are where there is room',
+    ...otherwise,
+    tell: ({ request, host }) => ({ wanted: request.beside ?? [], there: host.id }),
+    change: (_, host) => `name a server that is on ${host} in the hint same_host`,
+  },
+  beside_servers: {
+    says: 'has a server that it shall not be beside (hint different_host)',
+    fix: 'use no hint different_host, or name fewer servers',
+    ...otherwise,
+    tell: ({ request, host }) => ({ wanted: request.away_from ?? [], there: host.id }),
+    change: (_, host) => `do not name the servers on ${host} in the hint different_host`,
+  },
   apart_from_group: {
     says: 'has none of the server group’s servers',
     fix: 'use a server group with the policy soft-affinity',

@@ -63,6 +63,10 @@ export interface PlacementRequest {
   requested_host_id: string | null;
   /** Its server group. */
   server_group_id?: string | null;
+  /** Hosts that have the servers it shall be beside; absent: nobody's company is asked for. */
+  beside?: readonly string[] | null;
+  /** Hosts that have the servers it shall not be beside. */
+  away_from?: readonly string[] | null;
   /** Where its volumes are. */
   volume_host_id?: string | null;
   /** What its ports are to be promised; absent: nothing. */
@@ -97,6 +101,8 @@ export function requestOf(server: PlacementRequest): PlacementRequest {
   return {
     ...{ vcpus, memory_mib, disk_gib, availability_zone, requested_host_id },
     ...{ server_group_id: server.server_group_id ?? null, volume_host_id: server.volume_host_id ?? null },
+    ...(server.beside && { beside: server.beside }),
+    ...(server.away_from && { away_from: server.away_from }),
     ...(server.bandwidth && { bandwidth: server.bandwidth }),
     ...(server.reach && { reach: server.reach }),
     ...(server.machine && { machine: server.machine }),
@@ -144,6 +150,8 @@ export type Refusal =
   | 'machine_type_unserved'
   | 'cpu_model_differs'
   | 'no_cpu_limits'
+  | 'apart_from_servers'
+  | 'beside_servers'
   | 'apart_from_group'
   | 'too_many_of_group';
 

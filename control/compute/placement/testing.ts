@@ -134,6 +134,16 @@ export const breaks: Readonly<Record<Refusal, Break>> = {
   },
   cpu_model_differs: { host: { cpu_model: 'EPYC' }, mend: mendHost(() => ({ cpu_model: 'Skylake-Server' })) },
   no_cpu_limits: { host: { cpu_limits: false }, mend: mendHost(() => ({ cpu_limits: true })) },
+  apart_from_servers: {
+    ask: ({ request }) => ({ request: { ...request, beside: ['gone'] } }),
+    mend: (world, { host_id }) => ({ request: { ...world.request, beside: [host_id] } }),
+  },
+  beside_servers: {
+    ask: ({ request, hosts }) => ({ request: { ...request, away_from: hosts.map(({ id }) => id) } }),
+    mend: (world, { host_id }) => ({
+      request: { ...world.request, away_from: world.request.away_from!.filter((id) => id !== host_id) },
+    }),
+  },
   apart_from_group: {
     ask: () => ({ group: { policy: 'affinity', max_servers_per_host: 1, hosts: new Map([['gone', 1]]) } }),
     mend: ({ group }) => ({ group: { ...group!, policy: 'soft-affinity' } }),

@@ -108,6 +108,20 @@ test('a server goes where its volumes are, although there is more room elsewhere
   assert.match(rows[0]!.message, /volumes_elsewhere/);
 });
 
+test('a server whose volumes are made with it is beside whom it names, or away from them', async () => {
+  const zone = newId();
+  for (let n = 0; n < 2; n++) await hostWithPool({ zone });
+  const make = async (over: Parameters<typeof create>[1]) =>
+    row((await create([wishOf({ sizeGib: 1 })], { availabilityZone: zone, ...over }))[0]!);
+  const [first] = await create([], { availabilityZone: zone });
+  const { host_id } = await row(first!);
+  assert.ok(host_id !== null);
+  for (let n = 0; n < 3; n++) assert.equal((await make({ sameHost: [first!] })).host_id, host_id);
+  const apart = await make({ differentHost: [first!] });
+  assert.ok(apart.host_id !== null && apart.host_id !== host_id, apart.fault?.message);
+  assert.match((await make({ sameHost: [newId()] })).fault!.message, /hint same_host/);
+});
+
 test('what is not available, not bootable, somebody else’s or on several hosts makes nothing', async () => {
   const [one, other] = [await hostWithPool(), await hostWithPool()];
   const { projectId } = cloud;

@@ -21,7 +21,7 @@ import {
   typeOf,
   type VolumeTypeRow,
 } from '../../storage/volume-type/index.ts';
-import type { PlacementRequest } from '../placement/index.ts';
+import type { CompanyWish, PlacementRequest } from '../placement/index.ts';
 import type { VolumeSize } from './decisions.ts';
 import type { BootImage, ServerImages } from './dependencies.ts';
 import { devicePrefix, diskDevices } from './local-disks.ts';
@@ -164,7 +164,11 @@ async function bootSource(
  */
 export async function hostsForVolumes(
   tx: Tx,
-  { request, plan, servers }: { request: PlacementRequest; plan: VolumePlan; servers: readonly NewServer[] },
+  {
+    request,
+    plan,
+    servers,
+  }: { request: PlacementRequest & { company: CompanyWish }; plan: VolumePlan; servers: readonly NewServer[] },
 ): Promise<ChosenHost[]> {
   const made = plan.wishes.filter(({ source }) => source !== 'volume');
   if (made.length === 0) return servers.map(() => ({ hostId: plan.hostId, why: '' }));

@@ -166,6 +166,8 @@ function newServer(parts: ServerParts, index: number) {
     availability_zone: wish.availabilityZone,
     requested_host_id: found.host_id,
     server_group_id: wish.serverGroup,
+    same_host: noneAsNull(wish.sameHost),
+    different_host: noneAsNull(wish.differentHost),
     access_ipv4: wish.accessIpv4,
     access_ipv6: wish.accessIpv6,
     disk_config: wish.diskConfig,
@@ -176,6 +178,8 @@ function newServer(parts: ServerParts, index: number) {
     placement_policy: wish.placementPolicy ?? parts.placementPolicy,
   } satisfies NewServer;
 }
+
+const noneAsNull = (ids: string[]) => (ids.length > 0 ? ids : null);
 
 function checkCounts(wish: ServerWish): void {
   if (wish.minCount > wish.maxCount)

@@ -12,6 +12,8 @@ import { isOneOf } from '../../kit/database/one-of.ts';
 import { json } from '../../kit/database/schema.ts';
 import { notFound } from '../../kit/refusal.ts';
 import {
+  Company,
+  type CompanyWish,
   type HostCapacity,
   HostPicture,
   imageHolders,
@@ -55,6 +57,7 @@ interface Movable extends PlacementRequest {
   image_id: string | null;
   host_id: string | null;
   unopenable: string[] | null;
+  company: CompanyWish | null;
 }
 
 /** Of `server s`: its volumes that their host can't open, and why; null: none. */
@@ -116,7 +119,13 @@ async function readAsked(
   { picture = new HostPicture(), awayMs = hostAwayMs }: PictureOptions = {},
 ): Promise<Asked> {
   const all = await readAll(tx, wishes);
-  const requests = all.map(({ server, request }) => ({ ...request, id: server.id }));
+  const company = await Company.read(
+    tx,
+    all.map(({ server }) => server),
+  );
+  const requests = all.map(({ server, request }) =>
+    company.of({ ...request, id: server.id, project_id: server.project_id, company: server.company }),
+  );
   const promising = await withBandwidth(tx, await picture.read(tx, { awayMs }), requests);
   const { hosts, servers: tunnelled } = await withTunnels(tx, promising, requests);
   const images = new Set(all.flatMap(({ server }) => server.image_id ?? []));

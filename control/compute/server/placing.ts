@@ -14,6 +14,7 @@ import { passOperation } from '../../kit/operation/operations.ts';
 import { enqueue, putOff } from '../../kit/queue/queue.ts';
 import { freeBandwidth } from '../../network/bandwidth/bandwidth.ts';
 import {
+  Company,
   type HostCapacity,
   HostPicture,
   imageHolders,
@@ -124,6 +125,7 @@ export class Placing {
         await withBandwidth(tx, hosts, [...unchanged, ...others]),
         [...unchanged, ...others],
       );
+      const company = await Company.read(tx, waiting);
       const round = new PlacementRound(
         promising,
         holders,
@@ -132,10 +134,13 @@ export class Placing {
       const returned = ({ host_id: id }: Unplaced) => id !== null && round.host(id)?.seen_lately === true;
       const outcomes = new Map<string, Decided>();
       let since = performance.now();
-      for (const server of waiting) {
+      for (const one of inOrder(waiting)) {
+        const server = company.of(one);
         // Two jobs may look at one server at once, where one was taken back from a connection that was lost.
         if (returned(server) || outcomes.has(server.id)) continue;
-        outcomes.set(server.id, { server, found: round.place(requestFor(server), server.image_id) });
+        const found = company.isAwaited(server) ? companyFirst : round.place(requestFor(server), server.image_id);
+        outcomes.set(server.id, { server, found });
+        if (found.host) company.came(server, found.host.id);
         if (performance.now() - since < turnMs) continue;
         await turnOfOthers();
         since = performance.now();
@@ -189,7 +194,7 @@ export class Placing {
     const { awayMs } = this.#options;
     const [waitingFor, waitMs] =
       server.host_id === null
-        ? ['a host that is away for the moment', soonMs]
+        ? [found.message === companyFirst.message ? found.message : 'a host that is away for the moment', soonMs]
         : [`its host, which is away, to come back, or another that fits: ${found.message}`, awayMs];
     await passOperation(tx, server.id, { owner: 'control', waitingFor });
     await enqueue(tx, 'server', server.id, { at: lookAt(server, waitMs) });
@@ -257,6 +262,16 @@ export async function withBandwidth(
 const imagesOf = (servers: readonly Unplaced[]) => new Set(servers.flatMap((server) => server.image_id ?? []));
 
 const groupsOf = (servers: readonly Unplaced[]) => new Set(servers.flatMap((server) => server.server_group_id ?? []));
+
+/** What is said of a server that waits for others. */
+const companyFirst: Placement = {
+  ...{ host: null, soon: true, verdicts: [], hosts: 0, refusals: {}, fix: '', alternatives: [] },
+  message: 'a server that it names in a hint to have a host',
+};
+
+/** Whoever is named by others has a host before them. */
+const inOrder = (servers: readonly Unplaced[]): Unplaced[] =>
+  servers.some(({ company }) => company) ? servers.toSorted((a, b) => (a.id < b.id ? -1 : 1)) : [...servers];
 
 const refusalOf = (found: Placement) => ({
   message: sentences(found),

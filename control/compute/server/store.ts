@@ -41,6 +41,8 @@ export type NewServer = Pick<
   | 'availability_zone'
   | 'requested_host_id'
   | 'server_group_id'
+  | 'same_host'
+  | 'different_host'
   | 'access_ipv4'
   | 'access_ipv6'
   | 'disk_config'
@@ -82,10 +84,10 @@ export async function insertServers(
     with made as (
       insert into server (id, project_id, user_id, name, description, hostname, image_id, image, flavor_id, flavor, vcpus,
         memory_mib, disk_gib, local_disks, local_gib, root_tag, key_name, keys, config_drive, metadata, tags, availability_zone, requested_host_id,
-        server_group_id, access_ipv4, access_ipv6, disk_config, reservation_id, launch_index, hardware, boot_roles, placement_policy)
+        server_group_id, same_host, different_host, access_ipv4, access_ipv6, disk_config, reservation_id, launch_index, hardware, boot_roles, placement_policy)
       select id, project_id, user_id, name, description, hostname, image_id, nullif(image, 'null'), flavor_id, flavor,
         vcpus, memory_mib, disk_gib, local_disks, local_gib, root_tag, key_name, keys, config_drive, metadata, tags, availability_zone, requested_host_id,
-        server_group_id, access_ipv4, access_ipv6, disk_config, reservation_id, launch_index, hardware, boot_roles, placement_policy
+        server_group_id, same_host, different_host, access_ipv4, access_ipv6, disk_config, reservation_id, launch_index, hardware, boot_roles, placement_policy
       from jsonb_populate_recordset(null::server, ${JSON.stringify(servers)}::jsonb)
       returning id, project_id, generation, epoch),
     data as (

@@ -51,6 +51,9 @@ export interface ServerTable {
   availability_zone: string | null;
   requested_host_id: string | null;
   server_group_id: string | null;
+  /** Ids of servers on whose host it shall be, or shall not be. */
+  same_host: string[] | null;
+  different_host: string[] | null;
   access_ipv4: string | null;
   access_ipv6: string | null;
   locked: Generated<boolean>;

@@ -176,6 +176,8 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
       tags: [],
       availabilityZone: null,
       serverGroup: null,
+      sameHost: [],
+      differentHost: [],
       requestedHost: null,
       placementPolicy: null,
       minCount: 1,

@@ -6,6 +6,8 @@ import type { Tx } from '../../kit/database/database.ts';
 import { freeBandwidth } from '../../network/bandwidth/bandwidth.ts';
 import { choose, chooseTogether, lockPools, type PoolState, readPools } from '../../storage/pool/index.ts';
 import {
+  Company,
+  type CompanyWish,
   HostPicture,
   imageHolders,
   lockPlacement,
@@ -28,11 +30,10 @@ export interface ChosenHost {
 /** One for each of the servers, which are of the same kind. */
 export async function chooseHosts(
   tx: Tx,
-  asked: PlacementRequest,
+  { company, ...asked }: PlacementRequest & { company?: CompanyWish },
   { volumes, imageId, servers }: HostsWish,
 ): Promise<ChosenHost[]> {
-  const request = requestOf({ ...asked, volume_host_id: null });
-  const group = request.server_group_id ?? null;
+  const group = asked.server_group_id ?? null;
   const [, , hosts, holders, groups, pools, free] = await Promise.all([
     lockPlacement(tx),
     lockPools(tx),
@@ -40,8 +41,11 @@ export async function chooseHosts(
     imageHolders(tx, imageId === null ? [] : [imageId]),
     group === null ? undefined : placementGroups(tx, [group]),
     readPools(tx, imageId),
-    request.bandwidth ? freeBandwidth(tx) : undefined,
+    asked.bandwidth ? freeBandwidth(tx) : undefined,
   ]);
+  // All are of one project, and what they name was there before them.
+  const choosy = { ...asked, volume_host_id: null, project_id: servers[0]!.project_id, company };
+  const request = requestOf((await Company.read(tx, [choosy])).of(choosy));
   const left = Map.groupBy(pools, ({ host_id }) => host_id) as Map<string, PoolState[]>;
   const takesAll = (hostId: string) => chooseTogether(volumes, left.get(hostId) ?? []) !== undefined;
   // One whose process is being restarted is no worse than the others.

@@ -5,7 +5,13 @@ import { bandwidthOfServer } from '../../network/bandwidth/bandwidth.ts';
 import type { CardLimits } from '../../network/port/tables.ts';
 import { reachOfServer } from '../../network/segment/reach.ts';
 import type { ServerHardware } from '../hardware/index.ts';
-import { type MachineNeed, type PlacementRequest, requestOf } from '../placement/index.ts';
+import {
+  type CompanyWish,
+  companyWish,
+  type MachineNeed,
+  type PlacementRequest,
+  requestOf,
+} from '../placement/index.ts';
 import { cardLimits } from './binding.ts';
 
 /** A server to place, as a look found it. */
@@ -13,6 +19,8 @@ export interface Unplaced extends PlacementRequest {
   id: string;
   project_id: string;
   card_limits: CardLimits;
+  /** Servers that it shall be beside, or away from. */
+  company?: CompanyWish | null;
   /** Beside `disk_gib`. */
   local_gib: number;
   /** Of which its disk is made. */
@@ -47,7 +55,7 @@ export const volumeHost = sql`(select v.host_id from volume_attachment a join vo
  * one that has not is the same to it.
  */
 export const placementNeeds = sql`${bandwidthOfServer(sql`s.id`)} as bandwidth, ${reachOfServer(sql`s.id`)} as reach,
-  s.hardware -> 'host_wish' as host_wish, s.placement_policy as policy, nullif(jsonb_strip_nulls(jsonb_build_object('type', coalesce(s.machine ->> 'type', s.hardware ->> 'machine_type'),
+  s.hardware -> 'host_wish' as host_wish, s.placement_policy as policy, ${companyWish} as company, nullif(jsonb_strip_nulls(jsonb_build_object('type', coalesce(s.machine ->> 'type', s.hardware ->> 'machine_type'),
     'cpu_model', case when s.launched_at is not null then s.machine ->> 'cpu_model' end,
     'cpu_limits', case when s.hardware ? 'cpuLimits' then true end)), '{}') as machine`;
 
@@ -82,7 +90,9 @@ export const failedVolume = sql<FailedVolume | null>`(select json_build_object('
  */
 export async function stillToPlace(tx: Tx, servers: readonly Unplaced[]): Promise<Unplaced[]> {
   const [ids, epochs] = [servers.map(({ id }) => id), servers.map(({ epoch }) => epoch)];
-  const { rows } = await sql<Pick<Unplaced, 'id' | 'bandwidth' | 'reach' | 'machine' | 'host_wish' | 'policy'>>`
+  const { rows } = await sql<
+    Pick<Unplaced, 'id' | 'bandwidth' | 'reach' | 'machine' | 'host_wish' | 'policy' | 'company'>
+  >`
     select s.id, ${placementNeeds}
     from server s join unnest(${ids}::uuid[], ${epochs}::bigint[]) as w (id, epoch) on w.id = s.id and w.epoch = s.epoch
     where s.observed_state = 'none' and s.fault is null and s.desired_presence = 'present' and ${isAwaited} and not ${cameFromAnother}

@@ -40,6 +40,9 @@ export interface ServerWish {
   availabilityZone: string | null;
   /** Id of a server group of the project. */
   serverGroup: string | null;
+  /** Ids of servers on whose host it shall be, or shall not be; of other projects', and of what is not there, nothing is known. */
+  sameHost: string[];
+  differentHost: string[];
   /** Null: as the cloud's setting says. */
   placementPolicy: PlacementPolicy | null;
   /** Name of a host; administrators only. */

@@ -69,9 +69,10 @@ export async function writeServers(
   if (plans.volumes.wishes.length > 0) {
     const portIds = ports[0]?.map(({ portId }) => portId) ?? [];
     const [bandwidth, reach] = await Promise.all([bandwidthOfPorts(tx, portIds), reachOfPorts(tx, portIds)]);
-    const { hardware, disk_gib, local_gib } = first!;
+    const { hardware, disk_gib, local_gib, same_host, different_host } = first!;
     const request = {
       ...first!,
+      company: { same_host, different_host },
       disk_gib: disk_gib + local_gib,
       bandwidth,
       reach,
