@@ -2,6 +2,7 @@
 import { aggregate } from './compute/aggregate/resource.ts';
 import { flavor } from './compute/flavor/resource.ts';
 import { keyPair } from './compute/key-pair/resource.ts';
+import { reservePolicy } from './compute/placement/resource.ts';
 import { hostBmc, hostPowerOff } from './compute/power/resource.ts';
 import { server, serverAbsence } from './compute/server/resource.ts';
 import { serverGroup } from './compute/server-group/resource.ts';
@@ -25,7 +26,7 @@ export const resources: readonly ResourceDescriptor[] = [
   ...[host, hostToken],
   ...[image, imageMember, metadefNamespace],
   ...networkResources,
-  ...[hostBmc, hostPowerOff],
+  ...[hostBmc, hostPowerOff, reservePolicy],
   ...[aggregate, flavor, keyPair, serverGroup, server, serverMigration, serverAbsence],
   ...storageResources,
 ];

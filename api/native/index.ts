@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import { RebalanceService } from '../../control/compute/rebalance/index.ts';
+import { ReserveService } from '../../control/compute/reserve/index.ts';
 import { SurvivalService } from '../../control/compute/survival/index.ts';
 import { ReplicaService } from '../../control/storage/replication/index.ts';
 import { Boundary } from '../boundary/boundary.ts';
@@ -27,6 +28,7 @@ import { nativeSentences } from './query.ts';
 import { reachabilityRoutes } from './reachability.ts';
 import { reachabilityAssertionRoutes } from './reachability-assertions.ts';
 import { rebalanceRoutes } from './rebalance.ts';
+import { reserveRoutes } from './reserve.ts';
 import { storagePoolRoutes } from './storage-pools.ts';
 import { survivalRoutes } from './survival.ts';
 import { volumeCacheRoutes } from './volume-cache.ts';
@@ -73,6 +75,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
           reachability: '/native/v1/reachability',
           reachability_assertions: '/native/v1/reachability-assertions',
           rebalance: '/native/v1/rebalance',
+          reserve: '/native/v1/reserve',
           storage_pools: '/native/v1/storage-pools',
           survival: '/native/v1/survival',
           volume_replicas: '/native/v1/volume-replicas',
@@ -90,6 +93,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
       hostRoutes(boundary, deps);
       maintenanceRoutes(boundary, deps);
       rebalanceRoutes(boundary, deps.rebalance ?? new RebalanceService(deps));
+      reserveRoutes(boundary, new ReserveService(deps));
       hostBmcRoutes(boundary, deps.bmcs);
       volumeCacheRoutes(boundary, deps);
       volumeReplicaRoutes(boundary, new ReplicaService(deps));

@@ -9,6 +9,7 @@ import { KeyPairService } from './key-pair/index.ts';
 import { Drainer, type DrainerOptions, MaintenanceService } from './maintenance/index.ts';
 import { BmcService, PowerOffs, type PowerOffTiming } from './power/index.ts';
 import { type RebalancePolicy, Rebalancer, RebalanceService } from './rebalance/index.ts';
+import { RefugeKeeper } from './reserve/index.ts';
 import { ResourceProviderService } from './resource-provider/index.ts';
 import {
   Evacuator,
@@ -61,6 +62,7 @@ export function openCompute({
   const evacuator = new Evacuator({ ...options, powerOffs, ...(evacuation && { timing: evacuation }) });
   const drainer = new Drainer({ ...options, ...(draining && { timing: draining }) });
   const rebalancer = new Rebalancer({ ...options, policy: rebalance });
+  const refuges = new RefugeKeeper({ database, log: options.log });
   const survival = new SurvivalWatch({ database, log: options.log });
   return {
     services: {
@@ -88,10 +90,10 @@ export function openCompute({
     /** For its health: who restarts servers elsewhere, and what would not survive the loss of a host. */
     watches: { evacuator, survival },
     start() {
-      for (const part of [controller, evacuator, drainer, rebalancer, survival]) part.start();
+      for (const part of [controller, evacuator, drainer, rebalancer, refuges, survival]) part.start();
     },
     async stop() {
-      for (const part of [controller, evacuator, drainer, rebalancer, survival]) part.stop();
+      for (const part of [controller, evacuator, drainer, rebalancer, refuges, survival]) part.stop();
       await powerOffs.stop();
     },
   };

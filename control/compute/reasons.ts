@@ -73,6 +73,8 @@ export interface ComputeReasons {
   rescue_image_unsupported: { id: string };
   /** There is no host that the server could move to; `why`: of those that there are, and what would help. Null: there is none beside its own. */
   no_other_host: { id: string; why: string | null };
+  /** Hosts keep room for the loss of one, and for this server there would be none. */
+  no_refuge: { id: string };
   /** There are others, and none takes part in migrations of this kind. */
   no_able_host: { id: string };
   /** One of its volumes does not go along: `why` says what is in the way. */

@@ -114,7 +114,7 @@ async function fateOf(
   const onItsWay = row.phase !== null && row.desired_move?.state !== 'kept';
   if (leaves || onItsWay || row.host_id !== hostId) return goes;
   try {
-    const found = await relocationForecast(tx, row, { picture });
+    const found = await relocationForecast(tx, row, { picture, cause: 'maintenance' });
     return { state: 'waiting', to: found?.host?.name ?? null, progress: null, why: null };
   } catch (error) {
     if (!isRelocationRefusal(error)) throw error;

@@ -5,6 +5,7 @@ export { HostPicture, imageHolders, placementGroups } from './picture.ts';
 export { place } from './place.ts';
 export { brokenOnTheWay, type ProofCheck, prove } from './proof.ts';
 export { PlacementRound } from './ranking.ts';
+export { findRefuge } from './refuge.ts';
 export {
   type Alternative,
   type HostCapacity,
@@ -14,7 +15,9 @@ export {
   type PlacementPolicy,
   type PlacementRequest,
   type Refusal,
+  type Room,
   requestOf,
 } from './request.ts';
+export type { Survive } from './tables.ts';
 export { withTunnels } from './tunnels.ts';
 export { inNumbers } from './why.ts';

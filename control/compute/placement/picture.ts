@@ -10,6 +10,7 @@ import type { PlacementGroup } from './groups.ts';
 import type { HostNature } from './host-wish.ts';
 import { type NatureRow, natureColumns, natureFrom } from './nature.ts';
 import type { HostCapacity } from './request.ts';
+import type { Survive } from './tables.ts';
 
 interface Row extends Omit<HostCapacity, 'seen_lately' | 'holds_image' | keyof NatureRow>, NatureRow {
   last_seen: number | null;
@@ -23,6 +24,7 @@ interface Reading {
   horizon: string;
   now: number;
   hosts: number;
+  survive: Survive;
   changed: Row[];
 }
 
@@ -34,11 +36,17 @@ export class HostPicture {
   #database = '';
   /** All below was final at the last read. */
   #horizon = '0';
+  #survive: Survive = 'none';
   #wholeAt = Number.NEGATIVE_INFINITY;
 
   /** Of the change log: what was final at the last read, and is in the picture. */
   get horizon(): string {
     return this.#horizon;
+  }
+
+  /** The loss that the cloud keeps room for, as of the last read. */
+  get survive(): Survive {
+    return this.#survive;
   }
 
   /** @param awayMs who was here within this time counts as seen lately */
@@ -53,6 +61,7 @@ export class HostPicture {
     }
     this.#database = reading.database;
     this.#horizon = reading.horizon;
+    this.#survive = reading.survive;
     const { now } = reading;
     return Array.from(this.#rows.values(), (row) => ({
       ...row,
@@ -78,7 +87,7 @@ async function readSince(tx: Tx, horizon: string): Promise<Reading> {
   const { rows } = await sql<Reading>`
     select pg_postmaster_start_time()::text || ' ' || (select oid from pg_database where datname = current_database()) as database,
       pg_snapshot_xmin(pg_current_snapshot())::text as horizon, extract(epoch from clock_timestamp())::float8 * 1000 as now,
-      (select count(*)::integer from host) as hosts,
+      (select count(*)::integer from host) as hosts, (select survive from reserve_policy) as survive,
       coalesce((select json_agg(each) from (
         select h.id, h.name, h.availability_zone, h.disabled_reason, h.disabled_by, h.connected, h.forced_down_by, ${natureColumns},
           h.vcpus, h.memory_mib, h.disk_gib, h.physical_networks,
@@ -86,9 +95,10 @@ async function readSince(tx: Tx, horizon: string): Promise<Reading> {
           coalesce((h.facts ->> 'cpuLimits')::boolean, false) as cpu_limits,
           coalesce(h.facts -> 'migrations', '[]') as migrations,
           extract(epoch from h.last_seen_at)::float8 * 1000 as last_seen, coalesce(u.vcpus, 0) as used_vcpus,
-          coalesce(u.memory_mib, 0) as used_memory_mib, coalesce(u.disk_gib, 0) as used_disk_gib
-        from host h left join host_usage u on u.host_id = h.id
-        where h.changed_in >= ${horizon}::xid8 or u.changed_in >= ${horizon}::xid8) each), '[]') as changed`.execute(
+          coalesce(u.memory_mib, 0) as used_memory_mib, coalesce(u.disk_gib, 0) as used_disk_gib,
+          case when k.vcpus + k.memory_mib + k.disk_gib > 0 then json_build_object('vcpus', k.vcpus, 'memory_mib', k.memory_mib, 'disk_gib', k.disk_gib) end as kept
+        from host h left join host_usage u on u.host_id = h.id left join host_reserve k on k.host_id = h.id
+        where h.changed_in >= ${horizon}::xid8 or u.changed_in >= ${horizon}::xid8 or k.changed_in >= ${horizon}::xid8) each), '[]') as changed`.execute(
     tx,
   );
   return rows[0]!;

@@ -10,12 +10,18 @@ import { hasRoom } from '../../network/bandwidth/bandwidth.ts';
 import { isReached } from '../../network/segment/reach.ts';
 import { moved, type PlacementGroup } from './groups.ts';
 import { type HostWish, unmet } from './host-wish.ts';
-import type { HostCapacity, HostVerdict, Judged, Placement, PlacementRequest, Refusal } from './request.ts';
+import type { HostCapacity, HostVerdict, Judged, Placement, PlacementRequest, Refusal, Room } from './request.ts';
 import { explain, failedOf } from './why.ts';
 
 /** A decision row must stay small in a cloud of a thousand hosts. */
 const verdictsKept = 20;
 const copyWeight = 2;
+const nothing: Room = { vcpus: 0, memory_mib: 0, disk_gib: 0 };
+const rooms = [
+  ['vcpus', 'too_few_vcpus'],
+  ['memory_mib', 'too_little_memory'],
+  ['disk_gib', 'too_little_disk'],
+] as const;
 
 /** @param group of the request, as it is now, with the server itself where that moves */
 export function place(request: PlacementRequest, hosts: readonly HostCapacity[], group?: PlacementGroup): Placement {
@@ -56,10 +62,11 @@ export function settle(request: PlacementRequest, judged: readonly Judged[], gro
 }
 
 export function judge(request: PlacementRequest, host: HostCapacity, group?: PlacementGroup): HostVerdict {
+  const kept = (request.uses_reserve ? null : host.kept) ?? nothing;
   const free = {
-    vcpus: host.vcpus - host.used_vcpus,
-    memory_mib: host.memory_mib - host.used_memory_mib,
-    disk_gib: host.disk_gib - host.used_disk_gib,
+    vcpus: host.vcpus - host.used_vcpus - kept.vcpus,
+    memory_mib: host.memory_mib - host.used_memory_mib - kept.memory_mib,
+    disk_gib: host.disk_gib - host.used_disk_gib - kept.disk_gib,
     ...(request.bandwidth && { bandwidth: host.bandwidth ?? [] }),
   };
   const refusals: Refusal[] = [];
@@ -73,9 +80,7 @@ export function judge(request: PlacementRequest, host: HostCapacity, group?: Pla
   if (!host.enabled) refusals.push('disabled');
   if (host.forced_down) refusals.push('forced_down');
   if (!host.connected) refusals.push('disconnected');
-  if (free.vcpus < request.vcpus) refusals.push('too_few_vcpus');
-  if (free.memory_mib < request.memory_mib) refusals.push('too_little_memory');
-  if (free.disk_gib < request.disk_gib) refusals.push('too_little_disk');
+  refusals.push(...sayOfRoom(free, kept, request));
   if (request.bandwidth && !hasRoom(host.bandwidth ?? [], request.bandwidth)) refusals.push('too_little_bandwidth');
   if (request.reach && !isReached(host.physical_networks ?? [], request.reach)) refusals.push('network_not_reached');
   refusals.push(...sayOfWays(host, request));
@@ -90,6 +95,16 @@ export function judge(request: PlacementRequest, host: HostCapacity, group?: Pla
   const score = left === null ? null : scoreOf(request, host, free);
   const { id: host_id, name, holds_image } = host;
   return { host_id, name, refusals, free, holds_image, preference, left, score };
+}
+
+/** What would be enough, were it not kept, is named so. */
+function sayOfRoom(free: Room, kept: Room, request: PlacementRequest): Refusal[] {
+  const refusals = new Set<Refusal>();
+  for (const [size, refusal] of rooms) {
+    if (free[size] >= request[size]) continue;
+    refusals.add(free[size] + kept[size] < request[size] ? refusal : 'kept_for_lost_hosts');
+  }
+  return [...refusals];
 }
 
 /** How the server, and what it needs, comes there. */

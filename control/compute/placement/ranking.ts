@@ -14,6 +14,8 @@ export class PlacementRound {
   /** As they were before what {@link lose} began. */
   #before: { hosts: Map<string, HostCapacity>; groups: Map<string, PlacementGroup> } | undefined;
   readonly #rankings = new Map<string, Ranking>();
+  /** Some host keeps room for servers of others that may be lost. */
+  readonly keepsRoom: boolean;
 
   /**
    * @param holders by image the hosts that hold it
@@ -27,6 +29,7 @@ export class PlacementRound {
     this.#groups = new Map(groups);
     this.#hosts = new Map(hosts.map((host) => [host.id, host]));
     this.#holders = holders;
+    this.keepsRoom = hosts.some(({ kept }) => kept != null);
   }
 
   host(id: string): HostCapacity | undefined {
@@ -53,6 +56,25 @@ export class PlacementRound {
     const best = this.#ranking(request, imageId).best();
     if (best !== undefined) this.#took(best, request);
     return best;
+  }
+
+  /** All, as they are after what was decided. */
+  get hosts(): HostCapacity[] {
+    return [...this.#hosts.values()];
+  }
+
+  /** Where room was kept for it, if that host takes it: asked of no other. Undefined: it does not, or there is none. */
+  placeInRefuge(request: PlacementRequest, imageId: string | null, refugeId: string | null): Placement | undefined {
+    const host = this.#hosts.get(refugeId ?? '');
+    if (!host) return undefined;
+    const group = this.#groups.get(request.server_group_id ?? '');
+    const seen = { ...host, holds_image: this.#holdersOf(imageId).has(host.id) };
+    const found = place(request, [seen], group);
+    if (!found.host) return undefined;
+    const from = request.moving?.host_id ?? null;
+    if (group) this.#groups.set(request.server_group_id!, moved(group, from, host.id));
+    this.#took(host.id, request);
+    return { ...found, message: 'placed where room was kept for it' };
   }
 
   /** From now on no pool of this host takes what is to be made with the servers that come. */

@@ -125,6 +125,17 @@ export const meanings: Readonly<Record<Refusal, Meaning>> = {
     tell: ({ request, free }) => ({ wanted: request.disk_gib, there: free.disk_gib, unit: 'GiB' }),
     change: (told, host) => `${missing(told)} GiB more disk on ${host}`,
   },
+  kept_for_lost_hosts: {
+    says: 'keeps what it has free for servers of a host that may be lost',
+    fix: 'use a smaller flavor or delete a server',
+    ...smaller,
+    tell: ({ host: { kept } }) => ({
+      wanted: [],
+      there: [`${kept?.vcpus ?? 0} vCPUs`, `${kept?.memory_mib ?? 0} MiB`, `${kept?.disk_gib ?? 0} GiB`],
+    }),
+    change: ({ there }, host) =>
+      `more room on ${host}, which keeps ${listed(there)} for servers of a host that may be lost`,
+  },
   too_little_bandwidth: {
     says: 'has too little bandwidth left to promise',
     fix: 'use ports with a lower minimum bandwidth or delete a server that has one',

@@ -13,6 +13,12 @@ export interface TunnelTo {
   fault: TunnelFault;
 }
 
+export interface Room {
+  vcpus: number;
+  memory_mib: number;
+  disk_gib: number;
+}
+
 export interface HostCapacity extends HostNature {
   id: string;
   name: string;
@@ -34,6 +40,8 @@ export interface HostCapacity extends HostNature {
   used_vcpus: number;
   used_memory_mib: number;
   used_disk_gib: number;
+  /** Room that it keeps for servers of hosts that may be lost; absent: none. */
+  kept?: Room | null;
   holds_image: boolean;
   /** That its bridges carry. */
   physical_networks?: readonly string[];
@@ -93,6 +101,8 @@ export interface PlacementRequest {
   only?: string | null;
   /** A server that is on a host already: its own place in a server group binds it not. What it has there it keeps; all is asked of the other one. */
   moving?: { server_id: string; host_id: string | null } | null;
+  /** It has lost its host, or that shall be empty: what hosts keep for such is there for it. */
+  uses_reserve?: boolean;
 }
 
 /** Nothing else of a server belongs into its why-record, or tells one kind of request from another. */
@@ -115,6 +125,7 @@ export function requestOf(server: PlacementRequest): PlacementRequest {
     ...(server.exclude?.length && { exclude: server.exclude }),
     ...(server.only != null && { only: server.only }),
     ...(server.moving && { moving: server.moving }),
+    ...(server.uses_reserve && { uses_reserve: true }),
   };
 }
 
@@ -138,6 +149,7 @@ export type Refusal =
   | 'too_few_vcpus'
   | 'too_little_memory'
   | 'too_little_disk'
+  | 'kept_for_lost_hosts'
   | 'too_little_bandwidth'
   | 'network_not_reached'
   | 'tunnel_broken'
@@ -183,7 +195,7 @@ export interface HostVerdict {
   /** The same with numbers; of those that a record keeps. */
   failed?: Failed[];
   /** What is free now, for administrators. */
-  free: { vcpus: number; memory_mib: number; disk_gib: number; bandwidth?: readonly Bandwidth[] };
+  free: Room & { bandwidth?: readonly Bandwidth[] };
   holds_image: boolean;
   /** What the group would rather have, by its soft policy: the host with the most goes first. 0 where there is none. */
   preference: number;

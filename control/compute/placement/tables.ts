@@ -30,7 +30,41 @@ export interface CustomTraitTable {
   created_at: Timestamp;
 }
 
+/** `host`: of any one host; `domain`: also of all that share a failure domain with it. */
+export type Survive = 'none' | 'host' | 'domain';
+
+/** One row; see migrations/1040-reserve-policy.sql. */
+export interface ReservePolicyTable {
+  id: Generated<string>;
+  survive: Generated<Survive>;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+}
+
+/** See migrations/1041-server-refuge.sql. */
+export interface ServerRefugeTable {
+  server_id: string;
+  lost_host_id: string;
+  refuge_host_id: string;
+  vcpus: number;
+  memory_mib: number;
+  disk_gib: number;
+  created_at: Timestamp;
+}
+
+/** A trigger's, nobody else writes it. */
+export interface HostReserveTable {
+  host_id: string;
+  vcpus: number;
+  memory_mib: number;
+  disk_gib: number;
+  changed_in: Generated<string>;
+}
+
 interface PlacementTables {
+  reserve_policy: ReservePolicyTable;
+  server_refuge: ServerRefugeTable;
+  host_reserve: HostReserveTable;
   custom_trait: CustomTraitTable;
   host_usage: HostUsageTable;
   server_claim: ServerClaimTable;

@@ -87,6 +87,10 @@ export const breaks: Readonly<Record<Refusal, Break>> = {
   too_few_vcpus: { host: { used_vcpus: 13 }, mend: more('too_few_vcpus', 'vcpus') },
   too_little_memory: { host: { used_memory_mib: 14_336 }, mend: more('too_little_memory', 'memory_mib') },
   too_little_disk: { host: { used_disk_gib: 81 }, mend: more('too_little_disk', 'disk_gib') },
+  kept_for_lost_hosts: {
+    host: { kept: { vcpus: 11, memory_mib: 12_288, disk_gib: 10 } },
+    mend: mendHost(() => ({ kept: null })),
+  },
   too_little_bandwidth: {
     host: { bandwidth: [{ physical_network: 'physnet1', egress_kbps: gibit / 4, ingress_kbps: gibit }] },
     mend: mendHost((one) => ({

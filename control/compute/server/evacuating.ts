@@ -87,8 +87,9 @@ export async function evacuate(
 /** One whose volumes have replicas goes where those are, and its volumes with it. */
 function moveOf({ server, only = null }: EvacuationWish, replicas: ReplicasOfServer | undefined) {
   const serverId = server.id as ServerId;
-  if (!replicas || (only !== null && only !== replicas.hostId)) return { serverId, only, anew: true };
-  return { serverId, only: replicas.hostId as HostId, withVolumes: true };
+  if (!replicas || (only !== null && only !== replicas.hostId))
+    return { serverId, only, anew: true, usesReserve: true };
+  return { serverId, only: replicas.hostId as HostId, withVolumes: true, usesReserve: true };
 }
 
 async function giveAll(tx: Tx, { ports, actor }: EvacuationDeps, taken: readonly Taken[]): Promise<void> {

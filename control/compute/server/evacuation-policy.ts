@@ -2,12 +2,15 @@
 import { sql } from 'kysely';
 import type { ServerId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
-import type { Database } from '../../kit/database/database.ts';
+import type { Database, Tx } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
 import { beginOperation } from '../../kit/operation/operations.ts';
 import { notFound } from '../../kit/refusal.ts';
+import { lockPlacement } from '../placement/index.ts';
 import { onLockedServer, reachOf, requireUnlocked, shortlyMs } from './actions/action.ts';
 import { requireLegal } from './legal.ts';
+import { requireRefuge } from './refuges.ts';
+import type { ServerRow } from './server.ts';
 import type { EvacuationPolicy } from './snapshots.ts';
 import { findServer } from './store.ts';
 
@@ -29,7 +32,7 @@ export async function evacuationPolicyOf(database: Database, caller: Caller, id:
  * Done when the host says that it keeps to it. What is not said follows from whether it shall be restarted: a guest that nobody ends or stops when its host is not heard of
  * is restarted elsewhere only where something else proves that its host is off.
  * @param wish null: as if nothing had ever been said
- * @throws CloudError `not_found`, `forbidden`, `conflict` where it is locked
+ * @throws CloudError `not_found`, `forbidden`, `conflict` where it is locked; `no_capacity` where it shall be restarted elsewhere, and hosts keep no room for it
  */
 export function setEvacuationPolicy(
   database: Database,
@@ -53,6 +56,7 @@ export function setEvacuationPolicy(
         evacuation_policy = ${wish && json(policy)}::jsonb || jsonb_build_object('generation', generation + 1)
       where id = ${id} returning generation`.execute(tx);
     const { generation } = rows[0]!;
+    await keepRoom(tx, server);
     await beginOperation(tx, actorOf(caller), {
       ...{ projectId: server.project_id, resourceType: 'server', resourceId: id, verb, generation },
       ...{ deadlineMs: shortlyMs, owner: server.host_id === null ? 'control' : `host ${server.host_id}` },
@@ -60,4 +64,12 @@ export function setEvacuationPolicy(
     });
     return policy;
   });
+}
+
+/** As its policy has it from now on. */
+async function keepRoom(tx: Tx, { id, host_id: hostId }: ServerRow): Promise<void> {
+  if (hostId === null) return;
+  await lockPlacement(tx);
+  await sql`delete from server_refuge where server_id = ${id}`.execute(tx);
+  await requireRefuge(tx, { serverId: id, hostId });
 }

@@ -22,6 +22,7 @@ export { type LocalDiskWish, localGib } from './local-disks.ts';
 export { findTarget, type MoveWish, placeMove, releaseClaim } from './moving.ts';
 export { replacePersonality } from './personality.ts';
 export { proveServer, type ServerProof } from './proof.ts';
+export { keepRefuges, needsRefuge } from './refuges.ts';
 export {
   callOffRelocations,
   confirmRelocated,

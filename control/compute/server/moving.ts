@@ -29,6 +29,7 @@ import {
 } from '../placement/index.ts';
 import { recordDecisions } from './decisions.ts';
 import { withBandwidth } from './placing.ts';
+import { keepRefuges, withoutRefuge } from './refuges.ts';
 import { hostAwayMs } from './server.ts';
 import { diskImage, placementNeeds, volumeHost } from './waiting.ts';
 
@@ -47,6 +48,8 @@ export interface MoveWish {
   anew?: boolean;
   /** Its volumes go along; else it goes only where they are, which is where it is. */
   withVolumes?: boolean;
+  /** It has lost its host, or that shall be empty: it may have what hosts keep for such. */
+  usesReserve?: boolean;
   /** What it is to be there, where that is another size. */
   size?: Pick<PlacementRequest, 'vcpus' | 'memory_mib' | 'disk_gib'>;
 }
@@ -58,6 +61,8 @@ interface Movable extends PlacementRequest {
   host_id: string | null;
   unopenable: string[] | null;
   company: CompanyWish | null;
+  /** Where room is kept for it. */
+  refuge_host_id: string | null;
 }
 
 /** Of `server s`: its volumes that their host can't open, and why; null: none. */
@@ -73,10 +78,11 @@ async function readAll(tx: Tx, wishes: readonly MoveWish[]) {
   const { rows } = await sql<Movable>`
     select s.id, s.project_id, ${diskImage} as image_id, s.host_id, s.vcpus, s.memory_mib, s.disk_gib + s.local_gib as disk_gib,
       s.availability_zone, null as requested_host_id, s.server_group_id, ${volumeHost} as volume_host_id, ${placementNeeds},
-      ${unopenable} as unopenable
+      ${unopenable} as unopenable,
+      (select refuge_host_id from server_refuge where server_id = s.id and lost_host_id = s.host_id) as refuge_host_id
     from server s where ${isOneOf(sql`s.id`, ids)}`.execute(tx);
   const byId = new Map(rows.map((row) => [row.id, row]));
-  return wishes.map(({ serverId, exclude = [], only, withVolumes, size, mode, anew = false }) => {
+  return wishes.map(({ serverId, exclude = [], only, withVolumes, size, mode, usesReserve, anew = false }) => {
     const server = byId.get(serverId);
     if (!server) throw notFound('server', serverId);
     const request = requestOf({
@@ -85,6 +91,7 @@ async function readAll(tx: Tx, wishes: readonly MoveWish[]) {
       ...(withVolumes && { volume_host_id: null }),
       moving: { server_id: server.id, host_id: server.host_id },
       ...(mode && { migration: mode }),
+      ...(usesReserve && { uses_reserve: true }),
     });
     return { server, request, anew };
   });
@@ -167,12 +174,22 @@ async function findTargets(
   const decided: (PlacedMove & Pick<Asked, 'horizon'>)[] = [];
   let since = performance.now();
   for (const { server, request } of servers) {
-    decided.push({ server, request, found: round.place(request, server.image_id), horizon });
+    decided.push({ server, request, found: placeOne(round, server, request), horizon });
     if (performance.now() - since < turnMs) continue;
     await turnOfOthers();
     since = performance.now();
   }
   return decided;
+}
+
+/** What hosts keep is for those that have a refuge, which go there; of others whoever may use it has what is left of it. */
+function placeOne(round: PlacementRound, server: Movable, request: PlacementRequest): Placement {
+  const { image_id: imageId, refuge_host_id: refugeId } = server;
+  if (!request.uses_reserve || !round.keepsRoom) return round.place(request, imageId);
+  const kept = round.placeInRefuge(request, imageId, refugeId);
+  if (kept) return kept;
+  const spared = round.place({ ...request, uses_reserve: false }, imageId);
+  return spared.host ? spared : round.place(request, imageId);
 }
 
 /**
@@ -209,8 +226,12 @@ export async function placeMoves(tx: Tx, wishes: readonly MoveWish[], options: P
  * @throws CloudError `not_found`
  */
 export async function placeMove(tx: Tx, wish: MoveWish, options: PictureOptions = {}): Promise<Placement> {
-  const [decided] = await placeMoves(tx, [wish], options);
-  const { server, request, found } = decided!;
+  await lockPlacement(tx);
+  await releaseClaim(tx, wish.serverId);
+  const [decided] = await findTargets(tx, [wish], options);
+  const { server, request } = decided!;
+  const found = await guarded(tx, wish, decided!.found);
+  await recordDecisions(tx, [{ ...decided!, found, kind: 'move' }]);
   if (found.host) {
     const { vcpus, memory_mib, disk_gib, bandwidth } = request;
     await sql`insert into server_claim (server_id, host_id, vcpus, memory_mib, disk_gib, bandwidth)
@@ -219,6 +240,13 @@ export async function placeMove(tx: Tx, wish: MoveWish, options: PictureOptions 
     );
   }
   return found;
+}
+
+/** What is kept for others is not taken, and neither is the last room for this one: unless it leaves a host that is lost or shall be empty. */
+async function guarded(tx: Tx, { serverId, size, usesReserve }: MoveWish, found: Placement): Promise<Placement> {
+  if (!found.host || usesReserve) return found;
+  const without = await keepRefuges(tx, [{ serverId, hostId: found.host.id, size }]);
+  return without.size > 0 ? withoutRefuge(found) : found;
 }
 
 /** The why-record of a move that found no host, where the transaction that asked has come to nothing. */
@@ -234,4 +262,6 @@ export function releaseClaim(tx: Tx, serverId: string): Promise<void> {
 
 async function releaseClaims(tx: Tx, serverIds: readonly string[]): Promise<void> {
   await sql`delete from server_claim where ${isOneOf(sql`server_id`, serverIds)}`.execute(tx);
+  await sql`delete from server_refuge r using server s where ${isOneOf(sql`s.id`, serverIds)} and r.server_id = s.id
+    and r.lost_host_id is distinct from s.host_id`.execute(tx);
 }

@@ -29,6 +29,7 @@ import {
 import { nextEpoch } from '../server-migration/index.ts';
 import { recordDecisions } from './decisions.ts';
 import type { ServerPorts } from './dependencies.ts';
+import { keepRefuges, withoutRefuge } from './refuges.ts';
 import { refuseServer, sentences } from './refuse.ts';
 import { othersWaiting, requestFor, stillToPlace, type Unplaced } from './waiting.ts';
 
@@ -145,9 +146,20 @@ export class Placing {
         await turnOfOthers();
         since = performance.now();
       }
+      if (this.#picture.survive !== 'none') await this.#keepRefuges(tx, outcomes, round);
       const last = await this.#record(tx, [...outcomes.values()], new Set([...unasked, ...others.map(({ id }) => id)]));
       return withCommit(Promise.all(last).then(() => outcomes));
     });
+  }
+
+  async #keepRefuges(tx: Tx, outcomes: Map<string, Decided>, round: PlacementRound): Promise<void> {
+    const given = [...outcomes.values()].flatMap(({ server, found }) =>
+      found.host ? [{ serverId: server.id, hostId: found.host.id }] : [],
+    );
+    for (const id of await keepRefuges(tx, given, round.hosts)) {
+      const { server, found } = outcomes.get(id)!;
+      outcomes.set(id, { server, found: withoutRefuge(found) });
+    }
   }
 
   /**

@@ -62,10 +62,12 @@ export async function relocate(
 export async function relocationForecast(
   tx: Tx,
   server: ServerRow,
-  { picture, host = null }: { picture: HostPicture; host?: string | null },
+  { picture, host = null, cause }: { picture: HostPicture; host?: string | null; cause?: MigrationCause },
 ): Promise<Placement | null> {
   const kind = relocationOf(server);
-  return kind === 'shelveOffload' ? null : forecast(tx, server, { kind: moveKind[kind], size: null, host }, picture);
+  return kind === 'shelveOffload'
+    ? null
+    : forecast(tx, server, { kind: moveKind[kind], size: null, host, ...(cause && { cause }) }, picture);
 }
 
 /** Servers that the cloud has moved cold: what the host that they left keeps of them may go. */

@@ -22,6 +22,8 @@ export interface SurvivalServer extends PlacementRequest {
   priority: number;
   /** Its own disk may be made anew of its image; one that boots from a volume has none. */
   disk_anew: boolean;
+  /** Where room is kept for it. Absent: nowhere. */
+  refuge_host_id?: string | null;
   /** Of the oldest of its volumes' replicas, which it would be restarted from: what was written since would be lost. Null or absent: it has none. */
   replica_age_seconds?: number | null;
 }
@@ -97,11 +99,14 @@ function fateOf(
   if (!server.restart) return down('not_wanted');
   if (server.image_id !== null && !server.disk_anew) return down('disk_kept');
   const { moving: _, ...kind } = requestOf(server);
-  const request = { ...kind, moving: { server_id: server.id, host_id: server.host_id } };
+  const request = { ...kind, uses_reserve: true, moving: { server_id: server.id, host_id: server.host_id } };
   const key = server.server_group_id == null ? JSON.stringify(kind) : server.id;
   const known = refused.get(key);
-  if (known) return down('no_host', known);
-  const to = round.take(request, server.image_id);
+  const kept = round.placeInRefuge(request, server.image_id, server.refuge_host_id ?? null)?.host?.id;
+  if (known && kept === undefined) return down('no_host', known);
+  // What is kept is for those that have a refuge; others have what is left of it.
+  const spared = kept === undefined && round.keepsRoom ? { ...request, uses_reserve: false } : null;
+  const to = kept ?? (spared && round.take(spared, server.image_id)) ?? round.take(request, server.image_id);
   if (to !== undefined) return { server, to, why: null, ...nothingToSay };
   const { message, fix, alternatives } = round.place(request, server.image_id);
   const words = { message, fix, change: alternatives.find(({ failed }) => !isLost(failed))?.change ?? '' };

@@ -150,6 +150,27 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.count_host_reserve(hosts uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  insert into host_reserve (host_id) select id from host where id = any(hosts) order by id on conflict do nothing;
+  -- In one order, and before the count: that sees what others counted until they let go.
+  perform from host_reserve where host_id = any(hosts) order by host_id for no key update;
+  update host_reserve k set vcpus = n.vcpus, memory_mib = n.memory_mib, disk_gib = n.disk_gib, changed_in = pg_current_xact_id()
+    from (select w.id, coalesce(max(by_loss.vcpus), 0) as vcpus, coalesce(max(by_loss.memory_mib), 0) as memory_mib,
+        coalesce(max(by_loss.disk_gib), 0) as disk_gib
+      from unnest(hosts) w (id) left join lateral (
+        select sum(by_host.vcpus) as vcpus, sum(by_host.memory_mib) as memory_mib, sum(by_host.disk_gib) as disk_gib
+        from (select lost_host_id, sum(r.vcpus) as vcpus, sum(r.memory_mib) as memory_mib, sum(r.disk_gib) as disk_gib
+          from server_refuge r where r.refuge_host_id = w.id group by lost_host_id) by_host,
+          losses_of_host(by_host.lost_host_id) loss
+        group by loss) by_loss on true
+      group by w.id) n
+    where k.host_id = n.id and (k.vcpus, k.memory_mib, k.disk_gib) is distinct from (n.vcpus, n.memory_mib, n.disk_gib);
+end
+$$;
+
 CREATE FUNCTION public.count_host_usage() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -288,6 +309,15 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.forget_refuge() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  delete from server_refuge where server_id = new.id and lost_host_id is distinct from new.host_id;
+  return null;
+end
+$$;
+
 CREATE FUNCTION public.hold_host_bandwidth(ids uuid[]) RETURNS void
     LANGUAGE sql
     AS $$
@@ -311,6 +341,15 @@ begin
   update server_migration set other_host_id = null where server_id = old.id and other_host_id is not null;
   return old;
 end
+$$;
+
+CREATE FUNCTION public.losses_of_host(lost uuid) RETURNS SETOF text
+    LANGUAGE sql STABLE
+    AS $$
+  select 'host ' || lost
+  union all
+  select domain.key || ' ' || domain.value from reserve_policy p, host h, jsonb_each_text(h.failure_domains) domain
+    where p.survive = 'domain' and h.id = lost
 $$;
 
 CREATE FUNCTION public.make_first_segment() RETURNS trigger
@@ -525,6 +564,17 @@ CREATE FUNCTION public.require_reachability_decided() RETURNS trigger
 begin
   if exists (select from reachability_assertion where id = new.id and undecided) then
     raise exception 'reachability assertion % is undecided', new.id using errcode = 'BY001';
+  end if;
+  return null;
+end
+$$;
+
+CREATE FUNCTION public.server_refuge_counted() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if exists (select from changed) then
+    perform count_host_reserve(array(select distinct refuge_host_id from changed));
   end if;
   return null;
 end
@@ -1038,6 +1088,15 @@ CREATE TABLE public.host_power_off (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT host_power_off_ended_check CHECK ((ended = ANY (ARRAY['heard'::text, 'contradicted'::text])))
 );
+
+CREATE TABLE public.host_reserve (
+    host_id uuid NOT NULL,
+    vcpus bigint DEFAULT 0 NOT NULL,
+    memory_mib bigint DEFAULT 0 NOT NULL,
+    disk_gib bigint DEFAULT 0 NOT NULL,
+    changed_in xid8 DEFAULT pg_current_xact_id() NOT NULL
+)
+WITH (fillfactor='50');
 
 CREATE TABLE public.host_token (
     id uuid NOT NULL,
@@ -1693,6 +1752,15 @@ CREATE TABLE public.registered_limit (
     CONSTRAINT registered_limit_default_limit_check CHECK ((default_limit >= '-1'::integer))
 );
 
+CREATE TABLE public.reserve_policy (
+    id uuid DEFAULT '00000000-0000-7000-8000-000000000001'::uuid NOT NULL,
+    survive text DEFAULT 'none'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT reserve_policy_id_check CHECK ((id = '00000000-0000-7000-8000-000000000001'::uuid)),
+    CONSTRAINT reserve_policy_survive_check CHECK ((survive = ANY (ARRAY['none'::text, 'host'::text, 'domain'::text])))
+);
+
 CREATE TABLE public.role (
     id uuid NOT NULL,
     name text NOT NULL,
@@ -1978,6 +2046,20 @@ CREATE TABLE public.server_port (
     port_id uuid NOT NULL,
     "position" integer NOT NULL,
     tag text
+);
+
+CREATE TABLE public.server_refuge (
+    server_id uuid NOT NULL,
+    lost_host_id uuid NOT NULL,
+    refuge_host_id uuid NOT NULL,
+    vcpus integer NOT NULL,
+    memory_mib bigint NOT NULL,
+    disk_gib bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT server_refuge_check CHECK ((lost_host_id <> refuge_host_id)),
+    CONSTRAINT server_refuge_disk_gib_check CHECK ((disk_gib >= 0)),
+    CONSTRAINT server_refuge_memory_mib_check CHECK ((memory_mib >= 0)),
+    CONSTRAINT server_refuge_vcpus_check CHECK ((vcpus >= 0))
 );
 
 CREATE TABLE public.server_user_data (
@@ -2631,6 +2713,9 @@ ALTER TABLE ONLY public.host_power_off
 ALTER TABLE ONLY public.host_power_off
     ADD CONSTRAINT host_power_off_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.host_reserve
+    ADD CONSTRAINT host_reserve_pkey PRIMARY KEY (host_id);
+
 ALTER TABLE ONLY public.host_token
     ADD CONSTRAINT host_token_pkey PRIMARY KEY (id);
 
@@ -2832,6 +2917,9 @@ ALTER TABLE ONLY public.registered_limit
 ALTER TABLE ONLY public.registered_limit
     ADD CONSTRAINT registered_limit_service_id_region_resource_name_key UNIQUE NULLS NOT DISTINCT (service_id, region, resource_name);
 
+ALTER TABLE ONLY public.reserve_policy
+    ADD CONSTRAINT reserve_policy_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.role_assignment
     ADD CONSTRAINT role_assignment_pkey PRIMARY KEY (id);
 
@@ -2894,6 +2982,9 @@ ALTER TABLE ONLY public.server_port
 
 ALTER TABLE ONLY public.server_port
     ADD CONSTRAINT server_port_port_id_key UNIQUE (port_id);
+
+ALTER TABLE ONLY public.server_refuge
+    ADD CONSTRAINT server_refuge_pkey PRIMARY KEY (server_id, lost_host_id);
 
 ALTER TABLE ONLY public.server_user_data
     ADD CONSTRAINT server_user_data_pkey PRIMARY KEY (server_id);
@@ -3342,6 +3433,10 @@ CREATE INDEX server_migration_server ON public.server_migration USING btree (ser
 
 CREATE INDEX server_project ON public.server USING btree (project_id, id DESC);
 
+CREATE INDEX server_refuge_lost ON public.server_refuge USING btree (lost_host_id);
+
+CREATE INDEX server_refuge_refuge ON public.server_refuge USING btree (refuge_host_id, lost_host_id);
+
 CREATE INDEX server_resized ON public.server USING btree (resized_at) WHERE (resized_at IS NOT NULL);
 
 CREATE INDEX server_restart_elsewhere ON public.server USING btree (host_id) WHERE ((evacuation_policy ->> 'restart'::text) = 'elsewhere'::text);
@@ -3638,6 +3733,8 @@ CREATE TRIGGER region_change AFTER INSERT OR DELETE OR UPDATE ON public.region F
 
 CREATE TRIGGER registered_limit_change AFTER INSERT OR DELETE OR UPDATE ON public.registered_limit FOR EACH ROW EXECUTE FUNCTION public.append_change('registered_limit');
 
+CREATE TRIGGER reserve_policy_change AFTER INSERT OR DELETE OR UPDATE ON public.reserve_policy FOR EACH ROW EXECUTE FUNCTION public.append_change('reserve_policy');
+
 CREATE TRIGGER role_assignment_change AFTER INSERT OR DELETE OR UPDATE ON public.role_assignment FOR EACH ROW EXECUTE FUNCTION public.append_change('role_assignment');
 
 CREATE TRIGGER role_change AFTER INSERT OR DELETE OR UPDATE ON public.role FOR EACH ROW EXECUTE FUNCTION public.append_change('role');
@@ -3676,6 +3773,8 @@ CREATE TRIGGER server_leaves_migration BEFORE DELETE ON public.server FOR EACH R
 
 CREATE TRIGGER server_left AFTER DELETE ON public.server FOR EACH ROW EXECUTE FUNCTION public.note_absence();
 
+CREATE TRIGGER server_left_host AFTER UPDATE OF host_id ON public.server FOR EACH ROW WHEN (((old.host_id IS NOT NULL) AND (old.host_id IS DISTINCT FROM new.host_id))) EXECUTE FUNCTION public.forget_refuge();
+
 CREATE TRIGGER server_migration_change AFTER INSERT OR DELETE OR UPDATE ON public.server_migration FOR EACH ROW EXECUTE FUNCTION public.append_change('server_migration', 'id', '~progress', '~reached', '~reached_at', '=source_state', '=target_state', '=downtime_ms');
 
 CREATE TRIGGER server_migration_given AFTER INSERT OR UPDATE OF other_host_id ON public.server_migration FOR EACH ROW WHEN ((new.other_host_id IS NOT NULL)) EXECUTE FUNCTION public.forget_migration_absence();
@@ -3687,6 +3786,10 @@ CREATE TRIGGER server_migration_ports AFTER INSERT OR UPDATE OF phase, other_hos
 CREATE TRIGGER server_moved AFTER UPDATE OF host_id ON public.server FOR EACH ROW WHEN ((old.host_id IS DISTINCT FROM new.host_id)) EXECUTE FUNCTION public.note_absence();
 
 CREATE TRIGGER server_placed AFTER INSERT ON public.server FOR EACH ROW WHEN ((new.host_id IS NOT NULL)) EXECUTE FUNCTION public.note_absence();
+
+CREATE TRIGGER server_refuge_gone AFTER DELETE ON public.server_refuge REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.server_refuge_counted();
+
+CREATE TRIGGER server_refuge_made AFTER INSERT ON public.server_refuge REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION public.server_refuge_counted();
 
 CREATE TRIGGER server_usage AFTER INSERT OR DELETE ON public.server FOR EACH ROW EXECUTE FUNCTION public.count_host_usage();
 
@@ -3884,6 +3987,9 @@ ALTER TABLE ONLY public.host_bmc
 
 ALTER TABLE ONLY public.host_power_off
     ADD CONSTRAINT host_power_off_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.host_reserve
+    ADD CONSTRAINT host_reserve_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.host_token
     ADD CONSTRAINT host_token_used_by_fkey FOREIGN KEY (used_by) REFERENCES public.host(id) ON DELETE SET NULL;
@@ -4214,6 +4320,15 @@ ALTER TABLE ONLY public.server_port
 
 ALTER TABLE ONLY public.server
     ADD CONSTRAINT server_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
+ALTER TABLE ONLY public.server_refuge
+    ADD CONSTRAINT server_refuge_lost_host_id_fkey FOREIGN KEY (lost_host_id) REFERENCES public.host(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.server_refuge
+    ADD CONSTRAINT server_refuge_refuge_host_id_fkey FOREIGN KEY (refuge_host_id) REFERENCES public.host(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.server_refuge
+    ADD CONSTRAINT server_refuge_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.server(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.server
     ADD CONSTRAINT server_server_group_id_fkey FOREIGN KEY (server_group_id) REFERENCES public.server_group(id) ON DELETE SET NULL;

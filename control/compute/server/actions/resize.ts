@@ -15,6 +15,7 @@ import { beginMigration, endMigration, turnMove } from '../../server-migration/i
 import { flavorSnapshot } from '../create.ts';
 import { localGib, resizedLocalDisks } from '../local-disks.ts';
 import { forgetKept } from '../migrating.ts';
+import { keepRefuges } from '../refuges.ts';
 import { server as descriptor, shareOf } from '../resource.ts';
 import { isVolumeBacked, type ServerRow } from '../server.ts';
 import type { ServerSize } from '../snapshots.ts';
@@ -164,14 +165,18 @@ async function lackOf(tx: Tx, server: ServerRow, after: Room): Promise<string | 
   await checkQuota(tx, server.project_id, descriptor.usage, { vcpus, memory_mib }, shareOf(server));
   await lockPlacement(tx);
   const { rows } = await sql<
-    Pick<HostCapacity, 'id' | 'name' | `${'' | 'used_'}${'vcpus' | 'memory_mib' | 'disk_gib'}`>
+    Pick<HostCapacity, 'id' | 'name' | 'kept' | `${'' | 'used_'}${'vcpus' | 'memory_mib' | 'disk_gib'}`>
   >`
     select h.id, h.name, h.vcpus, h.memory_mib, h.disk_gib, coalesce(u.vcpus, 0)::integer as used_vcpus,
-      coalesce(u.memory_mib, 0) as used_memory_mib, coalesce(u.disk_gib, 0) as used_disk_gib
+      coalesce(u.memory_mib, 0) as used_memory_mib, coalesce(u.disk_gib, 0) as used_disk_gib,
+      (select to_json(k) from host_reserve k where k.host_id = h.id) as kept
     from host h left join host_usage u on u.host_id = h.id where h.id = ${server.host_id}`.execute(tx);
   // What keeps new servers from a host is no matter to one that is there.
   const open = { enabled: true, connected: true, forced_down: false, seen_lately: true, holds_image: true };
   const hosts = rows.map((host) => ({ ...host, ...open, availability_zone: '' }));
   const { host, fix } = place({ vcpus, memory_mib, disk_gib, availability_zone: null, requested_host_id: null }, hosts);
-  return host ? null : fix;
+  if (!host) return fix;
+  const size = { ...after, disk_gib: after.disk_gib + (after.local_gib ?? server.local_gib) };
+  const without = await keepRefuges(tx, [{ serverId: server.id, hostId: host.id, size }]);
+  return without.size > 0 ? 'more room on other hosts, of which some is kept for the loss of its own' : null;
 }

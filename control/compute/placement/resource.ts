@@ -1,0 +1,3 @@
+import type { ResourceDescriptor } from '../../kit/resource.ts';
+
+export const reservePolicy = { noun: 'reserve_policy' } satisfies ResourceDescriptor;
