@@ -8,6 +8,9 @@ import type { Tx } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import { replicaHostSql } from '../../storage/replication/index.ts';
 import {
+  Company,
+  type CompanyWish,
+  companyWish,
   findRefuge,
   type HostCapacity,
   HostPicture,
@@ -35,6 +38,8 @@ export interface RefugeAsked {
 
 interface Guarded extends PlacementRequest {
   id: string;
+  project_id: string;
+  company: CompanyWish | null;
   host_id: string | null;
 }
 
@@ -53,12 +58,22 @@ export async function keepRefuges(
   if (wanted.length === 0) return without;
   const groupIds = new Set(wanted.flatMap(({ server }) => server.server_group_id ?? []));
   const groups = groupIds.size > 0 ? await placementGroups(tx, groupIds) : undefined;
+  const company = await Company.read(
+    tx,
+    wanted.map(({ server }) => server),
+  );
   for (const { server, asked } of wanted) {
     const { hostId, size } = asked;
     await sql`delete from server_refuge where server_id = ${server.id} and lost_host_id = ${hostId}`.execute(tx);
     const picture = await withKept(tx, hosts ?? (await new HostPicture().read(tx, { awayMs: hostAwayMs })));
     const { lost, kept } = await readLoss(tx, hostId);
-    const request = requestOf({ ...server, ...size, moving: { server_id: server.id, host_id: server.host_id } });
+    const { away_from } = company.of(server);
+    const request = requestOf({
+      ...server,
+      ...size,
+      ...(away_from && { away_from }),
+      moving: { server_id: server.id, host_id: server.host_id },
+    });
     const leaving = server.host_id === null || server.host_id === hostId ? undefined : roomOf(server, server.host_id);
     const group = groups?.get(server.server_group_id ?? '');
     const refuge = findRefuge({ request, host_id: hostId, lost, kept, leaving }, picture, group);
@@ -94,7 +109,7 @@ const roomOf = ({ vcpus, memory_mib, disk_gib }: Room, host_id: string) => ({ ho
 async function readGuarded(tx: Tx, all: readonly RefugeAsked[]): Promise<{ server: Guarded; asked: RefugeAsked }[]> {
   if (all.length === 0) return [];
   const { rows } =
-    await sql<Guarded>`select s.id, s.host_id, s.vcpus, s.memory_mib, s.disk_gib + s.local_gib as disk_gib,
+    await sql<Guarded>`select s.id, s.project_id, ${companyWish} as company, s.host_id, s.vcpus, s.memory_mib, s.disk_gib + s.local_gib as disk_gib,
       s.availability_zone, null as requested_host_id, s.server_group_id, ${replicaHostSql} as volume_host_id, ${placementNeeds}
     from reserve_policy p join server s on p.survive <> 'none'
     where ${isOneOf(

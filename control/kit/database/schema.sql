@@ -1935,13 +1935,17 @@ CREATE TABLE public.server (
     desired_move jsonb,
     evacuation_policy jsonb,
     observed_on_lease_end text,
+    same_host uuid[],
+    different_host uuid[],
     CONSTRAINT server_desired_power_check CHECK ((desired_power = ANY (ARRAY['on'::text, 'off'::text, 'paused'::text, 'suspended'::text]))),
     CONSTRAINT server_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT server_desired_reboot_type_check CHECK ((desired_reboot_type = ANY (ARRAY['soft'::text, 'hard'::text]))),
+    CONSTRAINT server_different_host_check CHECK ((cardinality(different_host) > 0)),
     CONSTRAINT server_locked_by_check CHECK ((locked_by = ANY (ARRAY['owner'::text, 'admin'::text]))),
     CONSTRAINT server_observed_power_check CHECK ((observed_power = ANY (ARRAY['on'::text, 'off'::text, 'paused'::text, 'suspended'::text]))),
     CONSTRAINT server_observed_state_check CHECK ((observed_state = ANY (ARRAY['none'::text, 'building'::text, 'running'::text, 'stopped'::text, 'paused'::text, 'suspended'::text, 'absent'::text, 'failed'::text]))),
-    CONSTRAINT server_placement_policy_check CHECK ((placement_policy = ANY (ARRAY['spread'::text, 'pack'::text])))
+    CONSTRAINT server_placement_policy_check CHECK ((placement_policy = ANY (ARRAY['spread'::text, 'pack'::text]))),
+    CONSTRAINT server_same_host_check CHECK ((cardinality(same_host) > 0))
 );
 
 CREATE TABLE public.server_absence (
