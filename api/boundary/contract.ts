@@ -132,6 +132,8 @@ export interface SchemaFault {
 
 export interface SchemaError {
   keyword: string;
+  /** A JSON pointer into the schema. */
+  schemaPath: string;
   /** A JSON pointer. */
   instancePath: string;
   params: Record<string, unknown>;

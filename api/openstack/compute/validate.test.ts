@@ -13,6 +13,23 @@ test('no basic type takes longer to judge a text than the text is long', () => {
   for (const [name, schema] of schemas) holdSchemaToTime(schema as TSchema, name);
 });
 
+test('what may be one of several says which, and of alternatives each says its own', () => {
+  const said = (more: object): string => {
+    const server = { name: 'x', imageRef: newId(), flavorRef: '1', networks: 'none', ...more };
+    const value = { server };
+    const errors = faultsOf(created.at(96), value);
+    return v.sentences.refuse('body', { errors, value, contract: create }).message;
+  };
+  const of = (field: string, value: string, cause: string) =>
+    `Invalid input for field/attribute ${field}. Value: ${value}. ${cause}`;
+  assert.equal(
+    said({ 'OS-DCF:diskConfig': 'FOO' }),
+    of('OS-DCF:diskConfig', '"FOO"', "must be one of 'AUTO', 'MANUAL'"),
+  );
+  assert.equal(said({ networks: 'some' }), of('networks', '"some"', "must be one of 'auto', 'none', or must be array"));
+  assert.equal(said({ flavorRef: true }), of('flavorRef', 'true', 'must be string, or must be integer'));
+});
+
 test('a body of a megabyte is refused at once, whatever it is full of', () => {
   const schema = created.at(96);
   const server = { name: 'x', imageRef: newId(), flavorRef: '1', networks: 'none' };

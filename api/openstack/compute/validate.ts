@@ -13,7 +13,7 @@ import { parseId } from '../../../contract/ids.ts';
 import { formats } from '../../../contract/schema/read.ts';
 import { type SchemaError, type Sentences, Versions } from '../../boundary/contract.ts';
 import { Refusal } from '../../boundary/refusal.ts';
-import { mainFault, namesOf, pathOf } from '../../boundary/sentences.ts';
+import { causeOf, mainFault, namesOf, pathOf } from '../../boundary/sentences.ts';
 
 const codePoints = (text: string): number => [...text].length;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
@@ -177,5 +177,5 @@ function explain(errors: readonly SchemaError[], body: unknown): CloudError {
   }
   const value = path.reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], body);
   const shown = (JSON.stringify(value) ?? 'undefined').slice(0, 100);
-  return new Refusal('invalid', `${where} Value: ${shown}. ${error.message}`);
+  return new Refusal('invalid', `${where} Value: ${shown}. ${causeOf(errors, error)}`);
 }

@@ -98,6 +98,15 @@ test("openstacksdk's own properties and a chosen id are taken", async () => {
   assert.equal((await api.call('bob POST /images', { id })).status, 409, 'an id is used once, whoever has it');
 });
 
+test('what is out of range is called what the caller calls it', async () => {
+  for (const name of ['min_ram', 'min_disk']) {
+    const { status, body } = await api.call('alice POST /images', { [name]: -1 });
+    assert.equal(status, 400);
+    assert.match(JSON.stringify(body), new RegExp(`${name} must be a whole number`));
+    assert.doesNotMatch(JSON.stringify(body), /_mib|_gib/);
+  }
+});
+
 test('what Glance refuses at creation is refused', async () => {
   const refused: [object | string, number][] = [
     [{ name: 5 }, 400],

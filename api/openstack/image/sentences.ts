@@ -37,7 +37,8 @@ export const imageSentences: SentenceTable<ImageReasons> = {
   image_owner_forbidden: ({ owner }) => `You are not permitted to create images owned by '${owner}'.`,
   image_owner_fixed: "Owner can't be updated by non admin.",
   image_attribute_fixed: ({ attribute }) => `Attribute ${attribute} can be only replaced for a queued image.`,
-  image_minimum_out_of_range: ({ attribute, maximum }) => `${attribute} must be a whole number from 0 to ${maximum}`,
+  image_minimum_out_of_range: ({ attribute, maximum }) =>
+    `${attribute === 'min_memory_mib' ? 'min_ram' : 'min_disk'} must be a whole number from 0 to ${maximum}`,
   image_text_too_long: (fields) => `${placeOf(fields)} is longer than ${fields.maximum} characters`,
   image_text_not_storable: (fields) => `${placeOf(fields)} has characters that cannot be stored`,
   image_property_without_name: 'a property needs a name',
