@@ -14,7 +14,11 @@ type Sections = Record<string, Record<string, string | number | boolean>>;
 /** Tempest's own tests. */
 export const tempest = (cloud: ConformanceCloud, prepared: Prepared, folder: string): Stestr =>
   withSections(
-    { ...access(cloud, prepared, folder), ...services(prepared, networkExtensions), ...guests(prepared) },
+    {
+      ...access(cloud, prepared, folder),
+      ...services(prepared, networkExtensions, cloud.webImage),
+      ...guests(prepared),
+    },
     { folder, within: cloud.within },
   );
 
@@ -144,7 +148,7 @@ const networkExtensions = [
   'metering_source_and_destination_fields',
 ];
 
-function services({ externalNetwork }: Prepared, extensions: readonly string[]): Sections {
+function services({ externalNetwork }: Prepared, extensions: readonly string[], webImage?: string): Sections {
   return {
     service_available: { nova: true, glance: true, neutron: true, cinder: true, swift: true },
     network: {
@@ -166,7 +170,10 @@ function services({ externalNetwork }: Prepared, extensions: readonly string[]):
       port_admin_state_change: true,
       port_security: true,
     },
-    image: { container_formats: 'bare,ovf,ova', disk_formats: 'raw,qcow2,vmdk,iso,vdi,vhd', build_timeout: 120 },
+    image: {
+      ...{ container_formats: 'bare,ovf,ova', disk_formats: 'raw,qcow2,vmdk,iso,vdi,vhd', build_timeout: 120 },
+      ...(webImage !== undefined && { http_image: webImage }),
+    },
     'image-feature-enabled': { import_image: true, manage_locations: true },
     volume: {
       ...{ catalog_type: 'volumev3', max_microversion: 'latest', volume_size: 1, build_timeout: 300 },

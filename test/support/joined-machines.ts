@@ -161,6 +161,11 @@ export class JoinedMachines implements AsyncDisposable {
   /** The switch's end of it. */
   #cable = (machine: number, card: string): string => `b${this.#tag}${card[0]}${machine}`;
 
+  /** This process is found by the machines under this address, too, as somebody out in the world is. */
+  answerTo(address: string): void {
+    ip('addr', 'add', `${address}/32`, 'dev', this.#outside);
+  }
+
   /** It becomes a host of the cloud. */
   async join(machine: JoinedMachine): Promise<void> {
     const [first] = this.machines;
