@@ -78,7 +78,11 @@ export interface ComputeReasons {
   /** There are others, and none takes part in migrations of this kind. */
   no_able_host: { id: string };
   /** One of its volumes does not go along: `why` says what is in the way. */
-  local_volumes: { id: string; volume: string; why: 'busy' | 'cached' | 'in_cluster' | 'branched' | 'replicated' };
+  local_volumes: {
+    id: string;
+    volume: string;
+    why: 'busy' | 'attaching' | 'cached' | 'in_cluster' | 'branched' | 'replicated';
+  };
   /** Its volumes are where it is now, with what was written since, and do not go back with it. */
   volumes_moved: { id: string };
   /** Its disks lie on its host, and the caller does not want them copied. */

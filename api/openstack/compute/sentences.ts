@@ -68,6 +68,7 @@ const unserved: Readonly<Record<UnservedWhy, string>> = {
 };
 
 const staysBehind = {
+  attaching: 'it is still on its way to the instance from another host; wait until it is in use, or detach it',
   busy: 'something else is under way with it, try again when it is in use',
   cached: 'it has a cache; retype it to a type without one',
   in_cluster: 'it lies in a Ceph cluster of its host',
@@ -174,6 +175,16 @@ const servers = {
   pattern_malformed: 'a filter is no valid regular expression',
 } satisfies Some;
 
+const notBrought: Readonly<Record<ServerVolumeReasons['volume_not_brought']['why'], string>> = {
+  cached: 'it has a cache: retype it to a type without one',
+  replicated: 'it has a replica on another host: retype it to a type without one',
+  in_cluster: 'it lies in a Ceph cluster: make an image or a backup of it',
+  branched: 'it has snapshots of what it held before it was reverted or restored: delete them',
+  host_too_old: 'one of both hosts is of an earlier release, which does not copy volumes',
+  host_away: 'its host is away: try again when that is back',
+  no_pool: 'no pool there takes it',
+};
+
 const serverVolumes = {
   nothing_to_boot_from: 'Missing imageRef attribute',
   volume_backed: ({ id, call }) =>
@@ -182,8 +193,8 @@ const serverVolumes = {
       : `Instance ${id} cannot be ${call}d: Cannot ${call} a volume-backed instance`,
   rebuild_to_other_image: ({ image }) =>
     `Image ${image} is unacceptable: Unable to rebuild with a different image for a volume-backed server.`,
-  volume_on_other_host: ({ id, server }) =>
-    `Invalid volume: volume ${id} is on another host than instance ${server}, and local volumes are where they are`,
+  volume_not_brought: ({ id, server, why, said }) =>
+    `Invalid volume: volume ${id} is on another host than instance ${server}, and does not come to it: ${said ?? notBrought[why]}`,
   volumes_on_several_hosts: 'Block Device Mapping is Invalid: the volumes are on different hosts.',
   volumes_for_many_servers: 'Cannot attach one or more volumes to multiple instances',
   volume_not_bootable: ({ id }) => `Block Device Mapping is Invalid: Block Device ${id} is not bootable.`,

@@ -17,6 +17,7 @@ import {
   type ReplicasOfServer,
   replicasOfServers,
 } from '../../storage/replication/index.ts';
+import { callOffBrings } from '../../storage/volume/index.ts';
 import type { HostPicture, Placement } from '../placement/index.ts';
 import { bytesMs } from './actions/action.ts';
 import { giveUpCapture } from './captures.ts';
@@ -80,7 +81,11 @@ export async function evacuate(
     const known = promoted ? { ...evidence, replicas: promoted } : evidence;
     taken.push({ server, evidence: known, hostId: found.host.id as HostId });
   }
-  if (taken.length > 0) await giveAll(tx, { ports, actor }, taken);
+  if (taken.length > 0) {
+    const ids = taken.map(({ server }) => server.id);
+    await callOffBrings(tx, ids, 'the host of its server is lost, and the server is brought back on another one');
+    await giveAll(tx, { ports, actor }, taken);
+  }
   return decided.map(({ found }) => found);
 }
 

@@ -31,7 +31,7 @@ import { recordDecisions } from './decisions.ts';
 import { withBandwidth } from './placing.ts';
 import { keepRefuges, withoutRefuge } from './refuges.ts';
 import { hostAwayMs } from './server.ts';
-import { diskImage, placementNeeds, volumeHost } from './waiting.ts';
+import { diskImage, placementNeeds, settledVolumeHost, volumeHost } from './waiting.ts';
 
 /** Decided in one go, before whatever else waits for the event loop has its turn. */
 const turnMs = 8;
@@ -59,6 +59,8 @@ interface Movable extends PlacementRequest {
   project_id: string;
   image_id: string | null;
   host_id: string | null;
+  /** Where its disk is made anew, which calls off what is on its way to it. */
+  settled_volume_host_id: string | null;
   unopenable: string[] | null;
   company: CompanyWish | null;
   /** Where room is kept for it. */
@@ -70,14 +72,14 @@ const unopenable = sql`(select json_agg('volume ' || v.id || ': ' || case when l
       then coalesce(l.observed_error ->> 'message', 'its layer has failed') else 'its key is gone' end order by v.id)
     from volume_attachment a join volume v on v.id = a.volume_id join volume_layer l on l.id = v.layer_id
       left join volume_key k on k.id = l.key_id
-    where a.server_id = s.id and (l.observed_state = 'failed' or k.id is not null and k.sealed is null))`;
+    where a.server_id = s.id and a.target_host_id is null and (l.observed_state = 'failed' or k.id is not null and k.sealed is null))`;
 
 /** What its volumes ask of pools is not asked here. In the order of the wishes. */
 async function readAll(tx: Tx, wishes: readonly MoveWish[]) {
   const ids = wishes.map(({ serverId }) => serverId);
   const { rows } = await sql<Movable>`
     select s.id, s.project_id, ${diskImage} as image_id, s.host_id, s.vcpus, s.memory_mib, s.disk_gib + s.local_gib as disk_gib,
-      s.availability_zone, null as requested_host_id, s.server_group_id, ${volumeHost} as volume_host_id, ${placementNeeds},
+      s.availability_zone, null as requested_host_id, s.server_group_id, ${volumeHost} as volume_host_id, ${settledVolumeHost} as settled_volume_host_id, ${placementNeeds},
       ${unopenable} as unopenable,
       (select refuge_host_id from server_refuge where server_id = s.id and lost_host_id = s.host_id) as refuge_host_id
     from server s where ${isOneOf(sql`s.id`, ids)}`.execute(tx);
@@ -88,6 +90,7 @@ async function readAll(tx: Tx, wishes: readonly MoveWish[]) {
     const request = requestOf({
       ...{ ...server, ...size, only: only ?? null },
       exclude: [...exclude, ...(server.host_id === null ? [] : [server.host_id])],
+      ...(anew && { volume_host_id: server.settled_volume_host_id }),
       ...(withVolumes && { volume_host_id: null }),
       moving: { server_id: server.id, host_id: server.host_id },
       ...(mode && { migration: mode }),

@@ -46,9 +46,13 @@ export const isAwaited = sql`coalesce(s.desired_shelve ->> 'state' <> 'offloaded
 /** What its disk will be made of: it is good to be where that is. */
 export const diskImage = sql`coalesce((s.desired_root ->> 'image_id')::uuid, s.image_id)`;
 
-/** Where its volumes are; null: it has none, or none has a place. */
-export const volumeHost = sql`(select v.host_id from volume_attachment a join volume v on v.id = a.volume_id
-  where a.server_id = s.id and v.host_id is not null limit 1)`;
+/** Where its volumes are, or are brought to; null: it has none, or none has a place. */
+export const volumeHost = sql`(select coalesce(a.target_host_id, v.host_id) from volume_attachment a join volume v on v.id = a.volume_id
+  where a.server_id = s.id and coalesce(a.target_host_id, v.host_id) is not null limit 1)`;
+
+/** The same where those that are on their way to it are called off. */
+export const settledVolumeHost = sql`(select v.host_id from volume_attachment a join volume v on v.id = a.volume_id
+  where a.server_id = s.id and a.target_host_id is null and v.host_id is not null limit 1)`;
 
 /**
  * Of `server s`, what its ports and its guest ask of a host beside room. A guest that has run finds the processor again that it has seen;
@@ -82,7 +86,7 @@ export interface FailedVolume {
 /** Null: none of its volumes is given up. */
 export const failedVolume = sql<FailedVolume | null>`(select json_build_object('id', v.id, 'message', v.fault ->> 'message')
   from volume_attachment a join volume v on v.id = a.volume_id
-  where a.server_id = s.id and a.desired_presence = 'present' and v.fault ->> 'code' = 'host' order by a.slot limit 1)`;
+  where a.server_id = s.id and a.desired_presence = 'present' and a.target_host_id is null and v.fault ->> 'code' = 'host' order by a.slot limit 1)`;
 
 /**
  * Of these, those of which nothing has moved since the look: no other placement, no word of the host, no wish to delete; with what they

@@ -473,7 +473,7 @@ CREATE FUNCTION public.pool_volume_places(v public.volume) RETURNS TABLE(pool_id
     AS $$
   select v.pool_id, v.volume_type_id, v.size_gib where v.pool_id is not null
   union select coalesce((v.desired_task ->> 'pool_id')::uuid, v.pool_id), coalesce((v.desired_task ->> 'type_id')::uuid, v.volume_type_id), v.size_gib
-  where v.desired_task ->> 'kind' in ('retype', 'migrate', 'carry') and v.pool_id is not null
+  where v.desired_task ->> 'kind' in ('retype', 'migrate', 'carry', 'bring') and v.pool_id is not null
 $$;
 
 CREATE FUNCTION public.promise_bandwidth(ids uuid[]) RETURNS void
@@ -2348,6 +2348,7 @@ CREATE TABLE public.volume_attachment (
     server_generation bigint DEFAULT 0 NOT NULL,
     named_server_id uuid,
     observed_full boolean DEFAULT false NOT NULL,
+    target_host_id uuid,
     CONSTRAINT volume_attachment_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT volume_attachment_mode_check CHECK ((mode = ANY (ARRAY['rw'::text, 'ro'::text]))),
     CONSTRAINT volume_attachment_observed_state_check CHECK ((observed_state = ANY (ARRAY['attached'::text, 'releasing'::text])))
@@ -4423,6 +4424,9 @@ ALTER TABLE ONLY public.volume_attachment
 
 ALTER TABLE ONLY public.volume_attachment
     ADD CONSTRAINT volume_attachment_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.server(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.volume_attachment
+    ADD CONSTRAINT volume_attachment_target_host_id_fkey FOREIGN KEY (target_host_id) REFERENCES public.host(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.volume_attachment
     ADD CONSTRAINT volume_attachment_volume_id_fkey FOREIGN KEY (volume_id) REFERENCES public.volume(id);

@@ -24,7 +24,7 @@ export const carriedTopSql: RawBuilder<unknown> = sql`case when v.desired_task -
   then (v.desired_task ->> 'layer_id')::uuid else v.layer_id end`;
 
 /**
- * Of a server by its id: the volumes that it shall have and that have a place, as one value; null where there are none. All that a
+ * Of a server by its id: the volumes that it shall have and that have a place on its host, as one value; null where there are none. All that a
  * document says of them is in it, so that it may go into the document's stamp.
  */
 export const desiredVolumesOf = (
@@ -37,7 +37,7 @@ export const desiredVolumesOf = (
     order by a.slot)
   from volume_attachment a join volume v on v.id = a.volume_id join volume_layer l on l.id = v.layer_id
     join volume_type t on t.id = v.volume_type_id
-  where a.server_id = ${serverId} and a.desired_presence = 'present')`;
+  where a.server_id = ${serverId} and a.desired_presence = 'present' and a.target_host_id is null)`;
 
 export function volumeDocument(row: DesiredVolumeRow): DesiredVolume {
   const limits = qosLimits(row.qos, row.size_gib);

@@ -45,12 +45,12 @@ export interface Before {
 
 type Report = Pick<ObservedServer, 'generation' | 'state' | 'volumes'>;
 
-/** Of a server by its id: all its attachments, as one value; null where there are none. */
+/** Of a server by its id: all its attachments but those whose volumes are still on another host, as one value; null where there are none. */
 export const attachmentsOfServer = (serverId: RawBuilder<unknown>): RawBuilder<KnownAttachment[] | null> => sql`
   (select json_agg(json_build_object('id', a.id, 'volume_id', a.volume_id, 'desired_presence', a.desired_presence,
     'server_generation', a.server_generation, 'observed_state', a.observed_state, 'observed_layer_id', a.observed_layer_id,
     'observed_size_bytes', a.observed_size_bytes, 'observed_full', a.observed_full, 'attached', a.attached_at is not null))
-   from volume_attachment a where a.server_id = ${serverId})`;
+   from volume_attachment a where a.server_id = ${serverId} and a.target_host_id is null)`;
 
 /** What no guest runs in has its volumes as soon as its host knows of them: they are there with its next start. */
 const restful: ReadonlySet<string> = new Set(['stopped', 'suspended']);
@@ -131,14 +131,14 @@ export async function recordVolumes(tx: Tx, changes: readonly AttachmentChange[]
     ${wakeOf(sql`touched`)}`.execute(tx);
 }
 
-/** The server has no host any more: what it shall not have is free, and nobody has the rest open. */
+/** The server has no host any more: what it shall not have is free, and nobody has the rest open. What is on its way to where it was goes on (../volume/bring.ts). */
 export async function volumesLeftHost(tx: Tx, serverId: string): Promise<void> {
   await sql`
     with gone as (delete from volume_attachment where server_id = ${serverId} and desired_presence = 'absent' returning volume_id),
     left_host as (
       update volume_attachment set observed_state = null, observed_layer_id = null, observed_size_bytes = null, observed_full = false,
         attached_at = coalesce(attached_at, now()), updated_at = now()
-      where server_id = ${serverId} and desired_presence = 'present' returning volume_id),
+      where server_id = ${serverId} and desired_presence = 'present' and target_host_id is null returning volume_id),
     touched as (select volume_id from gone union select volume_id from left_host)
     ${wakeOf(sql`touched`)}`.execute(tx);
 }

@@ -26,6 +26,8 @@ export interface VolumeAttachmentTable {
   /** Of its server, since which it is as it is. */
   server_generation: Generated<number>;
   named_server_id: string | null;
+  /** Since migration 1030: the host that the volume has to be on before its server can have it; null: it is there. */
+  target_host_id: string | null;
   created_at: Timestamp;
   updated_at: Timestamp;
 }

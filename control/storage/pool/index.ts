@@ -13,6 +13,7 @@ export {
   readPools,
   recordPoolChoice,
   requireRoom,
+  seenLately,
 } from './placement.ts';
 export { type NewPool, type PoolChanges, StoragePoolService } from './service.ts';
 export type { PoolTier } from './tables.ts';

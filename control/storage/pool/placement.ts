@@ -78,7 +78,8 @@ const coming = sql`select l.pool_id, sum(greatest(s.observed_allocated_bytes - l
   from volume_layer l join volume_layer s on s.id = (l.desired_source ->> 'copy_of')::uuid
   where l.desired_source ->> 'copy_of' is not null and l.desired_presence = 'present' group by l.pool_id`;
 
-const seenLately = sql`coalesce(not h.forced_down and (h.connected or h.last_seen_at > now() - make_interval(secs => ${awaySeconds})), false)`;
+/** Of host `h`: it is there, or it was a moment ago. */
+export const seenLately = sql`coalesce(not h.forced_down and (h.connected or h.last_seen_at > now() - make_interval(secs => ${awaySeconds})), false)`;
 
 /**
  * Those that may win: of each sort that a type can ask for (name, tier, kind, zone, portal), with and without the image, the emptiest few. In a cloud

@@ -42,21 +42,21 @@ export const replicaHostSql = sql<
     then min(p.host_id::text)::uuid end
   from volume_attachment a join volume v on v.id = a.volume_id left join volume_replica r on r.volume_id = v.id
     left join storage_pool p on p.id = r.pool_id
-  where a.server_id = s.id and a.desired_presence = 'present')`;
+  where a.server_id = s.id and a.desired_presence = 'present' and a.target_host_id is null)`;
 
 /** Of the oldest of them, in seconds; null: it has none. */
 export const replicaAgeSql = sql<number | null>`(select extract(epoch from now() - min(${asOfSql}))::float8
-  from volume_attachment a join (${replicaFrom}) on v.id = a.volume_id where a.server_id = s.id and a.desired_presence = 'present')`;
+  from volume_attachment a join (${replicaFrom}) on v.id = a.volume_id where a.server_id = s.id and a.desired_presence = 'present' and a.target_host_id is null)`;
 
 /** By server; of those for which {@link replicaHostSql} knows a host. Locks their volumes. */
 export async function replicasOfServers(tx: Tx, serverIds: readonly string[]): Promise<Map<string, ReplicasOfServer>> {
-  const attached = sql`from volume_attachment a where ${isOneOf(sql`a.server_id`, serverIds)} and a.desired_presence = 'present'`;
+  const attached = sql`from volume_attachment a where ${isOneOf(sql`a.server_id`, serverIds)} and a.desired_presence = 'present' and a.target_host_id is null`;
   const { rows: held } =
     await sql`select from volume v where v.id in (select a.volume_id ${attached}) order by v.id for update`.execute(tx);
   if (held.length === 0) return new Map();
   const { rows } = await sql<{ id: string; host_id: string; volume_ids: string[] }>`
     select s.id, s.host_id, (select array_agg(a.volume_id order by a.volume_id) from volume_attachment a
-      where a.server_id = s.id and a.desired_presence = 'present') as volume_ids
+      where a.server_id = s.id and a.desired_presence = 'present' and a.target_host_id is null) as volume_ids
     from (select s.id, ${replicaHostSql} as host_id from server s where ${isOneOf(sql`s.id`, serverIds)}) s
     where s.host_id is not null`.execute(tx);
   return new Map(rows.map(({ id, host_id: hostId, volume_ids: volumeIds }) => [id, { hostId, volumeIds }]));

@@ -6,9 +6,10 @@ import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { serverLimits } from '../../../contract/host/limits.ts';
 import { type AttachmentId, newId } from '../../../contract/ids.ts';
-import type { Caller } from '../../kit/caller.ts';
+import { actorOf, type Caller } from '../../kit/caller.ts';
 import { sqlState, type Tx } from '../../kit/database/database.ts';
 import { beginCaches } from '../cache/index.ts';
+import { type BringWish, beginBring } from '../volume/bring.ts';
 import { lockVolume, reachOf } from '../volume/store.ts';
 import { requireStatus } from '../volume/volume.ts';
 import { freeDevice, freeSlot } from './slots.ts';
@@ -36,6 +37,8 @@ export interface AttachmentRowWish extends AttachmentWish {
   volumeId: string;
   /** It has it, and nobody has to say so first. */
   atOnce: boolean;
+  /** Where the volume has to be before the server can have it; absent, null: it is there. */
+  targetHostId?: string | null;
 }
 
 export interface NewAttachment {
@@ -44,25 +47,28 @@ export interface NewAttachment {
 }
 
 /**
- * @throws CloudError `not_found` for a volume out of reach; `invalid` where it is not available, or on another host; `forbidden` where
- *   the machine has no place left
+ * One that lies on another host is brought to the server's first (../volume/bring.ts): no host hears of it until then.
+ * @throws CloudError `not_found` for a volume out of reach; `invalid` where it is not available, or does not come from its host to the server's; `forbidden`
+ *   where the machine has no place left
  */
 export async function attachVolume(
   tx: Tx,
   caller: Caller,
   server: VolumeServer,
-  { volumeId, ...wish }: AttachmentWish & { volumeId: string },
-): Promise<NewAttachment> {
+  { volumeId, refusing, ...wish }: AttachmentWish & Pick<BringWish, 'refusing'> & { volumeId: string },
+): Promise<NewAttachment & { brought: boolean }> {
   const volume = await lockVolume(tx, reachOf(caller), volumeId);
   requireStatus(volume, 'attach', ['available']);
   const host = server.host_id ?? (await hostOfVolumes(tx, server.id));
-  if (host !== null && host !== volume.host_id) {
-    throw new CloudError('invalid', 'volume_on_other_host', { id: volume.id, server: server.id });
-  }
+  const targetHostId = host === null || host === volume.host_id ? null : host;
   // One that has no host has it at once: nobody has to do anything for it.
-  const atOnce = server.host_id === null;
-  const [made] = await insertAttachments(tx, server, [{ volumeId: volume.id, ...wish, atOnce }]);
-  return made!;
+  const atOnce = server.host_id === null && targetHostId === null;
+  const [made] = await insertAttachments(tx, server, [{ volumeId: volume.id, ...wish, atOnce, targetHostId }]);
+  if (targetHostId !== null) {
+    const about = { serverId: server.id, targetId: targetHostId, refusing };
+    await beginBring(tx, actorOf(caller), volume, about);
+  }
+  return { ...made!, brought: targetHostId !== null };
 }
 
 /**
@@ -92,15 +98,17 @@ export async function insertAttachments(
       return {
         ...{ id: newId<AttachmentId>(), volume_id: wish.volumeId, slot, device, boot_index: wish.bootIndex ?? null },
         ...{ tag: wish.tag, delete_on_termination: wish.deleteOnTermination, at_once: wish.atOnce },
+        target_host_id: wish.targetHostId ?? null,
       };
     });
   try {
     await sql`insert into volume_attachment (id, project_id, server_id, server_generation, volume_id, slot, device, boot_index, tag,
-        delete_on_termination, attached_at)
-      select id, ${server.project_id}::uuid, ${server.id}::uuid, ${server.generation + 1}::bigint, volume_id, slot, device, boot_index, tag,
-        delete_on_termination, case when at_once then now() end
+        delete_on_termination, attached_at, target_host_id)
+      select id, ${server.project_id}::uuid, ${server.id}::uuid,
+        case when target_host_id is null then ${server.generation + 1}::bigint else 0 end, volume_id, slot, device, boot_index, tag,
+        delete_on_termination, case when at_once then now() end, target_host_id
       from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as r(id uuid, volume_id uuid, slot integer, device text,
-        boot_index integer, tag text, delete_on_termination boolean, at_once boolean)`.execute(tx);
+        boot_index integer, tag text, delete_on_termination boolean, at_once boolean, target_host_id uuid)`.execute(tx);
   } catch (error) {
     if (sqlState(error) !== '23505') throw error;
     // One that the request names twice: another's row would have been seen under the volume's lock.
@@ -121,7 +129,7 @@ export async function insertAttachments(
 async function hostOfVolumes(tx: Tx, serverId: string): Promise<string | null> {
   const { rows } = await sql<{
     host_id: string | null;
-  }>`select v.host_id from volume_attachment a join volume v on v.id = a.volume_id
-    where a.server_id = ${serverId} and v.host_id is not null limit 1`.execute(tx);
+  }>`select coalesce(a.target_host_id, v.host_id) as host_id from volume_attachment a join volume v on v.id = a.volume_id
+    where a.server_id = ${serverId} and coalesce(a.target_host_id, v.host_id) is not null limit 1`.execute(tx);
   return rows[0]?.host_id ?? null;
 }

@@ -6,6 +6,7 @@ import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { wakeOf } from '../attachment/index.ts';
+import { callOffBring } from '../volume/bring.ts';
 import { removeWithServer } from '../volume/remove.ts';
 import type { VolumeServer } from './attach.ts';
 
@@ -13,27 +14,32 @@ interface Attached {
   id: string;
   boot_index: number | null;
   desired_presence: 'present' | 'absent';
+  target_host_id: string | null;
 }
 
 /**
- * In the transaction that locked the server's row; it raises its generation by one.
- * @returns false where it is on its way already
+ * In the transaction that locked the server's row; it raises its generation by one, unless it is done: no host had heard of a volume that was still on its way.
+ * @returns undefined where it is on its way out already
  * @throws CloudError `not_found`, `invalid` for the volume that it boots from
  */
 export async function detachVolume(
   tx: Tx,
   server: Pick<VolumeServer, 'id' | 'host_id' | 'generation'>,
   volumeId: string,
-): Promise<boolean> {
+): Promise<'asked' | 'done' | undefined> {
   const attached = await requireAttachment(tx, server.id, volumeId);
   if (attached.boot_index === 0) throw new CloudError('invalid', 'root_volume_stays', { id: volumeId });
+  if (attached.target_host_id !== null) {
+    await callOffBring(tx, volumeId, 'it was detached before it was there');
+    return 'done';
+  }
   if (server.host_id === null) await freeVolumes(tx, [attached.id]);
-  else if (attached.desired_presence === 'absent') return false;
+  else if (attached.desired_presence === 'absent') return undefined;
   else {
     await sql`update volume_attachment set desired_presence = 'absent', generation = generation + 1,
       server_generation = ${server.generation + 1}, updated_at = now() where id = ${attached.id}`.execute(tx);
   }
-  return true;
+  return 'asked';
 }
 
 /** What of an attachment may change while it lasts. @throws CloudError `not_found` */
@@ -48,7 +54,7 @@ export async function keepOnTermination(
 }
 
 async function requireAttachment(tx: Tx, serverId: string, volumeId: string): Promise<Attached> {
-  const { rows } = await sql<Attached>`select id, boot_index, desired_presence from volume_attachment
+  const { rows } = await sql<Attached>`select id, boot_index, desired_presence, target_host_id from volume_attachment
     where server_id = ${serverId} and volume_id = ${volumeId}::uuid for update`.execute(tx);
   if (!rows[0]) throw new CloudError('not_found', 'volume_not_attached', { server: serverId, volume: volumeId });
   return rows[0];

@@ -7,8 +7,13 @@ export interface ServerVolumeReasons {
   /** One that is there has one server at a time. */
   volumes_for_many_servers: NoFields;
   volume_not_bootable: { id: string };
-  /** A local volume is where its host is. */
-  volume_on_other_host: { id: string; server: string };
+  /** It lies on another host than its server, and `why` it does not come from there; of pools, what they `said`. */
+  volume_not_brought: {
+    id: string;
+    server: string;
+    why: 'cached' | 'replicated' | 'in_cluster' | 'branched' | 'host_too_old' | 'host_away' | 'no_pool';
+    said: string | null;
+  };
   /** A machine has no more places. */
   server_volumes_full: { maximum: number };
   /** Of all servers of one request together. */

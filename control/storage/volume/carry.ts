@@ -10,19 +10,19 @@
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
-import { isOneOf } from '../../kit/database/one-of.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
 import { copiedBytes, copyChain, releaseLayers } from '../layer/index.ts';
 import { choosePool, chooseTogether, type PoolWish, readPools, recordPoolChoice } from '../pool/index.ts';
 import { iopsOfType } from '../volume-type/index.ts';
 import { recordLoss } from './loss.ts';
+import { takeSnapshotsAlong } from './snapshots-along.ts';
 import { volumeStatus } from './states.ts';
 import { changeVolume, findVolume, lockVolume } from './store.ts';
 import type { CarryTask } from './tables.ts';
 import { faultOf, type ListedVolume } from './volume.ts';
 
-/** Why a volume does not go along; `busy` passes. */
-export type CarryProblem = 'busy' | 'cached' | 'in_cluster' | 'branched' | 'replicated';
+/** Why a volume does not go along; `busy` and `attaching`, on its own way to the server, pass. */
+export type CarryProblem = 'busy' | 'attaching' | 'cached' | 'in_cluster' | 'branched' | 'replicated';
 
 interface Carried {
   volume: ListedVolume;
@@ -80,6 +80,7 @@ const staysBehind = (id: string, volume: string, why: CarryProblem) =>
   new CloudError('invalid', 'local_volumes', { id, volume, why });
 
 async function problemOf(db: Queryable, volume: ListedVolume): Promise<CarryProblem | undefined> {
+  if (volume.desired_task?.kind === 'bring') return 'attaching';
   if (volumeStatus(volume) !== 'in-use' || volume.layer_id === null) return 'busy';
   if (volume.cache_pool_id !== null) return 'cached';
   const { rows } = await sql<{ in_cluster: boolean; replicated: boolean; branched: boolean }>`
@@ -130,8 +131,7 @@ export async function arriveWithServer(
   for (const { id, desired_task: task, faulted } of rows) {
     const { layer_id: layerId, pool_id: poolId, target_host_id: hostId, copies } = task;
     await changeVolume(tx, id, { task: null, layerId, poolId, hostId, moveOutcome: 'success' });
-    await sql`update volume_snapshot set layer_id = (${JSON.stringify(copies)}::jsonb ->> layer_id::text)::uuid, updated_at = now()
-      where volume_id = ${id} and ${isOneOf(sql`layer_id`, Object.keys(copies))}`.execute(tx);
+    await takeSnapshotsAlong(tx, id, copies);
     await releaseLayers(tx, Object.keys(copies));
     // It may have been of the file that it left.
     if (faulted) await enqueue(tx, 'volume', id);

@@ -9,6 +9,7 @@
  *   host tries again, and it works → the fault goes
  *   deadline passed        → the fault says what was waited for
  *   its cache is full, or nobody has it → its generations come and sink (../cache)
+ *   a server waits for it, or no more → it is brought there, or stays (bring.ts)
  *   its server is not on its way any more → it is where that is (carry.ts)
  *   shall be absent        → goes as soon as nobody has it
  *
@@ -25,6 +26,7 @@ import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
 import { cacheDueSql, isOwed, tendCache } from '../cache/index.ts';
 import { endBackup, filesOf, findLayer, hasFailed, isServed, type LayerBase, type LayerRow } from '../layer/index.ts';
+import { lockWithServer } from './brought.ts';
 import { tendCarry } from './carry.ts';
 import { giveUpChangeHost, tendChangeHost } from './change-host.ts';
 import { recordExtension } from './extend.ts';
@@ -35,7 +37,7 @@ import { removeVolume } from './remove.ts';
 import { endRestore, giveUpRestore, type RestoreTask } from './restore.ts';
 import { type ReplacingTask, replaceTop } from './revert.ts';
 import { tendSinking } from './sink-first.ts';
-import { changeVolume, isContentComplete, lockVolume } from './store.ts';
+import { changeVolume, isContentComplete } from './store.ts';
 import type { VolumeTask } from './tables.ts';
 import { tendUnmanage } from './unmanage.ts';
 import { endUpload, isWanted, type UploadOutcome } from './upload.ts';
@@ -128,16 +130,15 @@ export class VolumeController {
 }
 
 async function lookAt(tx: Tx, id: string): Promise<Look | undefined> {
-  const { rows } = await sql`select from volume where id = ${id} for update`.execute(tx);
-  if (rows.length === 0) return undefined;
-  const [volume, operation] = await Promise.all([
-    lockVolume(tx, 'all', id),
+  const volume = await lockWithServer(tx, id);
+  if (!volume) return undefined;
+  const [operation, top] = await Promise.all([
     sql<
       Omit<Look, 'volume' | 'top'>
     >`select deadline, waiting_for as "waitingFor", verb, now() as now from (select 1) one
       left join operation on resource_id = ${id} and state = 'running' order by created_at desc limit 1`.execute(tx),
+    volume.layer_id === null ? undefined : findLayer(tx, volume.layer_id),
   ]);
-  const top = volume.layer_id === null ? undefined : await findLayer(tx, volume.layer_id);
   return { volume, top, ...operation.rows[0]! };
 }
 
@@ -163,7 +164,7 @@ async function takeStep(tx: Tx, look: Look): Promise<VolumeStep | undefined> {
 
 const isSinking = (task: VolumeTask | null): boolean => task !== null && 'stage' in task && task.stage === 'sinking';
 
-const isMove = ({ kind }: VolumeTask): boolean => kind === 'retype' || kind === 'migrate';
+const isMove = ({ kind }: VolumeTask): boolean => kind === 'retype' || kind === 'migrate' || kind === 'bring';
 
 /** Where its server goes is for that one's hosts to say: they end it, whatever is the matter with the volume. */
 const isCarried = (task: VolumeTask | null): boolean => task?.kind === 'carry';
@@ -213,7 +214,7 @@ async function fail(tx: Tx, { volume, top, deadline }: Look, why: string): Promi
   await changeVolume(tx, id, {
     fault: faultOf(faultCode(task), message, generation),
     ...(!isCarried(task) && { task: null }),
-    ...(task && isMove(task) && { moveOutcome: 'error' }),
+    ...(task && isMove(task) && task.kind !== 'bring' && { moveOutcome: 'error' as const }),
     ...(task && isMove(task) && !isSinking(task) && top && { poolId: top.pool_id }),
   });
   const failure = { state: 'failed', code: 'internal', message } as const;
@@ -266,6 +267,8 @@ async function towardsEndOf(tx: Tx, look: Look, task: VolumeTask): Promise<Volum
       return towardsEndOfRestore(tx, look, task);
     case 'unmanage':
       return tendUnmanage(tx, { volume, top, late: isLate(look) });
+    case 'bring':
+      return tendChangeHost(tx, { volume, late: isLate(look) }, task);
     case 'carry':
       return tendCarry(tx, volume, task);
     // Whoever began these ends them.

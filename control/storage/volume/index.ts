@@ -1,4 +1,5 @@
 export { begin, done, onLockedVolume } from './act.ts';
+export { beginBring, callOffBring, callOffBrings } from './bring.ts';
 export { type CacheReport, cacheReport } from './cache-report.ts';
 export { arriveWithServer, beginCarry, type CarryProblem, hostsForVolumes, wakeCarried } from './carry.ts';
 export { VolumeController, type VolumeControllerOptions, type VolumeStep } from './controller.ts';

@@ -50,7 +50,7 @@ export interface VolumeState {
 export const statusOfTask = {
   ...{ extend: 'extending', upload: 'uploading', backup: 'backing-up', restore: 'restoring-backup' },
   ...{ revert: 'reverting', reimage: 'downloading', transfer: 'awaiting-transfer', retype: 'retyping' },
-  ...{ migrate: 'maintenance', carry: 'maintenance', unmanage: 'deleting' },
+  ...{ migrate: 'maintenance', carry: 'maintenance', bring: 'attaching', unmanage: 'deleting' },
 } as const satisfies Record<VolumeTaskKind, VolumeStatus>;
 
 /** By the fault's code; all others are plain errors. */

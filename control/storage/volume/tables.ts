@@ -49,9 +49,9 @@ export interface SinkTask {
   cache: VolumeCache | null;
 }
 
-/** To a pool of another host, see change-host.ts. */
+/** To a pool of another host, see change-host.ts; `bring`: since that is where its server is, see bring.ts. */
 export interface ChangeHostTask {
-  kind: 'retype' | 'migrate';
+  kind: 'retype' | 'migrate' | 'bring';
   stage: 'copying';
   /** Where it goes. */
   pool_id: string;
@@ -60,6 +60,8 @@ export interface ChangeHostTask {
   type_id: string | null;
   /** Its top there; null: others are at work in its chain, which is copied after that. */
   layer_id: string | null;
+  /** What each layer of its chain is there; absent: an earlier release began it. */
+  copies?: Record<string, string>;
 }
 
 /** With its server to another host, see carry.ts. */

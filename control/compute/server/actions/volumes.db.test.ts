@@ -158,13 +158,13 @@ test('what can’t be attached is refused with the reason', async () => {
   const id = await running();
   const elsewhere = await cloud.addHost();
   const far = await testVolume(db.database, { projectId: cloud.projectId, hostId: elsewhere });
-  await assert.rejects(attach(id, far.id), { code: 'invalid', reason: 'volume_on_other_host' });
+  await sql`update host set enabled = false, connected = false where id = ${elsewhere}`.execute(db.database.query);
+  await assert.rejects(attach(id, far.id), { code: 'invalid', reason: 'volume_not_brought' });
   await assert.rejects(attach(id, newId()), { code: 'not_found', reason: 'volume_not_found' });
   await assert.rejects(detach(id, far.id), { code: 'not_found', reason: 'volume_not_attached' });
   const { id: volumeId } = await volume();
   await cloud.service.act(cloud.admin, id, serverActions.lock, { reason: null });
   await assert.rejects(attach(id, volumeId), { reason: 'server_locked' });
-  await sql`update host set enabled = false, connected = false where id = ${elsewhere}`.execute(db.database.query);
 });
 
 test('a machine has as many volumes as it has places, and a place that is freed is given again', async () => {

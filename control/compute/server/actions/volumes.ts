@@ -23,10 +23,11 @@ export const attachVolume: ServerAction<AttachVolumeWish> = {
   verb: 'attach_volume',
   doing: 'attach a volume to a server',
   deadlineMs: shortlyMs,
-  async decide({ tx, caller }, server, { attached, ...wish }) {
-    const { device } = await attach(tx, caller, placeOf(server), wish);
+  async decide({ tx, caller, refusing }, server, { attached, ...wish }) {
+    const { device, brought } = await attach(tx, caller, placeOf(server), { ...wish, refusing });
     attached(device);
-    return {};
+    // One that is brought from another host is the server's when it is there: the server goes on, and is told then.
+    return brought ? 'done' : {};
   },
 };
 
@@ -41,7 +42,10 @@ export const detachVolume: ServerAction<string> = {
   verb: 'detach_volume',
   doing: 'detach a volume from a server',
   deadlineMs: shortlyMs,
-  decide: async ({ tx }, server, volumeId) => ((await detach(tx, server, volumeId)) ? {} : undefined),
+  async decide({ tx }, server, volumeId) {
+    const outcome = await detach(tx, server, volumeId);
+    return outcome === 'asked' ? {} : outcome;
+  },
 };
 
 export interface TerminationWish {
