@@ -21,12 +21,12 @@ import {
   requestOf,
 } from '../placement/index.ts';
 import { hostAwayMs } from './server.ts';
-import { isAwaited, placementNeeds, volumeHost } from './waiting.ts';
+import { isAwaited, placementNeeds, settledVolumeHost } from './waiting.ts';
 
 /** Of `server s`: it could be restarted elsewhere, and shall be, so its room is kept. What can't be, for its disk or its volumes are on its host alone, needs none. */
 export const needsRefuge = sql`s.evacuation_policy ->> 'restart' = 'elsewhere' and s.desired_presence = 'present' and s.soft_deleted_at is null
   and ${isAwaited} and (s.image_id is null or s.evacuation_policy ->> 'disk' = 'from_image')
-  and (${volumeHost} is null or ${replicaHostSql} is not null)`;
+  and (${settledVolumeHost} is null or ${replicaHostSql} is not null)`;
 
 export interface RefugeAsked {
   serverId: string;
