@@ -211,6 +211,7 @@ function guests({ images, flavors, externalNetwork, guestFile, hosts }: Prepared
       hypervisor_type: 'QEMU',
     },
     'compute-feature-enabled': {
+      scheduler_enabled_filters: 'all',
       ...Object.fromEntries(abilities.map((name) => [name, true])),
       ...Object.fromEntries(betweenHosts.map((name) => [name, hosts > 1])),
     },
