@@ -3,6 +3,17 @@ import type { SentenceTable } from '../../../contract/errors.ts';
 import type { HostReasons } from '../../../control/host/reasons.ts';
 import type { KitReasons } from '../../../control/kit/reasons.ts';
 
+type OfLimits = 'quota_above_project' | 'quota_of_no_user' | 'quota_below_usage';
+
+/** What is said of limits, with the dialect's own names of what is limited. */
+export const limitSentences = (nameOf: (resource: string) => string): Pick<SentenceTable<KitReasons>, OfLimits> => ({
+  quota_above_project: ({ resource, limit, maximum }) =>
+    `Quota limit ${limit} for ${nameOf(resource)} must be less than or equal to ${maximum}.`,
+  quota_of_no_user: ({ resource }) => `There is no quota of ${nameOf(resource)} for a single user.`,
+  quota_below_usage: ({ resource, limit, used }) =>
+    `Quota limit ${limit} for ${nameOf(resource)} must be greater than or equal to already used and reserved ${used}.`,
+});
+
 export const kitSentences: SentenceTable<KitReasons> = {
   authentication_required: 'The request you have made requires authentication.',
   role_required: ({ operation, needs }) =>
@@ -18,12 +29,8 @@ export const kitSentences: SentenceTable<KitReasons> = {
   marker_not_found: ({ marker }) => `Marker ${marker} could not be found.`,
   quota_exceeded: ({ resource, limit, used, wanted }) =>
     `quota exceeded for ${resource}: ${used} of ${limit} used, ${wanted} more requested`,
+  ...limitSentences((resource) => resource),
   quota_project_invalid: ({ project }) => `Project ID ${project} is not a valid project.`,
-  quota_above_project: ({ resource, limit, maximum }) =>
-    `Quota limit ${limit} for ${resource} must be less than or equal to ${maximum}.`,
-  quota_of_no_user: ({ resource }) => `There is no quota of ${resource} for a single user.`,
-  quota_below_usage: ({ resource, limit, used }) =>
-    `Quota limit ${limit} for ${resource} must be greater than or equal to already used and reserved ${used}.`,
   tag_invalid: ({ tag, maximum }) => `'${tag}' is not a valid tag: 1 to ${maximum} characters and no comma`,
   too_many_tags: ({ maximum }) => `a resource can have at most ${maximum} tags`,
   tag_not_found: ({ tag }) => `Tag ${tag} could not be found.`,

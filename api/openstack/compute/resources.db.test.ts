@@ -187,7 +187,10 @@ test('limits and quota sets: by version, set by administrators, never below what
   assert.equal((await member('GET', '/limits')).body.limits.absolute.totalCoresUsed, 3);
   const path = `/os-quota-sets/${projectId}`;
   const tight = await admin('PUT', path, { body: { quota_set: { cores: 2 } }, version: 57 });
-  assert.match(tight.body.badRequest.message, /must be greater than or equal to already used and reserved 3/);
+  assert.match(
+    tight.body.badRequest.message,
+    /^Quota limit 2 for cores must be greater than or equal to already used and reserved 3/,
+  );
   const set = await admin('PUT', path, { body: { quota_set: { cores: 2, force: true } }, version: 57 });
   assert.deepEqual([set.status, set.body.quota_set.cores, 'id' in set.body.quota_set], [200, 2, false]);
   assert.equal((await admin('PUT', path, { body: { quota_set: { cores: -2 } } })).status, 400);

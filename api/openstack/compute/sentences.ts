@@ -8,7 +8,7 @@ import type { NetworkReasons } from '../../../control/network/reasons.ts';
 import type { StorageReasons } from '../../../control/storage/reasons.ts';
 import type { ServerVolumeReasons } from '../../../control/storage/server-volume/reasons.ts';
 import type { SnapshotReasons, VolumeReasons } from '../../../control/storage/volume/reasons.ts';
-import { hostSentences, kitSentences } from '../common/sentences.ts';
+import { hostSentences, kitSentences, limitSentences } from '../common/sentences.ts';
 import { imageSentences } from '../image/sentences.ts';
 import { neutronSentences } from '../network/sentences.ts';
 import { storageSentences } from '../volume/sentences.ts';
@@ -32,8 +32,9 @@ const novaResource: Readonly<Record<string, string>> = {
   servers: 'instances',
   vcpus: 'cores',
   memory_mib: 'ram',
-  ports: 'ports',
+  server_metadata_items: 'metadata_items',
 };
+const novaResourceName = (resource: string): string => novaResource[resource] ?? resource;
 
 /** For a quota, e.g. tempest and Horizon look for the sentence's beginning. */
 function quotaSentence({ resource, limit, used, wanted }: KitReasons['quota_exceeded']): string {
@@ -44,7 +45,7 @@ function quotaSentence({ resource, limit, used, wanted }: KitReasons['quota_exce
   if (resource === 'injected_files') return 'Personality file limit exceeded';
   if (resource === 'injected_file_path_bytes') return 'Personality file path too long';
   if (resource === 'injected_file_content_bytes') return 'Personality file content too long';
-  const name = novaResource[resource] ?? resource;
+  const name = novaResourceName(resource);
   return `Quota exceeded for ${name}: Requested ${wanted}, but already used ${used} of ${limit} ${name}`;
 }
 
@@ -282,6 +283,7 @@ export const novaSentences: SentenceTable<NovaReasons> = {
   host_not_found: ({ id }) => `Compute host ${id} could not be found.`,
   marker_not_found: ({ marker }) => `marker [${marker}] not found`,
   quota_exceeded: quotaSentence,
+  ...limitSentences(novaResourceName),
   ...servers,
   ...serverVolumes,
   ...flavors,

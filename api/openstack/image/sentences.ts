@@ -75,8 +75,24 @@ export const imageSentences: SentenceTable<ImageReasons> = {
   service_stopping: 'the service is stopping; try again',
 };
 
+/** What Glance calls what we count, as its unified limits and `GET /v2/info/usage` do; sizes are in MiB there. */
+const glanceResource: Readonly<Record<string, { name: string; unit: number }>> = {
+  images: { name: 'image_count_total', unit: 1 },
+  image_bytes: { name: 'image_size_total', unit: 1024 ** 2 },
+  image_staged_bytes: { name: 'image_stage_total', unit: 1024 ** 2 },
+  image_uploads: { name: 'image_count_uploading', unit: 1 },
+};
+
+/** In the words of oslo.limit, which Glance passes on. */
+function quotaSentence({ resource, limit, used, wanted }: KitReasons['quota_exceeded']): string {
+  const { name, unit } = glanceResource[resource] ?? { name: resource, unit: 1 };
+  const [most, now, more] = [limit, used, wanted].map((count) => Math.ceil(count / unit));
+  return `Resource ${name} is over limit of ${most} due to current usage ${now} and delta ${more}`;
+}
+
 export const glanceSentences: SentenceTable<GlanceReasons> = {
   ...kitSentences,
+  quota_exceeded: quotaSentence,
   ...hostSentences,
   ...imageSentences,
 };

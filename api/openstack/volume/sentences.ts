@@ -6,7 +6,7 @@ import type { KitReasons } from '../../../control/kit/reasons.ts';
 import type { ConnectionReasons } from '../../../control/storage/connection/reasons.ts';
 import type { StorageReasons } from '../../../control/storage/reasons.ts';
 import type { SnapshotReasons, VolumeReasons } from '../../../control/storage/volume/reasons.ts';
-import { hostSentences, kitSentences } from '../common/sentences.ts';
+import { hostSentences, kitSentences, limitSentences } from '../common/sentences.ts';
 import { imageSentences } from '../image/sentences.ts';
 import { volumeSentences } from './volume-sentences.ts';
 
@@ -177,6 +177,7 @@ export const cinderSentences: SentenceTable<CinderReasons> = {
   ...hostSentences,
   marker_not_found: ({ marker }) => `Marker ${marker} could not be found.`,
   quota_exceeded: quotaSentence,
+  ...limitSentences(cinderResourceName),
   ...storageSentences,
   ...volumeSentences,
   ...connections,
@@ -184,7 +185,7 @@ export const cinderSentences: SentenceTable<CinderReasons> = {
 
 /** What Cinder calls what we count. */
 function quotaSentence({ resource, limit, used, wanted }: KitReasons['quota_exceeded']): string {
-  const name = cinderResource[resource] ?? resource;
+  const name = cinderResourceName(resource);
   if (resource === 'volume_gigabytes_each') {
     return `Requested volume size ${wanted}G is larger than maximum allowed limit ${limit}G.`;
   }
@@ -203,3 +204,6 @@ const cinderResource: Readonly<Record<string, string>> = {
   volume_snapshots: 'snapshots',
   volume_groups: 'groups',
 };
+function cinderResourceName(resource: string): string {
+  return cinderResource[resource] ?? resource;
+}
