@@ -42,6 +42,10 @@ const fate = Type.Object(
       Type.Number({ description: 'It would be restarted from replicas of its volumes, so old at most' }),
       Type.Null(),
     ]),
+    replica_moment: Type.Union([
+      Type.String({ description: 'All of its volumes would be as they were then; null: each as of its own moment' }),
+      Type.Null(),
+    ]),
     why: Type.Union([Type.Enum(['not_wanted', 'disk_kept', 'no_host']), Type.Null()]),
     ...{ message: orNull, change: orNull },
   },
@@ -96,6 +100,7 @@ export function survivalRoutes(app: Boundary, survival: SurvivalService): void {
         servers: found.fates.map(({ server, to, why, message, change }) => ({
           ...{ server_id: server.id, name: server.name, project_id: server.project_id, priority: server.priority },
           replica_age_seconds: to === null ? null : (server.replica_age_seconds ?? null),
+          replica_moment: to === null || !server.replica_moment ? null : new Date(server.replica_moment).toISOString(),
           ...{ to_host_id: to, why, message: message || null, change: change || null },
         })),
       },

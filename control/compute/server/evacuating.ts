@@ -42,10 +42,17 @@ export interface EvacuationDeps {
   picture?: HostPicture;
 }
 
+/** From what its volumes go on. */
+interface Replicas {
+  replicas?: Promotion[];
+  /** All that was written until then is in all of them, and no more in any; null: each has its own. */
+  replicas_moment?: string | null;
+}
+
 /** Whom another host takes. */
 interface Taken {
   server: ServerRow;
-  evidence: Evidence & { replicas?: Promotion[] };
+  evidence: Evidence & Replicas;
   hostId: HostId;
 }
 
@@ -78,7 +85,9 @@ export async function evacuate(
     if (!found.host) continue;
     const own = replicas.get(server.id);
     const promoted = own && (await promoteForServer(tx, server.id, own, actor));
-    const known = promoted ? { ...evidence, replicas: promoted } : evidence;
+    const known = promoted
+      ? { ...evidence, replicas: promoted, replicas_moment: own.moment?.toISOString() ?? null }
+      : evidence;
     taken.push({ server, evidence: known, hostId: found.host.id as HostId });
   }
   if (taken.length > 0) {

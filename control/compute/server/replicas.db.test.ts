@@ -48,6 +48,7 @@ test('a server goes where the replicas of its volumes are and nowhere else, and 
   )!;
   assert.equal(fate.to, far);
   assert.ok(Math.abs(fate.server.replica_age_seconds! - 40) < 20);
+  assert.ok(Math.abs(Date.now() - Date.parse(fate.server.replica_moment!) - 40_000) < 20_000);
   await sql`update host set connected = false, last_seen_at = now(), lease_ends_at = now() - interval '3 seconds' where id = ${lost}`.execute(
     db.database.query,
   );
@@ -62,13 +63,22 @@ test('a server goes where the replicas of its volumes are and nowhere else, and 
   );
   evacuator.stop();
   assert.equal((await cloud.service.get(cloud.admin, id)).host_id, far);
-  const { rows } = await sql<{ host_id: string; parent_id: string; age: number; of: string }>`
-    select v.host_id, l.parent_id, (m.evidence #>> '{replicas,0,age_seconds}')::float8 as age, m.evidence #>> '{replicas,0,volume_id}' as of
+  const { rows } = await sql<{
+    host_id: string;
+    parent_id: string;
+    age: number;
+    of: string;
+    moment: string;
+    as_of: string;
+  }>`
+    select v.host_id, l.parent_id, (m.evidence #>> '{replicas,0,age_seconds}')::float8 as age, m.evidence #>> '{replicas,0,volume_id}' as of,
+      m.evidence ->> 'replicas_moment' as moment, m.evidence #>> '{replicas,0,as_of}' as as_of
     from volume v join volume_layer l on l.id = v.layer_id, server_migration m where v.id = ${volume.id} and m.server_id = ${id}`.execute(
     db.database.query,
   );
   assert.deepEqual([rows[0]!.host_id, rows[0]!.parent_id, rows[0]!.of], [far, copy, volume.id]);
   assert.ok(rows[0]!.age >= 40 && rows[0]!.age < 60, `${rows[0]!.age}`);
+  assert.equal(rows[0]!.moment, rows[0]!.as_of, 'one volume is of one moment');
   const { rows: old } = await sql<{ read_only: boolean; epoch: number }>`select read_only, epoch from volume_layer
     where id = ${volume.layerId}`.execute(db.database.query);
   assert.deepEqual(old[0], { read_only: true, epoch: 2 });

@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import type { FailureDomains } from '../../host/tables.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
-import { replicaAgeSql, replicaHostSql } from '../../storage/replication/index.ts';
+import { replicaAgeSql, replicaHostSql, replicaMomentSql } from '../../storage/replication/index.ts';
 import { Company, type HostPicture, imageHolders, placementGroups } from '../placement/index.ts';
 import { withBandwidth } from '../server/placing.ts';
 import { hostAwayMs } from '../server/server.ts';
@@ -62,7 +62,7 @@ async function readServers(
     } as others,
     (select json_agg(each) from (
       select s.id, s.name, s.project_id, s.host_id, ${diskImage} as image_id, s.vcpus, s.memory_mib, s.disk_gib + s.local_gib as disk_gib,
-        s.availability_zone, null as requested_host_id, s.server_group_id, coalesce(${replicaHostSql}, ${settledVolumeHost}) as volume_host_id, ${placementNeeds}, ${replicaAgeSql} as replica_age_seconds,
+        s.availability_zone, null as requested_host_id, s.server_group_id, coalesce(${replicaHostSql}, ${settledVolumeHost}) as volume_host_id, ${placementNeeds}, ${replicaAgeSql} as replica_age_seconds, ${replicaMomentSql} as replica_moment,
         (select refuge_host_id from server_refuge where server_id = s.id and lost_host_id = s.host_id) as refuge_host_id,
         true as restart, coalesce((s.evacuation_policy ->> 'priority')::integer, 0) as priority,
         coalesce(s.evacuation_policy ->> 'disk' = 'from_image', false) as disk_anew

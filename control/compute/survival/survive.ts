@@ -26,6 +26,8 @@ export interface SurvivalServer extends PlacementRequest {
   refuge_host_id?: string | null;
   /** Of the oldest of its volumes' replicas, which it would be restarted from: what was written since would be lost. Null or absent: it has none. */
   replica_age_seconds?: number | null;
+  /** They are all of this one moment, as PostgreSQL writes it; null: it has none, or each is of its own. */
+  replica_moment?: string | null;
 }
 
 export interface Fleet {

@@ -252,11 +252,12 @@ CREATE FUNCTION public.count_replica_usage() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
-  if tg_op <> 'INSERT' and old.pool_id is not null then
-    update storage_pool_usage set promised_bytes = promised_bytes - old.size_bytes where pool_id = old.pool_id;
+  if tg_op <> 'INSERT' then
+    update storage_pool_usage set promised_bytes = promised_bytes - old.size_bytes where pool_id in (old.pool_id, old.round_pool_id);
   end if;
-  if tg_op <> 'DELETE' and new.pool_id is not null then
-    insert into storage_pool_usage as u (pool_id, promised_bytes) values (new.pool_id, new.size_bytes)
+  if tg_op <> 'DELETE' then
+    insert into storage_pool_usage as u (pool_id, promised_bytes)
+      select distinct pool_id, new.size_bytes from unnest(array[new.pool_id, new.round_pool_id]) pool_id where pool_id is not null
     on conflict (pool_id) do update set promised_bytes = u.promised_bytes + new.size_bytes;
   end if;
   return null;
@@ -2489,6 +2490,9 @@ CREATE TABLE public.volume_replica (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     round_moved_at timestamp with time zone,
     round_copied_bytes bigint DEFAULT 0 NOT NULL,
+    round_pool_id uuid,
+    round_moment uuid,
+    moment uuid,
     CONSTRAINT volume_replica_rpo_seconds_check CHECK ((rpo_seconds > 0)),
     CONSTRAINT volume_replica_size_bytes_check CHECK ((size_bytes > 0))
 );
@@ -3528,6 +3532,10 @@ CREATE INDEX volume_replica_pool ON public.volume_replica USING btree (pool_id);
 
 CREATE INDEX volume_replica_round ON public.volume_replica USING btree (round_began_at) WHERE (round_began_at IS NOT NULL);
 
+CREATE INDEX volume_replica_round_moment ON public.volume_replica USING btree (round_moment) WHERE (round_moment IS NOT NULL);
+
+CREATE INDEX volume_replica_round_pool ON public.volume_replica USING btree (round_pool_id) WHERE (round_pool_id IS NOT NULL);
+
 CREATE INDEX volume_restoring ON public.volume USING btree (((desired_task ->> 'backup_id'::text))) WHERE ((desired_task ->> 'kind'::text) = 'restore'::text);
 
 CREATE INDEX volume_snapshot_layer ON public.volume_snapshot USING btree (layer_id);
@@ -3858,11 +3866,11 @@ CREATE TRIGGER volume_layer_usage_moved AFTER UPDATE OF size_bytes, read_only, d
 
 CREATE TRIGGER volume_pool_volumes AFTER INSERT OR DELETE OR UPDATE OF pool_id, volume_type_id, size_gib, desired_task ON public.volume FOR EACH ROW EXECUTE FUNCTION public.count_pool_volumes();
 
-CREATE TRIGGER volume_replica_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_replica FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_replica', 'volume_id', '~next_at', '~updated_at', '~round_moved_at', '~round_copied_bytes', '=as_of', '=rounds', '=last_round_bytes', '=last_round_seconds', '=round_began_at', '=round_source_layer_id', '=round_layer_id', '=round_full', '=source_layer_id', '=layer_id');
+CREATE TRIGGER volume_replica_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_replica FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_replica', 'volume_id', '~next_at', '~updated_at', '~round_moved_at', '~round_copied_bytes', '=as_of', '=rounds', '=last_round_bytes', '=last_round_seconds', '=round_began_at', '=round_source_layer_id', '=round_layer_id', '=round_full', '=source_layer_id', '=layer_id', '=round_pool_id', '=round_moment', '=moment');
 
 CREATE TRIGGER volume_replica_usage AFTER INSERT OR DELETE ON public.volume_replica FOR EACH ROW EXECUTE FUNCTION public.count_replica_usage();
 
-CREATE TRIGGER volume_replica_usage_moved AFTER UPDATE OF pool_id, size_bytes ON public.volume_replica FOR EACH ROW EXECUTE FUNCTION public.count_replica_usage();
+CREATE TRIGGER volume_replica_usage_moved AFTER UPDATE OF pool_id, round_pool_id, size_bytes ON public.volume_replica FOR EACH ROW EXECUTE FUNCTION public.count_replica_usage();
 
 CREATE TRIGGER volume_snapshot_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_snapshot FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_snapshot', 'id', '=ready_at');
 
@@ -4484,6 +4492,9 @@ ALTER TABLE ONLY public.volume
 
 ALTER TABLE ONLY public.volume_replica
     ADD CONSTRAINT volume_replica_pool_id_fkey FOREIGN KEY (pool_id) REFERENCES public.storage_pool(id);
+
+ALTER TABLE ONLY public.volume_replica
+    ADD CONSTRAINT volume_replica_round_pool_id_fkey FOREIGN KEY (round_pool_id) REFERENCES public.storage_pool(id);
 
 ALTER TABLE ONLY public.volume_replica
     ADD CONSTRAINT volume_replica_volume_id_fkey FOREIGN KEY (volume_id) REFERENCES public.volume(id);

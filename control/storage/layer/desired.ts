@@ -83,7 +83,7 @@ const copyHostId = sql`case when l.desired_source ? 'copy_of' then (select c.hos
   where c.id = (l.desired_source ->> 'copy_of')::uuid) end`;
 
 const copyForReplica = sql`case when l.desired_source ? 'copy_of' then exists (select from volume_replica r
-  where r.volume_id = l.volume_id and r.pool_id = l.pool_id) end`;
+  where r.volume_id = l.volume_id and l.pool_id in (r.pool_id, r.round_pool_id)) end`;
 
 const copiedBy = sql`case when l.read_only then (select jsonb_agg(distinct c.host_id) from volume_layer c
   where c.desired_source ->> 'copy_of' = l.id::text and c.desired_presence = 'present') end`;

@@ -114,7 +114,8 @@ export class StoragePoolService {
       const pool = await lockPool(tx, id);
       if (!pool.declared && pool.named) throw ofSettings(pool, 'presence');
       const { rows } = await sql<{ volumes: number; layers: number }>`select
-        (select count(*)::integer from volume where ${pool.id} in (pool_id, cache_pool_id)) as volumes,
+        (select count(*)::integer from volume where ${pool.id} in (pool_id, cache_pool_id))
+          + (select count(*)::integer from volume_replica where ${pool.id} in (pool_id, round_pool_id)) as volumes,
         (select count(*)::integer from volume_layer where pool_id = ${pool.id}) as layers`.execute(tx);
       const { volumes, layers } = rows[0]!;
       if (volumes + layers > 0) throw new CloudError('conflict', 'storage_pool_not_empty', { id, volumes, layers });

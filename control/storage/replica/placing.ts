@@ -15,6 +15,8 @@ export interface ReplicaWish {
   encrypted: boolean;
   /** Only on hosts that are here at this moment. */
   here?: boolean;
+  /** On this one alone. Absent: any. */
+  on?: string;
 }
 
 /** Under the lock of the pools (as {@link choosePool}). A `pool` of null: none takes it, `message` and `fix` say why. */
@@ -25,14 +27,10 @@ export async function chooseReplicaPool(tx: Tx, wish: ReplicaWish): Promise<Pool
   const away = wish.here ? await hostsAway(tx) : [];
   const lostTogether = await hostsLostWith(tx, hostId);
   const notOnHosts = [hostId, ...away];
-  const apart = await choosePool(tx, {
-    sizeBytes,
-    extraSpecs,
-    encrypted,
-    notOnHosts: [...notOnHosts, ...lostTogether],
-  });
+  const poolWish = { sizeBytes, extraSpecs, encrypted, ...(wish.on !== undefined && { hostId: wish.on }) };
+  const apart = await choosePool(tx, { ...poolWish, notOnHosts: [...notOnHosts, ...lostTogether] });
   if (apart.pool || lostTogether.length === 0) return apart;
-  return choosePool(tx, { sizeBytes, extraSpecs, encrypted, notOnHosts });
+  return choosePool(tx, { ...poolWish, notOnHosts });
 }
 
 /** Those that share a failure domain with it (control/compute/survival). */

@@ -36,10 +36,16 @@ export type ReplicaChange = Partial<
     VolumeReplicaRow,
     | ('pool_id' | 'size_bytes' | 'source_layer_id' | 'layer_id' | 'as_of' | 'round_began_at' | 'round_source_layer_id')
     | ('round_layer_id' | 'round_full' | 'former_layer_id' | 'failed_over_at' | 'rounds' | 'last_round_bytes')
-    | ('round_moved_at' | 'round_copied_bytes')
+    | ('round_moved_at' | 'round_copied_bytes' | 'round_pool_id' | 'round_moment' | 'moment')
     | ('last_round_seconds' | 'failures' | 'late_since' | 'next_at' | 'rpo_seconds')
   >
 > & { fault?: ReplicaFault | null };
+
+/** None is under way. */
+export const noRound = {
+  ...{ round_began_at: null, round_source_layer_id: null, round_layer_id: null, round_full: false },
+  ...{ round_pool_id: null, round_moment: null },
+} satisfies ReplicaChange;
 
 export async function changeReplica(tx: Tx, volumeId: string, { fault, ...change }: ReplicaChange): Promise<void> {
   await tx

@@ -1,4 +1,4 @@
-/** The table of replicas as Kysely sees it; the columns' meaning stands in migrations 0940 and 1005. */
+/** The table of replicas as Kysely sees it; the columns' meaning stands in migrations 0940, 1005, 1050 and 1051. */
 import type { Generated, Selectable } from 'kysely';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
 
@@ -20,8 +20,11 @@ export interface VolumeReplicaTable {
   round_source_layer_id: string | null;
   round_layer_id: string | null;
   round_full: Generated<boolean>;
+  round_pool_id: string | null;
+  round_moment: string | null;
   round_moved_at: Timestamp | null;
   round_copied_bytes: Generated<number>;
+  moment: string | null;
   former_layer_id: string | null;
   failed_over_at: Timestamp | null;
   rounds: Generated<number>;

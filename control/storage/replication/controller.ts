@@ -10,6 +10,7 @@ import type { Logger } from 'pino';
 import { cloudActor, type Database } from '../../kit/database/database.ts';
 import type { Reconcile } from '../../kit/queue/queue.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
+import { isApartSql } from './companions.ts';
 import { tellLate } from './late.ts';
 import { type ReplicaStep, tendReplica } from './rounds.ts';
 
@@ -68,13 +69,13 @@ export class ReplicaController {
     );
   }
 
-  /** Gives a job to those of which something was written, and tells of those that are late. */
+  /** Gives a job to those of which something was written or that shall lie elsewhere, and tells of those that are late. */
   async sweep(): Promise<void> {
     const { database, log } = this.#options;
     await sql`select enqueue('volume_replica', r.volume_id::text, now())
       from volume_replica r join volume v on v.id = r.volume_id join volume_layer l on l.id = v.layer_id
       where r.next_at is null and (r.round_began_at is not null or l.parent_id is distinct from r.source_layer_id
-        or l.observed_written is distinct from false)`.execute(database.query);
+        or l.observed_written is distinct from false or ${isApartSql})`.execute(database.query);
     await tellLate(database, log);
   }
 

@@ -7,6 +7,7 @@ export {
   type ReplicasOfServer,
   replicaAgeSql,
   replicaHostSql,
+  replicaMomentSql,
   replicasOfServers,
 } from './promote.ts';
 export type { ReplicaStep } from './rounds.ts';

@@ -11,7 +11,12 @@ export interface Look {
   replica: VolumeReplicaRow;
   /** The replica was whole, and its host has some of its layers no more. */
   lost: boolean;
-  hosts: { volume: { connected: boolean }; replica: { id: string | null; connected: boolean } };
+  /** `round`: that of which the round copies, or would. */
+  hosts: {
+    volume: { connected: boolean };
+    replica: { id: string | null; connected: boolean };
+    round: { id: string | null; connected: boolean };
+  };
   /** Nothing was written since the replica was equal to the volume. */
   idle: boolean;
   late: boolean;
@@ -32,17 +37,24 @@ export async function lookAtReplica(tx: Tx, volumeId: string): Promise<Look | un
         from_here: boolean | null;
         to_id: string | null;
         to_here: boolean | null;
+        round_id: string | null;
+        round_here: boolean | null;
       }
   >`select r.*, ${isIdleSql} as idle, ${isLateSql} as late, ${asOfSql} as "asOf", now() as now, h.connected as from_here,
-      p.host_id as to_id, b.connected as to_here
-    from ${replicaFrom} where r.volume_id = ${volumeId}`.execute(tx);
+      p.host_id as to_id, b.connected as to_here, coalesce(x.id, p.host_id) as round_id, coalesce(x.connected, b.connected) as round_here
+    from ${replicaFrom} left join storage_pool xp on xp.id = r.round_pool_id left join host x on x.id = xp.host_id where r.volume_id = ${volumeId}`.execute(
+    tx,
+  );
   const [row] = rows as unknown as (VolumeReplicaRow & (typeof rows)[number])[];
   if (!row) return undefined;
-  const { idle, late, asOf, now, from_here, to_id, to_here, ...replica } = row;
+  const { idle, late, asOf, now, from_here, to_id, to_here, round_id, round_here, ...replica } = row;
   return {
     ...{ volume, replica, idle, late, asOf, now },
     lost: replica.layer_id !== null && isBroken(await filesOf(tx, replica.layer_id)),
-    hosts: { volume: { connected: from_here === true }, replica: { id: to_id, connected: to_here === true } },
+    hosts: {
+      ...{ volume: { connected: from_here === true }, replica: { id: to_id, connected: to_here === true } },
+      round: { id: round_id, connected: round_here === true },
+    },
   };
 }
 

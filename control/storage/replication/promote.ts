@@ -13,7 +13,7 @@ import { isOneOf } from '../../kit/database/one-of.ts';
 import { endOperations, recordOperation } from '../../kit/operation/operations.ts';
 import { volumesLeftHost } from '../attachment/index.ts';
 import { insertLayer, releaseLayers } from '../layer/index.ts';
-import { asOfSql, changeReplica, replicaFrom } from '../replica/index.ts';
+import { asOfSql, changeReplica, noRound, replicaFrom } from '../replica/index.ts';
 import { changeVolume, type ListedVolume } from '../volume/index.ts';
 import { type Look, lookAtReplica } from './look.ts';
 
@@ -30,6 +30,8 @@ export interface Promotion {
 export interface ReplicasOfServer {
   hostId: string;
   volumeIds: string[];
+  /** See replicaMomentSql. */
+  moment: Date | null;
 }
 
 /**
@@ -48,18 +50,24 @@ export const replicaHostSql = sql<
 export const replicaAgeSql = sql<number | null>`(select extract(epoch from now() - min(${asOfSql}))::float8
   from volume_attachment a join (${replicaFrom}) on v.id = a.volume_id where a.server_id = s.id and a.desired_presence = 'present' and a.target_host_id is null)`;
 
+/** Until when all that was written is in all of them; null: it has none, or they are not of one moment. */
+export const replicaMomentSql = sql<Date | null>`(select case when count(*) = 1 or (count(r.moment) = count(*) and count(distinct r.moment) = 1) then min(${asOfSql}) end
+  from volume_attachment a join (${replicaFrom}) on v.id = a.volume_id where a.server_id = s.id and a.desired_presence = 'present' and a.target_host_id is null)`;
+
 /** By server; of those for which {@link replicaHostSql} knows a host. Locks their volumes. */
 export async function replicasOfServers(tx: Tx, serverIds: readonly string[]): Promise<Map<string, ReplicasOfServer>> {
   const attached = sql`from volume_attachment a where ${isOneOf(sql`a.server_id`, serverIds)} and a.desired_presence = 'present' and a.target_host_id is null`;
   const { rows: held } =
     await sql`select from volume v where v.id in (select a.volume_id ${attached}) order by v.id for update`.execute(tx);
   if (held.length === 0) return new Map();
-  const { rows } = await sql<{ id: string; host_id: string; volume_ids: string[] }>`
-    select s.id, s.host_id, (select array_agg(a.volume_id order by a.volume_id) from volume_attachment a
+  const { rows } = await sql<{ id: string; host_id: string; volume_ids: string[]; moment: Date | null }>`
+    select s.id, s.host_id, ${replicaMomentSql} as moment, (select array_agg(a.volume_id order by a.volume_id) from volume_attachment a
       where a.server_id = s.id and a.desired_presence = 'present' and a.target_host_id is null) as volume_ids
     from (select s.id, ${replicaHostSql} as host_id from server s where ${isOneOf(sql`s.id`, serverIds)}) s
     where s.host_id is not null`.execute(tx);
-  return new Map(rows.map(({ id, host_id: hostId, volume_ids: volumeIds }) => [id, { hostId, volumeIds }]));
+  return new Map(
+    rows.map(({ id, host_id: hostId, volume_ids: volumeIds, moment }) => [id, { hostId, volumeIds, moment }]),
+  );
 }
 
 /** All volumes of a server that goes to the host of their replicas: nobody has them open there, or has had. */
@@ -102,16 +110,8 @@ export async function promoteReplica(tx: Tx, volumeId: string, actor: Actor): Pr
   await sql`update volume_layer set read_only = true, epoch = epoch + 1, generation = generation + 1, updated_at = now()
     where id = ${former}`.execute(tx);
   await changeReplica(tx, volumeId, {
-    ...{
-      pool_id: null,
-      layer_id: null,
-      source_layer_id: null,
-      as_of: null,
-      former_layer_id: former,
-      failed_over_at: now,
-    },
-    ...{ round_began_at: null, round_source_layer_id: null, round_layer_id: null, round_full: false },
-    ...{ failures: 0, fault: null, next_at: now },
+    ...{ ...noRound, pool_id: null, layer_id: null, source_layer_id: null, as_of: null, moment: null },
+    ...{ former_layer_id: former, failed_over_at: now, failures: 0, fault: null, next_at: now },
   });
   await releaseLayers(tx, unneededOf(look));
   await recordOperation(tx, actor, {

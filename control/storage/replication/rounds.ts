@@ -9,28 +9,31 @@
  * themselves (../layer/shorten.ts). Where the chain of the volume does not contain what the replica is equal to (it was reverted, restored, moved), all of it is copied,
  * and what the replica had stays until that is there, also where its host says that it is lost: it may find it again. A volume to which nothing is written has no rounds.
  *
+ * The replicas of one server's volumes are frozen in one moment and completed in one transaction (companions.ts). One that lies on another host than theirs goes there, whole, by a round
+ * of its own, and what it has stays until that is there.
+ *
  * One step in one transaction, the volume's row locked; whoever calls calls again. If the process dies the rows say how far it was.
  */
-import { sql } from 'kysely';
+import { newId } from '../../../contract/ids.ts';
 import type { Tx } from '../../kit/database/database.ts';
-import { topIsInForceSql } from '../attachment/index.ts';
 import { filesOf, hasFailed, insertLayer, isServed, type LayerRow, releaseLayers } from '../layer/index.ts';
-import { changeReplica, type ReplicaFault } from '../replica/index.ts';
+import type { PoolState } from '../pool/index.ts';
+import { changeReplica, noRound, type ReplicaChange, type ReplicaFault } from '../replica/index.ts';
 import { freezeTop } from '../volume/index.ts';
+import { hostOfCompanions, lockCompanions, roundOf, thoseThatJoin } from './companions.ts';
+import { hindranceOf, isFinal, isTheirTurn, retryMs } from './hindrance.ts';
 import { isGone, type Look, lookAtReplica } from './look.ts';
-import { giveItAPool } from './pool.ts';
+import { giveItAPool, poolFor } from './pool.ts';
 
 /** The steps after which a test may kill the controller. */
 export type ReplicaStep = 'placed' | 'frozen' | 'copying' | 'complete' | 'thrown away' | 'begun anew' | 'rested';
 
-/** Of one host, as that of a volume or as that of its replica: what its disks and its network are for is guests. */
-const roundsAtOnce = 2;
 /** One that comes no further for so long is thrown away: others wait for its turn. */
 const stalledMs = 900_000;
-const retryMs = { host: 5_000, turn: 1_000, hold: 5_000, outside: 30_000, first: 15_000, longest: 600_000 };
 
 /** Undefined: there is nothing to do but wait. */
 export async function tendReplica(tx: Tx, volumeId: string): Promise<ReplicaStep | undefined> {
+  const locked = await lockCompanions(tx, volumeId);
   const look = await lookAtReplica(tx, volumeId);
   if (!look) return undefined;
   const { volume, replica } = look;
@@ -45,9 +48,11 @@ export async function tendReplica(tx: Tx, volumeId: string): Promise<ReplicaStep
     if (!look.hosts.volume.connected && !replica.round_full) return rest(tx, look, later(look, retryMs.host));
     if (replica.source_layer_id !== null || replica.fault?.code !== 'replica_lost') return copyAll(tx, look);
   }
-  if (replica.round_began_at !== null)
-    return replica.round_layer_id === null ? whenFrozen(tx, look) : whenCopied(tx, look);
-  return whenAtRest(tx, look);
+  if (replica.round_began_at === null) return whenAtRest(tx, look, locked);
+  const round = await roundOf(tx, look, locked);
+  // Another one has just begun it.
+  if (!round) return rest(tx, look, later(look, retryMs.turn), replica.fault);
+  return replica.round_layer_id === null ? whenFrozen(tx, look, round) : whenCopied(tx, look, round);
 }
 
 const replicaLost: ReplicaFault = { code: 'replica_lost', message: 'The host of the replica has lost it.' };
@@ -66,62 +71,49 @@ async function rest(tx: Tx, look: Look, at: Date | null, wanted: ReplicaFault | 
 
 const later = ({ now }: Look, ms: number): Date => new Date(now.getTime() + ms);
 
-async function whenAtRest(tx: Tx, look: Look): Promise<ReplicaStep | undefined> {
-  const { volume, replica, idle, asOf, now } = look;
-  if (idle) return rest(tx, look, null, replica.failures > 0 ? replica.fault : null);
+async function whenAtRest(tx: Tx, look: Look, locked: ReadonlySet<string>): Promise<ReplicaStep | undefined> {
+  const { replica, idle, asOf, now } = look;
+  const to = await poolToGoTo(tx, look, locked);
+  const rested = replica.failures > 0 ? replica.fault : null;
+  // What would go, and nobody takes now, is tried again.
+  if (idle && !to) return rest(tx, look, to === null ? later(look, retryMs.longest) : null, rested);
   // A whole round fits into what is left then.
-  const dueMs = asOf === null ? now.getTime() : asOf.getTime() + (replica.rpo_seconds * 1000) / 2;
+  const dueMs = asOf === null || to ? now.getTime() : asOf.getTime() + (replica.rpo_seconds * 1000) / 2;
   // After a failure it is as was said then.
   const at = new Date(Math.max(dueMs, replica.failures > 0 ? (replica.next_at?.getTime() ?? 0) : 0));
-  if (at.getTime() > now.getTime()) return rest(tx, look, at, replica.failures > 0 ? replica.fault : null);
+  if (at.getTime() > now.getTime()) return rest(tx, look, at, rested);
   const hindrance = await hindranceOf(tx, look);
   if (hindrance) return rest(tx, look, later(look, hindrance.ms), hindrance.fault);
-  const { frozen } = await freezeTop(tx, volume);
-  await changeReplica(tx, volume.id, {
-    ...{
-      round_source_layer_id: frozen,
-      round_began_at: now,
-      as_of: asOf ?? replica.as_of,
-      size_bytes: volume.layer_bytes,
-    },
-    ...{ round_moved_at: now, round_copied_bytes: 0, next_at: later(look, retryMs.turn) },
-  });
+  // It waits for its turn, which is nobody's fault until it is late.
+  if (!(await isTheirTurn(tx, look))) return rest(tx, look, later(look, retryMs.turn));
+  if (to) await freeze(tx, look, { round_pool_id: to.id });
+  else await freezeTogether(tx, [look, ...(await thoseThatJoin(tx, look, locked))]);
   return 'frozen';
 }
 
-async function hindranceOf(tx: Tx, look: Look): Promise<{ ms: number; fault: ReplicaFault | null } | undefined> {
-  const { volume, hosts } = look;
-  const away = (of: string) => ({ code: 'host_away' as const, message: `The host of the ${of} is away.` });
-  if (!hosts.volume.connected) return { ms: retryMs.host, fault: away('volume') };
-  if (!hosts.replica.connected) return { ms: retryMs.host, fault: away('replica') };
-  if (volume.attachment && volume.attachment.server_id === null) {
-    const message = 'A machine outside has the volume: it would be cut off for each round.';
-    return { ms: retryMs.outside, fault: { code: 'connected', message } };
-  }
-  if (volume.desired_task || volume.fault) {
-    return { ms: retryMs.hold, fault: { code: 'busy', message: 'Something else is done to the volume.' } };
-  }
-  if (!(await isFinal(tx, volume.id))) {
-    return { ms: retryMs.hold, fault: { code: 'busy', message: 'A guest still writes to what was frozen before.' } };
-  }
-  // It waits for its turn, which is nobody's fault until it is late.
-  return (await isTheirTurn(tx, look)) ? undefined : { ms: retryMs.turn, fault: null };
+/** In one moment, if they are several. */
+async function freezeTogether(tx: Tx, looks: readonly Look[]): Promise<void> {
+  const moment = looks.length > 1 ? newId() : null;
+  for (const look of looks.toSorted((a, b) => (a.volume.id < b.volume.id ? -1 : 1)))
+    await freeze(tx, look, { round_moment: moment });
 }
 
-/** A round of which a host is away takes nothing of the other one. */
-async function isTheirTurn(tx: Tx, { volume, hosts }: Look): Promise<boolean> {
-  const { rows } = await sql<{ most: number }>`select greatest(
-      count(*) filter (where v.host_id = ${volume.host_id}), count(*) filter (where p.host_id = ${hosts.replica.id}))::integer as most
-    from volume_replica r join volume v on v.id = r.volume_id join storage_pool p on p.id = r.pool_id
-      join host h on h.id = v.host_id join host b on b.id = p.host_id
-    where r.round_began_at is not null and h.connected and b.connected`.execute(tx);
-  return rows[0]!.most < roundsAtOnce;
+async function freeze(tx: Tx, look: Look, round: Pick<ReplicaChange, 'round_pool_id' | 'round_moment'>): Promise<void> {
+  const { volume, replica, asOf, now } = look;
+  const { frozen } = await freezeTop(tx, volume, round.round_moment ? { moment: round.round_moment } : {});
+  await changeReplica(tx, volume.id, {
+    ...{ ...round, round_source_layer_id: frozen, round_began_at: now },
+    ...{ as_of: asOf ?? replica.as_of, size_bytes: volume.layer_bytes },
+    ...{ round_moved_at: now, round_copied_bytes: 0, next_at: later(look, retryMs.turn) },
+  });
 }
 
-/** Nobody writes to what was frozen last. */
-async function isFinal(tx: Tx, volumeId: string): Promise<boolean> {
-  const { rows } = await sql`select from volume v where v.id = ${volumeId} and ${topIsInForceSql}`.execute(tx);
-  return rows.length > 0;
+/** One on the host where the others of its server have theirs, which takes it; null: none there does; undefined: it need not go. */
+async function poolToGoTo(tx: Tx, look: Look, locked: ReadonlySet<string>): Promise<PoolState | null | undefined> {
+  if (locked.size < 2 || look.replica.failures > 0) return undefined;
+  const hostId = await hostOfCompanions(tx, look);
+  if (hostId === undefined || hostId === look.hosts.replica.id || hostId === look.volume.host_id) return undefined;
+  return (await poolFor(tx, look, hostId)).pool;
 }
 
 const noFurther = `it came no further for ${stalledMs / 60_000} minutes`;
@@ -138,22 +130,23 @@ async function standsStill(tx: Tx, { replica, now }: Look, copiedBytes: number):
 }
 
 /** The guest writes to the new top: what was frozen is final. */
-async function whenFrozen(tx: Tx, look: Look): Promise<ReplicaStep | undefined> {
+async function whenFrozen(tx: Tx, look: Look, round: readonly Look[]): Promise<ReplicaStep | undefined> {
   const { volume, replica, hosts, now } = look;
+  if (isCutOff(look)) return throwAway(tx, look, round, { why: cutOff, next: 'what differs' });
   if (!(await isFinal(tx, volume.id))) {
-    if (await standsStill(tx, look, 0)) return throwAway(tx, look, noFurther, 'what differs');
+    if (await standsStill(tx, look, 0)) return throwAway(tx, look, round, { why: noFurther, next: 'what differs' });
     return rest(tx, look, later(look, retryMs.turn), replica.fault);
   }
   const files = await filesOf(tx, replica.round_source_layer_id!);
   const known = files.findIndex(({ id }) => id === replica.source_layer_id);
-  const full = known < 0 || replica.layer_id === null;
+  const full = known < 0 || replica.layer_id === null || replica.round_pool_id !== null;
   const missing = (full ? files : files.slice(0, known)).reverse();
   let parentId = full ? null : replica.layer_id;
   for (const layer of missing) {
     const { image_id: imageId, image } = layer;
     const onImage = parentId === null && imageId !== null && image !== null ? { imageId, image } : null;
     parentId = await insertLayer(tx, {
-      ...{ volumeId: volume.id, pool: { id: replica.pool_id!, host_id: hosts.replica.id! } },
+      ...{ volumeId: volume.id, pool: { id: replica.round_pool_id ?? replica.pool_id!, host_id: hosts.round.id! } },
       ...{ sizeBytes: layer.size_bytes, keyId: layer.key_id, base: parentId === null ? onImage : { parentId } },
       ...{ source: { copy_of: layer.id }, frozen: true },
     });
@@ -167,34 +160,57 @@ async function whenFrozen(tx: Tx, look: Look): Promise<ReplicaStep | undefined> 
   return 'copying';
 }
 
-async function whenCopied(tx: Tx, look: Look): Promise<ReplicaStep | undefined> {
-  const { volume, replica, now } = look;
-  const files = await filesOf(tx, replica.round_layer_id!);
-  if (files.length === 0) return throwAway(tx, look, 'there is no copy any more');
-  const known = files.findIndex(({ id }) => id === replica.layer_id);
-  const copies = known < 0 ? files : files.slice(0, known);
+async function whenCopied(tx: Tx, look: Look, round: readonly Look[]): Promise<ReplicaStep | undefined> {
+  const { replica } = look;
+  if (isCutOff(look)) return throwAway(tx, look, round, { why: cutOff, next: 'what differs' });
+  const { copies, copiedBytes, isThere } = await copiesOf(tx, look);
+  if (copies.length === 0) return throwAway(tx, look, round, { why: 'there is no copy any more' });
   const failed = copies.find((copy) => hasFailed(copy) || isGone(copy));
-  if (failed) return throwAway(tx, look, failed.observed_error?.message ?? 'its host has a copy no more');
+  if (failed)
+    return throwAway(tx, look, round, { why: failed.observed_error?.message ?? 'its host has a copy no more' });
   const source = await brokenSource(tx, replica.round_source_layer_id!, copies);
-  if (source !== undefined) return throwAway(tx, look, source);
-  const copiedBytes = copies.reduce((sum, { observed_allocated_bytes: bytes }) => sum + bytes, 0);
-  if (!isServed(files[0]!)) {
-    if (await standsStill(tx, look, copiedBytes)) return throwAway(tx, look, noFurther, 'what differs');
+  if (source !== undefined) return throwAway(tx, look, round, { why: source });
+  if (!isThere) {
+    if (await standsStill(tx, look, copiedBytes))
+      return throwAway(tx, look, round, { why: noFurther, next: 'what differs' });
     return rest(tx, look, later(look, retryMs.outside), replica.fault);
   }
+  // Replicas of one moment replace those of another one together: a server is never restarted from some of each.
+  for (const other of round)
+    if (other !== look && !(other.replica.round_layer_id && (await copiesOf(tx, other)).isThere))
+      return rest(tx, look, later(look, retryMs.outside), replica.fault);
+  for (const each of round) await complete(tx, each);
+  return 'complete';
+}
+
+/** Its host is away, and that of what the replica has may not be. */
+const isCutOff = ({ replica, hosts }: Look): boolean => replica.round_pool_id !== null && !hosts.round.connected;
+const cutOff = 'the host to which it goes is away';
+
+/** What the round copies; none: it is there no more. */
+async function copiesOf(
+  tx: Tx,
+  { replica }: Look,
+): Promise<{ copies: LayerRow[]; copiedBytes: number; isThere: boolean }> {
+  const files = await filesOf(tx, replica.round_layer_id!);
+  const known = files.findIndex(({ id }) => id === replica.layer_id);
+  const copies = known < 0 ? files : files.slice(0, known);
+  const copiedBytes = copies.reduce((sum, { observed_allocated_bytes: bytes }) => sum + bytes, 0);
+  return { copies, copiedBytes, isThere: files[0] !== undefined && isServed(files[0]) };
+}
+
+async function complete(tx: Tx, look: Look): Promise<void> {
+  const { volume, replica, now } = look;
+  const { copiedBytes } = await copiesOf(tx, look);
   await changeReplica(tx, volume.id, {
-    ...{
-      source_layer_id: replica.round_source_layer_id,
-      layer_id: replica.round_layer_id,
-      as_of: replica.round_began_at,
-    },
-    ...{ round_began_at: null, round_source_layer_id: null, round_layer_id: null, round_full: false },
+    ...{ ...noRound, source_layer_id: replica.round_source_layer_id, layer_id: replica.round_layer_id },
+    ...{ as_of: replica.round_began_at, moment: replica.round_moment },
+    pool_id: replica.round_pool_id ?? replica.pool_id,
     ...{ former_layer_id: null, rounds: replica.rounds + 1, failures: 0, fault: null, next_at: now },
     last_round_bytes: copiedBytes,
     last_round_seconds: (now.getTime() - replica.round_began_at!.getTime()) / 1000,
   });
   await release(tx, [replica.source_layer_id, replica.layer_id, replica.former_layer_id]);
-  return 'complete';
 }
 
 /** Why what is still to be copied can not be: the volume's host has lost it, or given it up. */
@@ -208,14 +224,33 @@ async function brokenSource(tx: Tx, sourceId: string, copies: readonly LayerRow[
   return broken && (broken.observed_error?.message ?? 'the host of the volume has a layer no more');
 }
 
-/** The replica is what it was before the round. What a host could not copy once is copied from the beginning the next time. */
-async function throwAway(tx: Tx, look: Look, why: string, next: 'all' | 'what differs' = 'all'): Promise<ReplicaStep> {
+/**
+ * The replica is what it was before the round, and so are those that were frozen with it. What a host could not copy once is copied from the beginning the
+ * next time.
+ */
+async function throwAway(
+  tx: Tx,
+  look: Look,
+  round: readonly Look[],
+  { why, next = 'all' }: { why: string; next?: 'all' | 'what differs' },
+): Promise<ReplicaStep> {
+  await throwAwayOne(tx, look, { why, next });
+  for (const other of round)
+    if (other !== look)
+      await throwAwayOne(tx, other, { why: `that of volume ${look.volume.id}, which was frozen with it: ${why}` });
+  return 'thrown away';
+}
+
+async function throwAwayOne(
+  tx: Tx,
+  look: Look,
+  { why, next = 'what differs' }: { why: string; next?: 'all' | 'what differs' },
+): Promise<void> {
   const { volume, replica } = look;
   const source = next === 'all' ? null : replica.source_layer_id;
   const failures = replica.failures + 1;
   await changeReplica(tx, volume.id, {
-    ...{ round_began_at: null, round_source_layer_id: null, round_layer_id: null, round_full: false },
-    ...{ source_layer_id: source, failures },
+    ...{ ...noRound, source_layer_id: source, failures },
     next_at: later(look, Math.min(retryMs.longest, retryMs.first * 2 ** (failures - 1))),
     fault: faultOf(look, { code: 'round_failed', message: `The last round came to nothing: ${why}.` }),
   });
@@ -224,15 +259,14 @@ async function throwAway(tx: Tx, look: Look, why: string, next: 'all' | 'what di
     replica.round_layer_id,
     source === null ? replica.source_layer_id : null,
   ]);
-  return 'thrown away';
 }
 
 /** What the replica held is of no use: all of the volume is copied, elsewhere. */
 async function beginAnew(tx: Tx, look: Look): Promise<ReplicaStep> {
   const { volume, replica } = look;
   await changeReplica(tx, volume.id, {
-    ...{ round_began_at: null, round_source_layer_id: null, round_layer_id: null, round_full: false },
-    ...{ source_layer_id: null, layer_id: null, as_of: null, pool_id: null, fault: null, next_at: look.now },
+    ...{ ...noRound, source_layer_id: null, layer_id: null, as_of: null, moment: null, pool_id: null },
+    ...{ fault: null, next_at: look.now },
   });
   const { round_source_layer_id, round_layer_id, source_layer_id, layer_id } = replica;
   await release(tx, [round_source_layer_id, round_layer_id, source_layer_id, layer_id]);
@@ -243,8 +277,7 @@ async function beginAnew(tx: Tx, look: Look): Promise<ReplicaStep> {
 async function copyAll(tx: Tx, look: Look): Promise<ReplicaStep> {
   const { volume, replica } = look;
   await changeReplica(tx, volume.id, {
-    ...{ round_began_at: null, round_source_layer_id: null, round_layer_id: null, round_full: false },
-    ...{ source_layer_id: null, next_at: look.now, fault: replicaLost },
+    ...{ ...noRound, source_layer_id: null, next_at: look.now, fault: replicaLost },
   });
   await release(tx, [replica.round_source_layer_id, replica.round_layer_id, replica.source_layer_id]);
   return 'begun anew';

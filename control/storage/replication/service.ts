@@ -5,7 +5,15 @@ import { actorOf, type Caller, isAdmin, requireAdmin } from '../../kit/caller.ts
 import type { Database, Tx } from '../../kit/database/database.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
 import { releaseLayers } from '../layer/index.ts';
-import { asOfSql, changeReplica, isIdleSql, isLateSql, replicaFrom, type VolumeReplicaRow } from '../replica/index.ts';
+import {
+  asOfSql,
+  changeReplica,
+  isIdleSql,
+  isLateSql,
+  noRound,
+  replicaFrom,
+  type VolumeReplicaRow,
+} from '../replica/index.ts';
 import { findVolume, onLockedVolume, reachOf } from '../volume/index.ts';
 import { type Look, lookAtReplica } from './look.ts';
 import { type Promotion, promoteReplica } from './promote.ts';
@@ -107,9 +115,8 @@ export class ReplicaService {
       const { source_layer_id, round_source_layer_id, round_layer_id, layer_id } = replica;
       const kept = hosts.replica.connected;
       await changeReplica(tx, replica.volume_id, {
-        ...{ source_layer_id: null, round_began_at: null, round_source_layer_id: null, round_layer_id: null },
-        ...{ round_full: false, next_at: now, failures: 0, fault: null },
-        ...(!kept && { pool_id: null, layer_id: null, as_of: null }),
+        ...{ ...noRound, source_layer_id: null, next_at: now, failures: 0, fault: null },
+        ...(!kept && { pool_id: null, layer_id: null, as_of: null, moment: null }),
       });
       const unneeded = [source_layer_id, round_source_layer_id, round_layer_id, kept ? null : layer_id];
       await releaseLayers(
