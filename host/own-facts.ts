@@ -43,7 +43,7 @@ export function hostFactsOf(parts: HostParts): HostFacts {
     machine: {
       types: [...dependencies.machineTypes],
       cpuModel: verdict.accelerator === 'kvm' ? 'host' : 'max',
-      layout: 2,
+      layout: 3,
     },
     cpuLimits: dependencies.cpuGroups !== undefined,
     migrations: ['cold', 'live'],

@@ -11,9 +11,10 @@ export const cpuModel = text(limits.machineTypeLength, { pattern: '^[A-Za-z0-9._
 
 /**
  * Which device is at which address. 0: in the order of the command line, as first light had it, nothing can be plugged in;
- * 1: fixed addresses, each card in a port of its own (host/guest/layout.ts); 2: and a bus into which volumes are plugged.
+ * 1: fixed addresses, each card in a port of its own (host/guest/layout.ts); 2: and a bus into which volumes are plugged;
+ * 3: and under TCG memory of a size of which QEMU loses no page on the way to another host (host/guest/memory-size.ts).
  */
-export const machineLayout = integer(0, 2);
+export const machineLayout = integer(0, 3);
 
 export const guestMachine = object({ type: machineType, cpuModel, layout: machineLayout });
 export type PinnedMachine = Static<typeof guestMachine>;

@@ -104,6 +104,18 @@ test('a machine that boots from a volume, with another one and a bus for more, i
   assert.equal(text, readFileSync(withVolumes, 'utf8'));
 });
 
+test('under TCG a new machine has memory of which QEMU loses no page on the way: not of whole words of its bitmap', () => {
+  const sizeOf = (changes: Partial<GuestMachine>) => {
+    const args = qemuArguments({ ...machine, memoryMiB: 512, ...changes });
+    return args[args.indexOf('-m') + 1];
+  };
+  const newest = { ...machine.machine, layout: 3 };
+  assert.equal(sizeOf({ accelerator: 'tcg', machine: newest }), '524280K');
+  assert.equal(sizeOf({ accelerator: 'kvm', machine: newest }), '512M');
+  // One that began with all of it goes to hosts that expect all of it, and so does the memory that it was suspended with.
+  assert.equal(sizeOf({ accelerator: 'tcg', machine: { ...newest, layout: 2 } }), '512M');
+});
+
 const idOf = (n: number) => volumeDeviceId(volume(n).id);
 
 const disksOf = (changes: Partial<GuestMachine>) =>

@@ -23,6 +23,7 @@ import {
   randomness,
 } from './hardware.ts';
 import { addresses, cardPorts, volumeBridge } from './layout.ts';
+import { memorySize } from './memory-size.ts';
 import { type GuestVolume, type PlacedVolume, placeVolumes, volumeArguments } from './volumes.ts';
 
 export interface GuestDisk {
@@ -93,7 +94,7 @@ export function qemuArguments(machine: GuestMachine): string[] {
     ...['-accel', machine.accelerator],
     ...['-cpu', processor(guest)],
     ...['-smp', processors(guest)],
-    ...['-m', `${machine.memoryMiB}M`],
+    ...['-m', memorySize(machine)],
     ...['-uuid', machine.id],
     ...['-name', `guest=${machine.id},debug-threads=on`],
     // cloud-init asks the firmware whether this is OpenStack (its ds-identify knows this product name).

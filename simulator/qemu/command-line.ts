@@ -175,10 +175,10 @@ const handlers: Record<string, Handler> = {
     machine.vcpus = new KeyValues('-smp', value, 'cpus').only(['cpus']).wholeNumber('cpus', { min: 1, max: 288 });
   },
   '-m': ({ machine }, value) => {
-    const [, count, unit] = /^(\d{1,9})([MG]?)$/.exec(value) ?? [];
+    const [, count, unit] = /^(\d{1,12})([KMG]?)$/.exec(value) ?? [];
     if (!count || Number(count) === 0)
       throw refused('-m', value, "Parameter 'size' expects a non-negative number below 2^64");
-    machine.memoryMiB = Number(count) * (unit === 'G' ? 1024 : 1);
+    machine.memoryMiB = Number(count) * { K: 1 / 1024, M: 1, G: 1024 }[unit || 'M']!;
   },
   '-uuid': ({ machine }, value) => {
     if (!uuidPattern.test(value)) throw refused('-uuid', value, 'failed to parse UUID string: wrong format');

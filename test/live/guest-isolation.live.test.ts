@@ -57,7 +57,7 @@ async function twoGuests(t: TestContext, { volumes = false } = {}) {
   let host = world.host({ configuration, dependencies: machine });
   await host.start();
   const images = [await world.storeImage(bootSectorDisk()), await world.storeImage(bootSectorDisk())];
-  const pinned = { type: 'pc-q35-7.2', cpuModel: 'max', layout: 2 };
+  const pinned = { type: 'pc-q35-7.2', cpuModel: 'max', layout: 3 };
   const servers = [];
   for (const image of images) {
     const attached = volumes && [volumeOf(await makeLayer(world, { parentId: await makeLayer(world) }))];

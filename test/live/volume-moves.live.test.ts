@@ -66,7 +66,7 @@ test(
     qemuIo(fileOf(first, volume.document.layerId), 'write -P 0x11 1M 1M');
     await volume.freeze(first);
     qemuIo(fileOf(first, volume.document.layerId), 'write -P 0x22 4M 1M');
-    const machine = { type: 'pc-q35-7.2', cpuModel: 'max', layout: 2 };
+    const machine = { type: 'pc-q35-7.2', cpuModel: 'max', layout: 3 };
     let server: DesiredServer = {
       ...wantedServer(image),
       machine,

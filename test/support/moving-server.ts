@@ -145,7 +145,7 @@ export class MovingServer {
     }
     const server: DesiredServer = {
       ...wantedServer(image as DesiredServer['image']),
-      ...{ machine: { type: 'pc-q35-7.2', cpuModel: 'max', layout: 2 }, ports: [], configDrive: true },
+      ...{ machine: { type: 'pc-q35-7.2', cpuModel: 'max', layout: 3 }, ports: [], configDrive: true },
       ...{ memoryMiB: 256, diskGiB: 1, generation: 0, epoch: 1 },
       localDisks: [{ name: 'ephemeral0', sizeMiB: 64, format: 'ext4' }],
     };

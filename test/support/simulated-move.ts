@@ -75,7 +75,7 @@ export class SimulatedMove {
       format: 'raw',
       maxBytes: 2 ** 30,
     });
-    const machine = { type: 'pc-q35-7.2', cpuModel: 'max', layout: 2 };
+    const machine = { type: 'pc-q35-7.2', cpuModel: 'max', layout: 3 };
     const server = { ...wantedServer(image, { machine, configDrive: true, ...changes }), generation: 1, epoch: 1 };
     const move = new SimulatedMove(source, target, server, mode);
     first.control.want(server);

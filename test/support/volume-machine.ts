@@ -45,7 +45,7 @@ export class VolumeMachine {
       limits: { unplugTimeoutMs: 3000, unplugRepeatMs: 1000 },
       storage: { pools: this.#pools },
     };
-    const machine = { type: 'pc-q35-7.2', cpuModel: 'max', layout: 2 };
+    const machine = { type: 'pc-q35-7.2', cpuModel: 'max', layout: 3 };
     const plain = { machine, ports: [], configDrive: false, memoryMiB: 256, generation: 0 };
     this.server = { ...wantedServer(null), ...plain, ...server };
   }

@@ -150,7 +150,7 @@ test('volumes in a Ceph cluster', { skip, timeout: 600_000 }, async (t) => {
     let first = await want(layerOf());
     const boot = volumeOf(root.id, { slot: 1, bootIndex: 0, sizeBytes: root.sizeBytes });
     const data = volumeOf(first.id, { slot: 2, sizeBytes: first.sizeBytes });
-    const machine = { type: 'pc-q35-7.2', cpuModel: 'max', layout: 2 };
+    const machine = { type: 'pc-q35-7.2', cpuModel: 'max', layout: 3 };
     const plain = { machine, ports: [], configDrive: false, memoryMiB: 256, generation: 0 };
     let server: DesiredServer = { ...wantedServer(null), ...plain, volumes: [boot] };
     const wantServer = (changes: Partial<DesiredServer>) => {
