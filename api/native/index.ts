@@ -34,6 +34,7 @@ import { survivalRoutes } from './survival.ts';
 import { volumeCacheRoutes } from './volume-cache.ts';
 import { volumeReplicaRoutes } from './volume-replica.ts';
 import { volumeSpaceRoutes } from './volume-space.ts';
+import { volumeWayRoutes } from './volume-way.ts';
 import { whyRoutes } from './why.ts';
 
 const root = {
@@ -98,6 +99,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
       volumeCacheRoutes(boundary, deps);
       volumeReplicaRoutes(boundary, new ReplicaService(deps));
       volumeSpaceRoutes(boundary, deps);
+      volumeWayRoutes(boundary, deps);
       storagePoolRoutes(boundary, deps);
       meterRoutes(boundary, deps.meters);
       reachabilityRoutes(boundary, deps.reachability);

@@ -64,8 +64,6 @@ async function serveImage(machines: JoinedMachines): Promise<Server> {
 const settings = {
   // What Tempest's tests of lock-out and password history are told of the cloud (tempest.ts).
   ...{ lockout_attempts: '2', lockout_seconds: '5', password_unique: '2' },
-  // Servers and volumes meet on one host as long as it has room, as the tests that attach one to the other take for granted.
-  placement_policy: 'pack',
 };
 
 function poolsBelow(directory: string): string {

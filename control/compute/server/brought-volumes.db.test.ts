@@ -5,7 +5,7 @@ import { sql } from 'kysely';
 import { type HostId, newId, type ServerId } from '../../../contract/ids.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import { testPool, testVolume } from '../../storage/attachment/testing.ts';
-import { findVolume, VolumeController, type VolumeStep, volumeStatus } from '../../storage/volume/index.ts';
+import { findVolume, VolumeController, type VolumeStep, volumeStatus, volumeWay } from '../../storage/volume/index.ts';
 import * as actions from './actions/index.ts';
 import { serverStatus } from './states.ts';
 import { type ServerCloud, serverCloud, silentLog } from './testing.ts';
@@ -157,6 +157,26 @@ for (const step of ['looked', 'task ended'] as const satisfies VolumeStep[]) {
   });
 }
 
+test('how far it is on its way is told, to members without names of hosts', async () => {
+  await sql`update volume_layer set observed_allocated_bytes = 1000 where id = ${volume.layerId}`.execute(
+    db.database.query,
+  );
+  assert.equal(await volumeWay(db.database.query, cloud.member, volume.id), null);
+  await attach();
+  await sql`update volume_layer set observed_allocated_bytes = 400 where volume_id = ${volume.id} and host_id = ${here}`.execute(
+    db.database.query,
+  );
+  const way = (await volumeWay(db.database.query, cloud.member, volume.id))!;
+  assert.deepEqual([way.kind, way.server_id, way.copied_bytes, way.total_bytes], ['bring', id, 400, 1000]);
+  assert.deepEqual([way.to_host, way.waiting_for], [null, 'its host to copy it']);
+  const whole = (await volumeWay(db.database.query, cloud.admin, volume.id))!;
+  assert.match(whole.to_host!, / here$/);
+  await copied();
+  assert.equal((await volumeWay(db.database.query, cloud.member, volume.id))!.copied_bytes, 1000);
+  await tend();
+  assert.equal(await volumeWay(db.database.query, cloud.member, volume.id), null);
+});
+
 test('its snapshots come along, and what others have made of it stays', async () => {
   const [top, clone] = [newId(), newId()];
   const poolId = await testPool(db.database, far);
@@ -280,11 +300,11 @@ test('its type holds where it goes: a pool of the tier that it asks for, or none
 test('a server does not leave its host while a volume is on its way to it, and says why', async () => {
   await attach();
   const moves = [
-    cloud.service.act(cloud.admin, id, actions.liveMigrate, { host: null, copyDisks: true }),
-    cloud.service.act(cloud.admin, id, actions.migrate, { host: null }),
+    () => cloud.service.act(cloud.admin, id, actions.liveMigrate, { host: null, copyDisks: true }),
+    () => cloud.service.act(cloud.admin, id, actions.migrate, { host: null }),
   ];
   for (const move of moves)
-    await assert.rejects(move, (error: { reason: string; fields: { why: string } }) => {
+    await assert.rejects(move(), (error: { reason: string; fields: { why: string } }) => {
       assert.deepEqual([error.reason, error.fields.why], ['local_volumes', 'attaching']);
       return true;
     });

@@ -58,3 +58,4 @@ export {
   type ShownAttachment,
   zoneOf,
 } from './volume.ts';
+export { type VolumeWay, volumeWay } from './way.ts';
