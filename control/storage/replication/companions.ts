@@ -36,10 +36,14 @@ export const isApartSql: RawBuilder<boolean> = sql<boolean>`exists (select from 
   join volume_replica q on q.volume_id = o.volume_id join storage_pool f on f.id = q.pool_id join storage_pool m on m.id = r.pool_id
   where a.volume_id = r.volume_id and a.desired_presence = 'present' and a.target_host_id is null and f.host_id <> m.host_id)`;
 
-/** Where the replica shall lie, with those of the volumes that its server had before it. Undefined: wherever; nothing says where, or that host is away. */
-export async function hostOfCompanions(tx: Tx, { volume }: Look): Promise<string | undefined> {
+/**
+ * Where the replica shall lie, with those of the volumes that its server had before it. Undefined: wherever; nothing says where, or that host is away.
+ * @param of `any`: with those of any other volume of its server, since it has none itself
+ */
+export async function hostOfCompanions(tx: Tx, { volume }: Look, of: 'earlier' | 'any'): Promise<string | undefined> {
+  const which = of === 'any' ? sql`true` : sql`o.slot < a.slot`;
   const { rows } = await sql<{ host_id: string; connected: boolean }>`select h.id as host_id, h.connected
-    from (select r.pool_id from ${ofOneServer(volume.id)} and o.slot < a.slot and r.pool_id is not null order by o.slot limit 1) first
+    from (select r.pool_id from ${ofOneServer(volume.id)} and ${which} and r.pool_id is not null order by o.slot limit 1) first
       join storage_pool p on p.id = first.pool_id join host h on h.id = p.host_id`.execute(tx);
   return rows[0]?.connected ? rows[0].host_id : undefined;
 }

@@ -18,7 +18,7 @@ export async function poolFor(tx: Tx, { volume }: Look, on?: string): Promise<Po
 
 export async function giveItAPool(tx: Tx, look: Look): Promise<'placed' | undefined> {
   const { volume, now } = look;
-  const together = await hostOfCompanions(tx, look);
+  const together = await hostOfCompanions(tx, look, 'any');
   const near = together === undefined ? undefined : (await poolFor(tx, look, together)).pool;
   const { pool, message } = near ? { pool: near, message: '' } : await poolFor(tx, look);
   if (!pool) {

@@ -111,7 +111,7 @@ async function freeze(tx: Tx, look: Look, round: Pick<ReplicaChange, 'round_pool
 /** One on the host where the others of its server have theirs, which takes it; null: none there does; undefined: it need not go. */
 async function poolToGoTo(tx: Tx, look: Look, locked: ReadonlySet<string>): Promise<PoolState | null | undefined> {
   if (locked.size < 2 || look.replica.failures > 0) return undefined;
-  const hostId = await hostOfCompanions(tx, look);
+  const hostId = await hostOfCompanions(tx, look, 'earlier');
   if (hostId === undefined || hostId === look.hosts.replica.id || hostId === look.volume.host_id) return undefined;
   return (await poolFor(tx, look, hostId)).pool;
 }
