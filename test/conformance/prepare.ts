@@ -4,9 +4,9 @@
  * `lvmdriver-1`, as a developer's cloud has them.
  */
 import { ensureGuestImage, uploadGuest } from '../support/guest-image.ts';
-import type { LiveCloud } from '../support/live-cloud.ts';
 import type { OpenStack } from '../support/openstack.ts';
 import { administrator } from '../support/tenant.ts';
+import type { ConformanceCloud } from './cloud.ts';
 
 export interface Prepared {
   guestFile: string;
@@ -20,7 +20,7 @@ export interface Prepared {
   hosts: number;
 }
 
-export async function prepare(cloud: LiveCloud): Promise<Prepared> {
+export async function prepare(cloud: ConformanceCloud): Promise<Prepared> {
   const admin = await administrator(cloud);
   try {
     const { roles } = await admin.must('GET', 'identity', '/v3/roles');
@@ -38,6 +38,7 @@ export async function prepare(cloud: LiveCloud): Promise<Prepared> {
     await defaultSubnetPools(admin);
     await admin.must('POST', 'identity', '/v3/projects', { project: { name: 'demo' } });
     await defaultVolumeType(admin, 'lvmdriver-1');
+    if (cloud.secondUrl !== undefined) await otherWorker(admin, `${cloud.secondUrl}/image`);
     return {
       guestFile,
       images: [await uploadGuest(admin, 'cirros-1-disk', ofGuest), await uploadGuest(admin, 'cirros-2-disk', ofGuest)],
@@ -80,6 +81,15 @@ async function defaultSubnetPools(admin: OpenStack): Promise<void> {
     const subnetpool = { name, prefixes: [prefix], default_prefixlen, is_default: true, shared: true };
     await admin.must('POST', 'network', '/v2.0/subnetpools', { subnetpool });
   }
+}
+
+/** Of the catalogue: by what type the image service of the other control is found. */
+export const otherImageService = 'image_remote';
+
+async function otherWorker(admin: OpenStack, url: string): Promise<void> {
+  const { service } = await admin.must('POST', 'identity', '/v3/services', { service: { type: otherImageService } });
+  const endpoint = { service_id: service.id, interface: 'public', url, region_id: 'RegionOne' };
+  await admin.must('POST', 'identity', '/v3/endpoints', { endpoint });
 }
 
 /** Of the administrator's project alone. */

@@ -6,7 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LiveCloud } from '../support/live-cloud.ts';
 import { type ConformanceCloud, poolNames } from './cloud.ts';
-import type { Prepared } from './prepare.ts';
+import { otherImageService, type Prepared } from './prepare.ts';
 import { Stestr } from './stestr.ts';
 
 type Sections = Record<string, Record<string, string | number | boolean>>;
@@ -16,7 +16,7 @@ export const tempest = (cloud: ConformanceCloud, prepared: Prepared, folder: str
   withSections(
     {
       ...access(cloud, prepared, folder),
-      ...services(prepared, networkExtensions, cloud.webImage),
+      ...services(prepared, networkExtensions, cloud),
       ...guests(prepared),
     },
     { folder, within: cloud.within },
@@ -148,7 +148,7 @@ const networkExtensions = [
   'metering_source_and_destination_fields',
 ];
 
-function services({ externalNetwork }: Prepared, extensions: readonly string[], webImage?: string): Sections {
+function services({ externalNetwork }: Prepared, extensions: readonly string[], cloud?: ConformanceCloud): Sections {
   return {
     service_available: { nova: true, glance: true, neutron: true, cinder: true, swift: true },
     network: {
@@ -172,7 +172,8 @@ function services({ externalNetwork }: Prepared, extensions: readonly string[], 
     },
     image: {
       ...{ container_formats: 'bare,ovf,ova', disk_formats: 'raw,qcow2,vmdk,iso,vdi,vhd', build_timeout: 120 },
-      ...(webImage !== undefined && { http_image: webImage }),
+      ...(cloud?.webImage !== undefined && { http_image: cloud.webImage }),
+      ...(cloud?.secondUrl !== undefined && { alternate_image_endpoint: otherImageService }),
     },
     'image-feature-enabled': { import_image: true, manage_locations: true },
     volume: {
