@@ -33,6 +33,10 @@ for (const noun of nouns) {
     assert.deepEqual(changed, { ...made, description: 'second', other: 1 }, 'the rest stays');
     assert.deepEqual((await call('GET', `${noun}s/${made.id}`)).body[noun], changed);
 
+    const renamed = await call('PATCH', `${noun}s/${made.id}`, { [noun]: { id: newId(), description: 'third' } });
+    assert.deepEqual([renamed.status, renamed.body.error.message], [400, 'Cannot change ID']);
+    const same = await call('PATCH', `${noun}s/${made.id}`, { [noun]: { id: made.id } });
+    assert.deepEqual([same.status, same.body[noun]], [200, changed], 'its own it may name');
     assert.equal((await call('POST', `${noun}s`, { [noun]: { name: odd } })).status, 409);
     for (const name of ['', '   ', 'x'.repeat(256), 7, null, 'nul\0']) {
       assert.equal((await call('POST', `${noun}s`, { [noun]: { name } })).status, 400, `${name}`);
@@ -51,6 +55,17 @@ for (const noun of nouns) {
     }
   });
 }
+
+test('what is named and is no id is told as it was given', async () => {
+  const user = await make('user', { name: unique() });
+  const project = await make('project', { name: unique() });
+  const said = async (method: 'GET' | 'PUT' | 'POST', path: string, body?: object) =>
+    (await call(method, path, body)).body.error.message as string;
+  assert.equal(await said('PUT', `projects/${project.id}/users/${user.id}/roles/nope`), 'Could not find role: nope.');
+  assert.equal(await said('GET', 'domains/nope'), 'Could not find domain: nope.');
+  const noDomain = await said('POST', 'users', { user: { name: unique(), domain_id: 'nope' } });
+  assert.equal(noDomain, 'Could not find domain: it is no id.');
+});
 
 test('names are unique in a domain, not across domains', async () => {
   const domain = await make('domain', { name: unique() });

@@ -11,7 +11,7 @@ import { authenticateAll } from '../common/authenticate.ts';
 import { speakFaults } from '../common/faults.ts';
 import * as a from './answers.ts';
 import { identityFaults } from './faults.ts';
-import type { Routes } from './resource.ts';
+import { idMustStay, type Routes } from './resource.ts';
 import { accessKeyRoutes } from './routes/access-keys.ts';
 import { applicationCredentialRoutes } from './routes/application-credentials.ts';
 import { authRoutes } from './routes/auth.ts';
@@ -78,6 +78,7 @@ export function identityDialect(options: { identity: IdentityService; publicUrl:
       speakFaults(app, identityFaults);
       authenticateAll(app, options.identity);
       readJson(app);
+      app.addHook('preHandler', idMustStay);
       const boundary = new Boundary(app, { sentences });
       for (const routes of all) routes(boundary, deps);
     },

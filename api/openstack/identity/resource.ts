@@ -71,7 +71,8 @@ export function pathId<T extends string>(given: string | undefined, noun: Noun):
   return id;
 }
 
-const nothing = '00000000-0000-0000-0000-000000000000';
+/** An id that nothing has. */
+export const nothing = '00000000-0000-0000-0000-000000000000';
 
 /** For filters and proofs: a text that is no id is an id that nothing has. */
 export const anyId = <T extends string>(given: string): T => parseId<T>(given) ?? (nothing as T);
@@ -157,6 +158,19 @@ export function changeOf(given: Record<string, unknown>, properties: object): En
 /** The domain that a new entry shall be in: as given, or the one of the caller's scope. */
 export const domainOfNew = (deps: Deps, caller: Caller, given: string | null | undefined): DomainId =>
   given ? domainId(deps, given) : (caller.domainId ?? caller.projectDomainId ?? deps.identity.defaultDomainId);
+
+/** A resource keeps its id: one that a change names is the one of its path. */
+export async function idMustStay({ method, params, body }: FastifyRequest): Promise<void> {
+  const { id } = (params ?? {}) as { id?: string };
+  if (method !== 'PATCH' || id === undefined || typeof body !== 'object' || body === null) return;
+  for (const change of Object.values(body) as unknown[]) {
+    if (typeof change !== 'object' || change === null || !Object.hasOwn(change, 'id')) continue;
+    const named = (change as { id: unknown }).id;
+    if (named === null || named === id) continue;
+    if (typeof named === 'string' && parseId(named) !== undefined && parseId(named) === parseId(id)) continue;
+    throw new Refusal('invalid', 'Cannot change ID');
+  }
+}
 
 /** @throws CloudError `invalid` where a request would change what can't change */
 export function mustStay(given: unknown, present: string | null, attribute: string): void {
