@@ -2,9 +2,12 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { sql } from 'kysely';
+import type { DesiredVolume } from '../../../contract/host/index.ts';
 import { type HostId, newId, type ServerId } from '../../../contract/ids.ts';
+import { cloudActor } from '../../kit/database/database.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import { testPool, testVolume } from '../../storage/attachment/testing.ts';
+import { missingVolume } from '../../storage/recovery/index.ts';
 import { findVolume, VolumeController, type VolumeStep, volumeStatus, volumeWay } from '../../storage/volume/index.ts';
 import * as actions from './actions/index.ts';
 import { serverStatus } from './states.ts';
@@ -246,6 +249,16 @@ const notBrought = (why: string) => (error: { code: string; reason: string; fiel
   assert.deepEqual([error.code, error.reason, error.fields.why], ['invalid', 'volume_not_brought', why]);
   return true;
 };
+
+test('in a database that was copied before it was there, its server is not taken up without it', async () => {
+  await attach();
+  const lacks = () =>
+    db.database.transaction(cloudActor, (tx) => missingVolume(tx, id, [{ id: volume.id } as DesiredVolume]));
+  assert.match((await lacks())!, /still on its way to it in this database/);
+  await copied();
+  await tend();
+  assert.equal(await lacks(), null);
+});
 
 test('what does not come is refused by name, and leaves nothing but a why-record', async () => {
   await sql`update host set connected = false, last_seen_at = now() - interval '1 hour' where id = ${far}`.execute(

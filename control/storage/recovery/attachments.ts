@@ -15,8 +15,8 @@ export async function missingVolume(
 ): Promise<string | null> {
   if (volumes.length === 0) return null;
   const ids = volumes.map(({ id }) => id);
-  const { rows } = await sql<{ id: string; server_id: string | null; elsewhere: boolean }>`
-    select v.id, a.server_id, coalesce(a.server_id <> ${serverId}, a.id is not null) as elsewhere
+  const { rows } = await sql<{ id: string; elsewhere: boolean; coming: boolean }>`
+    select v.id, a.target_host_id is not null as coming, coalesce(a.server_id <> ${serverId}, a.id is not null) as elsewhere
     from volume v left join volume_attachment a on a.volume_id = v.id
     where ${isOneOf(sql`v.id`, ids)} and v.desired_presence = 'present' and v.layer_id is not null order by v.id for update of v`.execute(
     tx,
@@ -24,7 +24,9 @@ export async function missingVolume(
   const missing = ids.find((id) => !rows.some((row) => row.id === id));
   if (missing) return `volume ${missing}, which it has, is not taken up`;
   const taken = rows.find(({ elsewhere }) => elsewhere);
-  return taken ? `volume ${taken.id}, which it has, is attached elsewhere by now: detach it there` : null;
+  if (taken) return `volume ${taken.id}, which it has, is attached elsewhere by now: detach it there`;
+  const coming = rows.find((row) => row.coming);
+  return coming ? `volume ${coming.id}, which it has, is still on its way to it in this database` : null;
 }
 
 /** @param server its row is there, with this generation */
