@@ -241,6 +241,11 @@ export const definitions = {
     check: oneOf('off', 'propose', 'do'),
     help: 'Of servers on hosts that are much fuller than the others: propose shows what should move at /native/v1/rebalance, do also moves it, live and one at a time; off: nothing moves.',
   },
+  consolidate: {
+    fallback: 'off',
+    check: oneOf('off', 'propose', 'do'),
+    help: 'Of hosts with a BMC that nobody needs: propose shows them at /native/v1/consolidation, do also empties them live, one at a time, switches them off and on again before the others become short; off: they stay on.',
+  },
   reclaim_instance_interval: {
     fallback: '0',
     check: number(31_536_000),

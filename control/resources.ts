@@ -1,5 +1,6 @@
 /** Every resource of the cloud, each after those that it refers to. A new one is one line here; see docs/add-a-resource.md. */
 import { aggregate } from './compute/aggregate/resource.ts';
+import { hostStandby } from './compute/consolidation/resource.ts';
 import { flavor } from './compute/flavor/resource.ts';
 import { keyPair } from './compute/key-pair/resource.ts';
 import { reservePolicy } from './compute/placement/resource.ts';
@@ -26,7 +27,7 @@ export const resources: readonly ResourceDescriptor[] = [
   ...[host, hostToken],
   ...[image, imageMember, metadefNamespace],
   ...networkResources,
-  ...[hostBmc, hostPowerOff, reservePolicy],
+  ...[hostBmc, hostPowerOff, hostStandby, reservePolicy],
   ...[aggregate, flavor, keyPair, serverGroup, server, serverMigration, serverAbsence],
   ...storageResources,
 ];

@@ -70,6 +70,7 @@ const dialects: Record<string, { sentences: object; areas: string[] }> = {
     areas: [
       ...['KitReasons', 'ChangeReasons', 'StoragePoolReasons', 'ReachabilityReasons', 'ReachabilityAssertionReasons'],
       ...['MeterReasons', 'HostReasons', 'HostTokenReasons', 'HostRemovalReasons', 'PowerReasons'],
+      'ConsolidationReasons',
     ],
   },
 };

@@ -1,5 +1,6 @@
 /** What the routes of the native dialect are made with. */
 
+import type { ConsolidationService } from '../../control/compute/consolidation/index.ts';
 import type { BmcService } from '../../control/compute/power/index.ts';
 import type { RebalanceService } from '../../control/compute/rebalance/index.ts';
 import type { ChangeFeed } from '../../control/kit/change-log/changes.ts';
@@ -19,6 +20,7 @@ export interface NativeDeps {
   pools: StoragePoolService;
   /** Absent: as where nothing is set (tests). */
   rebalance?: RebalanceService;
+  consolidation?: ConsolidationService;
   reachability: ReachabilityService;
   reachabilityAssertions: ReachabilityAssertionService;
   meters: Pick<MeterService, 'list' | 'read'>;

@@ -3,6 +3,7 @@
  * the reason's fields. What this dialect itself refuses has no reason.
  */
 import type { SentenceTable } from '../../contract/errors.ts';
+import type { ConsolidationReasons } from '../../control/compute/consolidation/reasons.ts';
 import type { PowerReasons } from '../../control/compute/power/reasons.ts';
 import type { HostRemovalReasons } from '../../control/compute/reasons.ts';
 import type { HostReasons } from '../../control/host/reasons.ts';
@@ -45,6 +46,7 @@ export const nativeSentences: SentenceTable<
     HostTokenReasons &
     HostRemovalReasons &
     PowerReasons &
+    ConsolidationReasons &
     StoragePoolReasons &
     ReachabilityReasons &
     ReachabilityAssertionReasons &
@@ -72,6 +74,7 @@ export const nativeSentences: SentenceTable<
   host_keeps_image: ({ host, image }) =>
     `no other host than ${host} has image ${image}; delete it, or have it copied, first`,
   host_bmc_not_found: ({ id }) => `nobody has said by which BMC host ${id} is turned off and on`,
+  host_standby_not_found: ({ id }) => `host ${id} is not in standby, or there is none`,
   bmc_address_unserved: ({ scheme }) =>
     scheme === '' || scheme === 'https'
       ? 'the address of a BMC is https://NAME or https://NAME:PORT, and nothing behind that'

@@ -1,6 +1,7 @@
 /** The native dialect at /native/v1: what OpenStack's APIs have no words for. See README.md. */
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
+import { ConsolidationService } from '../../control/compute/consolidation/index.ts';
 import { RebalanceService } from '../../control/compute/rebalance/index.ts';
 import { ReserveService } from '../../control/compute/reserve/index.ts';
 import { SurvivalService } from '../../control/compute/survival/index.ts';
@@ -12,6 +13,7 @@ import { speakFaults } from '../openstack/common/faults.ts';
 import type { Dialect } from '../server.ts';
 import { authenticateNative } from './caller.ts';
 import { changeRoutes } from './changes.ts';
+import { consolidationRoutes } from './consolidation.ts';
 import { decisionRoutes } from './decisions.ts';
 import type { NativeDeps } from './deps.ts';
 import { nativeFault, versionDocument } from './documents.ts';
@@ -69,6 +71,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
         links: {
           changes: '/native/v1/changes',
           operations: '/native/v1/operations',
+          consolidation: '/native/v1/consolidation',
           decisions: '/native/v1/decisions',
           host_tokens: '/native/v1/host-tokens',
           meters: '/native/v1/meters',
@@ -94,6 +97,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
       hostRoutes(boundary, deps);
       maintenanceRoutes(boundary, deps);
       rebalanceRoutes(boundary, deps.rebalance ?? new RebalanceService(deps));
+      consolidationRoutes(boundary, deps.consolidation ?? new ConsolidationService(deps));
       reserveRoutes(boundary, new ReserveService(deps));
       hostBmcRoutes(boundary, deps.bmcs);
       volumeCacheRoutes(boundary, deps);

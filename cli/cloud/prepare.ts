@@ -148,6 +148,7 @@ function controlConfiguration({
     trustedDashboards: list(values.trusted_dashboards),
     placementPolicy: values.placement_policy as 'spread' | 'pack',
     rebalance: values.rebalance as 'off' | 'propose' | 'do',
+    consolidate: values.consolidate as 'off' | 'propose' | 'do',
     reclaimSeconds: Number(values.reclaim_instance_interval),
     shelvedOffloadSeconds: Number(values.shelved_offload_time),
     confirmSeconds: Number(values.resize_confirm_window),

@@ -1,5 +1,6 @@
 /** What control tells `bothy doctor`: the database, the change feed, the OVN projection, the hosts it holds. */
 import { sql } from 'kysely';
+import { overdueHosts } from '../../control/compute/consolidation/index.ts';
 import { listQuarantine } from '../../control/compute/recovery/index.ts';
 import type { Evacuator } from '../../control/compute/server/index.ts';
 import type { SurvivalAlarm, SurvivalWatch } from '../../control/compute/survival/index.ts';
@@ -26,16 +27,18 @@ interface Parts {
 
 export async function controlHealth(of: Parts): Promise<Health> {
   const { database, feed, projector, hosts, presence, survival, evacuator } = of;
-  const [work, quarantine, replicas, databaseClock] = await Promise.all([
+  const [work, quarantine, replicas, asleep, databaseClock] = await Promise.all([
     databasePart(database),
     quarantinePart(database),
     lateReplicas(database).then(replicaParts, () => []),
+    overdueHosts(database).then(standbyParts, () => []),
     clockOf(database),
   ]);
   const parts: HealthPart[] = [
     work,
     ...quarantine,
     ...replicas,
+    ...asleep,
     {
       name: 'change feed',
       ok: feed.listening,
@@ -87,6 +90,16 @@ export function survivalParts(alarms: readonly SurvivalAlarm[]): HealthPart[] {
       forPeople: true,
     }));
 }
+
+/** Hosts that were turned on and are not there. */
+export const standbyParts = (overdue: Awaited<ReturnType<typeof overdueHosts>>): HealthPart[] =>
+  overdue.slice(0, 3).map(({ name, error }) => ({
+    name: 'standby',
+    ok: false,
+    detail: `host ${name} was turned on and does not come back${error === null ? '' : `: ${error}`}`,
+    cure: 'look at the machine; when its host is heard, servers may go there again',
+    forPeople: true,
+  }));
 
 /** Said only where it is held: see control/compute/server/evacuator.ts. */
 export const evacuationParts = ({ held }: Pick<Evacuator, 'held'>): HealthPart[] =>

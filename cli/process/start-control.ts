@@ -75,6 +75,8 @@ export interface ControlHooks {
   draining?: Parameters<typeof openCompute>[0]['draining'];
   /** When a host that is lost is turned off. */
   powerOff?: Parameters<typeof openCompute>[0]['powerOff'];
+  consolidation?: Parameters<typeof openCompute>[0]['consolidation'];
+  standby?: Parameters<typeof openCompute>[0]['standby'];
   /** How often the certificate's files are looked at. */
   credentials?: { lookEveryMs: number };
   /** Told of every route of every dialect. */
@@ -226,12 +228,15 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
     ...{ reclaimSeconds, shelvedOffloadSeconds, confirmSeconds },
     placementPolicy: configuration.placementPolicy,
     rebalance: configuration.rebalance,
+    consolidate: configuration.consolidate,
     quotas: new QuotaService({ database, usage, userUsage }),
     ...(hooks.afterServerStep && { afterStep: hooks.afterServerStep }),
     ...(hooks.hostAwayMs !== undefined && { hostAwayMs: hooks.hostAwayMs }),
     ...(hooks.evacuation && { evacuation: hooks.evacuation }),
     ...(hooks.draining && { draining: hooks.draining }),
     powerOff: hooks.powerOff,
+    consolidation: hooks.consolidation,
+    standby: hooks.standby,
   });
   const hosts = new HostStreams({
     ...{ database, feed, cloudId, resources, log, controls: presence },
@@ -266,6 +271,7 @@ function dialects(
     volumeDialect({ authenticator, ...storage.services, quotas: compute.services.quotas }),
     nativeDialect({
       rebalance: compute.services.rebalance,
+      consolidation: compute.services.consolidation,
       ...{ identity, database, feed, pools: storage.services.pools, bmcs: compute.services.bmcs },
       hosts: {
         tokens: new HostTokenService({ database, ca }),

@@ -3,6 +3,14 @@ import type { Sealer } from '../identity/index.ts';
 import type { QuotaService } from '../kit/quota/index.ts';
 import { AggregateService } from './aggregate/index.ts';
 import { type ConsoleHosts, ConsoleService } from './console/index.ts';
+import {
+  type ConsolidationPolicy,
+  ConsolidationService,
+  Consolidator,
+  type ConsolidatorOptions,
+  Standby,
+  type StandbyTiming,
+} from './consolidation/index.ts';
 import { FlavorService } from './flavor/index.ts';
 import { HypervisorService } from './hypervisor/index.ts';
 import { KeyPairService } from './key-pair/index.ts';
@@ -35,11 +43,15 @@ export interface ComputeAreaOptions extends Omit<ServerServiceOptions, 'created'
   sealer: Sealer;
   /** Absent: off. */
   rebalance?: RebalancePolicy | undefined;
+  /** Absent: off. */
+  consolidate?: ConsolidationPolicy | undefined;
   hosts: ServerServiceOptions['hosts'] & ConsoleHosts;
   /** For tests. */
   evacuation?: EvacuatorOptions['timing'];
   draining?: DrainerOptions['timing'];
   powerOff?: Partial<PowerOffTiming> | undefined;
+  consolidation?: ConsolidatorOptions['timing'];
+  standby?: Partial<StandbyTiming> | undefined;
 }
 
 export function openCompute({
@@ -50,6 +62,9 @@ export function openCompute({
   draining,
   powerOff,
   rebalance = 'off',
+  consolidate = 'off',
+  consolidation,
+  standby,
   ...options
 }: ComputeAreaOptions) {
   const { database } = options;
@@ -62,6 +77,8 @@ export function openCompute({
   const evacuator = new Evacuator({ ...options, powerOffs, ...(evacuation && { timing: evacuation }) });
   const drainer = new Drainer({ ...options, ...(draining && { timing: draining }) });
   const rebalancer = new Rebalancer({ ...options, policy: rebalance });
+  const consolidator = new Consolidator({ ...options, policy: consolidate, timing: consolidation });
+  const sleepers = new Standby({ ...options, gaveUp: (id) => consolidator.refuse(id), timing: standby });
   const refuges = new RefugeKeeper({ database, log: options.log });
   const survival = new SurvivalWatch({ database, log: options.log });
   return {
@@ -77,6 +94,7 @@ export function openCompute({
       hypervisors: new HypervisorService({ database }),
       maintenance: new MaintenanceService({ database }),
       rebalance: new RebalanceService({ database, policy: rebalance }),
+      consolidation: new ConsolidationService({ database, policy: consolidate }),
       bmcs: new BmcService(options),
       providers: new ResourceProviderService({ database }),
       quotas,
@@ -90,10 +108,12 @@ export function openCompute({
     /** For its health: who restarts servers elsewhere, and what would not survive the loss of a host. */
     watches: { evacuator, survival },
     start() {
-      for (const part of [controller, evacuator, drainer, rebalancer, refuges, survival]) part.start();
+      for (const part of [controller, evacuator, drainer, rebalancer, consolidator, sleepers, refuges, survival])
+        part.start();
     },
     async stop() {
-      for (const part of [controller, evacuator, drainer, rebalancer, refuges, survival]) part.stop();
+      for (const part of [controller, evacuator, drainer, rebalancer, consolidator, sleepers, refuges, survival])
+        part.stop();
       await powerOffs.stop();
     },
   };

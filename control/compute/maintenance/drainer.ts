@@ -11,6 +11,7 @@ import { cloudActor, type Database, type Tx } from '../../kit/database/database.
 import { Sweep } from '../../kit/queue/sweep.ts';
 import { confirmRelocated, isRelocationRefusal, relocate, type ServerRow } from '../server/index.ts';
 import { attemptsSince } from './attempts.ts';
+import { type MaintenanceCause, mayUseReserve } from './word.ts';
 
 export interface DrainerOptions {
   database: Database;
@@ -94,10 +95,13 @@ export class Drainer {
     const { database, log, ports } = this.#options;
     try {
       const kind = await database.transaction(cloudActor, async (tx) => {
-        if (!(await mayBegin(tx, hostId))) return undefined;
+        const because = await mayBegin(tx, hostId);
+        if (!because) return undefined;
         const { rows } = await sql<ServerRow>`select * from server where id = ${id} and host_id = ${hostId}
           for update skip locked`.execute(tx);
-        return rows[0] ? relocate(tx, { ports }, rows[0], { cause: 'maintenance' }) : 'another has it';
+        return rows[0]
+          ? relocate(tx, { ports }, rows[0], { cause: 'maintenance', usesReserve: mayUseReserve(because) })
+          : 'another has it';
       });
       if (kind === undefined) return 'no more';
       if (kind === 'another has it') return 'refused';
@@ -113,14 +117,16 @@ export class Drainer {
 }
 
 /** It shall still be empty, nobody else is at it, and not so many are on their way from it. */
-async function mayBegin(tx: Tx, hostId: string): Promise<boolean> {
+async function mayBegin(tx: Tx, hostId: string): Promise<MaintenanceCause | undefined> {
   const { rows } = await sql<{
     alone: boolean;
   }>`select pg_try_advisory_xact_lock(hashtextextended(${`maintenance ${hostId}`}, 0)) as alone`.execute(tx);
-  if (!rows[0]!.alone) return false;
-  const wanted = await sql`select from host where id = ${hostId} and maintenance is not null and ${atOnce} >
+  if (!rows[0]!.alone) return undefined;
+  const wanted = await sql<{
+    cause: MaintenanceCause;
+  }>`select maintenance ->> 'cause' as cause from host where id = ${hostId} and maintenance is not null and ${atOnce} >
     (select count(*) from server_migration where host_id = ${hostId} and cause is not null and phase <> 'ended' and phase <> 'moved')`.execute(
     tx,
   );
-  return wanted.rows.length > 0;
+  return wanted.rows[0]?.cause;
 }

@@ -8,6 +8,7 @@ import { cloudActor, type Database, type Tx } from '../../kit/database/database.
 import { HostPicture } from '../placement/index.ts';
 import { isRelocationRefusal, relocationForecast, type ServerRow } from '../server/index.ts';
 import { type Attempts, attemptsSince } from './attempts.ts';
+import { mayUseReserve } from './word.ts';
 
 /** moving: it is on its way, or its host has yet to let go of it; waiting: for its turn, or for what is under way (`why`); stuck: something must be done first. */
 export type LeftState = 'moving' | 'waiting' | 'stuck';
@@ -72,7 +73,7 @@ export function maintenanceOf(database: Database, hostId: string): Promise<Maint
     const host = rows[0];
     if (!host?.maintenance) return host && null;
     const { before: _, ...said } = host.maintenance;
-    const servers = await leftServers(tx, hostId, said.since);
+    const servers = await leftServers(tx, hostId, said);
     const goes = servers.some(({ state }) => state !== 'stuck') || servers.length < host.left;
     const state = host.left === 0 ? 'drained' : goes ? 'draining' : 'blocked';
     const { moved, left, volumes } = host;
@@ -81,10 +82,14 @@ export function maintenanceOf(database: Database, hostId: string): Promise<Maint
 }
 
 /** What it has, and what it keeps of one that has moved, or takes of one that comes. */
-const leftOn = (hostId: ReturnType<typeof sql>) => sql`select id from server where host_id = ${hostId}
+export const leftOn = (hostId: ReturnType<typeof sql>) => sql`select id from server where host_id = ${hostId}
   union select server_id from server_migration where other_host_id = ${hostId}`;
 
-async function leftServers(tx: Tx, hostId: string, since: string): Promise<LeftServer[]> {
+async function leftServers(
+  tx: Tx,
+  hostId: string,
+  { since, cause }: Pick<HostMaintenance, 'since' | 'cause'>,
+): Promise<LeftServer[]> {
   const { rows } =
     await sql<Row>`select s.*, m.phase, m.progress, t.name as target_name, f.failed, f.retry_at, f.last_error
     from (${leftOn(sql`${hostId}::uuid`)}) l join server s on s.id = l.id
@@ -94,7 +99,7 @@ async function leftServers(tx: Tx, hostId: string, since: string): Promise<LeftS
     order by s.id limit ${mostShown}`.execute(tx);
   const picture = new HostPicture();
   const shown: LeftServer[] = [];
-  for (const row of rows) shown.push({ ...plain(row), ...(await fateOf(tx, row, { hostId, picture })) });
+  for (const row of rows) shown.push({ ...plain(row), ...(await fateOf(tx, row, { hostId, picture, cause })) });
   return shown;
 }
 
@@ -106,7 +111,7 @@ const plain = (row: Row) => ({
 async function fateOf(
   tx: Tx,
   row: Row,
-  { hostId, picture }: { hostId: string; picture: HostPicture },
+  { hostId, picture, cause }: { hostId: string; picture: HostPicture; cause: HostMaintenance['cause'] },
 ): Promise<Pick<LeftServer, 'state' | 'to' | 'progress' | 'why'>> {
   const goes = { state: 'moving', to: row.target_name, progress: bytesOf(row), why: null } as const;
   const leaves = row.desired_presence === 'absent' || row.desired_shelve?.state === 'offloading';
@@ -114,7 +119,7 @@ async function fateOf(
   const onItsWay = row.phase !== null && row.desired_move?.state !== 'kept';
   if (leaves || onItsWay || row.host_id !== hostId) return goes;
   try {
-    const found = await relocationForecast(tx, row, { picture, cause: 'maintenance' });
+    const found = await relocationForecast(tx, row, { picture, usesReserve: mayUseReserve(cause) });
     return { state: 'waiting', to: found?.host?.name ?? null, progress: null, why: null };
   } catch (error) {
     if (!isRelocationRefusal(error)) throw error;

@@ -9,6 +9,9 @@ import { callOffRelocations } from '../server/index.ts';
 
 export type MaintenanceCause = HostMaintenance['cause'];
 
+/** What hosts keep for the loss of one is there for those whose host must be empty, not for the cloud's wish to save power. */
+export const mayUseReserve = (cause: MaintenanceCause): boolean => cause !== 'consolidation';
+
 export interface MaintenanceWish {
   cause: MaintenanceCause;
   reason: string | null;

@@ -20,4 +20,5 @@ export {
 } from './request.ts';
 export type { Survive } from './tables.ts';
 export { withTunnels } from './tunnels.ts';
+export { wakeHosts } from './wake.ts';
 export { inNumbers } from './why.ts';

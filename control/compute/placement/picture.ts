@@ -28,6 +28,8 @@ interface Reading {
   changed: Row[];
 }
 
+/** From the word to a BMC until the host is there, of one that was never woken: servers test their memory for long. */
+const usualWakeSeconds = 300;
 /** All is read anew after this, whatever may have gone by unseen (rows that were written past the triggers). */
 const wholeEveryMs = 60_000;
 
@@ -96,9 +98,12 @@ async function readSince(tx: Tx, horizon: string): Promise<Reading> {
           coalesce(h.facts -> 'migrations', '[]') as migrations,
           extract(epoch from h.last_seen_at)::float8 * 1000 as last_seen, coalesce(u.vcpus, 0) as used_vcpus,
           coalesce(u.memory_mib, 0) as used_memory_mib, coalesce(u.disk_gib, 0) as used_disk_gib,
-          case when k.vcpus + k.memory_mib + k.disk_gib > 0 then json_build_object('vcpus', k.vcpus, 'memory_mib', k.memory_mib, 'disk_gib', k.disk_gib) end as kept
+          case when k.vcpus + k.memory_mib + k.disk_gib > 0 then json_build_object('vcpus', k.vcpus, 'memory_mib', k.memory_mib, 'disk_gib', k.disk_gib) end as kept,
+          case when y.host_id is not null and h.maintenance ->> 'cause' = 'consolidation' then json_build_object('wakes', y.overdue_at is null,
+            'seconds', case when y.asked_at is null then 0 else coalesce(b.wake_seconds, ${usualWakeSeconds}) end) end as standby
         from host h left join host_usage u on u.host_id = h.id left join host_reserve k on k.host_id = h.id
-        where h.changed_in >= ${horizon}::xid8 or u.changed_in >= ${horizon}::xid8 or k.changed_in >= ${horizon}::xid8) each), '[]') as changed`.execute(
+          left join host_standby y on y.host_id = h.id left join host_bmc b on b.host_id = h.id
+        where h.changed_in >= ${horizon}::xid8 or u.changed_in >= ${horizon}::xid8 or k.changed_in >= ${horizon}::xid8 or y.changed_in >= ${horizon}::xid8) each), '[]') as changed`.execute(
     tx,
   );
   return rows[0]!;

@@ -58,7 +58,10 @@ export function settle(request: PlacementRequest, judged: readonly Judged[], gro
   }));
   const placed = request.volume_host_id == null ? 'placed' : 'placed where its volumes are';
   const why = host ? { message: placed, fix: '', alternatives: [] } : explain(request, judged, group);
-  return { host, soon: !host && judged.some(away), verdicts, hosts: judged.length, refusals, ...why };
+  const asleep = (one: Judged) => one.host.standby?.wakes && one.verdict.refusals.join() === 'in_standby';
+  const wake = host ? null : (judged.find(asleep)?.host.id ?? null);
+  const soon = !host && (wake !== null || judged.some(away));
+  return { host, soon, ...(wake !== null && { wake }), verdicts, hosts: judged.length, refusals, ...why };
 }
 
 export function judge(request: PlacementRequest, host: HostCapacity, group?: PlacementGroup): HostVerdict {
@@ -77,9 +80,9 @@ export function judge(request: PlacementRequest, host: HostCapacity, group?: Pla
   if (host.volumes_refused) refusals.push('volumes_refused');
   if (request.availability_zone !== null && request.availability_zone !== host.availability_zone)
     refusals.push('other_zone');
-  if (!host.enabled) refusals.push('disabled');
+  if (host.standby) refusals.push('in_standby');
+  else refusals.push(...sayOfPresence(host));
   if (host.forced_down) refusals.push('forced_down');
-  if (!host.connected) refusals.push('disconnected');
   refusals.push(...sayOfRoom(free, kept, request));
   if (request.bandwidth && !hasRoom(host.bandwidth ?? [], request.bandwidth)) refusals.push('too_little_bandwidth');
   if (request.reach && !isReached(host.physical_networks ?? [], request.reach)) refusals.push('network_not_reached');
@@ -96,6 +99,11 @@ export function judge(request: PlacementRequest, host: HostCapacity, group?: Pla
   const { id: host_id, name, holds_image } = host;
   return { host_id, name, refusals, free, holds_image, preference, left, score };
 }
+
+const sayOfPresence = (host: HostCapacity): Refusal[] => [
+  ...(host.enabled ? [] : (['disabled'] as const)),
+  ...(host.connected ? [] : (['disconnected'] as const)),
+];
 
 /** What would be enough, were it not kept, is named so. */
 function sayOfRoom(free: Room, kept: Room, request: PlacementRequest): Refusal[] {

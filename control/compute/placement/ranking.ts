@@ -86,6 +86,8 @@ export class PlacementRound {
   place(request: PlacementRequest, imageId: string | null): Placement {
     const group = this.#groups.get(request.server_group_id ?? '');
     const found = group ? this.#placeInGroup(request, imageId, group) : this.#ranking(request, imageId).placement();
+    // One host that is woken is not enough for all that come.
+    if (found.wake) this.#took(found.wake, request);
     if (!found.host) return found;
     const from = request.moving?.host_id ?? null;
     if (group) this.#groups.set(request.server_group_id!, moved(group, from, found.host.id));

@@ -104,6 +104,13 @@ export const meanings: Readonly<Record<Refusal, Meaning>> = {
     tell: ({ host }) => ({ there: host.last_seen == null ? null : new Date(host.last_seen).toISOString() }),
     change: ({ there }, host) => `bring ${host} back, ${there === null ? 'never seen yet' : `last seen at ${there}`}`,
   },
+  in_standby: {
+    says: 'is switched off while nobody needs it',
+    fix: 'try again when the host has been woken',
+    ...byOthers,
+    tell: ({ host: { standby } }) => ({ wanted: 0, there: standby?.seconds ?? 0, unit: 's' }),
+    change: ({ there }, host) => `wait some ${there} s until ${host}, which is in standby, has been woken`,
+  },
   too_few_vcpus: {
     says: 'has too few vCPUs free',
     fix: 'use a flavor with fewer vCPUs or delete a server',

@@ -40,6 +40,8 @@ export interface HostCapacity extends HostNature {
   used_vcpus: number;
   used_memory_mib: number;
   used_disk_gib: number;
+  /** It is switched off while nobody needs it, and in how many seconds it would be there; `wakes` false: it does not come back. Absent: it is not. */
+  standby?: { wakes: boolean; seconds: number } | null;
   /** Room that it keeps for servers of hosts that may be lost; absent: none. */
   kept?: Room | null;
   holds_image: boolean;
@@ -146,6 +148,7 @@ export type Refusal =
   | 'disabled'
   | 'forced_down'
   | 'disconnected'
+  | 'in_standby'
   | 'too_few_vcpus'
   | 'too_little_memory'
   | 'too_little_disk'
@@ -172,7 +175,7 @@ export interface Failed {
   check: Refusal;
   wanted?: number | string | readonly string[];
   there?: number | string | readonly string[] | null;
-  unit?: 'vcpus' | 'MiB' | 'GiB' | 'kbit/s';
+  unit?: 'vcpus' | 'MiB' | 'GiB' | 'kbit/s' | 's';
   /** Whose word it is, where it is one's. */
   said?: { reason: string | null; by: HostWordBy | null };
 }
@@ -212,6 +215,8 @@ export interface Placement {
   host: HostCapacity | null;
   /** No host now, but one would take the server if it were not away for the moment: worth a wait. */
   soon: boolean;
+  /** No host now, but this one would take it if it were not in standby. */
+  wake?: string | null;
   /** Best first; hosts that can't take it last. Cut to `verdictsKept`. */
   verdicts: HostVerdict[];
   hosts: number;

@@ -84,6 +84,10 @@ export const breaks: Readonly<Record<Refusal, Break>> = {
   },
   forced_down: { host: { forced_down: true, forced_down_by: by }, mend: mendHost(() => ({ forced_down: false })) },
   disconnected: { host: { connected: false, seen_lately: false }, mend: mendHost(() => ({ connected: true })) },
+  in_standby: {
+    host: { standby: { wakes: true, seconds: 180 }, enabled: false, connected: false },
+    mend: mendHost(() => ({ standby: null, enabled: true, connected: true })),
+  },
   too_few_vcpus: { host: { used_vcpus: 13 }, mend: more('too_few_vcpus', 'vcpus') },
   too_little_memory: { host: { used_memory_mib: 14_336 }, mend: more('too_little_memory', 'memory_mib') },
   too_little_disk: { host: { used_disk_gib: 81 }, mend: more('too_little_disk', 'disk_gib') },

@@ -29,7 +29,7 @@ export interface BmcWish {
 }
 
 /** Without the password. */
-export type Bmc = Omit<HostBmcRow, 'sealed'>;
+export type Bmc = Omit<HostBmcRow, 'sealed' | 'wake_seconds'>;
 
 /** What a BMC says now. */
 export interface BmcTest {

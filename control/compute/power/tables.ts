@@ -12,6 +12,8 @@ export interface HostBmcTable {
   system: string | null;
   fences: Generated<boolean>;
   contradicted_at: Timestamp | null;
+  /** See migrations/1043-host-bmc-wake-seconds.sql. */
+  wake_seconds: number | null;
   generation: Generated<number>;
   created_at: Timestamp;
   updated_at: Timestamp;

@@ -18,7 +18,7 @@ import {
   replicasOfServers,
 } from '../../storage/replication/index.ts';
 import { callOffBrings } from '../../storage/volume/index.ts';
-import type { HostPicture, Placement } from '../placement/index.ts';
+import { type HostPicture, type Placement, wakeHosts } from '../placement/index.ts';
 import { bytesMs } from './actions/action.ts';
 import { giveUpCapture } from './captures.ts';
 import type { ServerPorts } from './dependencies.ts';
@@ -79,6 +79,8 @@ export async function evacuate(
     wishes.map((wish) => moveOf(wish, replicas.get(wish.server.id))),
     picture && { picture },
   );
+  const needed = decided.flatMap(({ found }) => (found.host ? [] : (found.wake ?? [])));
+  await wakeHosts(tx, [...new Set(needed)], 'servers of a host that is lost need one');
   const taken: Taken[] = [];
   for (const [index, { found }] of decided.entries()) {
     const { server, evidence } = wishes[index]!;

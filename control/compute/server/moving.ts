@@ -25,6 +25,7 @@ import {
   place,
   placementGroups,
   requestOf,
+  wakeHosts,
   withTunnels,
 } from '../placement/index.ts';
 import { recordDecisions } from './decisions.ts';
@@ -255,7 +256,9 @@ async function guarded(tx: Tx, { serverId, size, usesReserve }: MoveWish, found:
 /** The why-record of a move that found no host, where the transaction that asked has come to nothing. */
 export async function recordRefusedMove(tx: Tx, wish: MoveWish): Promise<void> {
   const { server, request, found } = await findTarget(tx, wish);
-  if (!found.host) await recordDecisions(tx, [{ server, request, found, kind: 'move' }]);
+  if (found.host) return;
+  if (found.wake) await wakeHosts(tx, [found.wake], `server ${server.id} has nowhere else to go`);
+  await recordDecisions(tx, [{ server, request, found, kind: 'move' }]);
 }
 
 /** Safe to repeat. */

@@ -24,6 +24,7 @@ import {
   type PlacementRequest,
   PlacementRound,
   placementGroups,
+  wakeHosts,
   withTunnels,
 } from '../placement/index.ts';
 import { nextEpoch } from '../server-migration/index.ts';
@@ -204,9 +205,10 @@ export class Placing {
    */
   async #waitForHost(tx: Tx, server: Unplaced, found: Placement): Promise<void> {
     const { awayMs } = this.#options;
+    if (found.wake) await wakeHosts(tx, [found.wake], `server ${server.id} needs a host`);
     const [waitingFor, waitMs] =
       server.host_id === null
-        ? [found.message === companyFirst.message ? found.message : 'a host that is away for the moment', soonMs]
+        ? [forNow(found), soonMs]
         : [`its host, which is away, to come back, or another that fits: ${found.message}`, awayMs];
     await passOperation(tx, server.id, { owner: 'control', waitingFor });
     await enqueue(tx, 'server', server.id, { at: lookAt(server, waitMs) });
@@ -269,6 +271,12 @@ export async function withBandwidth(
   if (!servers.some(({ bandwidth }) => bandwidth)) return hosts;
   const free = await freeBandwidth(tx);
   return hosts.map((host) => ({ ...host, bandwidth: free.get(host.id) ?? [] }));
+}
+
+/** What a server waits for that has no host yet. */
+function forNow({ message, wake }: Placement): string {
+  if (message === companyFirst.message) return message;
+  return wake ? 'a host in standby to be woken' : 'a host that is away for the moment';
 }
 
 const imagesOf = (servers: readonly Unplaced[]) => new Set(servers.flatMap((server) => server.image_id ?? []));

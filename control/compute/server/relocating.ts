@@ -33,6 +33,8 @@ export function relocationOf(server: ServerRow): RelocationKind {
 
 export interface Relocation {
   cause: MigrationCause;
+  /** Its host shall be empty by a person's or the machine's word: it may have what hosts keep for such. */
+  usesReserve?: boolean;
   /** The name of the only host that it may go to; absent: any. */
   host?: string;
 }
@@ -45,14 +47,14 @@ export async function relocate(
   tx: Tx,
   { ports }: { ports: ServerPorts },
   server: ServerRow,
-  { cause, host }: Relocation,
+  { cause, host, usesReserve }: Relocation,
 ): Promise<RelocationKind> {
   const verb = relocationOf(server);
   const work = { tx, caller: { userId: server.user_id as UserId } };
   const decision =
     verb === 'shelveOffload'
       ? offloadNow(server)
-      : await begin(work, server, { kind: moveKind[verb], size: null, host: host ?? null, cause });
+      : await begin(work, server, { kind: moveKind[verb], size: null, host: host ?? null, cause, usesReserve });
   const deadlineMs = verb === 'shelveOffload' ? bytesMs : stallMs;
   await accept(tx, { ports }, server, decision, { verb, actor: cloudActor, deadlineMs });
   return verb;
@@ -62,12 +64,12 @@ export async function relocate(
 export async function relocationForecast(
   tx: Tx,
   server: ServerRow,
-  { picture, host = null, cause }: { picture: HostPicture; host?: string | null; cause?: MigrationCause },
+  { picture, host = null, usesReserve }: { picture: HostPicture; host?: string | null; usesReserve?: boolean },
 ): Promise<Placement | null> {
   const kind = relocationOf(server);
   return kind === 'shelveOffload'
     ? null
-    : forecast(tx, server, { kind: moveKind[kind], size: null, host, ...(cause && { cause }) }, picture);
+    : forecast(tx, server, { kind: moveKind[kind], size: null, host, usesReserve }, picture);
 }
 
 /** Servers that the cloud has moved cold: what the host that they left keeps of them may go. */

@@ -1069,6 +1069,7 @@ CREATE TABLE public.host_bmc (
     generation bigint DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    wake_seconds integer,
     CONSTRAINT host_bmc_check CHECK (((fingerprint256 IS NULL) <> (ca IS NULL)))
 );
 
@@ -1098,6 +1099,26 @@ CREATE TABLE public.host_reserve (
     changed_in xid8 DEFAULT pg_current_xact_id() NOT NULL
 )
 WITH (fillfactor='50');
+
+CREATE TABLE public.host_standby (
+    host_id uuid NOT NULL,
+    desired text DEFAULT 'standby'::text NOT NULL,
+    reason text NOT NULL,
+    wake_reason text,
+    next_at timestamp with time zone DEFAULT now() NOT NULL,
+    asked integer DEFAULT 0 NOT NULL,
+    asked_at timestamp with time zone,
+    off_at timestamp with time zone,
+    wake_began_at timestamp with time zone,
+    wake_asked integer DEFAULT 0 NOT NULL,
+    wake_asked_at timestamp with time zone,
+    overdue_at timestamp with time zone,
+    error text,
+    changed_in xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT host_standby_desired_check CHECK ((desired = ANY (ARRAY['standby'::text, 'awake'::text])))
+);
 
 CREATE TABLE public.host_token (
     id uuid NOT NULL,
@@ -2725,6 +2746,9 @@ ALTER TABLE ONLY public.host_power_off
 ALTER TABLE ONLY public.host_reserve
     ADD CONSTRAINT host_reserve_pkey PRIMARY KEY (host_id);
 
+ALTER TABLE ONLY public.host_standby
+    ADD CONSTRAINT host_standby_pkey PRIMARY KEY (host_id);
+
 ALTER TABLE ONLY public.host_token
     ADD CONSTRAINT host_token_pkey PRIMARY KEY (id);
 
@@ -3642,6 +3666,8 @@ CREATE TRIGGER host_changed BEFORE UPDATE ON public.host FOR EACH ROW WHEN (((((
 
 CREATE TRIGGER host_power_off_change AFTER INSERT OR DELETE OR UPDATE ON public.host_power_off FOR EACH ROW EXECUTE FUNCTION public.append_change('host_power_off', 'id', '~next_at', '~off_at');
 
+CREATE TRIGGER host_standby_change AFTER INSERT OR DELETE OR UPDATE ON public.host_standby FOR EACH ROW EXECUTE FUNCTION public.append_change('host_standby', 'host_id', '~changed_in', '~next_at');
+
 CREATE TRIGGER host_token_change AFTER INSERT OR DELETE OR UPDATE ON public.host_token FOR EACH ROW EXECUTE FUNCTION public.append_change('host_token', 'id', 'secret_sha256', 'used_key_sha256');
 
 CREATE TRIGGER host_updated AFTER UPDATE ON public.host FOR EACH ROW WHEN (((to_jsonb(old.*) - '{last_seen_at,updated_at,changed_in,lease_ends_at}'::text[]) IS DISTINCT FROM (to_jsonb(new.*) - '{last_seen_at,updated_at,changed_in,lease_ends_at}'::text[]))) EXECUTE FUNCTION public.append_change('host', 'id', 'changed_in', 'lease_ends_at');
@@ -4003,6 +4029,9 @@ ALTER TABLE ONLY public.host_power_off
 
 ALTER TABLE ONLY public.host_reserve
     ADD CONSTRAINT host_reserve_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.host_standby
+    ADD CONSTRAINT host_standby_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.host_token
     ADD CONSTRAINT host_token_used_by_fkey FOREIGN KEY (used_by) REFERENCES public.host(id) ON DELETE SET NULL;

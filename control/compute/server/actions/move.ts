@@ -87,12 +87,18 @@ export interface Move {
   host: string | null;
   /** Absent: a person asks for it. */
   cause?: MigrationCause;
+  usesReserve?: boolean | undefined;
 }
 
 const calls = { 'live-migration': 'os-migrateLive', migration: 'migrate', resize: 'resize' } as const;
 
 /** All but whether a host takes it. @param begins the rows are locked for it @throws CloudError `invalid`, `conflict` */
-async function check(tx: Tx, server: ServerRow, { kind, size, host, cause }: Move, begins: { lock: boolean }) {
+async function check(
+  tx: Tx,
+  server: ServerRow,
+  { kind, size, host, usesReserve = false }: Move,
+  begins: { lock: boolean },
+) {
   const where = await look(tx, server, { host, mode: kind === 'live-migration' ? 'live' : 'cold' });
   requireWanted(where, host, 'invalid');
   requireMovable(server, calls[kind], where);
@@ -103,7 +109,7 @@ async function check(tx: Tx, server: ServerRow, { kind, size, host, cause }: Mov
     ...(where.with_volumes && { exclude: [...where.unable, ...unfit] }),
     only: where.wanted_id,
     withVolumes: true,
-    usesReserve: cause === 'maintenance',
+    usesReserve,
     ...(size && {
       size: { vcpus: size.vcpus, memory_mib: size.memory_mib, disk_gib: size.disk_gib + (size.local_gib ?? 0) },
     }),

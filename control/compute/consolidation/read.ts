@@ -1,0 +1,73 @@
+/** The picture that {@link consolidate} works on. Reads alone. */
+import { sql } from 'kysely';
+import type { Tx } from '../../kit/database/database.ts';
+import { isOneOf } from '../../kit/database/one-of.ts';
+import { HostPicture, imageHolders, placementGroups } from '../placement/index.ts';
+import { withBandwidth } from '../server/placing.ts';
+import { hostAwayMs } from '../server/server.ts';
+import { placementNeeds, volumeHost } from '../server/waiting.ts';
+import { type ConsolidatedServer, type Consolidation, consolidate } from './plan.ts';
+
+export const timing = {
+  /** For so long a host must not be needed before it is emptied. */
+  holdMs: 10 * 60_000,
+  /** One that has come lately stays for so long. */
+  restMs: 30 * 60_000,
+};
+
+/** Of `host h`: why it may not sleep; null: it may. The cheap and certain ones first. */
+const staysBecause = (restMs: number) => sql<string | null>`case
+  when not exists (select from host_bmc b where b.host_id = h.id and b.contradicted_at is null) then 'no_bmc'
+  when h.facts ->> 'machineUuid' is null or exists (select from host o where o.id <> h.id
+    and o.facts ->> 'machineUuid' = h.facts ->> 'machineUuid') then 'no_uuid_of_its_own'
+  when exists (select from control_process c where c.machine = h.name) then 'has_control'
+  when h.connected_at > now() - ${restMs}::double precision * interval '1 millisecond' then 'came_lately'
+  when exists (select from volume where host_id = h.id or pool_id in (select id from storage_pool where host_id = h.id))
+    or exists (select from volume_layer where host_id = h.id and desired_presence = 'present') then 'has_volumes'
+  when exists (select from quarantined_server where host_id = h.id)
+    or exists (select from quarantined_layer where host_id = h.id) then 'in_quarantine'
+  when exists (select from image_location l join image i on i.id = l.image_id where l.host_id = h.id and i.desired_presence = 'present'
+    and not exists (select from image_location o join host w on w.id = o.host_id
+      where o.image_id = l.image_id and o.host_id <> h.id and w.connected)) then 'only_one_with_an_image'
+  when exists (select from unnest(h.physical_networks) p (name) where not exists (select from host o
+    where o.id <> h.id and o.connected and o.enabled and p.name = any(o.physical_networks))) then 'only_one_on_a_network'
+  when exists (select from server s where s.host_id = h.id and (s.observed_state not in ('running', 'paused') or s.desired_move is not null
+    or s.desired_power not in ('on', 'paused') or s.desired_presence <> 'present' or s.soft_deleted_at is not null or s.desired_shelve is not null
+    or s.fault is not null or s.hardware ? 'tpm'))
+    or exists (select from server_migration where other_host_id = h.id) then 'server_that_stays' end`;
+
+export async function readConsolidation(tx: Tx, { restMs = timing.restMs } = {}): Promise<Consolidation> {
+  const picture = await new HostPicture().read(tx, { awayMs: hostAwayMs });
+  const { rows } = await sql<{
+    id: string;
+    why: string;
+  }>`select id, why from (select h.id, ${staysBecause(restMs)} as why
+    from host h where h.enabled and h.connected) each where why is not null`.execute(tx);
+  const staying = new Map(rows.map(({ id, why }) => [id, why]));
+  const free = picture.filter(({ id, enabled, connected }) => enabled && connected && !staying.has(id));
+  const servers =
+    free.length > 0
+      ? await readServers(
+          tx,
+          free.map(({ id }) => id),
+        )
+      : [];
+  const groupIds = new Set(servers.flatMap(({ server_group_id }) => server_group_id ?? []));
+  const images = new Set(servers.flatMap(({ image_id }) => image_id ?? []));
+  return consolidate({
+    hosts: await withBandwidth(tx, picture, servers),
+    servers,
+    groups: groupIds.size > 0 ? await placementGroups(tx, groupIds) : new Map(),
+    holders: images.size > 0 ? await imageHolders(tx, images) : new Map(),
+    staying,
+  });
+}
+
+async function readServers(tx: Tx, hostIds: readonly string[]): Promise<ConsolidatedServer[]> {
+  const { rows } =
+    await sql<ConsolidatedServer>`select s.id, s.name, s.project_id, s.host_id, s.image_id, s.vcpus, s.memory_mib,
+      s.disk_gib + s.local_gib as disk_gib, s.availability_zone, null as requested_host_id, s.server_group_id,
+      ${volumeHost} as volume_host_id, ${placementNeeds}
+    from server s where ${isOneOf(sql`s.host_id`, hostIds)} order by s.id`.execute(tx);
+  return rows;
+}
