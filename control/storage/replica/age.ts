@@ -7,6 +7,16 @@ import { type RawBuilder, sql } from 'kysely';
  */
 const heardWithin = sql`interval '10 seconds'`;
 
+/** A lease is for 15 seconds from when it was asked for, and is lent to those that have asked in the three seconds before (control/host/liveness.ts). */
+const askedBefore = sql`interval '18 seconds'`;
+
+/**
+ * The host had spoken then, or later. One that is frozen or cut off counts as connected for 15 seconds more, and is said to have been seen when that was given up: that proves no word of it, its
+ * lease does. While it is lent one after the other, a moment ago is near enough.
+ */
+const heardAt = sql`(case when h.connected and (h.lease_ends_at is null or h.lease_ends_at > now() + interval '6 seconds') then now()
+  when h.lease_ends_at is null then h.last_seen_at - ${askedBefore} else least(h.last_seen_at, h.lease_ends_at - ${askedBefore}) end)`;
+
 /** Nothing has been written since the replica was equal to the volume, as far as is known. */
 export const isIdleSql: RawBuilder<boolean> = sql<boolean>`(r.layer_id is not null and r.source_layer_id is not null
   and l.parent_id is not distinct from r.source_layer_id and l.observed_written is not distinct from false)`;
@@ -17,8 +27,9 @@ export const isIdleSql: RawBuilder<boolean> = sql<boolean>`(r.layer_id is not nu
  */
 export const asOfSql: RawBuilder<Date | null> = sql<Date | null>`(case
   when r.layer_id is null or r.as_of is null or r.fault ->> 'code' = 'replica_lost' then null
-  when ${isIdleSql} then greatest(r.as_of, case when h.connected then now() else coalesce(h.last_seen_at, r.as_of) end - ${heardWithin})
-  when l.parent_id = r.source_layer_id and l.written_at is not null then greatest(r.as_of, l.written_at - ${heardWithin})
+  when ${isIdleSql} then greatest(r.as_of, ${heardAt} - ${heardWithin})
+  -- What a host says when it is back may have been so all the while that it was away.
+  when l.parent_id = r.source_layer_id and l.written_at is not null and coalesce(h.connected_at < l.written_at - ${heardWithin}, true) then greatest(r.as_of, l.written_at - ${heardWithin})
   else r.as_of end)`;
 
 /** It is older than it shall be, or there is none although there was time to make one. */

@@ -217,6 +217,30 @@ const setHost = (id: string, connected: boolean) =>
   sql`update host set connected = ${connected}, last_seen_at = now() - interval '5 seconds'
     where id = (select host_id from volume where id = ${id})`.execute(db.database.query);
 
+test('what nobody has said counts as written, also while a host that is frozen counts as connected, and when it is given up', async () => {
+  const id = await replicated();
+  await pass(100);
+  const host = (change: ReturnType<typeof sql>) =>
+    sql`update host set ${change} where id = (select host_id from volume where id = ${id})`.execute(db.database.query);
+  const age = async () => Math.round((await shown(id)).age_seconds!);
+  await host(sql`lease_ends_at = now() + interval '13 seconds'`);
+  assert.equal(await age(), 10, 'it speaks');
+  await host(sql`lease_ends_at = now() + interval '1 second'`);
+  assert.equal(await age(), 27, 'it may have spoken last when it asked for that lease');
+  await host(sql`connected = false, last_seen_at = now()`);
+  assert.equal(await age(), 27, 'that it was given up is no word of it');
+  await host(sql`last_seen_at = now() - interval '40 seconds'`);
+  assert.equal(await age(), 50);
+  await host(sql`lease_ends_at = null, last_seen_at = now()`);
+  assert.equal(await age(), 28);
+  await written(id);
+  await host(sql`connected = true, connected_at = now() - interval '1 hour'`);
+  assert.equal(await age(), 10, 'it was heard in time');
+  await host(sql`connected_at = now()`);
+  assert.equal(await age(), 100, 'it was away, and nobody knows since when that is so');
+  await host(sql`connected_at = null, lease_ends_at = null`);
+});
+
 test('what is left of a replica that is lost stays until there is a whole one', async () => {
   const id = await replicated();
   const { layer_id } = await rowOf(id);
@@ -425,9 +449,8 @@ test('a replica takes the place of its volume; what that held is frozen under a 
     )
   ).rows[0]!;
   await pass(60);
-  await sql`update host set connected = false, last_seen_at = now() - interval '20 seconds' where id = ${before.host_id}`.execute(
-    db.database.query,
-  );
+  await sql`update host set connected = false, last_seen_at = now() - interval '20 seconds', lease_ends_at = now() - interval '8 seconds'
+    where id = ${before.host_id}`.execute(db.database.query);
   const { age_seconds } = await promote(id);
   assert.ok(age_seconds >= 20 && age_seconds < 40, `${age_seconds}`);
   const now = await cloud.volumes.get(cloud.admin, id);
