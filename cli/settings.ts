@@ -246,6 +246,16 @@ export const definitions = {
     check: oneOf('off', 'propose', 'do'),
     help: 'Of hosts with a BMC that nobody needs: propose shows them at /native/v1/consolidation, do also empties them live, one at a time, switches them off and on again before the others become short; off: they stay on.',
   },
+  host_watts_idle: {
+    fallback: '0',
+    check: number(100_000),
+    help: 'What a host takes that does nothing, in watts, where neither a BMC nor its processors measure it.',
+  },
+  host_watts_max: {
+    fallback: '0',
+    check: number(100_000),
+    help: 'What a host takes all of whose processors are given away, in watts, where nobody measures it; 0: then nobody says it.',
+  },
   reclaim_instance_interval: {
     fallback: '0',
     check: number(31_536_000),

@@ -43,6 +43,8 @@ export interface HostConfiguration {
   physicalNetworks?: readonly string[];
   /** What its cards give to be promised to guests' ports. */
   bandwidths?: readonly HostBandwidth[];
+  /** Where the kernel shows energy counters. Absent: /sys/class/powercap. */
+  powercapDirectory?: string;
   /** False: nothing is synced to the disk (simulated fleets). */
   durable?: boolean;
   maxVirtualBytes?: number;

@@ -170,7 +170,7 @@ export class Host {
         await this.#storage.layers.refuseCapture(id);
       },
       ...{ backups: this.#storage.backups, managed: this.#storage.managed, layers: this.#storage.layers },
-      ...{ health: () => this.status(), certify: dependencies.certify },
+      ...{ health: () => this.status(), certify: dependencies.certify, powercap: configuration.powercapDirectory },
     });
     this.#service = new HostHttpService({ tls, listen, socket, controlName, routes, log });
     this.#stream = this.#newStream();

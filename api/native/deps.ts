@@ -1,7 +1,7 @@
 /** What the routes of the native dialect are made with. */
 
 import type { ConsolidationService } from '../../control/compute/consolidation/index.ts';
-import type { BmcService } from '../../control/compute/power/index.ts';
+import type { BmcService, WattsService } from '../../control/compute/power/index.ts';
 import type { RebalanceService } from '../../control/compute/rebalance/index.ts';
 import type { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import type { Database } from '../../control/kit/database/database.ts';
@@ -21,6 +21,7 @@ export interface NativeDeps {
   /** Absent: as where nothing is set (tests). */
   rebalance?: RebalanceService;
   consolidation?: ConsolidationService;
+  watts?: WattsService;
   reachability: ReachabilityService;
   reachabilityAssertions: ReachabilityAssertionService;
   meters: Pick<MeterService, 'list' | 'read'>;

@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import { Type } from 'typebox';
 import { ConsolidationService } from '../../control/compute/consolidation/index.ts';
+import { WattsService } from '../../control/compute/power/index.ts';
 import { RebalanceService } from '../../control/compute/rebalance/index.ts';
 import { ReserveService } from '../../control/compute/reserve/index.ts';
 import { SurvivalService } from '../../control/compute/survival/index.ts';
@@ -24,6 +25,7 @@ import { hostRoutes } from './hosts.ts';
 import { maintenanceRoutes } from './maintenance.ts';
 import { meterRoutes } from './meters.ts';
 import { operationRoutes } from './operations.ts';
+import { powerRoutes } from './power.ts';
 import { proofRoutes } from './proof.ts';
 import { quarantineRoutes } from './quarantine.ts';
 import { nativeSentences } from './query.ts';
@@ -75,6 +77,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
           decisions: '/native/v1/decisions',
           host_tokens: '/native/v1/host-tokens',
           meters: '/native/v1/meters',
+          power: '/native/v1/power',
           quarantine: '/native/v1/quarantine',
           reachability: '/native/v1/reachability',
           reachability_assertions: '/native/v1/reachability-assertions',
@@ -98,6 +101,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
       maintenanceRoutes(boundary, deps);
       rebalanceRoutes(boundary, deps.rebalance ?? new RebalanceService(deps));
       consolidationRoutes(boundary, deps.consolidation ?? new ConsolidationService(deps));
+      powerRoutes(boundary, deps.watts ?? new WattsService(deps));
       reserveRoutes(boundary, new ReserveService(deps));
       hostBmcRoutes(boundary, deps.bmcs);
       volumeCacheRoutes(boundary, deps);

@@ -148,6 +148,9 @@ function controlConfiguration({
     trustedDashboards: list(values.trusted_dashboards),
     placementPolicy: values.placement_policy as 'spread' | 'pack',
     rebalance: values.rebalance as 'off' | 'propose' | 'do',
+    ...(values.host_watts_max !== '0' && {
+      wattsModel: { idle: Number(values.host_watts_idle), max: Number(values.host_watts_max) },
+    }),
     consolidate: values.consolidate as 'off' | 'propose' | 'do',
     reclaimSeconds: Number(values.reclaim_instance_interval),
     shelvedOffloadSeconds: Number(values.shelved_offload_time),

@@ -39,6 +39,8 @@ export interface ControlConfiguration {
   placementPolicy?: 'spread' | 'pack';
   /** Whether servers move by themselves so that no host is much fuller than the others. Absent: off. */
   rebalance?: 'off' | 'propose' | 'do';
+  /** What hosts take that nobody measures, in watts. Absent: nobody says it. */
+  wattsModel?: { idle: number; max: number } | undefined;
   /** Whether hosts that nobody needs are switched off. Absent: off. */
   consolidate?: 'off' | 'propose' | 'do';
   /** For how long a deleted server can be restored; absent or 0: it can't. */

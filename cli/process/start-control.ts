@@ -77,6 +77,7 @@ export interface ControlHooks {
   powerOff?: Parameters<typeof openCompute>[0]['powerOff'];
   consolidation?: Parameters<typeof openCompute>[0]['consolidation'];
   standby?: Parameters<typeof openCompute>[0]['standby'];
+  watts?: Parameters<typeof openCompute>[0]['watts'];
   /** How often the certificate's files are looked at. */
   credentials?: { lookEveryMs: number };
   /** Told of every route of every dialect. */
@@ -229,6 +230,7 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
     placementPolicy: configuration.placementPolicy,
     rebalance: configuration.rebalance,
     consolidate: configuration.consolidate,
+    wattsModel: configuration.wattsModel,
     quotas: new QuotaService({ database, usage, userUsage }),
     ...(hooks.afterServerStep && { afterStep: hooks.afterServerStep }),
     ...(hooks.hostAwayMs !== undefined && { hostAwayMs: hooks.hostAwayMs }),
@@ -237,6 +239,7 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
     powerOff: hooks.powerOff,
     consolidation: hooks.consolidation,
     standby: hooks.standby,
+    watts: hooks.watts,
   });
   const hosts = new HostStreams({
     ...{ database, feed, cloudId, resources, log, controls: presence },
@@ -271,7 +274,7 @@ function dialects(
     volumeDialect({ authenticator, ...storage.services, quotas: compute.services.quotas }),
     nativeDialect({
       rebalance: compute.services.rebalance,
-      consolidation: compute.services.consolidation,
+      ...{ consolidation: compute.services.consolidation, watts: compute.services.watts },
       ...{ identity, database, feed, pools: storage.services.pools, bmcs: compute.services.bmcs },
       hosts: {
         tokens: new HostTokenService({ database, ca }),

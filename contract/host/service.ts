@@ -1,7 +1,7 @@
 /** The host's HTTPS service (mutual TLS over TCP; plain over a unix socket for control on the same machine). */
 import type { Static } from 'typebox';
 import type { HostId, ImageId, LayerId, ServerId } from '../ids.ts';
-import { count, id, list, nullable, object, oneOf, optional, text } from '../schema/type.ts';
+import { count, id, integer, list, nullable, object, oneOf, optional, text } from '../schema/type.ts';
 import { hostLimits } from './limits.ts';
 
 export const hostPaths = {
@@ -49,6 +49,8 @@ export const hostPaths = {
    * refuses; the message says which.
    */
   password: (id: ServerId) => `/v1/servers/${id}/password`,
+  /** GET: {@link HostWatts}; control's alone. A host of an older release does not know it (404). */
+  watts: '/v1/watts',
   /** GET: HostFacts and the state of every engine that the host drives, for `bothy doctor`. */
   health: '/v1/health',
 } as const;
@@ -61,6 +63,10 @@ export type ConsoleKind = (typeof consoleKinds)[number];
 export const consoleProtocol = 'bothy-console';
 
 const hex = (length: number) => text(length, { pattern: `^[0-9a-f]{${length}}$` });
+
+/** What the machine takes, by the energy counters of its processors; null: it has none, or it was not asked for a while. */
+export const hostWatts = object({ watts: nullable(integer(0, 100_000)) });
+export type HostWatts = Static<typeof hostWatts>;
 
 /** Answer to a PUT of an image. The host inspects the file (untrusted input) before it says yes. */
 export const imageUploadResult = object({

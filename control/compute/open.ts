@@ -15,7 +15,15 @@ import { FlavorService } from './flavor/index.ts';
 import { HypervisorService } from './hypervisor/index.ts';
 import { KeyPairService } from './key-pair/index.ts';
 import { Drainer, type DrainerOptions, MaintenanceService } from './maintenance/index.ts';
-import { BmcService, PowerOffs, type PowerOffTiming } from './power/index.ts';
+import {
+  BmcService,
+  PowerOffs,
+  type PowerOffTiming,
+  Watts,
+  type WattsModel,
+  type WattsOptions,
+  WattsService,
+} from './power/index.ts';
 import { type RebalancePolicy, Rebalancer, RebalanceService } from './rebalance/index.ts';
 import { RefugeKeeper } from './reserve/index.ts';
 import { ResourceProviderService } from './resource-provider/index.ts';
@@ -45,13 +53,16 @@ export interface ComputeAreaOptions extends Omit<ServerServiceOptions, 'created'
   rebalance?: RebalancePolicy | undefined;
   /** Absent: off. */
   consolidate?: ConsolidationPolicy | undefined;
-  hosts: ServerServiceOptions['hosts'] & ConsoleHosts;
+  /** Of hosts that nobody measures; absent: none. */
+  wattsModel?: WattsModel | undefined;
+  hosts: ServerServiceOptions['hosts'] & ConsoleHosts & WattsOptions['hosts'];
   /** For tests. */
   evacuation?: EvacuatorOptions['timing'];
   draining?: DrainerOptions['timing'];
   powerOff?: Partial<PowerOffTiming> | undefined;
   consolidation?: ConsolidatorOptions['timing'];
   standby?: Partial<StandbyTiming> | undefined;
+  watts?: WattsOptions['timing'];
 }
 
 export function openCompute({
@@ -65,6 +76,7 @@ export function openCompute({
   consolidate = 'off',
   consolidation,
   standby,
+  watts,
   ...options
 }: ComputeAreaOptions) {
   const { database } = options;
@@ -79,8 +91,10 @@ export function openCompute({
   const rebalancer = new Rebalancer({ ...options, policy: rebalance });
   const consolidator = new Consolidator({ ...options, policy: consolidate, timing: consolidation });
   const sleepers = new Standby({ ...options, gaveUp: (id) => consolidator.refuse(id), timing: standby });
+  const measuring = new Watts({ ...options, timing: watts });
   const refuges = new RefugeKeeper({ database, log: options.log });
   const survival = new SurvivalWatch({ database, log: options.log });
+  const parts = [controller, evacuator, drainer, rebalancer, consolidator, sleepers, measuring, refuges, survival];
   return {
     services: {
       servers: new ServerService({ ...options, created: (servers) => controller.hurry(servers) }),
@@ -95,6 +109,7 @@ export function openCompute({
       maintenance: new MaintenanceService({ database }),
       rebalance: new RebalanceService({ database, policy: rebalance }),
       consolidation: new ConsolidationService({ database, policy: consolidate }),
+      watts: new WattsService({ database, model: options.wattsModel }),
       bmcs: new BmcService(options),
       providers: new ResourceProviderService({ database }),
       quotas,
@@ -108,12 +123,10 @@ export function openCompute({
     /** For its health: who restarts servers elsewhere, and what would not survive the loss of a host. */
     watches: { evacuator, survival },
     start() {
-      for (const part of [controller, evacuator, drainer, rebalancer, consolidator, sleepers, refuges, survival])
-        part.start();
+      for (const part of parts) part.start();
     },
     async stop() {
-      for (const part of [controller, evacuator, drainer, rebalancer, consolidator, sleepers, refuges, survival])
-        part.stop();
+      for (const part of parts) part.stop();
       await powerOffs.stop();
     },
   };

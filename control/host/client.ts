@@ -18,6 +18,7 @@ import {
   type GuestDiagnostics,
   guestDiagnostics,
   hostPaths,
+  hostWatts,
   type ImageDigests,
   type ImageFormat,
   type ImageUploadResult,
@@ -232,6 +233,11 @@ export class HostClient {
   /** @throws CloudError `conflict` where no guest runs */
   async diagnostics(host: HostEndpoint, id: ServerId): Promise<GuestDiagnostics> {
     return answerOf(host, guestDiagnostics, await this.#ask(host, 'GET', hostPaths.diagnostics(id)));
+  }
+
+  /** By its own counters, in watts; null: it has none. @throws CloudError `not_found` where it is older, `unavailable` where it can't be reached */
+  async watts(host: HostEndpoint): Promise<number | null> {
+    return answerOf(host, hostWatts, await this.#ask(host, 'GET', hostPaths.watts)).watts;
   }
 
   /** A small question with a small answer. */

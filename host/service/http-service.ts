@@ -49,6 +49,7 @@ export interface ServiceRoutes {
   password(id: ServerId, exchange: Exchange): Promise<void>;
   health(exchange: Exchange): Promise<void>;
   certify(exchange: Exchange): Promise<void>;
+  watts(exchange: Exchange): Promise<void>;
   /** Takes over the connection and answers on it, or throws and has written nothing. */
   console(id: ServerId, kind: ConsoleKind, caller: Duplex, head: Buffer): Promise<void>;
 }
@@ -228,6 +229,10 @@ export class HostHttpService {
     if (url.pathname === hostPaths.certificates && method === 'POST') {
       if (peer !== 'control') throw new HostFault('forbidden', 'only control has certificates signed');
       return routes.certify(exchange);
+    }
+    if (url.pathname === hostPaths.watts && method === 'GET') {
+      if (peer !== 'control') throw new HostFault('forbidden', 'only control asks what the machine takes');
+      return routes.watts(exchange);
     }
     const [, version, kind, idText, ...rest] = url.pathname.split('/');
     if (version === 'v1' && kind === 'backups' && rest.length === 0 && method === 'DELETE') {

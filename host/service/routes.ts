@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import {
   type CertificateRequest,
   certificateRequest,
+  type HostWatts,
   type ImageDigests,
   type ImageFile,
   imageFormats,
@@ -18,6 +19,7 @@ import type { LaterDigests } from '../image/later-digests.ts';
 import type { ImageFacts, ImageStore } from '../image/store.ts';
 import { deleteImage, receiveImage, type UploadContext } from '../image/upload.ts';
 import { serverPaths } from '../paths.ts';
+import { Rapl } from '../power/rapl.ts';
 import type { BackupDirectory } from '../volume/backups.ts';
 import type { Layers } from '../volume/layers.ts';
 import type { ManagedFiles } from '../volume/managed.ts';
@@ -38,6 +40,8 @@ export interface RouteOptions {
   managed: Pick<ManagedFiles, 'list'>;
   layers: Pick<Layers, 'openForCopy'>;
   health(): unknown;
+  /** Where the kernel shows energy counters. */
+  powercap?: string | undefined;
   /** Absent: the cloud's authority is not beside this host. @throws HostFault */
   certify?: Certify | undefined;
 }
@@ -102,9 +106,15 @@ export function serviceRoutes(options: RouteOptions): ServiceRoutes {
       answerJson(response, 200, options.health());
     },
 
+    watts: wattsOf(new Rapl({ directory: options.powercap })),
     certify: (exchange) => certifyFor(exchange, options.certify),
   };
 }
+
+const wattsOf =
+  (rapl: Rapl): ServiceRoutes['watts'] =>
+  async ({ response }) =>
+    answerJson(response, 200, { watts: await rapl.watts() } satisfies HostWatts);
 
 async function putImage(id: ImageId, { request, response, query }: Exchange, upload: UploadContext): Promise<void> {
   const format = imageFormats.find((known) => known === query.get('format'));

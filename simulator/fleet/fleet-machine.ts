@@ -114,6 +114,7 @@ export class SimulatedMachine {
       bothyVersion: 'simulated',
       dataDirectory: this.dataDirectory,
       runDirectory: this.runDirectory,
+      powercapDirectory: join(this.dataDirectory, 'powercap'),
       controlName: 'bothy-control',
       listen: { address: '127.0.0.1', port: 0 },
       url: 'https://127.0.0.1:{port}',

@@ -2,7 +2,8 @@
  * A whole simulated cloud whose hosts sleep while nobody needs them: their servers leave them live, their BMCs shut them down, control dies meanwhile, and a server that finds no host wakes one.
  */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import type { ServerId } from '../../contract/ids.ts';
@@ -15,6 +16,7 @@ const hooks = {
   draining: { everyMs: 50, againMs: 200 },
   consolidation: { everyMs: 50, holdMs: 100, restMs: 0, refusedMs: 500 },
   standby: { everyMs: 20, lookMs: 30, asleepMs: 200, turnMs: 2000 },
+  watts: { everyMs: 100, periodMs: 200 },
 };
 
 let cloud: SimulatedCloud;
@@ -92,6 +94,32 @@ test('hosts that nobody needs sleep one after the other, their servers run on el
   assert.equal(services.filter(({ status }: { status: string }) => status === 'disabled').length, 2);
 });
 
+test('what hosts take is measured by BMCs, and by the counters of one that has none', async () => {
+  const [first] = cloud.hosts as [SimulatedHost];
+  const zone = join(first.machine.dataDirectory, 'powercap', 'intel-rapl:0');
+  mkdirSync(zone, { recursive: true });
+  let microjoules = 0;
+  const write = () => {
+    microjoules += 10_000_000;
+    const files = { name: 'package-0', max_energy_range_uj: '262143328850', energy_uj: `${microjoules}` };
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(zone, name), `${text}\n`);
+  };
+  write();
+  const timer = setInterval(write, 50);
+  try {
+    await cloud.until('all of them to be known', async () => {
+      const { hosts } = (await native('GET', '/power')).power;
+      const of = (name: string) => hosts.find(({ host }: { host: string }) => host === name);
+      const others = cloud.hosts.slice(1).map(({ name }) => of(name));
+      return (
+        of(first.name).source === 'rapl' && of(first.name).watts > 0 && others.every(({ source }) => source === 'off')
+      );
+    });
+  } finally {
+    clearInterval(timer);
+  }
+});
+
 test('a server that finds no host waits until one is woken, and runs there', async () => {
   await tenancy.client.must('POST', 'compute', '/flavors', {
     flavor: { id: 'large', name: 'large', vcpus: 1, ram: 9 * 1024, disk: 1 },
@@ -102,6 +130,10 @@ test('a server that finds no host waits until one is woken, and runs there', asy
   for (const id of ids) assert.equal(runs(id).length, 1);
   assert.notEqual(runs(ids[0]!)[0], runs(ids[1]!)[0]);
   assert.ok(bmcs.some(({ resets }) => resets.includes('On')));
+  await cloud.until('its BMC to say what it takes', async () => {
+    const { hosts } = (await native('GET', '/power')).power;
+    return hosts.some((one: { watts: number; source: string }) => one.watts === 344 && one.source === 'bmc');
+  });
   const { services } = await tenancy.client.must('GET', 'compute', '/os-services?binary=nova-compute');
   assert.ok(
     services.some(

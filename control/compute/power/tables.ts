@@ -38,7 +38,17 @@ export interface HostPowerOffTable {
   updated_at: Timestamp;
 }
 
+/** See migrations/1044-host-watts.sql. */
+export interface HostWattsTable {
+  host_id: string;
+  watts: number | null;
+  source: 'bmc' | 'rapl' | null;
+  measured_at: Timestamp | null;
+  next_at: Timestamp;
+}
+
 interface PowerTables {
+  host_watts: HostWattsTable;
   host_bmc: HostBmcTable;
   host_power_off: HostPowerOffTable;
 }

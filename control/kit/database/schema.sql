@@ -1162,6 +1162,18 @@ CREATE TABLE public.host_usage (
 )
 WITH (fillfactor='50');
 
+CREATE TABLE public.host_watts (
+    host_id uuid NOT NULL,
+    watts integer,
+    source text,
+    measured_at timestamp with time zone,
+    next_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT host_watts_check CHECK (((watts IS NULL) = (source IS NULL))),
+    CONSTRAINT host_watts_source_check CHECK ((source = ANY (ARRAY['bmc'::text, 'rapl'::text]))),
+    CONSTRAINT host_watts_watts_check CHECK ((watts >= 0))
+)
+WITH (fillfactor='50');
+
 CREATE TABLE public.identity_provider (
     id uuid NOT NULL,
     name text NOT NULL,
@@ -2761,6 +2773,9 @@ ALTER TABLE ONLY public.host_tunnels
 ALTER TABLE ONLY public.host_usage
     ADD CONSTRAINT host_usage_pkey PRIMARY KEY (host_id);
 
+ALTER TABLE ONLY public.host_watts
+    ADD CONSTRAINT host_watts_pkey PRIMARY KEY (host_id);
+
 ALTER TABLE ONLY public.identity_provider
     ADD CONSTRAINT identity_provider_name_key UNIQUE (name);
 
@@ -3261,6 +3276,8 @@ CREATE INDEX host_power_off_open ON public.host_power_off USING btree (host_id) 
 CREATE INDEX host_token_used_by ON public.host_token USING btree (used_by);
 
 CREATE INDEX host_tunnels_broken ON public.host_tunnels USING btree (host_id) WHERE (faults > 0);
+
+CREATE INDEX host_watts_next ON public.host_watts USING btree (next_at);
 
 CREATE INDEX image_backup ON public.image USING btree (((owner_properties ->> 'instance_uuid'::text))) WHERE (owner_properties ? 'backup_type'::text);
 
@@ -4041,6 +4058,9 @@ ALTER TABLE ONLY public.host_tunnels
 
 ALTER TABLE ONLY public.host_usage
     ADD CONSTRAINT host_usage_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.host_watts
+    ADD CONSTRAINT host_watts_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.identity_provider
     ADD CONSTRAINT identity_provider_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES public.domain(id) ON DELETE CASCADE;
