@@ -136,12 +136,18 @@ export class TravellingGuest implements AsyncDisposable {
     return migrations.toSorted((a: { id: number }, b: { id: number }) => b.id - a.id)[0];
   }
 
-  /** What became of the newest migration, and why, for whoever reads that a test failed. */
+  /** What became of the newest migration, and what the machines' processes say of it at last, for whoever reads that a test failed. */
   async #outcome(): Promise<string> {
-    const actions = `/servers/${this.id}/os-instance-actions`;
-    const { instanceActions } = await this.admin.must('GET', 'compute', actions);
-    const newest = `${actions}/${instanceActions[0].request_id}`;
-    return JSON.stringify([await this.migration(), (await this.admin.must('GET', 'compute', newest)).instanceAction]);
+    const said = this.#world.machines.map(({ name, data }) => {
+      const { log } = cloudPaths(data);
+      const files = readdirSync(log).filter((file) => /^(host|control)/.test(file));
+      const lines = files.flatMap((file) => readFileSync(join(log, file), 'utf8').split('\n'));
+      return `${name}:\n${lines
+        .filter((line) => line.includes(this.id))
+        .slice(-12)
+        .join('\n')}`;
+    });
+    return [JSON.stringify(await this.migration()), ...said].join('\n');
   }
 
   /** It is on one machine, on its way nowhere. @returns which */
