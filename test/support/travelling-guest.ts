@@ -138,14 +138,13 @@ export class TravellingGuest implements AsyncDisposable {
 
   /** What became of the newest migration, and what the machines' processes say of it at last, for whoever reads that a test failed. */
   async #outcome(): Promise<string> {
-    const said = this.#world.machines.map(({ name, data }) => {
+    const said = this.#world.machines.flatMap(({ name, data }) => {
       const { log } = cloudPaths(data);
       const files = readdirSync(log).filter((file) => /^(host|control)/.test(file));
-      const lines = files.flatMap((file) => readFileSync(join(log, file), 'utf8').split('\n'));
-      return `${name}:\n${lines
-        .filter((line) => line.includes(this.id))
-        .slice(-12)
-        .join('\n')}`;
+      return files.flatMap((file) => {
+        const lines = readFileSync(join(log, file), 'utf8').split('\n');
+        return [`${name} ${file}:`, ...lines.filter((line) => line.includes(this.id)).slice(-6)];
+      });
     });
     return [JSON.stringify(await this.migration()), ...said].join('\n');
   }
