@@ -23,6 +23,7 @@ import { ensureNat64, Nat64Bindings } from './nat64.ts';
 import type { HostNetworkOptions, ServedNetwork } from './options.ts';
 import type { Datapath } from './plan.ts';
 import { ensurePort, listPorts, type ObservedPort, type PluggedPort, removeTap } from './ports.ts';
+import { ReclaimedPorts } from './reclaimed.ts';
 import { ensureResolvers, machineForwarders } from './resolver.ts';
 import { RouterCounters } from './router-counters.ts';
 import { monitoredTables, readState } from './state.ts';
@@ -37,6 +38,8 @@ export class HostNetwork {
   /** Absent in a simulated machine, whose switch has no flows. */
   readonly #routers: RouterCounters | undefined;
   readonly #megaflows: Megaflows | undefined;
+  /** Absent in a simulated machine, which has no ovn-controller. */
+  readonly #reclaimed: ReclaimedPorts | undefined;
   /** Absent in a simulated machine, which has no southbound database. */
   readonly #nat64: Nat64Bindings | undefined;
   /** From the first preparation on, where this host has tunnels. */
@@ -69,6 +72,7 @@ export class HostNetwork {
     if (!options.machine) {
       this.#routers = new RouterCounters(counted);
       this.#megaflows = new Megaflows({ socket: join(ovsDirectory, 'ovs-vswitchd.ctl') });
+      this.#reclaimed = new ReclaimedPorts({ ovsDirectory, log: this.#log });
       const onChange = () => this.#tellChanged();
       this.#nat64 = new Nat64Bindings({ southbound, hostId: options.hostId, onChange });
     }
@@ -94,7 +98,13 @@ export class HostNetwork {
     this.#nat64?.start();
     await this.#client.ready({ timeoutMs: options.timeoutMs ?? 30_000 });
     await this.prepareMachine();
-    this.#client.replica.listen({ complete: () => this.#changed(), changed: () => this.#changed() });
+    this.#client.replica.listen({
+      complete: () => this.#changed(),
+      changed: (changes) => {
+        this.#reclaimed?.changed(changes);
+        this.#changed();
+      },
+    });
   }
 
   /** Lets go of Open vSwitch; everything goes on forwarding. */
@@ -102,7 +112,7 @@ export class HostNetwork {
     this.#listeners.clear();
     await Promise.all([this.#client.stop(), this.#routers?.stop(), this.#nat64?.stop(), this.#tunnels?.stop()]);
     await this.#turn.catch(() => {});
-    await this.#megaflows?.stop();
+    await Promise.all([this.#megaflows?.stop(), this.#reclaimed?.stop()]);
   }
 
   /** The datapath and why it was chosen. */
