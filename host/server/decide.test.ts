@@ -288,3 +288,15 @@ test('none of these goes on before there is a lease again', () => {
 test('the same facts always give the same step, and no step loops on itself without change', () => {
   for (const [, desired, facts] of cases) assert.deepEqual(decide(desired, facts), decide(desired, facts));
 });
+
+test('a server that comes back while what it left is still here finds that removed first, as it would have been', () => {
+  const left = { ...built, migration: { ...migration, side: 'outgoing', state: 'handed_over' } } as ServerRecord;
+  const back = exampleServer({ epoch: 2, incoming: { ...way, cancelled: false } });
+  const steps = [
+    { ...whole, record: left, guest: { state: 'postmigrate', ending: false } as const },
+    { ...whole, record: left },
+    { ...whole, record: left, plugged: false },
+    blank,
+  ].map((facts) => decide(back, facts).do);
+  assert.deepEqual(steps, ['quit', 'unplug', 'erase', 'receive']);
+});

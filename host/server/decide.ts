@@ -10,7 +10,7 @@ import type { LocalDiskFile } from '../disk/local-disk.ts';
 import type { RunState } from '../guest/guest.ts';
 import { type CardFacts, type CardStep, cardStep } from './cards.ts';
 import { type LocalDiskStep, localDiskStep } from './local-disks.ts';
-import { leftBehindStep, type MigrationStep, migrationStep, takeBackStep } from './migrating.ts';
+import { comesBackToWhatItLeft, leftBehindStep, type MigrationStep, migrationStep, takeBackStep } from './migrating.ts';
 import type { ServerRecord } from './record.ts';
 import { awaitsNextStart, type VolumeFacts, type VolumeStep, volumeStep } from './volumes.ts';
 
@@ -172,7 +172,8 @@ function beginsSomething(step: Step): boolean {
 function nextStep(desired: DesiredServer | undefined, facts: ServerFacts): Step {
   // Nobody has said that it shall be absent: it is kept as it is, see unclaimed servers in reconciler.ts.
   if (!desired) return nothing(facts.guest ? 'running' : facts.files ? 'stopped' : 'absent');
-  if (desired.presence === 'absent') return decideAbsent(facts);
+  if (desired.presence === 'absent') return decideAbsent(facts, 'the server is deleted');
+  if (comesBackToWhatItLeft(desired, facts)) return decideAbsent(facts, 'it had gone to another host');
   const { record, guest } = facts;
   const before = takeBackStep(desired, facts) ?? leftBehindStep(desired, facts);
   if (before) return goingOn(before, desired, facts);
@@ -269,8 +270,8 @@ function rescueStep(desired: DesiredServer, { record, rescueDisk }: ServerFacts)
   return has > 0 ? { do: 'drop-rescue' } : { do: 'make-rescue-disk' };
 }
 
-function decideAbsent(facts: ServerFacts): Step {
-  if (facts.guest) return { do: 'quit', why: 'the server is deleted' };
+function decideAbsent(facts: ServerFacts, why: string): Step {
+  if (facts.guest) return { do: 'quit', why };
   if (facts.plugged) return { do: 'unplug' };
   if (facts.files) return { do: 'erase' };
   return nothing('absent');

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { DesiredServer, IncomingServer, OutgoingServer } from '../../contract/host/index.ts';
 import type { MigrationId } from '../../contract/ids.ts';
 import { exampleServer } from '../metadata/testing.ts';
-import { leftBehindStep, migrationStep, takeBackStep } from './migrating.ts';
+import { comesBackToWhatItLeft, leftBehindStep, migrationStep, takeBackStep } from './migrating.ts';
 import { type IncomingRecord, newRecord, type OutgoingRecord, type ServerRecord } from './record.ts';
 
 const id = '00000000-0000-4000-8000-000000000001' as MigrationId;
@@ -80,6 +80,19 @@ test('what was here before is not touched by a server that shall come', () => {
     ...{ do: 'give-up', keep: true },
     error: { code: 'server_here', message: 'the server is on this host already, or what is left of it' },
   });
+});
+
+test('what it left here on its way out goes before it comes back, and only that', () => {
+  const left = { record: sending({ state: 'handed_over' }), disk: true, guest: guest('postmigrate'), received: false };
+  const back = server({ epoch: 3, ...incoming({ id: other }) });
+  assert.equal(comesBackToWhatItLeft(back, left), true);
+  assert.equal(comesBackToWhatItLeft(back, { ...left, record: sending({ state: 'lost_sight' }) }), true);
+  assert.equal(takeBackStep(back, left), undefined);
+  // Control has not given it away since, or nothing had gone.
+  assert.equal(comesBackToWhatItLeft(server({ epoch: 2, ...incoming({ id: other }) }), left), false);
+  for (const state of ['sending', 'handing_over', 'stayed'] as const)
+    assert.equal(comesBackToWhatItLeft(back, { ...left, record: sending({ state }) }), false);
+  assert.equal(comesBackToWhatItLeft(server({ epoch: 3 }), left), false);
 });
 
 test('a source sends what runs, and stays where it does not', () => {

@@ -58,11 +58,22 @@ export function migrationStep(desired: DesiredServer, facts: Facts): MigrationSt
 }
 
 /** Before a guest of an older epoch is ended: it may be one that comes back. */
-export function takeBackStep({ epoch, outgoing }: DesiredServer, { record, guest }: Facts): MigrationStep | undefined {
+export function takeBackStep(desired: DesiredServer, { record, guest }: Facts): MigrationStep | undefined {
+  const { epoch, outgoing, incoming } = desired;
   const migration = record?.migration;
   if (migration?.side !== 'outgoing' || migration.mode !== 'live' || outgoing || !guest || record!.epoch >= epoch)
     return undefined;
-  return { do: 'take-back' };
+  return incoming ? undefined : { do: 'take-back' };
+}
+
+/**
+ * The server comes back before what it had left here is removed. All of it had gone to another host, and by the newer epoch control has given it
+ * away since: what is left goes first, as it would have gone.
+ */
+export function comesBackToWhatItLeft({ epoch, incoming }: DesiredServer, { record }: Facts): boolean {
+  const migration = record?.migration;
+  if (!incoming || migration?.side !== 'outgoing' || record!.epoch >= epoch) return false;
+  return migration.state === 'handed_over' || migration.state === 'lost_sight';
 }
 
 /**
