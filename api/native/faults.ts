@@ -84,6 +84,12 @@ export const nativeSentences: SentenceTable<
   bmc_password_missing: ({ host }) =>
     `the password of the BMC of host ${host} is told to no other address or certificate than those that it was said for: say it again`,
   bmc_ca_malformed: ({ why }) => `"ca" is no certificate in PEM: ${why}`,
+  bmc_of_another_machine: ({ host, uuid }) =>
+    `the machine behind the BMC is another one than host ${host}: its UUID is ${uuid}`,
+  bmc_unproven: ({ host }) =>
+    `nothing shows that the machine behind the BMC is host ${host}: one of both tells no UUID of its own; accept it, if you know that it is (POST …/bmc/accept, bothy bmc accept)`,
+  host_power_off_with_servers: ({ host, servers }) =>
+    `host ${host} has ${servers} servers, whose guests would end: empty it first (bothy drain), or say force_off`,
   bmc_unusable: ({ kind, why }) => `${bmcTrouble[kind]}: ${why}`,
   authentication_required: 'the request needs a token that is valid',
   resume_token_malformed: 'the resume token is malformed; take one from an earlier answer',

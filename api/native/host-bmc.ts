@@ -43,6 +43,10 @@ const said = Type.Object(
     contradicted_at: Type.Union([Type.String(), Type.Null()], {
       description: 'It said that the host was off while that was not: it is believed again when it is set anew',
     }),
+    accepted: Type.Union(
+      [Type.Object({ user_id: orNull, user_name: text, at: text, system: text, label: text }, exact), Type.Null()],
+      { description: 'Who has said that the machine behind it is the host, where one of both tells no UUID' },
+    ),
     ...{ created_at: text, updated_at: text },
   },
   { ...exact, title: 'BMC' },
@@ -72,7 +76,38 @@ const test = {
   answers: { 200: Type.Object({ bmc_test: tested }, exact) },
 } as const;
 
-export function hostBmcRoutes(app: Boundary, bmcs: Pick<BmcService, 'get' | 'set' | 'remove' | 'test'>): void {
+const accept = {
+  summary: 'Say that the machine behind the BMC is the host, where no UUID shows it',
+  rights: 'admin',
+  answers: { 200: answer },
+} as const;
+const turn = {
+  summary: 'Turn a host on or off by its BMC',
+  rights: 'admin',
+  body: Type.Object(
+    {
+      power: Type.Object(
+        {
+          action: Type.Enum(['on', 'off', 'force_off'], {
+            description: 'off: in order, of a host without servers; force_off: at once, with all that runs there',
+          }),
+        },
+        exact,
+      ),
+    },
+    exact,
+  ),
+  answers: {
+    202: Type.Object(
+      { said: Type.String({ description: 'By the BMC; whether it comes to that is to be tested' }) },
+      exact,
+    ),
+  },
+} as const;
+
+type Bmcs = Pick<BmcService, 'get' | 'set' | 'remove' | 'test' | 'accept' | 'power'>;
+
+export function hostBmcRoutes(app: Boundary, bmcs: Bmcs): void {
   app.get('/v1/hosts/:id/bmc', show, async (request) => ({
     bmc: document(await bmcs.get(callerOf(request), request.params.id)),
   }));
@@ -85,6 +120,13 @@ export function hostBmcRoutes(app: Boundary, bmcs: Pick<BmcService, 'get' | 'set
     await bmcs.remove(callerOf(request), request.params.id);
     return reply.code(204).send();
   });
+  app.post('/v1/hosts/:id/bmc/accept', accept, async (request) => ({
+    bmc: document(await bmcs.accept(callerOf(request), request.params.id)),
+  }));
+  app.post('/v1/hosts/:id/bmc/power', turn, async (request, reply) => {
+    const said = await bmcs.power(callerOf(request), request.params.id, request.body.power.action);
+    return reply.code(202).send({ said });
+  });
   app.post('/v1/hosts/:id/bmc/test', test, async (request) => ({
     bmc_test: { ...(await bmcs.test(callerOf(request), request.params.id)) },
   }));
@@ -93,5 +135,6 @@ export function hostBmcRoutes(app: Boundary, bmcs: Pick<BmcService, 'get' | 'set
 const document = (bmc: Bmc) => ({
   ...{ url: bmc.url, user: bmc.user_name, fingerprint256: bmc.fingerprint256, ca: bmc.ca },
   ...{ system: bmc.system, fences: bmc.fences, contradicted_at: bmc.contradicted_at?.toISOString() ?? null },
+  accepted: bmc.accepted,
   ...{ created_at: bmc.created_at.toISOString(), updated_at: bmc.updated_at.toISOString() },
 });

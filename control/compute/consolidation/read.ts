@@ -18,8 +18,9 @@ export const timing = {
 /** Of `host h`: why it may not sleep; null: it may. The cheap and certain ones first. */
 const staysBecause = (restMs: number) => sql<string | null>`case
   when not exists (select from host_bmc b where b.host_id = h.id and b.contradicted_at is null) then 'no_bmc'
-  when h.facts ->> 'machineUuid' is null or exists (select from host o where o.id <> h.id
-    and o.facts ->> 'machineUuid' = h.facts ->> 'machineUuid') then 'no_uuid_of_its_own'
+  when (h.facts ->> 'machineUuid' is null or exists (select from host o where o.id <> h.id
+    and o.facts ->> 'machineUuid' = h.facts ->> 'machineUuid'))
+    and not exists (select from host_bmc b where b.host_id = h.id and b.accepted is not null) then 'no_uuid_of_its_own'
   when exists (select from control_process c where c.machine = h.name) then 'has_control'
   when h.connected_at > now() - ${restMs}::double precision * interval '1 millisecond' then 'came_lately'
   when exists (select from volume where host_id = h.id or pool_id in (select id from storage_pool where host_id = h.id))

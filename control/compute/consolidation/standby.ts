@@ -12,7 +12,7 @@ import { cloudActor, type Database } from '../../kit/database/database.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
 import { leftOn } from '../maintenance/index.ts';
 import { lockPlacement, wakeHosts } from '../placement/index.ts';
-import { accessColumns, type BmcAccess, isSameMachine, openBmc } from '../power/index.ts';
+import { accessColumns, type BmcAccess, isTheHost, openBmc } from '../power/index.ts';
 import type { HostStandbyRow } from './tables.ts';
 import { endStandby } from './word.ts';
 
@@ -262,8 +262,8 @@ export class Standby {
 }
 
 /** A wrong address would turn the wrong machine off. */
-async function provenSystem({ host_name: host, machine_uuid: uuid }: Turn, bmc: Redfish): Promise<RedfishSystem> {
+async function provenSystem(turn: Turn, bmc: Redfish): Promise<RedfishSystem> {
   const system = await bmc.system();
-  if (isSameMachine(system, uuid) !== true) throw new Error(`nothing shows that the machine behind its BMC is ${host}`);
+  if (!isTheHost(system, turn)) throw new Error(`nothing shows that the machine behind its BMC is ${turn.host_name}`);
   return system;
 }

@@ -4,6 +4,7 @@ import { Secret } from '../../../contract/secret.ts';
 import { Redfish, type RedfishSystem, type RedfishTrust } from '../../../protocols/redfish/index.ts';
 import type { Sealer } from '../../identity/index.ts';
 import type { Queryable } from '../../kit/database/database.ts';
+import { type BmcAccepted, isProven } from './proven.ts';
 
 /** What is needed of its row to speak with it. */
 export interface BmcAccess {
@@ -17,12 +18,14 @@ export interface BmcAccess {
   system: string | null;
   /** Of the machine, by the host's own word; null: it has said none, or one that another host says too, as where a maker gives all the same. */
   machine_uuid: string | null;
+  /** That the machine behind it is the host, by an administrator's word. */
+  accepted: BmcAccepted | null;
 }
 
 /** The row that a password is bound to. */
 export const sealedFor = (hostId: string): string => `host_bmc ${hostId}`;
 
-export const accessColumns = sql`b.host_id, h.name as host_name, b.url, b.user_name, b.sealed, b.fingerprint256, b.ca, b.system,
+export const accessColumns = sql`b.host_id, h.name as host_name, b.url, b.user_name, b.sealed, b.fingerprint256, b.ca, b.system, b.accepted,
   case when not exists (select from host o where o.id <> h.id and o.facts ->> 'machineUuid' = h.facts ->> 'machineUuid')
     then h.facts ->> 'machineUuid' end as machine_uuid`;
 
@@ -60,6 +63,10 @@ export function isSameMachine(system: Pick<RedfishSystem, 'uuid'>, machineUuid: 
   const uuid = machineUuid.toLowerCase();
   return system.uuid === uuid || system.uuid === swapped(uuid);
 }
+
+/** By its UUID, or by an administrator's word. */
+export const isTheHost = (system: RedfishSystem, access: Pick<BmcAccess, 'machine_uuid' | 'accepted'>): boolean =>
+  isProven(isSameMachine(system, access.machine_uuid), system, access.accepted);
 
 const reversed = (hex: string): string => (hex.match(/../g) ?? []).reverse().join('');
 

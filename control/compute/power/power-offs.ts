@@ -13,7 +13,7 @@ import { type Redfish, RedfishError, type RedfishSystem } from '../../../protoco
 import type { Sealer } from '../../identity/index.ts';
 import { cloudActor, type Database } from '../../kit/database/database.ts';
 import { isHeld } from './at-once.ts';
-import { accessColumns, type BmcAccess, isSameMachine, openBmc } from './opening.ts';
+import { accessColumns, type BmcAccess, isSameMachine, isTheHost, openBmc } from './opening.ts';
 
 export interface PowerOffTiming {
   /** A host that is silent for less may only be restarting its process. */
@@ -228,11 +228,13 @@ export class PowerOffs {
 }
 
 /** A wrong address turns the wrong machine off, and its `Off` would be evidence of another one's: so what nothing shows is refused too. */
-function requireSameMachine({ url, host_name: host, machine_uuid: own }: PowerOff, system: RedfishSystem): void {
+function requireSameMachine(access: PowerOff, system: RedfishSystem): void {
+  const { url, host_name: host, machine_uuid: own } = access;
+  if (isTheHost(system, access)) return;
   const same = isSameMachine(system, own);
   if (same === undefined)
     throw new Error(
-      `nothing shows that the machine behind ${url} is ${host}: ${own === null ? 'the host' : 'the BMC'} says no UUID of its own`,
+      `nothing shows that the machine behind ${url} is ${host}: ${own === null ? 'the host' : 'the BMC'} says no UUID of its own, and nobody has accepted it`,
     );
-  if (!same) throw new Error(`behind ${url} is another machine than ${host}: its UUID is ${system.uuid}`);
+  throw new Error(`behind ${url} is another machine than ${host}: its UUID is ${system.uuid}`);
 }

@@ -10,6 +10,12 @@ export interface PowerReasons {
   /** A password is told to no other address than the one that it was said for. */
   bmc_password_missing: { host: string };
   bmc_ca_malformed: { why: string };
+  /** Its UUID says that the machine behind it is another one: `uuid`. */
+  bmc_of_another_machine: { host: string; uuid: string };
+  /** Nothing shows that the machine behind it is the host. */
+  bmc_unproven: { host: string };
+  /** Its servers would end. */
+  host_power_off_with_servers: { host: string; servers: number };
   bmc_unusable: { kind: RedfishErrorKind; why: string };
 }
 

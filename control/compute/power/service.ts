@@ -6,12 +6,13 @@ import { X509Certificate } from 'node:crypto';
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { parseId } from '../../../contract/ids.ts';
-import { type PowerState, presentedFingerprint, RedfishError } from '../../../protocols/redfish/index.ts';
+import { type PowerState, presentedFingerprint, type Redfish, RedfishError } from '../../../protocols/redfish/index.ts';
 import type { Sealer } from '../../identity/index.ts';
 import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
 import type { Database, Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
-import { type BmcAccess, bmcAccess, isSameMachine, openBmc, sealedFor } from './opening.ts';
+import { type BmcAccess, bmcAccess, isSameMachine, isTheHost, openBmc, sealedFor } from './opening.ts';
+import type { BmcAccepted } from './proven.ts';
 import type { HostBmcRow } from './tables.ts';
 
 /** What is said of a BMC. */
@@ -42,7 +43,12 @@ export interface BmcTest {
   same_machine: boolean | null;
 }
 
-const publicColumns = sql`host_id, url, user_name, fingerprint256, ca, system, fences, contradicted_at,
+/** on; off: in order, of a host that is empty; force_off: at once, with all that runs there. */
+export type PowerAction = 'on' | 'off' | 'force_off';
+
+const resets = { on: 'On', off: 'GracefulShutdown', force_off: 'ForceOff' } as const;
+
+const publicColumns = sql`host_id, url, user_name, fingerprint256, ca, system, fences, contradicted_at, accepted,
   generation, created_at, updated_at`;
 const lookMs = 5000;
 
@@ -95,15 +101,77 @@ export class BmcService {
   /** Asks it what it says, and changes nothing. @throws CloudError `forbidden`, `not_found`, `conflict` with why it is of no use */
   async test(caller: Caller, id: string): Promise<BmcTest> {
     requireAdmin(caller, 'test the BMC of a host');
-    const hostId = parseId(id);
-    const access = hostId && (await bmcAccess(this.#database.query, hostId));
-    if (!access) throw notFound('host_bmc', id);
-    try {
-      await using bmc = openBmc(access, this.#sealer, lookMs);
+    const access = await this.#access(id);
+    return this.#ask(access, async (bmc) => {
       const { path, uuid, power, label } = await bmc.system();
       const watts = (await bmc.watts()) ?? null;
       const same_machine = isSameMachine({ uuid }, access.machine_uuid) ?? null;
       return { power, system: path, label, uuid, watts: watts === null ? null : Math.round(watts), same_machine };
+    });
+  }
+
+  /**
+   * The caller's word that the machine behind it is the host, where one of both tells no UUID: from then on it turns that off, and its word is evidence. Of the system as it is now.
+   * @throws CloudError `forbidden`, `not_found`, `conflict` where its UUID is another's, or it is of no use
+   */
+  async accept(caller: Caller, id: string): Promise<Bmc> {
+    requireAdmin(caller, 'accept the BMC of a host');
+    const access = await this.#access(id);
+    const { path, label, uuid } = await this.#ask(access, (bmc) => bmc.system());
+    if (isSameMachine({ uuid }, access.machine_uuid) === false)
+      throw new CloudError('conflict', 'bmc_of_another_machine', { host: access.host_name, uuid: uuid ?? '' });
+    const accepted: BmcAccepted = {
+      ...{ user_id: caller.userId, user_name: caller.userName, at: new Date().toISOString() },
+      ...{ system: path, label },
+    };
+    await this.#database.transaction(actorOf(caller), async (tx) => {
+      const { numAffectedRows } =
+        await sql`update host_bmc set accepted = ${JSON.stringify(accepted)}::jsonb, generation = generation + 1, updated_at = now()
+        where host_id = ${access.host_id} and url = ${access.url} and fingerprint256 is not distinct from ${access.fingerprint256}
+          and ca is not distinct from ${access.ca}`.execute(tx);
+      if (numAffectedRows !== 1n) throw notFound('host_bmc', id);
+    });
+    return this.get(caller, access.host_id);
+  }
+
+  /**
+   * Asks it once; whether it comes to that is to be looked at ({@link test}).
+   * @returns what it says to that
+   * @throws CloudError `forbidden`, `not_found`, `conflict` where nothing shows that the machine is the host, or servers would end
+   */
+  async power(caller: Caller, id: string, action: PowerAction): Promise<string> {
+    requireAdmin(caller, 'turn a host on or off');
+    const access = await this.#access(id);
+    if (action === 'off') {
+      const { rows } = await sql<{
+        servers: number;
+      }>`select servers from host_usage where host_id = ${access.host_id} and servers > 0`.execute(
+        this.#database.query,
+      );
+      if (rows[0])
+        throw new CloudError('conflict', 'host_power_off_with_servers', {
+          host: access.host_name,
+          servers: rows[0].servers,
+        });
+    }
+    return this.#ask(access, async (bmc) => {
+      const system = await bmc.system();
+      if (!isTheHost(system, access)) throw new CloudError('conflict', 'bmc_unproven', { host: access.host_name });
+      return bmc.reset(resets[action], { system });
+    });
+  }
+
+  async #access(id: string): Promise<BmcAccess> {
+    const hostId = parseId(id);
+    const access = hostId && (await bmcAccess(this.#database.query, hostId));
+    if (!access) throw notFound('host_bmc', id);
+    return access;
+  }
+
+  async #ask<T>(access: BmcAccess, work: (bmc: Redfish) => Promise<T>): Promise<T> {
+    try {
+      await using bmc = openBmc(access, this.#sealer, lookMs);
+      return await work(bmc);
     } catch (error) {
       throw unusable(error);
     }
@@ -122,7 +190,9 @@ export class BmcService {
       values (${hostId}, ${url}, ${user}, ${sealed}, ${fingerprint256}, ${ca}, ${system}, ${fences})
       on conflict (host_id) do update set url = excluded.url, user_name = excluded.user_name, sealed = excluded.sealed,
         fingerprint256 = excluded.fingerprint256, ca = excluded.ca, system = excluded.system, fences = excluded.fences,
-        contradicted_at = null, generation = host_bmc.generation + 1, updated_at = now()`.execute(tx);
+        contradicted_at = null, accepted = case when ${known} then host_bmc.accepted end, generation = host_bmc.generation + 1, updated_at = now()`.execute(
+      tx,
+    );
   }
 
   async #trustMissing(url: string): Promise<CloudError> {

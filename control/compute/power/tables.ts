@@ -1,6 +1,7 @@
 /** Tables of power as Kysely sees them; the columns' meaning stands in migrations 0960 and 0961. */
 import type { Generated, Selectable } from 'kysely';
-import type { Timestamp } from '../../kit/database/schema.ts';
+import type { Json, Timestamp } from '../../kit/database/schema.ts';
+import type { BmcAccepted } from './proven.ts';
 
 export interface HostBmcTable {
   host_id: string;
@@ -14,6 +15,7 @@ export interface HostBmcTable {
   contradicted_at: Timestamp | null;
   /** See migrations/1043-host-bmc-wake-seconds.sql. */
   wake_seconds: number | null;
+  accepted: Json<BmcAccepted | null>;
   generation: Generated<number>;
   created_at: Timestamp;
   updated_at: Timestamp;

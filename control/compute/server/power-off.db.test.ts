@@ -427,3 +427,56 @@ test('of several control processes one asks', async () => {
   await until('the server to be given to another', async () => (await hostOf(id)) === other);
   assert.deepEqual(bmc.resets, ['ForceOff']);
 });
+
+test('an administrator’s word stands for a UUID that nobody tells: of that system alone, kept with the evidence, until address or certificate is another', async () => {
+  const [lost, other] = [await cloud.addHost(), await cloud.addHost()];
+  const id = await runningOn(lost);
+  await cloud.addHost();
+  const bmc = await world.give(lost, { uuid: null });
+  await assert.rejects(world.service.power(cloud.admin, lost, 'force_off'), { reason: 'bmc_unproven' });
+  const { accepted } = await world.service.accept(cloud.admin, lost);
+  assert.deepEqual([accepted?.user_id, accepted?.label], [cloud.admin.userId, 'Contoso 3500 437XR1138R2']);
+  await assert.rejects(world.service.accept(cloud.member, lost), { code: 'forbidden' });
+  evacuating();
+  await silence(lost);
+  await until('it to be evacuated', async () => (await hostOf(id)) !== lost);
+  assert.deepEqual(bmc.resets, ['ForceOff']);
+  const { rows } = await sql<{ evidence: { kind: string; accepted: { user_id: string } } }>`
+    select evidence from server_migration where server_id = ${id}`.execute(db.database.query);
+  assert.deepEqual([rows[0]!.evidence.kind, rows[0]!.evidence.accepted.user_id], ['power_off', cloud.admin.userId]);
+  const { url, user_name: user, ca } = await world.service.get(cloud.admin, lost);
+  await world.service.set(cloud.admin, lost, { url, user, trust: { ca: ca! } });
+  assert.notEqual((await world.service.get(cloud.admin, lost)).accepted, null, 'nothing of it is another');
+  await sql`update host_bmc set accepted = accepted || '{"label": "Contoso 3500 another"}' where host_id = ${lost}`.execute(
+    db.database.query,
+  );
+  await assert.rejects(
+    world.service.power(cloud.admin, lost, 'on'),
+    { reason: 'bmc_unproven' },
+    'the machine was swapped',
+  );
+  await world.service.set(cloud.admin, lost, {
+    url,
+    user,
+    password: 'a Пароль',
+    trust: { fingerprint256: '0'.repeat(64) },
+  });
+  assert.equal((await world.service.get(cloud.admin, lost)).accepted, null);
+  assert.ok(other);
+});
+
+test('a person turns a host on and off, in order only where it has no servers, and never another machine', async () => {
+  const host = await cloud.addHost();
+  await runningOn(host);
+  const bmc = await world.give(host);
+  await assert.rejects(world.service.power(cloud.admin, host, 'off'), { reason: 'host_power_off_with_servers' });
+  await world.service.power(cloud.admin, host, 'force_off');
+  await world.service.power(cloud.admin, host, 'on');
+  assert.deepEqual(bmc.resets, ['ForceOff', 'On']);
+  await sql`update host set facts = facts || '{"machineUuid": "4c4c4544-0042-3510-8051-b4c04f4e3733"}' where id = ${host}`.execute(
+    db.database.query,
+  );
+  await assert.rejects(world.service.power(cloud.admin, host, 'force_off'), { reason: 'bmc_unproven' });
+  await assert.rejects(world.service.accept(cloud.admin, host), { reason: 'bmc_of_another_machine' });
+  await assert.rejects(world.service.power(cloud.member, host, 'on'), { code: 'forbidden' });
+});

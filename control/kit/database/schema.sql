@@ -1070,6 +1070,7 @@ CREATE TABLE public.host_bmc (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     wake_seconds integer,
+    accepted jsonb,
     CONSTRAINT host_bmc_check CHECK (((fingerprint256 IS NULL) <> (ca IS NULL)))
 );
 
