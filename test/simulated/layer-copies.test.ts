@@ -84,6 +84,22 @@ test('a chain comes from another host layer by layer, byte for byte but for what
   await assertCopied(both, chain, copies);
 });
 
+test('a host says how much of a copy has come before it is there', async (t) => {
+  const both = await pair(t);
+  const [lower] = await frozenChain(both);
+  const { control } = both.target;
+  const [copy] = copiesOf([lower!], both.host.facts().url);
+  const told: ObservedLayer[] = [];
+  const step = async (name: string) => {
+    const isCome = ({ state, allocatedBytes }: ObservedLayer) => state === 'building' && allocatedBytes > 0;
+    if (name === 'copy-layer') told.push(await control.untilLayer(copy!.id, 'on its way', isCome));
+  };
+  await both.target.host({ dependencies: { step } }).start();
+  control.wantLayer(copy!);
+  await control.untilLayer(copy!.id, 'ready', isReady);
+  assert.equal(told.length, 1);
+});
+
 test('a layer is given to the host alone that its document names, and not before it is final', async (t) => {
   const both = await pair(t);
   const { source, target } = both;

@@ -22,9 +22,8 @@ export const copy: StepFunction<'copy'> = async ({ task, desired }) => {
     const progress = (received: number, total: number) => {
       if (performance.now() - saidAtMs < sayEveryMs) return;
       saidAtMs = performance.now();
-      // Control throws a round away that comes no further.
-      const arrived = from.replica ? received : 0;
-      task.say(`copying from another host, ${mebibytes(received)} of ${mebibytes(total)} MiB`, arrived);
+      // Control throws a round of a replica away that comes no further, counts what has yet to come as taken, and tells how far a volume is on its way.
+      task.say(`copying from another host, ${mebibytes(received)} of ${mebibytes(total)} MiB`, received);
     };
     const { sizeBytes } = desired;
     await task.whileWanted(wanted, (signal) => copies.take(from, { to: beside, sizeBytes }, { signal, progress }));

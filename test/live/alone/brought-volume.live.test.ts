@@ -3,9 +3,10 @@
  * guest runs on; what one guest wrote the other one reads, byte for byte. The machines are network namespaces, as in join.live.test.ts.
  */
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { cloudPaths } from '../../../cli/cloud-paths.ts';
 import { ensurePublicGuest } from '../../support/guest-image.ts';
 import { GuestShell } from '../../support/guest-shell.ts';
 import { type JoinedMachine, JoinedMachines } from '../../support/joined-machines.ts';
@@ -74,12 +75,15 @@ describe('a volume that is attached to servers of two machines in turn', { skip:
   const filesOn = ({ machine }: Side) => readdirSync(join(machine.data, 'host/volumes/layers')).length;
 
   /** @returns where the guest has it, and for how long it was on its way, in ms */
-  async function attach({ server, shell }: Side, id: string): Promise<{ device: string; tookMs: number }> {
+  async function attach(side: Side, id: string): Promise<{ device: string; tookMs: number }> {
     const begun = performance.now();
-    const path = `/servers/${server}/os-volume_attachments`;
+    const path = `/servers/${side.server}/os-volume_attachments`;
     await tenant.client.must('POST', 'compute', path, { volumeAttachment: { volumeId: id } });
     await is(id, 'in-use');
     const tookMs = Math.round(performance.now() - begun);
+    return { device: await deviceOf(side, id), tookMs };
+  }
+  async function deviceOf({ shell }: Side, id: string): Promise<string> {
     const serial = id.slice(0, 20);
     let device = '';
     await until(
@@ -91,7 +95,7 @@ describe('a volume that is attached to servers of two machines in turn', { skip:
       60_000,
       500,
     );
-    return { device: `/dev/${device}`, tookMs };
+    return `/dev/${device}`;
   }
   async function detach({ server }: Side, id: string): Promise<void> {
     await tenant.client.must('DELETE', 'compute', `/servers/${server}/os-volume_attachments/${id}`);
@@ -148,5 +152,72 @@ describe('a volume that is attached to servers of two machines in turn', { skip:
     assert.deepEqual([await sum(one, back.device, 0), await sum(one, back.device, 64)], [early, latest]);
     assert.ok(Number(await one.shell.run('cat /tmp/n')) > counted, 'it ran on');
     await detach(one, id);
+    await tenant.client.must('DELETE', 'block-storage', `/volumes/${id}?cascade=true`);
+    await until('it to be gone', async () => filesOn(one) + filesOn(other) === 0, 60_000);
+  });
+
+  interface Way {
+    kind: string;
+    copied_bytes: number;
+    total_bytes: number;
+  }
+  const wayOf = async (id: string): Promise<Way | null> => {
+    const { origin } = new URL(world.cloud.adminEnvironment.OS_AUTH_URL!);
+    return (await tenant.client.raw('GET', `${origin}/native/v1/volumes/${id}/way`)).body.way;
+  };
+  const kill = ({ data }: JoinedMachine, name: 'host' | 'control') =>
+    process.kill(Number(readFileSync(join(cloudPaths(data).run, `${name}.pid`), 'utf8')), 'SIGKILL');
+  /** Some of it is copied, and not all. */
+  const onItsWay = async (id: string): Promise<Way> => {
+    let way: Way | null = null;
+    const isSo = async () => {
+      way = await wayOf(id);
+      return way !== null && way.copied_bytes > 0;
+    };
+    await until('part of it to be copied', isSo, 60_000, 20);
+    return way!;
+  };
+
+  test('whoever is killed while it is copied, it comes; detached then, it stays whole', {
+    timeout: 900_000,
+  }, async (t) => {
+    const [one, other] = sides;
+    const { volume } = await tenant.client.must('POST', 'block-storage', '/volumes', { volume: { size: 1 } });
+    const { id } = volume;
+    await is(id, 'available');
+    const { device } = await attach(one, id);
+    const written = [0, 64, 128, 192, 256, 320];
+    for (const at of written) await write(one, device, at);
+    const sums = async (side: Side, of: string) => {
+      const all: string[] = [];
+      for (const at of written) all.push(await sum(side, of, at));
+      return all;
+    };
+    const before = await sums(one, device);
+    await detach(one, id);
+    for (const [from, to, name, on] of [
+      [one, other, 'host', 'target'],
+      [other, one, 'host', 'source'],
+      [one, other, 'control', 'first machine'],
+    ] as const) {
+      const path = `/servers/${to.server}/os-volume_attachments`;
+      await tenant.client.must('POST', 'compute', path, { volumeAttachment: { volumeId: id } });
+      const way = await onItsWay(id);
+      kill(name === 'control' ? world.machines[0]! : on === 'target' ? to.machine : from.machine, name);
+      t.diagnostic(`${name} of the ${on} is killed at ${way.copied_bytes} of ${way.total_bytes} bytes`);
+      await until('it to be in use', async () => (await volumeOf(id).catch(() => null))?.status === 'in-use', 300_000);
+      assert.deepEqual(await sums(to, await deviceOf(to, id)), before);
+      await until('nothing to be left where it was', async () => filesOn(from) === 0, 60_000);
+      await detach(to, id);
+    }
+    const path = `/servers/${one.server}/os-volume_attachments`;
+    await tenant.client.must('POST', 'compute', path, { volumeAttachment: { volumeId: id } });
+    await onItsWay(id);
+    await detach(one, id);
+    assert.equal(await hostOf(id), other.machine.name);
+    await until('nothing to be left of the copy', async () => filesOn(one) === 0, 60_000);
+    const { device: again } = await attach(other, id);
+    assert.deepEqual(await sums(other, again), before);
+    await detach(other, id);
   });
 });
