@@ -51,6 +51,7 @@ const summaries: Record<string, string> = {
   leave: 'take this machine out of the cloud that it has joined',
   drain: 'empty a host: its servers move to others, live where they run',
   undrain: 'let a host carry servers again that was emptied',
+  bmc: 'the service processor (BMC) of a host: say it, test it, turn the host on or off',
   controls: 'the control processes; run one on another machine, too',
   status: 'what runs, in a few lines',
   doctor: 'check machine and cloud; each finding with its cure',

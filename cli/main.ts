@@ -16,6 +16,7 @@ const loaders: Record<string, () => Promise<{ command: Command }>> = {
   leave: () => import('./commands/leave.ts'),
   drain: () => import('./commands/drain.ts'),
   undrain: () => import('./commands/undrain.ts'),
+  bmc: () => import('./commands/bmc.ts'),
   controls: () => import('./commands/controls.ts'),
   status: () => import('./commands/status.ts'),
   doctor: () => import('./commands/doctor.ts'),
