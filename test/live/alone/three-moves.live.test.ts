@@ -10,10 +10,7 @@ import { TravellingGuest } from '../../support/travelling-guest.ts';
 
 const rounds = Number(process.env.BOTHY_TEST_ROUNDS ?? 20);
 
-/** Until a run of it has come to its end on a quiet machine (docs/state.md) it is run by who works at it: `BOTHY_TEST_THREE_MOVES=1`. */
-const skip = notLive || (process.env.BOTHY_TEST_THREE_MOVES === '1' ? false : 'not seen green yet');
-
-describe('a guest that goes among three machines', { skip, concurrency: 1 }, () => {
+describe('a guest that goes among three machines', { skip: notLive, concurrency: 1 }, () => {
   let world: JoinedMachines;
   let guest: TravellingGuest;
 
