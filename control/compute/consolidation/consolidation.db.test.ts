@@ -230,3 +230,20 @@ test('a BMC whose machine is another one shuts nothing down, and says so', async
   assert.deepEqual(bmc.resets, []);
   assert.match((await rowOf(b))!.error!, /nothing shows that the machine behind its BMC is b/);
 });
+
+test('a host that keeps room for a server goes to sleep once another one keeps it', async () => {
+  const { b } = await hostPair();
+  const c = await cloud.addHost({ name: 'c' });
+  await new ReserveService(db).set(cloud.admin, 'host');
+  const id = await server('a', 2);
+  await setEvacuationPolicy(db.database, cloud.admin, id, { restart: 'elsewhere', disk: 'from_image' });
+  const refuge = async () =>
+    (
+      await sql<{ host: string }>`select refuge_host_id as host from server_refuge where server_id = ${id}`.execute(
+        db.database.query,
+      )
+    ).rows[0]?.host;
+  assert.equal(await refuge(), b);
+  await asleep(b);
+  assert.equal(await refuge(), c);
+});

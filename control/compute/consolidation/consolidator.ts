@@ -11,7 +11,7 @@ import { Sweep } from '../../kit/queue/sweep.ts';
 import { wakeHosts } from '../placement/index.ts';
 import type { Consolidation, SleepProposal } from './plan.ts';
 import { readConsolidation, timing } from './read.ts';
-import { BelowReserve, beginStandby } from './word.ts';
+import { BelowReserve, beginStandby, StandbyLater } from './word.ts';
 
 export type ConsolidationPolicy = 'off' | 'propose' | 'do';
 
@@ -93,6 +93,7 @@ export class Consolidator {
       const begun = await database.transaction(cloudActor, (tx) => beginStandby(tx, id, reason));
       if (begun) log.info({ hostId: id, share, servers: moves.length }, 'a host that nobody needs is emptied');
     } catch (error) {
+      if (error instanceof StandbyLater) return;
       if (!(error instanceof BelowReserve)) throw error;
       this.refuse(id);
       log.info({ hostId: id, why: error.message }, 'a host is not emptied');

@@ -5,17 +5,25 @@ import { beginMaintenance, endMaintenance } from '../maintenance/index.ts';
 import { lockPlacement } from '../placement/index.ts';
 import { keepRefuges } from '../server/index.ts';
 
+/** It may be tried again soon: the transaction comes to nothing. */
+export class StandbyLater extends Error {}
+
 /** What hosts keep for the loss of one would not be enough any more: the transaction comes to nothing. */
 export class BelowReserve extends Error {}
 
 /**
  * @returns false where it can't be any more: it is closed, away, or another one is on its way there
- * @throws BelowReserve
+ * @throws BelowReserve, StandbyLater
  */
 export async function beginStandby(tx: Tx, hostId: string, reason: string): Promise<boolean> {
   const { rows: alone } = await sql<{ alone: boolean }>`
     select pg_try_advisory_xact_lock(hashtextextended('consolidate', 0)) as alone`.execute(tx);
   if (!alone[0]!.alone) return false;
+  // Servers' rows before placement's lock, as everybody does.
+  const { rows: held } = await sql<{ id: string }>`select id from server
+    where id in (select server_id from server_refuge where refuge_host_id = ${hostId}) order by id for update skip locked`.execute(
+    tx,
+  );
   await lockPlacement(tx);
   const { rows } = await sql`insert into host_standby (host_id, reason)
     select h.id, ${reason} from host h where h.id = ${hostId} and h.enabled and h.connected and not h.forced_down and h.maintenance is null
@@ -28,6 +36,9 @@ export async function beginStandby(tx: Tx, hostId: string, reason: string): Prom
     select server_id as "serverId", lost_host_id as "hostId" from server_refuge where refuge_host_id = ${hostId} order by server_id`.execute(
     tx,
   );
+  const mine = new Set(held.map(({ id }) => id));
+  if (guests.some(({ serverId }) => !mine.has(serverId)))
+    throw new StandbyLater('servers that it keeps room for are under way');
   const without = await keepRefuges(tx, guests);
   if (without.size > 0) throw new BelowReserve('what hosts keep for the loss of one would not be enough');
   return true;

@@ -128,6 +128,12 @@ test('of all that share a failure domain the loss of the whole is survived, wher
   for (const id of ids) assert.ok(all.slice(2).includes((await refugeOf(id))[0]!.refuge_host_id as HostId));
   const kept = (await reserve.show(cloud.admin)).hosts.reduce((sum, { vcpus }) => sum + vcpus, 0);
   assert.equal(kept, 8, 'both come at once');
+  await survival.setFailureDomains(cloud.admin, all[1]!, { rack: 'c' });
+  assert.equal(
+    (await reserve.show(cloud.admin)).hosts.reduce((sum, { vcpus }) => Math.max(sum, vcpus), 0),
+    4,
+    'each comes alone',
+  );
   await requireWhole();
 });
 

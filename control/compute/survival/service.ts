@@ -62,6 +62,8 @@ export class SurvivalService {
         await sql`update host set failure_domains = ${json(domains)}::jsonb, updated_at = now()
         where id = ${parseId(hostId) ?? null}::uuid`.execute(tx);
       if (numAffectedRows !== 1n) throw notFound('host', hostId);
+      // What comes to a host by one loss is another sum now.
+      await sql`select count_host_reserve(array(select host_id from host_reserve))`.execute(tx);
     });
     return domains;
   }
