@@ -71,6 +71,7 @@ const dialects: Record<string, { sentences: object; areas: string[] }> = {
       ...['KitReasons', 'ChangeReasons', 'StoragePoolReasons', 'ReachabilityReasons', 'ReachabilityAssertionReasons'],
       ...['MeterReasons', 'HostReasons', 'HostTokenReasons', 'HostRemovalReasons', 'PowerReasons'],
       'ConsolidationReasons',
+      'ReserveReasons',
     ],
   },
 };

@@ -5,7 +5,7 @@
 import type { SentenceTable } from '../../contract/errors.ts';
 import type { ConsolidationReasons } from '../../control/compute/consolidation/reasons.ts';
 import type { PowerReasons } from '../../control/compute/power/reasons.ts';
-import type { HostRemovalReasons } from '../../control/compute/reasons.ts';
+import type { HostRemovalReasons, ReserveReasons } from '../../control/compute/reasons.ts';
 import type { HostReasons } from '../../control/host/reasons.ts';
 import type { HostTokenReasons } from '../../control/host/token/reasons.ts';
 import type { ChangeReasons, KitReasons } from '../../control/kit/reasons.ts';
@@ -47,6 +47,7 @@ export const nativeSentences: SentenceTable<
     HostRemovalReasons &
     PowerReasons &
     ConsolidationReasons &
+    ReserveReasons &
     StoragePoolReasons &
     ReachabilityReasons &
     ReachabilityAssertionReasons &
@@ -74,6 +75,8 @@ export const nativeSentences: SentenceTable<
   host_keeps_image: ({ host, image }) =>
     `no other host than ${host} has image ${image}; delete it, or have it copied, first`,
   host_bmc_not_found: ({ id }) => `nobody has said by which BMC host ${id} is turned off and on`,
+  no_refuge: ({ id }) =>
+    `hosts keep room so that the loss of one is survived, and for server ${id} no host has any left if its own were lost: make room (GET /native/v1/reserve), or let it wait for its host`,
   host_standby_not_found: ({ id }) => `host ${id} is not in standby, or there is none`,
   bmc_address_unserved: ({ scheme }) =>
     scheme === '' || scheme === 'https'

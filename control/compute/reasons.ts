@@ -73,8 +73,6 @@ export interface ComputeReasons {
   rescue_image_unsupported: { id: string };
   /** There is no host that the server could move to; `why`: of those that there are, and what would help. Null: there is none beside its own. */
   no_other_host: { id: string; why: string | null };
-  /** Hosts keep room for the loss of one, and for this server there would be none. */
-  no_refuge: { id: string };
   /** There are others, and none takes part in migrations of this kind. */
   no_able_host: { id: string };
   /** One of its volumes does not go along: `why` says what is in the way. */
@@ -184,6 +182,12 @@ export interface HostRemovalReasons {
   host_is_up: { host: string };
 }
 
+/** Room that is kept for the loss of a host; of no dialect but the native one. */
+export interface ReserveReasons {
+  /** For this server there would be none if its host were lost. */
+  no_refuge: { id: string };
+}
+
 /** Key pairs. */
 export interface ComputeReasons {
   key_pair_not_found: { name: string; user: string };
@@ -215,5 +219,5 @@ export interface ProviderReasons {
 }
 
 declare module '../../contract/errors.ts' {
-  interface Reasons extends ComputeReasons, ProviderReasons, HostRemovalReasons {}
+  interface Reasons extends ComputeReasons, ProviderReasons, HostRemovalReasons, ReserveReasons {}
 }

@@ -126,8 +126,6 @@ const servers = {
   rescue_image_unsupported: ({ id }) => `Requested rescue image '${id}' is not supported`,
   no_other_host: ({ id, why }) =>
     `No valid host was found. ${why ?? `There is no other host that instance ${id} could move to.`}`,
-  no_refuge: ({ id }) =>
-    `No valid host was found. Hosts keep room so that the loss of one is survived, and for instance ${id} there would be none if its host were lost.`,
   no_able_host: ({ id }) =>
     `No valid host was found. No other host takes part in such migrations, so instance ${id} stays where it is.`,
   local_volumes: ({ id, volume, why }) =>
