@@ -16,14 +16,11 @@
  */
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
-import type { ImageId, ServerId } from '../../../contract/ids.ts';
-import { failCapture } from '../../image/index.ts';
 import { cloudActor, type Database, type Queryable } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
 import { beginOperation, endOperations, passOperation } from '../../kit/operation/operations.ts';
 import { enqueue, type Reconcile } from '../../kit/queue/queue.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
-import { releaseServerVolumes } from '../../storage/server-volume/index.ts';
 import type { Placement } from '../placement/index.ts';
 import { cardLimits } from './binding.ts';
 import { giveUpCapture } from './captures.ts';
@@ -31,8 +28,9 @@ import { confirmResizeOfDeleted, confirmWhenDue } from './confirming.ts';
 import type { ServerPorts } from './dependencies.ts';
 import { callOffExpired, forsaken, hostCarriedTo, settleMigration } from './migration-end.ts';
 import { Placing } from './placing.ts';
+import { removeServer } from './removal.ts';
 import { deleteDeadlineMs, faultOf, hostAwayMs, stubbornHostMs } from './server.ts';
-import { dropSaved, leaveHost, offloadWhenDue } from './shelving.ts';
+import { leaveHost, offloadWhenDue } from './shelving.ts';
 import { isSatisfied, type ServerState } from './states.ts';
 import { stateColumns } from './states-sql.ts';
 import { updateDesired } from './store.ts';
@@ -349,7 +347,7 @@ export class ServerController {
     if (!(await this.#hostIsDone(server, times))) return;
     const other = await hostCarriedTo(this.#options.database.query, server.id);
     if (other && !(await this.#isGivenUp({ ...server, ...other }, times))) return;
-    if (!(await this.#remove(server))) return;
+    if (!(await removeServer(this.#options, server))) return;
     const hosts = { serverId: server.id, hostId: server.host_id, ...(other && { otherHostId: other.host_id }) };
     if (isClean(server) && !other) this.#options.log.info({ serverId: server.id }, 'server removed');
     else this.#options.log.warn(hosts, 'server removed without its host’s word');
@@ -373,24 +371,5 @@ export class ServerController {
     const at = new Date(server.host_connected ? Math.max(deadline, now + 10_000) : deadline);
     await enqueue(query, 'server', server.id, { at });
     return false;
-  }
-
-  /** @returns false where it has come to another host since the look, which has to remove it then */
-  #remove(server: Look): Promise<boolean> {
-    return this.#options.database.transaction(cloudActor, async (tx) => {
-      const { rows } = await sql<
-        Pick<ServerState, 'generation' | 'desired_capture' | 'desired_shelve'>
-      >`select generation, desired_capture, desired_shelve from server
-        where id = ${server.id} and desired_presence = 'absent' and host_id is not distinct from ${server.host_id}
-        for update`.execute(tx);
-      if (!rows[0]) return false;
-      if (rows[0].desired_capture) await failCapture(tx, rows[0].desired_capture.image_id as ImageId);
-      else if (rows[0].desired_shelve) await dropSaved(tx, rows[0].desired_shelve);
-      await this.#options.ports.releaseServerPorts(tx, server.id as ServerId);
-      await releaseServerVolumes(tx, server.id);
-      await sql`delete from server where id = ${server.id}`.execute(tx);
-      await endOperations(tx, server.id, rows[0].generation, { state: 'succeeded' });
-      return true;
-    });
   }
 }

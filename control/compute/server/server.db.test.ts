@@ -201,6 +201,27 @@ test('an operation whose deadline passed ends in ERROR that names what was waite
   assert.equal(await statusOf(ids[0]!), 'ACTIVE');
 });
 
+test('a server that never had a host is gone when its deletion is answered, with its ports, whether it was refused or waits', async () => {
+  const { ids: refused } = await cloud.service.create(
+    cloud.member,
+    cloud.wish({ flavor: await cloud.addFlavor({ diskGiB: 5000 }) }),
+  );
+  await cloud.controller.reconcile(refused[0]!);
+  assert.equal(await statusOf(refused[0]!), 'ERROR');
+  const { ids: waiting } = await cloud.service.create(cloud.member, cloud.wish({ flavor }));
+  for (const id of [refused[0]!, waiting[0]!]) {
+    await cloud.service.delete(cloud.member, id);
+    await assert.rejects(cloud.service.get(cloud.member, id), { code: 'not_found' });
+    await cloud.controller.reconcile(id);
+    const { rows } = await sql<{
+      ports: number;
+      state: string;
+    }>`select (select count(*)::integer from server_port where server_id = ${id}) as ports,
+      (select state from operation where resource_id = ${id} and verb = 'delete') as state`.execute(db.database.query);
+    assert.deepEqual(rows, [{ ports: 0, state: 'succeeded' }]);
+  }
+});
+
 test('delete finishes without a host that is gone, once the deadline has passed', async () => {
   const gone = await cloud.addHost({ zone: 'gone' });
   const { ids } = await cloud.service.create(cloud.member, cloud.wish({ flavor, availabilityZone: 'gone' }));

@@ -26,6 +26,7 @@ import { type GuestRequest, hostOf, request } from './actions/request.ts';
 import { abortMigration, forceMigration, type MigrationChoice } from './actions/steer-migration.ts';
 import { type CreatedServers, checkMetadata, createServers } from './create.ts';
 import { listServerNames, listServers, type NamedServer, type ServerFilter } from './list.ts';
+import { removeWithoutHost } from './removal.ts';
 import { addServerSecurityGroup, removeServerSecurityGroup, serverSecurityGroups } from './security-groups.ts';
 import type { ListedServer, ServerRow, ShownServer } from './server.ts';
 import { showServer, type WholeServer } from './show.ts';
@@ -213,6 +214,16 @@ export class ServerService {
     ...[argument]: undefined extends Argument ? [] : [Argument]
   ): Promise<void> {
     await act(this.#options, caller, id, action, argument as Argument);
+    if (action.verb === remove.verb) await this.#removeWithoutHost(id);
+  }
+
+  /** What goes wrong here is not the caller's: it is deleted, and the controller comes to it. */
+  async #removeWithoutHost(id: ServerId): Promise<void> {
+    try {
+      await removeWithoutHost(this.#options, id);
+    } catch (error) {
+      this.#options.log.warn({ err: error, serverId: id }, 'a deleted server without a host is left to its controller');
+    }
   }
 
   /** What is answered or refused at once. @throws CloudError as {@link act}; `conflict` too where the guest does not do it */
