@@ -267,7 +267,7 @@ const leases: [string, DesiredServer, Partial<ServerFacts>, string][] = [
   ],
   ['and not before', exampleServer({ beginsLent: true }), { record: built, leaseHeld: false }, 'await-lease'],
   ['it has stayed', calledOff, onItsWay('stayed'), 'release'],
-  ['one that was handed over is asked nothing', outgoing, onItsWay('handed_over'), 'nothing'],
+  ['one that was handed over is asked nothing', outgoing, onItsWay('handed_over'), 'await-take-over'],
   ['one that has come', comes, arriving, 'release'],
   ['one that has come is taken over', comes, { ...arriving, guard: watched }, 'take-over'],
   ['not without a lease', comes, { ...arriving, guard: { ...watched, leaseHeld: false } }, 'await-lease'],

@@ -28,6 +28,8 @@ export type MigrationStep =
   /** It was handed over, or nearly, and is this host's again under another epoch: its guest goes on from its memory. */
   | { do: 'take-back' }
   | { do: 'lose-sight' }
+  /** QEMU has sent all of the guest; nobody has said yet that the target has it. */
+  | { do: 'await-take-over' }
   | { do: 'forget-migration' }
   /** It came here only in part, and the document says that it is here. */
   | { do: 'keep-incomplete' };
@@ -173,6 +175,9 @@ function knownOutgoingStep({ cancelled, target }: OutgoingServer, known: Outgoin
     case 'handing_over':
       if (cancelled) return stays('cancelled', 'the target has given the migration up');
       return guest ? ({ do: 'send' } as const) : ({ do: 'lose-sight' } as const);
+    case 'handed_over':
+      if (!cancelled && known.mode === 'live' && guest) return { do: 'await-take-over' } as const;
+      return cancelled ? stays('cancelled', 'the target has given the migration up') : still(known, facts);
     default:
       return cancelled ? stays('cancelled', 'the target has given the migration up') : still(known, facts);
   }

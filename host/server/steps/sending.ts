@@ -30,6 +30,8 @@ const lookMs = 1000;
 const handOverLookMs = 5;
 /** How long a step may wait for the last of the memory; the next one goes on with it. */
 const handOverMs = 5000;
+/** After all is sent, for the word that the target has it, which comes by control: the guest runs nowhere until then. */
+const takeOverMs = 10_000;
 const cancelMs = 10_000;
 
 type OutgoingError = OutgoingRecord['error'];
@@ -226,6 +228,23 @@ const lost = ({ status, ...rest }: MigrationInfo): OutgoingError => ({
 
 export const loseSight: StepFunction<'lose-sight'> = async ({ task }) => {
   const error = { code: 'guest_died', message: 'QEMU ended while it handed the guest over' };
+  await task.save({ migration: { ...outgoing(task)!, state: 'lost_sight', error } });
+  return undefined;
+};
+
+/**
+ * QEMU calls the memory sent when the kernel has taken the last of it, which is lost where the way is cut just then. The guest stands still meanwhile, so it
+ * is not waited for long; the target knows whether it has it, and is asked.
+ */
+export const awaitTakeOver: StepFunction<'await-take-over'> = async ({ task }) => {
+  task.sending.handedOverSinceMs ??= performance.now();
+  const leftMs = takeOverMs - (performance.now() - task.sending.handedOverSinceMs);
+  task.show('paused');
+  if (leftMs > 0) return leftMs;
+  const error = {
+    code: 'lost_sight',
+    message: `nobody has said in ${takeOverMs / 1000} s that the target has the guest`,
+  };
   await task.save({ migration: { ...outgoing(task)!, state: 'lost_sight', error } });
   return undefined;
 };

@@ -98,7 +98,7 @@ describe('a guest on its way while something breaks', { skip: notLive, concurren
   };
 
   for (const [n, [name, fault]] of Object.entries(faults).entries()) {
-    const at = whole ? phases : [phases[n % phases.length]!];
+    const at = whole ? phases : [phases[(n + 2) % phases.length]!];
     test(`${name} (${at.join(', ')}): one copy runs in the end`, { timeout: 900_000 }, async (t) => {
       for (const phase of at) {
         const [source, to] = [guest.at, target()];
