@@ -172,6 +172,7 @@ function services({ externalNetwork }: Prepared, extensions: readonly string[], 
     },
     image: {
       ...{ container_formats: 'bare,ovf,ova', disk_formats: 'raw,qcow2,vmdk,iso,vdi,vhd', build_timeout: 120 },
+      image_caching_enabled: true,
       ...(cloud?.webImage !== undefined && { http_image: cloud.webImage }),
       ...(cloud?.secondUrl !== undefined && { alternate_image_endpoint: otherImageService }),
     },
