@@ -458,7 +458,7 @@ test("the project's quota of images holds, and deletion frees it at once", async
   const id = await api.create('bob');
   const { status, body } = await api.call('bob POST /images', {});
   assert.deepEqual([status, body.title], [413, 'Request Entity Too Large']);
-  assert.match(body.message, /images/);
+  assert.match(body.message, /image_count_total/);
   await api.call(`bob DELETE /images/${id}`);
   assert.equal((await api.call('bob POST /images', {})).status, 201);
   await sql`delete from quota where project_id = ${callers.bob.projectId}`.execute(api.db.database.query);
