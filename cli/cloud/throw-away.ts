@@ -13,6 +13,9 @@ import { freePort } from './free-port.ts';
 
 const bothy = join(sourceRoot, 'bothy');
 
+/** What tests build once and keep, such as guests: it outlives the clouds of single test files. */
+export const testCache = join(tmpdir(), 'bothy-test-cache');
+
 /** Of the cloud's settings file, beside those that keep it out of others' way. */
 export type ThrowAwaySettings = Partial<Record<SettingName, string>>;
 

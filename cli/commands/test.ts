@@ -116,6 +116,8 @@ async function runSuites(chosen: readonly string[], stop: StopSignal): Promise<R
     results.push(...(await runOnCloud(onCloud, stop)));
     return [...results, ...(await alone())];
   }
+  // Made of packages, which are fetched by the machine's own network; and two would make it at the same time.
+  await buildGuest();
   // This command again, for the two that share a cloud: who makes a cloud has to be in its namespace.
   const [node, main] = process.argv;
   const command = inNamespaces([node!, ...process.execArgv, main!, 'test', ...onCloud, '--no-install']);
@@ -124,6 +126,12 @@ async function runSuites(chosen: readonly string[], stop: StopSignal): Promise<R
     runSuite('alone', { prefix: true }, stop),
   ]);
   return [...results, ...besides];
+}
+
+async function buildGuest(): Promise<void> {
+  const { testCache } = await import('../cloud/throw-away.ts');
+  const { ensureGuestImage } = await import('../demo/guest-image.ts');
+  await step('a guest for the tests', (progress) => ensureGuestImage(testCache, progress));
 }
 
 /** The command line in a network of its own, with what it starts: when it ends, so does all of that. */

@@ -1,12 +1,9 @@
 /** Debian's cloud guest for live tests (deploy/cloud-guest): built once for each version of its builder and the release, and kept. */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { testCache as cache } from '../../cli/cloud/throw-away.ts';
 import { mustRun, repository } from './live-cloud.ts';
-
-/** Outlives the clouds of single test files. */
-const cache = join(tmpdir(), 'bothy-test-cache');
 
 const recipe = ['deploy/cloud-guest/build', 'deploy/guest-image/initrd-init'];
 

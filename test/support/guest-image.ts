@@ -1,18 +1,14 @@
 /** The guest image for live tests: built once and kept, uploaded to a cloud once. */
 import { readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { testCache } from '../../cli/cloud/throw-away.ts';
 import { ensureGuestImage as build } from '../../cli/demo/guest-image.ts';
 import type { LiveCloud } from './live-cloud.ts';
 import type { OpenStack } from './openstack.ts';
 import { administrator } from './tenant.ts';
 
-/** Outlives the clouds of single test files: building takes a while, and the result is the same. */
-const cache = join(tmpdir(), 'bothy-test-cache');
-
 /** The file of the guest image. */
 export async function ensureGuestImage(): Promise<string> {
-  return (await build(cache, { detail: () => {} })).file;
+  return (await build(testCache, { detail: () => {} })).file;
 }
 
 /** The image that every project of the cloud may boot, under the name `guest`. */
