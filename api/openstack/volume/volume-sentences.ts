@@ -120,6 +120,8 @@ const volumes: SentenceTable<VolumeReasons> = {
         : `Can't revert volume ${id} to its latest snapshot ${snapshot}. The volume size must be equal to the snapshot size.`,
   volume_migration_unfit: ({ id, why, to }) => `${stays[why](to)} (volume ${id})`,
   volume_replica_missing: ({ id }) => `Volume ${id} has no whole replica.`,
+  volume_replica_alone: ({ id }) =>
+    `The host of volume ${id} is away: its replica may be all that there is of it, and stays until that host is back, or the volume has failed over.`,
   volume_failover_attached: ({ id }) =>
     `Volume ${id} is attached to a server: evacuate the server, and its volumes go along.`,
   volume_failover_unproven: ({ id, host, why }) =>

@@ -265,6 +265,12 @@ test('what does not come is refused by name, and leaves nothing but a why-record
     db.database.query,
   );
   await assert.rejects(attach(), notBrought('host_away'));
+  // Nor is it said to retype one with a replica, which may be all that there is of it.
+  await sql`insert into volume_replica (volume_id, rpo_seconds, size_bytes) values (${volume.id}, 60, 1)`.execute(
+    db.database.query,
+  );
+  await assert.rejects(attach(), notBrought('host_away'));
+  await sql`delete from volume_replica`.execute(db.database.query);
   await sql`update host set connected = true, facts = facts - 'layerCopies' where id = ${far}`.execute(
     db.database.query,
   );

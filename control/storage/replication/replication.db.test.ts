@@ -507,6 +507,30 @@ test('a retype gives a volume a replica, and takes it', async () => {
   assert.equal(rows[0]!.n, 0);
 });
 
+test('what may be all that there is of a volume is not given up: neither by a retype nor for a new one, while its host is away', async () => {
+  const id = await replicated();
+  const { layer_id, pool_id } = await rowOf(id);
+  const beside = pool_id === far.id ? far.host_id : cloud.hostId;
+  const connected = (up: boolean, which = sql`true`) =>
+    sql`update host set connected = ${up} where ${which}`.execute(db.database.query);
+  await connected(false);
+  const retype = () => cloud.volumes.retype(cloud.member, id, { type: '__DEFAULT__', policy: 'never' });
+  const alone = (error: unknown) => hasReason(error, 'volume_replica_alone');
+  await assert.rejects(retype(), alone);
+  await assert.rejects(service().resync(cloud.admin, id), alone);
+  const still = await rowOf(id);
+  assert.deepEqual([still.layer_id, still.pool_id], [layer_id, pool_id]);
+  assert.ok((await layersOn(beside)) > 0);
+  // That of the replica is back: all of it is asked for anew, and what it has stays.
+  await connected(true, sql`id = ${beside}`);
+  await service().resync(cloud.admin, id);
+  assert.equal((await rowOf(id)).layer_id, layer_id);
+  await assert.rejects(retype(), alone);
+  await connected(true);
+  await retype();
+  assert.equal(await layersOn(beside), 0);
+});
+
 test('a volume with a cache has no replica', async () => {
   const specs = { replication_enabled: '<is> True', 'bothy:cache_pool': 'x', 'bothy:cache_gib': '1' };
   await sql`insert into volume_type (id, name, public, extra_specs) values (${newId()}, 'both', true, ${JSON.stringify(specs)}::jsonb)`.execute(

@@ -108,12 +108,14 @@ export class ReplicaService {
 
   /**
    * The next round copies all of the volume; where the host of the replica is away, to another one.
-   * @throws CloudError `not_found`, `forbidden`, `conflict`
+   * @throws CloudError `not_found`, `forbidden`, `conflict`, also where the volume's host is away, too: the replica may be all that there is
    */
   async resync(caller: Caller, volumeId: string): Promise<void> {
     await this.#change(caller, volumeId, 'copy a volume to its replica anew', async (tx, { replica, hosts, now }) => {
       const { source_layer_id, round_source_layer_id, round_layer_id, layer_id } = replica;
       const kept = hosts.replica.connected;
+      if (!kept && layer_id !== null && !hosts.volume.connected)
+        throw new CloudError('conflict', 'volume_replica_alone', { id: volumeId });
       await changeReplica(tx, replica.volume_id, {
         ...{ ...noRound, source_layer_id: null, next_at: now, failures: 0, fault: null },
         ...(!kept && { pool_id: null, layer_id: null, as_of: null, moment: null }),

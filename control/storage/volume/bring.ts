@@ -39,7 +39,9 @@ export async function beginBring(
   { serverId, targetId, refusing }: BringWish,
 ): Promise<void> {
   const { id, project_id: projectId, layer_bytes: sizeBytes, volume_type_id: typeId } = volume;
-  const why = (await leaveProblem(tx, volume, targetId)) ?? (await stayProblem(tx, volume));
+  // What else keeps it can be mended by its owner, but not while nobody knows what is left of it.
+  const why =
+    (await hostProblem(tx, volume)) ?? (await leaveProblem(tx, volume, targetId)) ?? (await chainProblem(tx, volume));
   if (why) throw new CloudError('invalid', 'volume_not_brought', { id, server: serverId, why, said: null });
   const { rows } = await sql<{ extra_specs: Record<string, string> }>`select extra_specs from volume_type
     where id = ${typeId}`.execute(tx);
@@ -61,20 +63,21 @@ export async function beginBring(
   await beginChangeHost(tx, actor, volume, { kind: 'bring', pool: found.pool, typeId: null });
 }
 
-/** Undefined: all that others know of it goes along, and its host is there to give it. */
-async function stayProblem(
-  tx: Tx,
-  { id, layer_id, host_id }: ListedVolume,
-): Promise<'branched' | 'host_away' | undefined> {
-  const { rows } = await sql<{ branched: boolean; there: boolean }>`
+/** Undefined: its host is there to give it. */
+async function hostProblem(tx: Tx, { host_id }: ListedVolume): Promise<'host_away' | undefined> {
+  const { rows } = await sql`select from host h where h.id = ${host_id} and ${seenLately}`.execute(tx);
+  return rows.length > 0 ? undefined : 'host_away';
+}
+
+/** Undefined: all that others know of it goes along. */
+async function chainProblem(tx: Tx, { id, layer_id }: ListedVolume): Promise<'branched' | undefined> {
+  const { rows } = await sql<{ branched: boolean }>`
     with recursive chain (id) as (
       select ${layer_id}::uuid
       union all select l.parent_id from chain join volume_layer l on l.id = chain.id where l.parent_id is not null)
     select exists (select from volume_snapshot s where s.volume_id = ${id} and s.layer_id is not null
-        and s.layer_id not in (select id from chain)) as branched,
-      (select ${seenLately} from host h where h.id = ${host_id}) as there`.execute(tx);
-  if (rows[0]!.branched) return 'branched';
-  return rows[0]!.there ? undefined : 'host_away';
+      and s.layer_id not in (select id from chain)) as branched`.execute(tx);
+  return rows[0]!.branched ? 'branched' : undefined;
 }
 
 /** Who asked for it does not want it any more: it stays where it is, and nobody has it. The rows of the server and of the volume are locked. */

@@ -73,6 +73,8 @@ export interface VolumeReasons {
   };
   /** No whole one: it is not made yet, or the type of the volume asks for none. */
   volume_replica_missing: { id: string };
+  /** Its host is away: the replica, which would go, may be all that there is of it. */
+  volume_replica_alone: { id: string };
   /** A server has it, which is evacuated as a whole. */
   volume_failover_attached: { id: string };
   /** Its host runs, or nothing proves that it does not. */

@@ -35,7 +35,7 @@ export async function chooseBoth(
 /**
  * A volume that gets another type gets a replica with it, keeps it at another age, or has none any more. The volume's row must be locked.
  * @param alone nothing else changes for it: else a replica neither comes nor goes
- * @throws CloudError `invalid` where it would; `no_capacity` where no pool on another host takes one
+ * @throws CloudError `invalid` where it would; `no_capacity` where no pool on another host takes one; `conflict` where it would go and may be all that there is
  */
 export async function replicateAs(
   tx: Tx,
@@ -52,6 +52,7 @@ export async function replicateAs(
   if (!alone || hostId === null)
     throw new CloudError('invalid', 'volume_type_unfit', { type: type.name, why: 'replica' });
   if (!words) {
+    await requireNotAlone(tx, volume);
     await releaseLayers(tx, await deleteReplica(tx, id));
     return;
   }
@@ -59,4 +60,11 @@ export async function replicateAs(
   const { pool, message: why, fix } = await chooseReplicaPool(tx, wish);
   if (!pool) throw new CloudError('no_capacity', 'no_pool', { why, fix });
   await insertReplica(tx, { volumeId: id, rpoSeconds: words.rpoSeconds, sizeBytes, poolId: pool.id });
+}
+
+/** A host that is away may be lost: nobody gives up what there is beside it without knowing that. */
+async function requireNotAlone(tx: Tx, { id, host_id }: ListedVolume): Promise<void> {
+  const { rows } = await sql`select from volume_replica where volume_id = ${id} and layer_id is not null
+    and not exists (select from host where id = ${host_id} and connected)`.execute(tx);
+  if (rows.length > 0) throw new CloudError('conflict', 'volume_replica_alone', { id });
 }
