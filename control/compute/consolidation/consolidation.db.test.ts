@@ -5,6 +5,7 @@ import { sql } from 'kysely';
 import type { HostId, ServerId } from '../../../contract/ids.ts';
 import type { FakeBmc } from '../../../simulator/redfish/index.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
+import { testVolume } from '../../storage/attachment/testing.ts';
 import { MaintenanceService } from '../maintenance/index.ts';
 import { type BmcWorld, bmcWorld } from '../power/testing.ts';
 import { ReserveService } from '../reserve/index.ts';
@@ -127,6 +128,26 @@ test('servers leave it first, and none is shut down with one; one whose servers 
   assert.equal(await maintenanceCause(b), null);
   assert.deepEqual(bmc.resets, []);
   assert.equal((await cloud.service.get(cloud.admin, id)).host_id, b);
+});
+
+test('what has come to a host while it was emptied, and is nowhere else, keeps it awake: a volume, or control', async () => {
+  const { b, bmc } = await hostPair();
+  await consolidator().look();
+  await testVolume(db.database, { projectId: cloud.projectId, hostId: b });
+  await standby().look();
+  assert.equal((await rowOf(b))?.desired, 'standby', 'it may leave with a server yet');
+  await standby({ emptyMs: 0 }).look();
+  assert.deepEqual([await rowOf(b), await maintenanceCause(b)], [undefined, null]);
+  for (const table of ['volume', 'volume_layer']) await sql`delete from ${sql.table(table)}`.execute(db.database.query);
+  await consolidator().look();
+  assert.equal((await rowOf(b))?.desired, 'standby');
+  await sql`insert into control_process (id, machine, url, version, started_at, seen_at)
+    values (gen_random_uuid(), 'b', '', '', now(), now())`.execute(db.database.query);
+  await standby().look();
+  assert.deepEqual(bmc.resets, []);
+  await sql`delete from control_process where machine = 'b'`.execute(db.database.query);
+  await standby().look();
+  assert.deepEqual(bmc.resets, ['GracefulShutdown']);
 });
 
 test('nothing sleeps that the reserve for the loss of a host needs', async () => {

@@ -15,14 +15,9 @@ export const timing = {
   restMs: 30 * 60_000,
 };
 
-/** Of `host h`: why it may not sleep; null: it may. The cheap and certain ones first. */
-const staysBecause = (restMs: number) => sql<string | null>`case
-  when not exists (select from host_bmc b where b.host_id = h.id and b.contradicted_at is null) then 'no_bmc'
-  when (h.facts ->> 'machineUuid' is null or exists (select from host o where o.id <> h.id
-    and o.facts ->> 'machineUuid' = h.facts ->> 'machineUuid'))
-    and not exists (select from host_bmc b where b.host_id = h.id and b.accepted is not null) then 'no_uuid_of_its_own'
+/** Of `host h`: what is there and nowhere else; null: nothing. Asked again before it is shut down: it may have come while the host was emptied. */
+export const keepsBecause = sql<string | null>`(case
   when exists (select from control_process c where c.machine = h.name) then 'has_control'
-  when h.connected_at > now() - ${restMs}::double precision * interval '1 millisecond' then 'came_lately'
   when exists (select from volume where host_id = h.id or pool_id in (select id from storage_pool where host_id = h.id))
     or exists (select from volume_layer where host_id = h.id and desired_presence = 'present') then 'has_volumes'
   when exists (select from quarantined_server where host_id = h.id)
@@ -31,11 +26,20 @@ const staysBecause = (restMs: number) => sql<string | null>`case
     and not exists (select from image_location o join host w on w.id = o.host_id
       where o.image_id = l.image_id and o.host_id <> h.id and w.connected)) then 'only_one_with_an_image'
   when exists (select from unnest(h.physical_networks) p (name) where not exists (select from host o
-    where o.id <> h.id and o.connected and o.enabled and p.name = any(o.physical_networks))) then 'only_one_on_a_network'
+    where o.id <> h.id and o.connected and o.enabled and p.name = any(o.physical_networks))) then 'only_one_on_a_network' end)`;
+
+/** Of `host h`: why it may not sleep; null: it may. */
+const staysBecause = (restMs: number) => sql<string | null>`coalesce(case
+  when not exists (select from host_bmc b where b.host_id = h.id and b.contradicted_at is null) then 'no_bmc'
+  when (h.facts ->> 'machineUuid' is null or exists (select from host o where o.id <> h.id
+    and o.facts ->> 'machineUuid' = h.facts ->> 'machineUuid'))
+    and not exists (select from host_bmc b where b.host_id = h.id and b.accepted is not null) then 'no_uuid_of_its_own' end,
+  ${keepsBecause}, case
+  when h.connected_at > now() - ${restMs}::double precision * interval '1 millisecond' then 'came_lately'
   when exists (select from server s where s.host_id = h.id and (s.observed_state not in ('running', 'paused') or s.desired_move is not null
     or s.desired_power not in ('on', 'paused') or s.desired_presence <> 'present' or s.soft_deleted_at is not null or s.desired_shelve is not null
     or s.fault is not null or s.hardware ? 'tpm'))
-    or exists (select from server_migration where other_host_id = h.id) then 'server_that_stays' end`;
+    or exists (select from server_migration where other_host_id = h.id) then 'server_that_stays' end)`;
 
 export async function readConsolidation(tx: Tx, { restMs = timing.restMs } = {}): Promise<Consolidation> {
   const picture = await new HostPicture().read(tx, { awayMs: hostAwayMs });

@@ -13,6 +13,7 @@ import { Sweep } from '../../kit/queue/sweep.ts';
 import { leftOn } from '../maintenance/index.ts';
 import { lockPlacement, wakeHosts } from '../placement/index.ts';
 import { accessColumns, type BmcAccess, isTheHost, openBmc } from '../power/index.ts';
+import { keepsBecause } from './read.ts';
 import type { HostStandbyRow } from './tables.ts';
 import { endStandby } from './word.ts';
 
@@ -62,6 +63,8 @@ interface Turn extends HostStandbyRow, Omit<BmcAccess, 'url'> {
   came: boolean;
   cause: string | null;
   servers: number;
+  /** What is there and nowhere else. */
+  keeps: string | null;
   empty_in_vain: boolean;
   overdue: boolean;
   /** It may be asked (again). */
@@ -124,7 +127,7 @@ export class Standby {
         where host_id = ${hostId} and next_at <= clock_timestamp() returning *)
       select y.*, ${accessColumns}, h.id as host_id, h.connected, h.maintenance ->> 'cause' as cause,
         h.connected and h.connected_at > coalesce(y.off_at, y.wake_began_at) as came,
-        (select count(*)::integer from (${leftOn(sql`h.id`)}) l) as servers,
+        (select count(*)::integer from (${leftOn(sql`h.id`)}) l) as servers, ${keepsBecause} as keeps,
         coalesce(y.asked_at < ${ago(againMs)}, true) as sleep_due, coalesce(y.wake_asked_at < ${ago(againMs)}, true) as wake_due,
         y.created_at < ${ago(emptyMs)} as empty_in_vain, coalesce(y.wake_began_at < ${ago(overdueMs)}, false) as overdue
       from mine y join host h on h.id = y.host_id left join host_bmc b on b.host_id = h.id and b.contradicted_at is null`.execute(
@@ -150,7 +153,12 @@ export class Standby {
     await using bmc = this.#open(turn);
     const system = await provenSystem(turn, bmc);
     if (system.power === 'off' && !turn.connected) return this.#seenOff(turn);
-    const { sleep_due: due } = turn;
+    const { sleep_due: due, keeps } = turn;
+    // Brought to a server that was still there, say. It may leave again, and an image be copied, but not for long.
+    if (due && keeps !== null) {
+      if (turn.empty_in_vain || turn.asked > 0) return this.#giveUp(turn, `it keeps what is nowhere else (${keeps})`);
+      return this.#note(turn, { nextMs: lookMs });
+    }
     if (due && turn.asked >= timesAsked) return this.#giveUp(turn, 'it did not shut down');
     if (due) await this.#shutDown(turn, bmc, system);
     await this.#note(turn, { nextMs: lookMs });
@@ -167,7 +175,7 @@ export class Standby {
       }>`update host_standby y set asked = asked + 1, asked_at = clock_timestamp(), error = null, updated_at = now(),
           changed_in = pg_current_xact_id()
         from host h where y.host_id = ${turn.host_id} and h.id = y.host_id and y.desired = 'standby' and h.maintenance ->> 'cause' = 'consolidation'
-          and y.asked = ${turn.asked} and not exists (${leftOn(sql`h.id`)}) and not exists (select from server_claim where host_id = h.id)
+          and y.asked = ${turn.asked} and ${keepsBecause} is null and not exists (${leftOn(sql`h.id`)}) and not exists (select from server_claim where host_id = h.id)
         returning y.asked`.execute(tx);
     });
     const withinMs = 2000 - (performance.now() - decided);
