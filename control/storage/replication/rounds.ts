@@ -226,13 +226,16 @@ async function brokenSource(tx: Tx, sourceId: string, copies: readonly LayerRow[
 
 /**
  * The replica is what it was before the round, and so are those that were frozen with it. What a host could not copy once is copied from the beginning the
- * next time.
+ * next time; that another one could not, to which the replica was to go, says nothing of what is here.
  */
 async function throwAway(
   tx: Tx,
   look: Look,
   round: readonly Look[],
-  { why, next = 'all' }: { why: string; next?: 'all' | 'what differs' },
+  {
+    why,
+    next = look.replica.round_pool_id === null ? 'all' : 'what differs',
+  }: { why: string; next?: 'all' | 'what differs' },
 ): Promise<ReplicaStep> {
   await throwAwayOne(tx, look, { why, next });
   for (const other of round)

@@ -331,6 +331,29 @@ test('a replica stays where it is while the pool of the others has no room, and 
   assert.equal(cut.source_layer_id, refused.source_layer_id, 'the next round where it is copies what differs');
 });
 
+test('a replica that can not be copied to where the others are goes on where it is, by what differs', async () => {
+  const [one, other] = [await replicated(far), await replicated(third)];
+  await sql`update storage_pool set disabled = false`.execute(query());
+  const server = await serverWith([one, other]);
+  const before = await rowOf(other);
+  await tend(other);
+  await cloud.reportSwitch(server);
+  await tend(other);
+  const going = await rowOf(other);
+  assert.equal(going.round_pool_id, far.id);
+  await sql`update volume_layer set observed_state = 'failed', observed_generation = generation, observed_epoch = epoch,
+    observed_error = '{"code": "pool_unknown", "message": "it has no such pool"}' where id = ${going.round_layer_id}`.execute(
+    query(),
+  );
+  await tend(other);
+  const stays = await rowOf(other);
+  assert.deepEqual(
+    [stays.round_began_at, stays.pool_id, stays.layer_id, stays.source_layer_id, stays.failures],
+    [null, third.id, before.layer_id, before.source_layer_id, 1],
+  );
+  assert.match(stays.fault!.message, /it has no such pool/);
+});
+
 test('after a failover the replicas of a server go to one host again, whichever is the first to get one', async () => {
   const ids = [await replicated(far), await replicated(far)];
   const server = await serverWith(ids);
