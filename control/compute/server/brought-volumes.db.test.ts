@@ -180,7 +180,8 @@ test('how far it is on its way is told, to members without names of hosts', asyn
   assert.equal(await volumeWay(db.database.query, cloud.member, volume.id), null);
 });
 
-test('its snapshots come along, and what others have made of it stays', async () => {
+/** What its top was has a new top on it, and a clone. */
+async function frozen(): Promise<{ clone: string }> {
   const [top, clone] = [newId(), newId()];
   const poolId = await testPool(db.database, far);
   await sql`insert into volume_layer (id, volume_id, host_id, pool_id, size_bytes, parent_id, observed_state, observed_generation, observed_epoch)
@@ -189,6 +190,11 @@ test('its snapshots come along, and what others have made of it stays', async ()
   );
   await sql`update volume_layer set read_only = true where id = ${volume.layerId}`.execute(db.database.query);
   await sql`update volume set layer_id = ${top} where id = ${volume.id}`.execute(db.database.query);
+  return { clone };
+}
+
+test('its snapshots come along, and what others have made of it stays', async () => {
+  const { clone } = await frozen();
   const snapshotId = newId();
   await sql`insert into volume_snapshot (id, project_id, user_id, volume_id, name, size_gib, layer_id, ready_at)
     values (${snapshotId}, ${cloud.projectId}, ${newId()}, ${volume.id}, 's', 1, ${volume.layerId}, now())`.execute(
@@ -244,6 +250,23 @@ test('what can’t be copied stays where it was, with a message', async () => {
   }>`select error_message from storage_message where resource_id = ${volume.id}`.execute(db.database.query);
   assert.match(rows[0]!.error_message, /the pool is full/);
 });
+
+for (const { state, code } of [
+  { state: 'failed', code: 'layer_damaged' },
+  { state: 'building', code: 'image_missing' },
+])
+  test(`nor is waited for a copy whose lowest layer never comes (${code})`, async () => {
+    await frozen();
+    await attach();
+    await sql`update volume_layer set observed_state = ${state}, observed_generation = generation, observed_epoch = epoch,
+      observed_error = ${JSON.stringify({ code, message: `because of ${code}` })}::jsonb
+      where volume_id = ${volume.id} and host_id = ${here} and parent_id is null`.execute(db.database.query);
+    await nothingIsLeft();
+    const { rows } = await sql<{
+      error_message: string;
+    }>`select error_message from storage_message where resource_id = ${volume.id}`.execute(db.database.query);
+    assert.match(rows[0]!.error_message, new RegExp(`because of ${code}`));
+  });
 
 const notBrought = (why: string) => (error: { code: string; reason: string; fields: { why: string } }) => {
   assert.deepEqual([error.code, error.reason, error.fields.why], ['invalid', 'volume_not_brought', why]);

@@ -12,7 +12,17 @@ import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import type { Actor, Tx } from '../../kit/database/database.ts';
 import { endOperations } from '../../kit/operation/operations.ts';
-import { copyChain, findLayer, freezeLayer, hasFailed, insertLayer, isServed, releaseLayers } from '../layer/index.ts';
+import {
+  copyChain,
+  filesOf,
+  findLayer,
+  freezeLayer,
+  hasFailed,
+  insertLayer,
+  isServed,
+  type LayerRow,
+  releaseLayers,
+} from '../layer/index.ts';
 import { begin } from './act.ts';
 import { dropBrought, giveBrought, lookAtServer } from './brought.ts';
 import { moveLimitMs } from './move.ts';
@@ -98,9 +108,14 @@ export async function tendChangeHost(
   const top = await findLayer(tx, task.layer_id);
   if (!top) return stay(tx, volume, task, 'its copy is gone');
   if (isServed(top) && server !== 'wait') return arrive(tx, volume, task);
-  if (hasFailed(top)) return stay(tx, volume, task, top.observed_error?.message ?? 'the host could not copy it');
+  // The top's waits for those below it.
+  const broken = (await filesOf(tx, top.id)).find(comesNever);
+  if (broken) return stay(tx, volume, task, broken.observed_error?.message ?? 'the host could not copy it');
   return late ? stay(tx, volume, task, 'the host did not copy it in time') : undefined;
 }
+
+/** Its host has given it up; or it builds on an image that was deleted, and which no host gives that has a copy. */
+const comesNever = (copy: LayerRow): boolean => hasFailed(copy) || copy.observed_error?.code === 'image_missing';
 
 async function arrive(tx: Tx, volume: ListedVolume, task: ChangeHostTask): Promise<'task ended'> {
   const { id, layer_id: before } = volume;
