@@ -188,6 +188,31 @@ test('a host with volumes stays; what was deleted and it never said was gone kee
   assert.deepEqual((await run(sql`select layer_id from volume where id = ${volume}`)).rows, [{ layer_id: null }]);
 });
 
+test('a host on which there was to be a replica, and is nothing yet, goes: another place is looked for', async () => {
+  await apart();
+  const pool = await testPool(api.db.database, { hostId: id as HostId });
+  const elsewhere = await testPool(api.db.database);
+  const project = await testProject(api.db.database);
+  const replica = async (poolId: string, roundPoolId: string | null) => {
+    const layerId = newId();
+    await run(sql`insert into volume_layer (id, volume_id, host_id, pool_id, size_bytes)
+      values (${layerId}, ${newId()}, ${elsewhere.host_id}, ${elsewhere.id}, 1024)`);
+    const volume = await testVolume(api.db.database, { projectId: project, layerId });
+    await run(sql`insert into volume_replica (volume_id, rpo_seconds, size_bytes, pool_id, round_pool_id)
+      values (${volume}, 60, 1024, ${poolId}, ${roundPoolId})`);
+    return volume;
+  };
+  const [placed, going] = [await replica(pool.id, null), await replica(elsewhere.id, pool.id)];
+  assert.equal((await remove()).status, 204);
+  const { rows } = await run(
+    sql`select pool_id, round_pool_id from volume_replica where volume_id in (${placed}, ${going}) order by pool_id`,
+  );
+  assert.deepEqual(rows, [
+    { pool_id: elsewhere.id, round_pool_id: null },
+    { pool_id: null, round_pool_id: null },
+  ]);
+});
+
 test('of a removal and a placement at the same time one comes first, and the other hears of it', async () => {
   await run(sql`update host set forced_down = true, connected = false where id <> ${id}`);
   const flavor = await api.cloud.addFlavor();

@@ -13,6 +13,7 @@ import { forgetHostImages } from '../../image/host-gone.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { forgetHostLayers } from '../../storage/layer/index.ts';
+import { forgetHostReplicas } from '../../storage/replica/index.ts';
 
 /** Names or, of what has none, ids, of some. */
 interface Ties {
@@ -46,6 +47,7 @@ export async function removeHost(tx: Tx, id: string, { byItself = false } = {}):
   if (host.up && !byItself) throw refuse('host_is_up');
   await forgetHostImages(tx, id);
   await forgetHostLayers(tx, id);
+  await forgetHostReplicas(tx, id);
   await sql`delete from host where id = ${id}`.execute(tx);
 }
 

@@ -24,6 +24,15 @@ export async function deleteReplica(tx: Tx, volumeId: string): Promise<string[]>
   return rows.flatMap(layersOfReplica);
 }
 
+/** The host leaves the cloud, and has nothing of them: replicas that were to be there are looked for another place. Ask only where no layer is there. */
+export async function forgetHostReplicas(tx: Tx, hostId: string): Promise<void> {
+  const there = (column: string) => sql`${sql.ref(column)} in (select id from storage_pool where host_id = ${hostId})`;
+  await sql`update volume_replica set pool_id = case when ${there('pool_id')} then null else pool_id end,
+      round_pool_id = case when ${there('round_pool_id')} then null else round_pool_id end,
+      next_at = now(), generation = generation + 1, updated_at = now()
+    where ${there('pool_id')} or ${there('round_pool_id')}`.execute(tx);
+}
+
 /** All that is kept for a replica, on either host. */
 export const layersOfReplica = (replica: VolumeReplicaRow): string[] =>
   [
