@@ -1,6 +1,6 @@
 /**
  * Volumes that one server has. A server is restarted from the replicas of all of them or of none, so they lie on one host, and are brought up to date by rounds of one moment:
- * frozen together (`moment` of contract/host/layer.ts), and whole together. Who is hindered, or has no whole replica yet, keeps no other from its round.
+ * frozen together (`moment` of contract/host/layer.ts), and whole together. Who is hindered, has no whole replica yet, or is not plugged yet keeps no other from its round.
  */
 import { type RawBuilder, sql } from 'kysely';
 import type { Tx } from '../../kit/database/database.ts';
@@ -61,7 +61,7 @@ export async function roundOf(tx: Tx, look: Look, locked: ReadonlySet<string>): 
 
 /** Those of one server that may be frozen in one moment with this one. */
 export async function thoseThatJoin(tx: Tx, look: Look, locked: ReadonlySet<string>): Promise<Look[]> {
-  if (locked.size < 2 || !(await canDiffer(tx, look))) return [];
+  if (locked.size < 2 || !(await canDiffer(tx, look)) || (await isAwaited(tx, look))) return [];
   const { rows } = await sql<{
     volume_id: string;
   }>`select o.volume_id from ${ofOneServer(look.volume.id)} order by o.volume_id`.execute(tx);
@@ -78,7 +78,15 @@ async function mayJoin(tx: Tx, other: Look, { hosts }: Look): Promise<boolean> {
   if (volume.desired_presence === 'absent' || volume.launched_at === null || lost) return false;
   if (replica.round_began_at !== null || other.hosts.replica.id !== hosts.replica.id) return false;
   if (replica.failures > 0 && (replica.next_at?.getTime() ?? 0) > now.getTime()) return false;
+  if (await isAwaited(tx, other)) return false;
   return (await canDiffer(tx, other)) && (await hindranceOf(tx, other)) === undefined;
+}
+
+/** Its guest runs, and has not got it yet: it comes with the top that it has then, and is written to while others may still wait for theirs to be covered. */
+async function isAwaited(tx: Tx, { volume }: Look): Promise<boolean> {
+  const { rows } = await sql`select from volume_attachment a join server s on s.id = a.server_id
+    where a.volume_id = ${volume.id} and a.observed_state is null and s.observed_started_at is not null`.execute(tx);
+  return rows.length > 0;
 }
 
 /** What is copied is what was written since, and not all of it, which may take hours. */

@@ -254,6 +254,31 @@ test('who is hindered, or has no whole replica yet, keeps no other from its roun
   await sql`update volume set fault = null where id = ${ids[1]}`.execute(query());
 });
 
+test('a volume that a running guest has not got yet is not frozen with the others: it is written to from its own moment on', async () => {
+  const ids = [await replicated(), await replicated()];
+  const server = await serverWith(ids);
+  await sql`update server set observed_started_at = now() where id = ${server}`.execute(query());
+  await sql`update volume_attachment set observed_state = null, observed_layer_id = null where volume_id = ${ids[1]}`.execute(
+    query(),
+  );
+  for (const each of ids) {
+    await written(each);
+    await pass(60);
+    await tend(each);
+    const { round_began_at, round_moment } = await rowOf(each);
+    assert.deepEqual([round_began_at !== null, round_moment], [true, null]);
+  }
+  await roundTrip(server, ids);
+  for (const id of ids) await tend(id);
+  await sql`update volume_attachment set observed_state = 'attached' where volume_id = ${ids[1]}`.execute(query());
+  await cloud.reportSwitch(server);
+  await written(ids[0]!);
+  await pass(60);
+  await tend(ids[0]!);
+  const moments = (await all(ids)).map(({ round_moment }) => round_moment);
+  assert.ok(moments[0] !== null && moments[0] === moments[1]);
+});
+
 test('a round of several volumes of a server is one round of its hosts', async () => {
   const [ids, others, more] = [
     [await replicated(), await replicated(), await replicated()],
