@@ -136,6 +136,8 @@ export const desiredLayer = object({
       hostId: optional(id<HostId>()),
       /** For a replica of a volume: it waits for none but such. Absent: it is not, or an older control does not say. */
       replica: optional(boolean),
+      /** Of a replica, as part of all that its volume holds, which may take hours: what was written lately does not wait for it. Absent: it does. */
+      whole: optional(boolean),
     }),
   ),
   /** Hosts that may take a copy of its file ({@link hostPaths.layer}), which is read-only then and of no cache. Absent: none. */

@@ -25,8 +25,8 @@ function copying(t: TestContext) {
   };
   const copies = new LayerCopies(open, () => nowMs);
   let received = 0;
-  const begin = ({ replica = false, signal = new AbortController().signal } = {}) => {
-    const copy = { layerId: newId<LayerId>(), host: 'https://10.0.0.1:8444', replica };
+  const begin = ({ replica = false, whole = false, signal = new AbortController().signal } = {}) => {
+    const copy = { layerId: newId<LayerId>(), host: 'https://10.0.0.1:8444', replica, whole };
     const into = { to: join(directory, copy.layerId), sizeBytes: 2 ** 26 };
     const done = copies.take(copy, into, { signal, progress: () => void received++ });
     done.catch(() => {});
@@ -59,16 +59,18 @@ test('a copy that nobody wants any more waits no longer, and takes nobody’s tu
   await Promise.all([...running, next]);
 });
 
-test('a replica is brought up to date while two volumes move', async (t) => {
+test('a replica is brought up to date while two volumes move, and two others are copied whole', async (t) => {
   const { begin, bodies, opened, finish } = copying(t);
-  const moves = [begin(), begin()];
-  await opened(2);
+  const long = [begin(), begin(), ...[1, 2, 3].map(() => begin({ replica: true, whole: true }))];
+  await opened(4);
   const round = begin({ replica: true });
-  await opened(3);
-  finish(bodies[2]!);
+  await opened(5);
+  finish(bodies[4]!);
   await round;
-  for (const body of bodies.slice(0, 2)) finish(body);
-  await Promise.all(moves);
+  for (const body of bodies.slice(0, 4)) finish(body);
+  await opened(6);
+  finish(bodies[5]!);
+  await Promise.all(long);
 });
 
 test('a source that gives less than is worth a turn loses it', async (t) => {

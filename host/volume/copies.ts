@@ -13,7 +13,7 @@ import { readHeader } from './header.ts';
 import type { LayerFiles } from './layer-files.ts';
 import { sameBase } from './names.ts';
 
-/** More would take the disk from guests. Of rounds of replicas, which are small and shall not be late, and of all else. */
+/** More would take the disk from guests. Of rounds of replicas, which are small and shall not be late, of replicas that are copied whole, and of all else. */
 const atATime = 2;
 
 /** What comes slower, over so long, takes the turn of others: it is tried again later. */
@@ -36,7 +36,7 @@ export interface CopyWork {
 export class LayerCopies {
   readonly #open: OpenSource;
   readonly #now: () => number;
-  readonly #turns = { replicas: new CopyTurns(atATime), others: new CopyTurns(atATime) };
+  readonly #turns = { rounds: new CopyTurns(atATime), whole: new CopyTurns(atATime), others: new CopyTurns(atATime) };
 
   /** @param now milliseconds, of a clock that only goes forward */
   constructor(open: OpenSource, now: () => number = () => performance.now()) {
@@ -49,7 +49,8 @@ export class LayerCopies {
    * @throws HostFault `layer_unreachable`, `layer_damaged`; the signal's reason, also while it waits for its turn
    */
   take(copy: NonNullable<DesiredLayer['copyOf']>, into: CopyTarget, work: CopyWork): Promise<void> {
-    const turns = copy.replica ? this.#turns.replicas : this.#turns.others;
+    const { rounds, whole, others } = this.#turns;
+    const turns = copy.replica ? (copy.whole ? whole : rounds) : others;
     return turns.take(work.signal, () => this.#take(copy, into, work));
   }
 

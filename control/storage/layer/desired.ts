@@ -51,6 +51,7 @@ interface Row {
   copy_host: string | null;
   copy_host_id: HostId | null;
   copy_for_replica: boolean | null;
+  copy_is_whole: boolean | null;
   /** Hosts that take a copy of it. */
   copied_by: HostId[] | null;
   desired_captures: LayerCapture[];
@@ -85,6 +86,9 @@ const copyHostId = sql`case when l.desired_source ? 'copy_of' then (select c.hos
 const copyForReplica = sql`case when l.desired_source ? 'copy_of' then exists (select from volume_replica r
   where r.volume_id = l.volume_id and l.pool_id in (r.pool_id, r.round_pool_id)) end`;
 
+const copyIsWhole = sql`case when l.desired_source ? 'copy_of' then exists (select from volume_replica r
+  where r.volume_id = l.volume_id and r.round_full and l.pool_id = coalesce(r.round_pool_id, r.pool_id)) end`;
+
 const copiedBy = sql`case when l.read_only then (select jsonb_agg(distinct c.host_id) from volume_layer c
   where c.desired_source ->> 'copy_of' = l.id::text and c.desired_presence = 'present') end`;
 
@@ -96,7 +100,7 @@ const facts = ({ hostId, layerIds }: LayerFilter) => sql`
   from (select l.host_id, l.id, l.volume_id, l.epoch, l.generation, l.desired_presence, p.name as pool, l.size_bytes, l.parent_id,
       l.image_id, l.image, ${laterDigest(sql`l.image`, sql`l.image_id`)} as image_sha256, l.read_only, l.cache_role, l.full_bytes, l.sinks, l.moment, ${isWatched} as watched, l.desired_source,
       l.desired_captures, l.desired_backups, l.key_id, k.cipher, k.key_size_bits, f.name as reads_pool, v.cache_bytes as reads_bytes,
-      ${copyHost} as copy_host, ${copyHostId} as copy_host_id, ${copyForReplica} as copy_for_replica, ${copiedBy} as copied_by, ${record} as record, ${exportDocumentSql} as outside
+      ${copyHost} as copy_host, ${copyHostId} as copy_host_id, ${copyForReplica} as copy_for_replica, ${copyIsWhole} as copy_is_whole, ${copiedBy} as copied_by, ${record} as record, ${exportDocumentSql} as outside
     from volume_layer l join storage_pool p on p.id = l.pool_id
       left join volume_key k on k.id = l.key_id
       left join volume v on l.cache_role = 'writes' and v.id = l.volume_id and v.cache_policy = 'write-through'
@@ -170,9 +174,9 @@ const nowhere = 'https://0.0.0.0:1';
 
 function sourceOf(source: AnySource, row: Row): Pick<DesiredLayer, 'source' | 'managed' | 'copyOf'> {
   if ('copy_of' in source) {
-    const { copy_host: host, copy_host_id: hostId, copy_for_replica: replica } = row;
+    const { copy_host: host, copy_host_id: hostId, copy_for_replica: replica, copy_is_whole: whole } = row;
     const copyOf = { layerId: source.copy_of as LayerId, host: host ?? nowhere };
-    return { copyOf: { ...copyOf, ...(hostId && { hostId }), ...(replica && { replica }) } };
+    return { copyOf: { ...copyOf, ...(hostId && { hostId }), ...(replica && { replica }), ...(whole && { whole }) } };
   }
   if ('managed' in source) return { managed: { name: source.managed } };
   const { backup_id, name, sha256, encrypted } = source;

@@ -90,7 +90,7 @@ async function isAwaited(tx: Tx, { volume }: Look): Promise<boolean> {
 }
 
 /** What is copied is what was written since, and not all of it, which may take hours. */
-async function canDiffer(tx: Tx, { volume, replica }: Look): Promise<boolean> {
+export async function canDiffer(tx: Tx, { volume, replica }: Look): Promise<boolean> {
   const { layer_id: layerId, source_layer_id: sourceId } = replica;
   if (layerId === null || sourceId === null || volume.layer_id === null) return false;
   return (await filesOf(tx, volume.layer_id)).some(({ id }) => id === sourceId);

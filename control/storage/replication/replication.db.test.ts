@@ -7,6 +7,7 @@ import { hasReason } from '../../../contract/errors.ts';
 import { type HostId, newId } from '../../../contract/ids.ts';
 import { cloudActor } from '../../kit/database/database.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
+import { desiredLayers } from '../layer/desired.ts';
 import { testPool } from '../testing.ts';
 import { silentLog, type VolumeCloud, volumeCloud } from '../volume/testing.ts';
 import { lateReplicas, promoteReplica, ReplicaController, ReplicaService, type ReplicaStep } from './index.ts';
@@ -407,6 +408,27 @@ test('of one host two rounds are under way at once', async () => {
     (await Promise.all(ids.map(rowOf))).map(({ rounds }) => rounds),
     [2, 2, 2],
   );
+});
+
+test('who brings a replica up to date waits for none that is copied whole, of which two are under way, too', async () => {
+  const id = await replicated();
+  const others = await Promise.all([1, 2, 3].map(() => cloud.made({ type: 'replicated' })));
+  for (const other of others) {
+    await cloud.controller.reconcile(other.id);
+    await controller.reconcile(other.id);
+  }
+  const whole = (await Promise.all(others.map((other) => rowOf(other.id)))).map(({ round_full }) => round_full);
+  assert.deepEqual(whole, [true, true, false]);
+  await written(id);
+  await pass(60);
+  await controller.reconcile(id);
+  const { round_began_at, round_full, round_layer_id } = await rowOf(id);
+  assert.deepEqual([round_began_at !== null, round_full], [true, false]);
+  const documents = await desiredLayers(db.database.query, {});
+  const copyOf = (layerId: string | null) => documents.find(({ layer }) => layer.id === layerId)!.layer.copyOf!;
+  const first = await rowOf(others[0]!.id);
+  assert.deepEqual([copyOf(first.round_layer_id).replica, copyOf(first.round_layer_id).whole], [true, true]);
+  assert.deepEqual([copyOf(round_layer_id).replica, copyOf(round_layer_id).whole], [true, undefined]);
 });
 
 test('a replica that is older than it shall be is told once, with the reason, until it is not', async () => {

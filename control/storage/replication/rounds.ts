@@ -20,7 +20,7 @@ import { filesOf, hasFailed, insertLayer, isServed, type LayerRow, releaseLayers
 import type { PoolState } from '../pool/index.ts';
 import { changeReplica, noRound, type ReplicaChange, type ReplicaFault } from '../replica/index.ts';
 import { freezeTop } from '../volume/index.ts';
-import { hostOfCompanions, lockCompanions, roundOf, thoseThatJoin } from './companions.ts';
+import { canDiffer, hostOfCompanions, lockCompanions, roundOf, thoseThatJoin } from './companions.ts';
 import { hindranceOf, isFinal, isTheirTurn, retryMs } from './hindrance.ts';
 import { isGone, type Look, lookAtReplica } from './look.ts';
 import { giveItAPool, poolFor } from './pool.ts';
@@ -85,7 +85,8 @@ async function whenAtRest(tx: Tx, look: Look, locked: ReadonlySet<string>): Prom
   const hindrance = await hindranceOf(tx, look);
   if (hindrance) return rest(tx, look, later(look, hindrance.ms), hindrance.fault);
   // It waits for its turn, which is nobody's fault until it is late.
-  if (!(await isTheirTurn(tx, look))) return rest(tx, look, later(look, retryMs.turn));
+  if (!(await isTheirTurn(tx, look, { whole: Boolean(to) || !(await canDiffer(tx, look)) })))
+    return rest(tx, look, later(look, retryMs.turn));
   if (to) await freeze(tx, look, { round_pool_id: to.id });
   else await freezeTogether(tx, [look, ...(await thoseThatJoin(tx, look, locked))]);
   return 'frozen';
