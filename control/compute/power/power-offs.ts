@@ -59,8 +59,12 @@ const together = 16;
 const ago = (ms: number) => sql`clock_timestamp() - ${ms}::double precision * interval '1 millisecond'`;
 const later = (ms: number) => sql`clock_timestamp() + ${ms}::double precision * interval '1 millisecond'`;
 
-/** Of `host h`: its silence is a loss. Not where it was meant: said by an administrator (down, maintenance), or by the host itself, whose process ended in order. */
-const isLost = sql`not h.connected and not h.forced_down and h.maintenance is null and h.left_at is null`;
+/**
+ * Of `host h`: its silence is a loss. Not where it was meant: said by an administrator (down, maintenance), or by the host itself, whose process ended in order. One that the cloud empties to save power was meant to
+ * be silent only without servers, and of such a one nobody wishes it.
+ */
+const isLost = sql`not h.connected and not h.forced_down and (h.maintenance is null or h.maintenance ->> 'cause' = 'consolidation')
+  and h.left_at is null`;
 
 /** Of `host_power_off p` and `host h`: the host was not heard since. */
 const stillSilent = sql`p.ended is null and not h.connected and h.last_seen_at = p.silent_since`;

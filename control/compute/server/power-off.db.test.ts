@@ -6,7 +6,9 @@ import type { HostId, ServerId } from '../../../contract/ids.ts';
 import type { FakeBmc, Quirk, Trouble } from '../../../simulator/redfish/index.ts';
 import { until } from '../../../test/support/until.ts';
 import { recordLiveness } from '../../host/store.ts';
+import { cloudActor } from '../../kit/database/database.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
+import { beginMaintenance } from '../maintenance/index.ts';
 import { PowerOffs, type PowerOffTiming } from '../power/index.ts';
 import { type BmcWorld, bmcWorld } from '../power/testing.ts';
 import { setEvacuationPolicy } from './evacuation-policy.ts';
@@ -463,6 +465,19 @@ test('an administrator’s word stands for a UUID that nobody tells: of that sys
   });
   assert.equal((await world.service.get(cloud.admin, lost)).accepted, null);
   assert.ok(other);
+});
+
+test('a host that is lost while the cloud empties it to save power is turned off, and its servers go elsewhere', async () => {
+  const [lost, other] = [await cloud.addHost(), await cloud.addHost()];
+  const id = await runningOn(lost);
+  const bmc = await world.give(lost);
+  await db.database.transaction(cloudActor, (tx) =>
+    beginMaintenance(tx, lost, { cause: 'consolidation', reason: null }),
+  );
+  await silence(lost);
+  evacuating();
+  await until('the server to be given to another', async () => (await hostOf(id)) === other);
+  assert.deepEqual(bmc.resets, ['ForceOff']);
 });
 
 test('a person turns a host on and off, in order only where it has no servers, and never another machine', async () => {
