@@ -93,6 +93,8 @@ export const nativeSentences: SentenceTable<
     `nothing shows that the machine behind the BMC is host ${host}: one of both tells no UUID of its own; accept it, if you know that it is (POST …/bmc/accept, bothy bmc accept)`,
   host_power_off_with_servers: ({ host, servers }) =>
     `host ${host} has ${servers} servers, whose guests would end: empty it first (bothy drain), or say force_off`,
+  host_power_off_open: ({ host }) =>
+    `host ${host} is open, so servers may come to it before it is off: close or empty it first (bothy drain ${host}), or force it`,
   bmc_unusable: ({ kind, why }) => `${bmcTrouble[kind]}: ${why}`,
   authentication_required: 'the request needs a token that is valid',
   resume_token_malformed: 'the resume token is malformed; take one from an earlier answer',

@@ -89,7 +89,8 @@ const turn = {
       power: Type.Object(
         {
           action: Type.Enum(['on', 'off', 'force_off'], {
-            description: 'off: in order, of a host without servers; force_off: at once, with all that runs there',
+            description:
+              'off: in order, of a closed host without servers; force_off: at once, with all that runs there',
           }),
         },
         exact,

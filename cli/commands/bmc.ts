@@ -16,7 +16,7 @@ export const command: Command = {
   test     ask it, and change nothing: power, watts, whether it is this host
   accept   say that its machine is the host, where no UUID shows it
   remove   forget it
-  on, off  turn the host on; turn it off in order, which must be without servers, or with --force at once
+  on, off  turn the host on; turn it off in order, which must be closed and without servers, or with --force at once
 The password is asked for, or comes from --password-file (- is the standard input) or BOTHY_BMC_PASSWORD.`,
   options: {
     url: { type: 'string', help: 'URL, https://NAME[:PORT]' },

@@ -16,6 +16,8 @@ export interface PowerReasons {
   bmc_unproven: { host: string };
   /** Its servers would end. */
   host_power_off_with_servers: { host: string; servers: number };
+  /** Servers might come to it before it is off. */
+  host_power_off_open: { host: string };
   bmc_unusable: { kind: RedfishErrorKind; why: string };
 }
 

@@ -9,8 +9,9 @@ import { parseId } from '../../../contract/ids.ts';
 import { type PowerState, presentedFingerprint, type Redfish, RedfishError } from '../../../protocols/redfish/index.ts';
 import type { Sealer } from '../../identity/index.ts';
 import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
-import type { Database, Tx } from '../../kit/database/database.ts';
+import type { Actor, Database, Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
+import { lockPlacement } from '../placement/index.ts';
 import { type BmcAccess, bmcAccess, isSameMachine, isTheHost, openBmc, sealedFor } from './opening.ts';
 import type { BmcAccepted } from './proven.ts';
 import type { HostBmcRow } from './tables.ts';
@@ -43,7 +44,7 @@ export interface BmcTest {
   same_machine: boolean | null;
 }
 
-/** on; off: in order, of a host that is empty; force_off: at once, with all that runs there. */
+/** on; off: in order, of a host that is closed and empty; force_off: at once, with all that runs there. */
 export type PowerAction = 'on' | 'off' | 'force_off';
 
 const resets = { on: 'On', off: 'GracefulShutdown', force_off: 'ForceOff' } as const;
@@ -137,27 +138,33 @@ export class BmcService {
   /**
    * Asks it once; whether it comes to that is to be looked at ({@link test}).
    * @returns what it says to that
-   * @throws CloudError `forbidden`, `not_found`, `conflict` where nothing shows that the machine is the host, or servers would end
+   * @throws CloudError `forbidden`, `not_found`, `conflict` where nothing shows that the machine is the host, or servers would end, or might come to it
    */
   async power(caller: Caller, id: string, action: PowerAction): Promise<string> {
     requireAdmin(caller, 'turn a host on or off');
     const access = await this.#access(id);
-    if (action === 'off') {
-      const { rows } = await sql<{
-        servers: number;
-      }>`select servers from host_usage where host_id = ${access.host_id} and servers > 0`.execute(
-        this.#database.query,
-      );
-      if (rows[0])
-        throw new CloudError('conflict', 'host_power_off_with_servers', {
-          host: access.host_name,
-          servers: rows[0].servers,
-        });
-    }
+    if (action === 'off') await this.#requireEmpty(actorOf(caller), access);
     return this.#ask(access, async (bmc) => {
       const system = await bmc.system();
       if (!isTheHost(system, access)) throw new CloudError('conflict', 'bmc_unproven', { host: access.host_name });
       return bmc.reset(resets[action], { system });
+    });
+  }
+
+  /** And closed: it takes a while to go off, and would get new ones meanwhile. @throws CloudError `conflict` */
+  #requireEmpty(actor: Actor, { host_id: id, host_name: host }: BmcAccess): Promise<void> {
+    return this.#database.transaction(actor, async (tx) => {
+      // Who has decided before that one comes has written it down by then.
+      await lockPlacement(tx);
+      const { rows } = await sql<{ servers: number; enabled: boolean }>`select enabled, (select count(*)::integer from (
+          select id from server where host_id = h.id union select server_id from server_migration where other_host_id = h.id
+          union select server_id from server_claim where host_id = h.id) own) as servers
+        from host h where id = ${id}`.execute(tx);
+      const [found] = rows;
+      if (!found) throw notFound('host', id);
+      const { servers, enabled } = found;
+      if (servers > 0) throw new CloudError('conflict', 'host_power_off_with_servers', { host, servers });
+      if (enabled) throw new CloudError('conflict', 'host_power_off_open', { host });
     });
   }
 

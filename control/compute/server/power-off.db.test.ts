@@ -485,6 +485,12 @@ test('a person turns a host on and off, in order only where it has no servers, a
   await runningOn(host);
   const bmc = await world.give(host);
   await assert.rejects(world.service.power(cloud.admin, host, 'off'), { reason: 'host_power_off_with_servers' });
+  const empty = await cloud.addHost();
+  const other = await world.give(empty);
+  await assert.rejects(world.service.power(cloud.admin, empty, 'off'), { reason: 'host_power_off_open' });
+  await sql`update host set enabled = false where id = ${empty}`.execute(db.database.query);
+  await world.service.power(cloud.admin, empty, 'off');
+  assert.deepEqual(other.resets, ['GracefulShutdown']);
   await world.service.power(cloud.admin, host, 'force_off');
   await world.service.power(cloud.admin, host, 'on');
   assert.deepEqual(bmc.resets, ['ForceOff', 'On']);
