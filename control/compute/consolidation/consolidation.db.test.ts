@@ -252,6 +252,22 @@ test('a BMC whose machine is another one shuts nothing down, and says so', async
   assert.match((await rowOf(b))!.error!, /nothing shows that the machine behind its BMC is b/);
 });
 
+test('one that was asked to go takes no server where its maintenance is ended, and takes some once it is known that it stays', async () => {
+  const { b, bmc } = await hostPair();
+  await consolidator().look();
+  bmc.trouble = 'ignores resets';
+  await standby().look();
+  assert.deepEqual(bmc.resets, ['GracefulShutdown']);
+  await new MaintenanceService(cloud).end(cloud.admin, 'b');
+  await server('a', 12);
+  const id = await server(null, 8);
+  assert.deepEqual((await cloud.service.get(cloud.admin, id)).host_id, null, 'it goes off in a moment');
+  for (let n = 0; n < 2; n++) await standby({ againMs: 0 }).look();
+  assert.equal(await rowOf(b), undefined);
+  await cloud.controller.reconcile(id);
+  assert.equal((await cloud.service.get(cloud.admin, id)).host_id, b);
+});
+
 test('a host that keeps room for a server goes to sleep once another one keeps it', async () => {
   const { b } = await hostPair();
   const c = await cloud.addHost({ name: 'c' });

@@ -48,4 +48,6 @@ export async function beginStandby(tx: Tx, hostId: string, reason: string): Prom
 export async function endStandby(tx: Tx, hostId: string): Promise<void> {
   await endMaintenance(tx, hostId, { cause: 'consolidation' });
   await sql`delete from host_standby where host_id = ${hostId}`.execute(tx);
+  // A row that is gone is seen by none who reads what has changed.
+  await sql`update host set changed_in = pg_current_xact_id() where id = ${hostId}`.execute(tx);
 }
