@@ -268,6 +268,93 @@ test('one that was asked to go takes no server where its maintenance is ended, a
   assert.equal((await cloud.service.get(cloud.admin, id)).host_id, b);
 });
 
+test('one that has no power before it was asked is turned on when it is needed, whether that was seen or not', async () => {
+  const { b, bmc } = await hostPair();
+  for (const seen of [true, false]) {
+    await consolidator().look();
+    bmc.turn(false);
+    await connectedIs(b, false);
+    if (seen) await standby().look();
+    assert.deepEqual([(await rowOf(b))!.asked_at, (await rowOf(b))!.off_at !== null], [null, seen]);
+    await service.wake(cloud.admin, b);
+    await standby().look();
+    await connectedIs(b, true);
+    await standby().look();
+    assert.equal(await rowOf(b), undefined);
+  }
+  assert.deepEqual(bmc.resets, ['On', 'On']);
+});
+
+test('nobody sleeps for so long that a certificate is over', async () => {
+  const { b, bmc } = await hostPair();
+  await asleep(b);
+  await sql`update host_standby set off_at = now() - interval '6 days'`.execute(db.database.query);
+  await standby().look();
+  assert.equal((await rowOf(b))!.desired, 'standby');
+  await sql`update host_standby set off_at = now() - interval '8 days'`.execute(db.database.query);
+  await standby().look();
+  await standby().look();
+  await connectedIs(b, true);
+  assert.deepEqual(bmc.resets, ['GracefulShutdown', 'On']);
+});
+
+test('one that hangs while it shuts down is told of when it is needed, and nobody waits for it', async () => {
+  const { b, bmc } = await hostPair();
+  await consolidator().look();
+  bmc.trouble = 'ignores resets';
+  await standby().look();
+  await sql`update host set connected = false where id = ${b}`.execute(db.database.query);
+  await service.wake(cloud.admin, b);
+  await standby().look();
+  assert.deepEqual(await overdueHosts(db.database), []);
+  await standby({ overdueMs: 0 }).look();
+  assert.deepEqual(await overdueHosts(db.database), [{ name: 'b', error: null }]);
+});
+
+test('one that was asked in vain and is not heard is turned on once it is off', async () => {
+  const { b, bmc } = await hostPair();
+  await consolidator().look();
+  bmc.trouble = 'ignores resets';
+  for (let n = 0; n < 3; n++) await standby({ againMs: 0 }).look();
+  await sql`update host set connected = false where id = ${b}`.execute(db.database.query);
+  await standby({ againMs: 0 }).look();
+  assert.equal((await rowOf(b))?.desired, 'awake');
+  bmc.trouble = undefined;
+  bmc.turn(false);
+  await standby().look();
+  await connectedIs(b, true);
+  await standby().look();
+  assert.equal(await rowOf(b), undefined);
+  assert.equal(await maintenanceCause(b), null);
+});
+
+test('one that is asleep and a person’s is turned on by nobody until they end that', async () => {
+  const { b, bmc } = await hostPair();
+  await asleep(b);
+  await new MaintenanceService(cloud).begin(cloud.admin, 'b', { reason: 'new fans' });
+  await consolidator('propose').look();
+  for (let n = 0; n < 2; n++) await standby().look();
+  assert.deepEqual(bmc.resets, ['GracefulShutdown']);
+  await new MaintenanceService(cloud).end(cloud.admin, 'b');
+  for (let n = 0; n < 2; n++) await standby().look();
+  assert.deepEqual(bmc.resets, ['GracefulShutdown', 'On']);
+});
+
+test('a BMC of no use keeps no host empty for good, and one that takes no password is asked seldom', async () => {
+  const { b, bmc } = await hostPair();
+  await consolidator().look();
+  bmc.password = 'another';
+  await standby({ deniedMs: 60_000 }).look();
+  const { rows } = await sql`select from host_standby where next_at > now() + interval '30 seconds'`.execute(
+    db.database.query,
+  );
+  assert.equal(rows.length, 1);
+  await sql`update host_standby set next_at = now()`.execute(db.database.query);
+  await standby({ emptyMs: 0 }).look();
+  assert.equal(await rowOf(b), undefined);
+  assert.equal(await maintenanceCause(b), null);
+});
+
 test('a host that keeps room for a server goes to sleep once another one keeps it', async () => {
   const { b } = await hostPair();
   const c = await cloud.addHost({ name: 'c' });

@@ -6,7 +6,7 @@
  */
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
-import type { Redfish, RedfishSystem, ResetType } from '../../../protocols/redfish/index.ts';
+import { type Redfish, RedfishError, type RedfishSystem, type ResetType } from '../../../protocols/redfish/index.ts';
 import type { Sealer } from '../../identity/index.ts';
 import { cloudActor, type Database } from '../../kit/database/database.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
@@ -32,11 +32,15 @@ export interface StandbyTiming {
   emptyMs: number;
   /** One that is not heard by then is told of, and goes on being turned on. */
   overdueMs: number;
+  /** Nobody sleeps longer: a host has its certificate renewed while it is awake, and one that is over opens no stream any more. */
+  longestMs: number;
+  /** One whose BMC does not take the password: more attempts lock the user out. */
+  deniedMs: number;
 }
 
 const defaults: StandbyTiming = {
   ...{ everyMs: 1000, requestMs: 5000, turnMs: 20_000, lookMs: 3000, asleepMs: 30_000 },
-  ...{ againMs: 300_000, emptyMs: 1_800_000, overdueMs: 900_000 },
+  ...{ againMs: 300_000, emptyMs: 1_800_000, overdueMs: 900_000, longestMs: 7 * 24 * 3_600_000, deniedMs: 60_000 },
 };
 
 export interface StandbyOptions {
@@ -66,6 +70,7 @@ interface Turn extends HostStandbyRow, Omit<BmcAccess, 'url'> {
   /** What is there and nowhere else. */
   keeps: string | null;
   empty_in_vain: boolean;
+  slept_long: boolean;
   overdue: boolean;
   /** It may be asked (again). */
   sleep_due: boolean;
@@ -116,20 +121,25 @@ export class Standby {
     } catch (error) {
       const why = (error as Error).message.slice(0, 500);
       this.#options.log.warn({ host: turn.host_name, why }, 'a host on its way to standby or back does not go on now');
-      await this.#note(turn, { error: why, nextMs: this.#timing.asleepMs });
+      // Rather one that carries servers than one that is empty and on.
+      if (turn.desired === 'standby' && turn.asked_at === null && turn.connected && turn.empty_in_vain)
+        return this.#giveUp(turn, `it can not be shut down: ${why}`);
+      const denied = error instanceof RedfishError && error.kind === 'denied';
+      await this.#note(turn, { error: why, nextMs: denied ? this.#timing.deniedMs : this.#timing.asleepMs });
     }
   }
 
   /** Undefined: it is another one's turn. */
   async #take(hostId: string): Promise<Turn | undefined> {
-    const { turnMs, emptyMs, overdueMs, againMs } = this.#timing;
+    const { turnMs, emptyMs, overdueMs, againMs, longestMs } = this.#timing;
     const { rows } = await sql<Turn>`with mine as (update host_standby set next_at = ${later(turnMs)}
         where host_id = ${hostId} and next_at <= clock_timestamp() returning *)
       select y.*, ${accessColumns}, h.id as host_id, h.connected, h.maintenance ->> 'cause' as cause,
         h.connected and h.connected_at > coalesce(y.off_at, y.wake_began_at) as came,
         (select count(*)::integer from (${leftOn(sql`h.id`)}) l) as servers, ${keepsBecause} as keeps,
         coalesce(y.asked_at < ${ago(againMs)}, true) as sleep_due, coalesce(y.wake_asked_at < ${ago(againMs)}, true) as wake_due,
-        y.created_at < ${ago(emptyMs)} as empty_in_vain, coalesce(y.wake_began_at < ${ago(overdueMs)}, false) as overdue
+        y.created_at < ${ago(emptyMs)} as empty_in_vain, coalesce(y.off_at < ${ago(longestMs)}, false) as slept_long,
+        y.overdue_at is not null or y.desired = 'awake' and coalesce(y.wake_began_at, y.updated_at) < ${ago(overdueMs)} as overdue
       from mine y join host h on h.id = y.host_id left join host_bmc b on b.host_id = h.id and b.contradicted_at is null`.execute(
       this.#options.database.query,
     );
@@ -145,7 +155,10 @@ export class Standby {
       return turn.asked_at === null
         ? this.#end(turn, 'an administrator has taken it over')
         : this.#note(turn, { nextMs: asleepMs });
-    if (turn.off_at !== null) return this.#note(turn, { nextMs: asleepMs });
+    if (turn.off_at !== null)
+      return turn.slept_long
+        ? this.#shallWake(turn, 'it has slept for long, and has its certificate renewed while it is awake')
+        : this.#note(turn, { nextMs: asleepMs });
     if (turn.servers > 0) {
       if (turn.empty_in_vain) return this.#giveUp(turn, 'its servers did not leave it');
       return this.#note(turn, { nextMs: lookMs });
@@ -156,10 +169,10 @@ export class Standby {
     const { sleep_due: due, keeps } = turn;
     // Brought to a server that was still there, say. It may leave again, and an image be copied, but not for long.
     if (due && keeps !== null) {
-      if (turn.empty_in_vain || turn.asked > 0) return this.#giveUp(turn, `it keeps what is nowhere else (${keeps})`);
+      if (turn.empty_in_vain || turn.asked > 0) return this.#stay(turn, `it keeps what is nowhere else (${keeps})`);
       return this.#note(turn, { nextMs: lookMs });
     }
-    if (due && turn.asked >= timesAsked) return this.#giveUp(turn, 'it did not shut down');
+    if (due && turn.asked >= timesAsked) return this.#stay(turn, 'it did not shut down');
     if (due) await this.#shutDown(turn, bmc, system);
     await this.#note(turn, { nextMs: lookMs });
   }
@@ -196,8 +209,11 @@ export class Standby {
   async #wake(turn: Turn): Promise<void> {
     const { lookMs, asleepMs } = this.#timing;
     const { host_name: host } = turn;
-    if (turn.asked_at === null) return this.#end(turn, 'it is needed, and was not shut down yet');
     if (turn.came) return this.#end(turn, 'it has come back');
+    // One that was not asked may have lost its power otherwise.
+    if (turn.asked_at === null && turn.connected) return this.#end(turn, 'it is needed, and was not shut down yet');
+    // A person's until they end that: somebody may be at work on the machine.
+    if (turn.cause !== null && turn.cause !== 'consolidation') return this.#note(turn, { nextMs: asleepMs });
     if (turn.overdue && turn.overdue_at === null) await this.#tellOverdue(turn);
     await using bmc = this.#open(turn);
     const system = await provenSystem(turn, bmc);
@@ -234,6 +250,11 @@ export class Standby {
 
   async #shallWake({ host_id: id }: Turn, reason: string): Promise<void> {
     await this.#options.database.transaction(cloudActor, (tx) => wakeHosts(tx, [id], reason));
+  }
+
+  /** It shall not sleep: it carries servers again, or where it may go off by now, or has, once it is back. */
+  #stay(turn: Turn, why: string): Promise<void> {
+    return turn.connected ? this.#giveUp(turn, why) : this.#shallWake(turn, why);
   }
 
   async #giveUp(turn: Turn, why: string): Promise<void> {
