@@ -52,7 +52,7 @@ const document = Type.Object(
           host: text,
           why: Type.String({
             description:
-              'no_bmc, no_uuid_of_its_own, has_control, came_lately, has_volumes, in_quarantine, only_one_with_an_image, only_one_on_a_network, server_that_stays, last_of_its_zone, needed, no_host_for_a_server',
+              'no_bmc, no_uuid_of_its_own, has_control, came_lately, has_volumes, in_quarantine, only_one_with_an_image, only_one_on_a_network, server_that_stays, last_of_its_zone, needed, no_host_for_a_server, refused_lately, others_first',
           }),
         },
         exact,

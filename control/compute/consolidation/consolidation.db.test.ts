@@ -252,22 +252,6 @@ test('a BMC whose machine is another one shuts nothing down, and says so', async
   assert.match((await rowOf(b))!.error!, /nothing shows that the machine behind its BMC is b/);
 });
 
-test('one that was asked to go takes no server where its maintenance is ended, and takes some once it is known that it stays', async () => {
-  const { b, bmc } = await hostPair();
-  await consolidator().look();
-  bmc.trouble = 'ignores resets';
-  await standby().look();
-  assert.deepEqual(bmc.resets, ['GracefulShutdown']);
-  await new MaintenanceService(cloud).end(cloud.admin, 'b');
-  await server('a', 12);
-  const id = await server(null, 8);
-  assert.deepEqual((await cloud.service.get(cloud.admin, id)).host_id, null, 'it goes off in a moment');
-  for (let n = 0; n < 2; n++) await standby({ againMs: 0 }).look();
-  assert.equal(await rowOf(b), undefined);
-  await cloud.controller.reconcile(id);
-  assert.equal((await cloud.service.get(cloud.admin, id)).host_id, b);
-});
-
 test('one that has no power before it was asked is turned on when it is needed, whether that was seen or not', async () => {
   const { b, bmc } = await hostPair();
   for (const seen of [true, false]) {
@@ -340,6 +324,22 @@ test('one that is asleep and a person’s is turned on by nobody until they end 
   assert.deepEqual(bmc.resets, ['GracefulShutdown', 'On']);
 });
 
+test('one that was asked to go takes no server where its maintenance is ended, and takes some once it is known that it stays', async () => {
+  const { b, bmc } = await hostPair();
+  await consolidator().look();
+  bmc.trouble = 'ignores resets';
+  await standby().look();
+  assert.deepEqual(bmc.resets, ['GracefulShutdown']);
+  await new MaintenanceService(cloud).end(cloud.admin, 'b');
+  await server('a', 12);
+  const id = await server(null, 8);
+  assert.deepEqual((await cloud.service.get(cloud.admin, id)).host_id, null, 'it goes off in a moment');
+  for (let n = 0; n < 2; n++) await standby({ againMs: 0 }).look();
+  assert.equal(await rowOf(b), undefined);
+  await cloud.controller.reconcile(id);
+  assert.equal((await cloud.service.get(cloud.admin, id)).host_id, b);
+});
+
 test('a BMC of no use keeps no host empty for good, and one that takes no password is asked seldom', async () => {
   const { b, bmc } = await hostPair();
   await consolidator().look();
@@ -353,6 +353,18 @@ test('a BMC of no use keeps no host empty for good, and one that takes no passwo
   await standby({ emptyMs: 0 }).look();
   assert.equal(await rowOf(b), undefined);
   assert.equal(await maintenanceCause(b), null);
+});
+
+test('one that was tried in vain keeps no other from it', async () => {
+  const { b } = await hostPair();
+  const c = await cloud.addHost({ name: 'c' });
+  await give(c);
+  const looking = consolidator();
+  const first = (await service.show(cloud.admin)).sleep!.host_id;
+  looking.refuse(first);
+  await looking.look();
+  assert.equal(await rowOf(first as HostId), undefined);
+  assert.notEqual(await rowOf(first === b ? c : b), undefined);
 });
 
 test('a host that keeps room for a server goes to sleep once another one keeps it', async () => {

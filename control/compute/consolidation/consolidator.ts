@@ -65,11 +65,11 @@ export class Consolidator {
     for (const [id, at] of this.#refused) if (at <= now) this.#refused.delete(id);
     const found = await database.transaction(cloudActor, async (tx) => {
       await sql`set transaction isolation level repeatable read, read only`.execute(tx);
-      return readConsolidation(tx, this.#timing);
+      return readConsolidation(tx, { ...this.#timing, refused: this.#refused.keys() });
     });
     await this.#wake(found, policy);
     const { sleep } = found;
-    const wanted = policy === 'do' && found.wake.length === 0 && sleep !== null && !this.#refused.has(sleep.host_id);
+    const wanted = policy === 'do' && found.wake.length === 0 && sleep !== null;
     if (!wanted) this.#since = null;
     else {
       this.#since ??= now;

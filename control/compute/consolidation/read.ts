@@ -1,4 +1,4 @@
-/** The picture that {@link consolidate} works on. Reads alone. */
+/** Which hosts are not needed, over a picture of all (plan.ts). Reads alone. */
 import { sql } from 'kysely';
 import type { Tx } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
@@ -6,7 +6,7 @@ import { HostPicture, imageHolders, placementGroups } from '../placement/index.t
 import { withBandwidth } from '../server/placing.ts';
 import { hostAwayMs } from '../server/server.ts';
 import { placementNeeds, volumeHost } from '../server/waiting.ts';
-import { type ConsolidatedServer, type Consolidation, consolidate } from './plan.ts';
+import { type ConsolidatedServer, type Consolidation, findSleep, seeZones } from './plan.ts';
 
 export const timing = {
   /** For so long a host must not be needed before it is emptied. */
@@ -41,7 +41,11 @@ const staysBecause = (restMs: number) => sql<string | null>`coalesce(case
     or s.fault is not null or s.hardware ? 'tpm'))
     or exists (select from server_migration where other_host_id = h.id) then 'server_that_stays' end)`;
 
-export async function readConsolidation(tx: Tx, { restMs = timing.restMs } = {}): Promise<Consolidation> {
+/** @param refused hosts that were tried in vain lately */
+export async function readConsolidation(
+  tx: Tx,
+  { restMs = timing.restMs, refused = [] }: { restMs?: number; refused?: Iterable<string> } = {},
+): Promise<Consolidation> {
   const picture = await new HostPicture().read(tx, { awayMs: hostAwayMs });
   const { rows } = await sql<{
     id: string;
@@ -49,23 +53,23 @@ export async function readConsolidation(tx: Tx, { restMs = timing.restMs } = {})
   }>`select id, why from (select h.id, ${staysBecause(restMs)} as why
     from host h where h.enabled and h.connected) each where why is not null`.execute(tx);
   const staying = new Map(rows.map(({ id, why }) => [id, why]));
-  const free = picture.filter(({ id, enabled, connected }) => enabled && connected && !staying.has(id));
-  const servers =
-    free.length > 0
-      ? await readServers(
-          tx,
-          free.map(({ id }) => id),
-        )
-      : [];
+  for (const id of refused) staying.set(id, 'refused_lately');
+  const { candidates, stays, ...seen } = seeZones(picture, staying);
+  if (candidates.length === 0) return { ...seen, stays, sleep: null };
+  const servers = await readServers(
+    tx,
+    candidates.map(({ host }) => host.id),
+  );
   const groupIds = new Set(servers.flatMap(({ server_group_id }) => server_group_id ?? []));
   const images = new Set(servers.flatMap(({ image_id }) => image_id ?? []));
-  return consolidate({
+  const fleet = {
     hosts: await withBandwidth(tx, picture, servers),
     servers,
     groups: groupIds.size > 0 ? await placementGroups(tx, groupIds) : new Map(),
     holders: images.size > 0 ? await imageHolders(tx, images) : new Map(),
-    staying,
-  });
+  };
+  const { sleep, stays: tried } = await findSleep(fleet, candidates);
+  return { ...seen, sleep, stays: [...stays, ...tried] };
 }
 
 async function readServers(tx: Tx, hostIds: readonly string[]): Promise<ConsolidatedServer[]> {
