@@ -3272,6 +3272,8 @@ CREATE INDEX group_snapshot_project ON public.group_snapshot USING btree (projec
 
 CREATE INDEX host_in_maintenance ON public.host USING btree (id) WHERE (maintenance IS NOT NULL);
 
+CREATE INDEX host_machine_uuid ON public.host USING btree (((facts ->> 'machineUuid'::text)));
+
 CREATE INDEX host_power_off_open ON public.host_power_off USING btree (host_id) WHERE (ended IS NULL);
 
 CREATE INDEX host_token_used_by ON public.host_token USING btree (used_by);
