@@ -62,10 +62,12 @@ export async function keepRefuges(
     tx,
     wanted.map(({ server }) => server),
   );
+  // What refuges change of it is read anew for each.
+  const read = hosts ?? (await new HostPicture().read(tx, { awayMs: hostAwayMs }));
   for (const { server, asked } of wanted) {
     const { hostId, size } = asked;
     await sql`delete from server_refuge where server_id = ${server.id} and lost_host_id = ${hostId}`.execute(tx);
-    const picture = await withKept(tx, hosts ?? (await new HostPicture().read(tx, { awayMs: hostAwayMs })));
+    const picture = await withKept(tx, read);
     const { lost, kept } = await readLoss(tx, hostId);
     const { away_from } = company.of(server);
     const request = requestOf({
