@@ -100,6 +100,21 @@ test('a host says how much of a copy has come before it is there', async (t) => 
   assert.equal(told.length, 1);
 });
 
+test('what builds on an image that was deleted since is copied: the host that has it gives the image, too', async (t) => {
+  const { source, target, host } = await pair(t);
+  const image = await source.storeImage();
+  const layer = wantedLayer({ readOnly: true, image, copiedBy: [target.hostId] });
+  source.control.wantLayer(layer);
+  await source.control.untilLayer(layer.id, 'ready', isReady);
+  await source.client.deleteImage(source.endpoint(), image.id);
+  await target.host().start();
+  const { url } = host.facts();
+  const copyOf = { layerId: layer.id, host: url };
+  const copy = wantedLayer({ readOnly: true, image: { ...image, sources: [url] }, copyOf });
+  target.control.wantLayer(copy);
+  await target.control.untilLayer(copy.id, 'ready', isReady);
+});
+
 test('a layer is given to the host alone that its document names, and not before it is final', async (t) => {
   const both = await pair(t);
   const { source, target } = both;

@@ -7,6 +7,7 @@ import { type HostId, newId, type ServerId } from '../../../contract/ids.ts';
 import { cloudActor } from '../../kit/database/database.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import { testPool, testVolume } from '../../storage/attachment/testing.ts';
+import { desiredLayers } from '../../storage/layer/desired.ts';
 import { missingVolume } from '../../storage/recovery/index.ts';
 import { findVolume, VolumeController, type VolumeStep, volumeStatus, volumeWay } from '../../storage/volume/index.ts';
 import * as actions from './actions/index.ts';
@@ -209,6 +210,24 @@ test('its snapshots come along, and what others have made of it stays', async ()
     where s.id = ${snapshotId}`.execute(db.database.query);
   assert.equal(rows[0]!.host_id, here);
   assert.deepEqual(await layersOn(far), [volume.layerId, clone].sort());
+});
+
+test('of an image that was deleted since, where it goes is told that where it lies has the image', async () => {
+  const url = 'https://192.0.2.9:8444';
+  await sql`update host set facts = facts || ${JSON.stringify({ url })}::jsonb where id = ${far}`.execute(
+    db.database.query,
+  );
+  const image = { format: 'qcow2', size_bytes: 10, sha256: 'a'.repeat(64) };
+  await sql`update volume_layer set image_id = ${newId()}, image = ${JSON.stringify(image)}::jsonb where id = ${volume.layerId}`.execute(
+    db.database.query,
+  );
+  const sources = async () =>
+    (await desiredLayers(db.database.query, { hostId: here })).find(({ layer }) => layer.volumeId === volume.id)!.layer
+      .image!.sources;
+  await attach();
+  assert.deepEqual(await sources(), [url]);
+  await copied();
+  assert.deepEqual(await sources(), []);
 });
 
 test('one that is detached before it is there stays where it was, at once, and nothing is left', async () => {

@@ -61,6 +61,8 @@ interface Row {
   stamp: string;
   /** Null when this host holds the bytes itself. */
   image_sources: string[] | null;
+  /** One that has the image all the same. */
+  base_host: string | null;
 }
 
 /** Another form of documents has other stamps. */
@@ -83,6 +85,13 @@ const copyHost = sql`case when l.desired_source ? 'copy_of' then (select nullif(
 const copyHostId = sql`case when l.desired_source ? 'copy_of' then (select c.host_id from volume_layer c
   where c.id = (l.desired_source ->> 'copy_of')::uuid) end`;
 
+/**
+ * Where the volume of a layer lies that is being made on another host, on an image: what the volume's chain builds on is there, also where the image was deleted
+ * since, and no host is said to hold it.
+ */
+const baseHost = sql`case when l.image_id is not null and l.observed_state is distinct from 'ready' then (select nullif(${endpointUrl('o')}, '')
+  from volume v join host o on o.id = v.host_id where v.id = l.volume_id and v.host_id <> l.host_id) end`;
+
 const copyForReplica = sql`case when l.desired_source ? 'copy_of' then exists (select from volume_replica r
   where r.volume_id = l.volume_id and l.pool_id in (r.pool_id, r.round_pool_id)) end`;
 
@@ -100,7 +109,7 @@ const facts = ({ hostId, layerIds }: LayerFilter) => sql`
   from (select l.host_id, l.id, l.volume_id, l.epoch, l.generation, l.desired_presence, p.name as pool, l.size_bytes, l.parent_id,
       l.image_id, l.image, ${laterDigest(sql`l.image`, sql`l.image_id`)} as image_sha256, l.read_only, l.cache_role, l.full_bytes, l.sinks, l.moment, ${isWatched} as watched, l.desired_source,
       l.desired_captures, l.desired_backups, l.key_id, k.cipher, k.key_size_bits, f.name as reads_pool, v.cache_bytes as reads_bytes,
-      ${copyHost} as copy_host, ${copyHostId} as copy_host_id, ${copyForReplica} as copy_for_replica, ${copyIsWhole} as copy_is_whole, ${copiedBy} as copied_by, ${record} as record, ${exportDocumentSql} as outside
+      ${baseHost} as base_host, ${copyHost} as copy_host, ${copyHostId} as copy_host_id, ${copyForReplica} as copy_for_replica, ${copyIsWhole} as copy_is_whole, ${copiedBy} as copied_by, ${record} as record, ${exportDocumentSql} as outside
     from volume_layer l join storage_pool p on p.id = l.pool_id
       left join volume_key k on k.id = l.key_id
       left join volume v on l.cache_role = 'writes' and v.id = l.volume_id and v.cache_policy = 'write-through'
@@ -154,10 +163,11 @@ function documentOf(row: Row): DesiredLayer {
   };
 }
 
-function imageOf({ image_id: id, image, image_sha256, image_sources }: Row): DesiredLayer['image'] {
+function imageOf({ image_id: id, image, image_sha256, image_sources, base_host }: Row): DesiredLayer['image'] {
   if (id === null || image === null) return null;
   const { format, size_bytes: sizeBytes, sha256 } = image;
-  const hosts = (image_sources ?? []).slice(0, imageLimits.sources);
+  const all = new Set([...(image_sources ?? []), ...(base_host === null ? [] : [base_host])]);
+  const hosts = [...all].slice(0, imageLimits.sources);
   return { id, format, sizeBytes, sha256: sha256 ?? image_sha256, sources: hosts };
 }
 

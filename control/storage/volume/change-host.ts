@@ -114,7 +114,7 @@ export async function tendChangeHost(
   return late ? stay(tx, volume, task, 'the host did not copy it in time') : undefined;
 }
 
-/** Its host has given it up; or it builds on an image that was deleted, and which no host gives that has a copy. */
+/** Its host has given it up; or it builds on an image that no host is said to have. */
 const comesNever = (copy: LayerRow): boolean => hasFailed(copy) || copy.observed_error?.code === 'image_missing';
 
 async function arrive(tx: Tx, volume: ListedVolume, task: ChangeHostTask): Promise<'task ended'> {
