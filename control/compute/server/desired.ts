@@ -62,6 +62,8 @@ interface Row {
   desired_root: ServerRoot | null;
   /** Null when this host holds the bytes itself. */
   image_sources: string[] | null;
+  /** That of the host from which it comes, which has the image all the same: also one that was deleted, and that no host is said to hold. */
+  base_host: string | null;
   config_drive: boolean;
   zone: string;
   keys: KeySnapshot[];
@@ -157,7 +159,7 @@ function documentOf(row: Row & { own_stamp: string }, ports: DesiredPorts | unde
     ...(row.local_disks.length > 0 && { localDisks: row.local_disks.map(localDiskOf) }),
     ...(row.volumes && { volumes: row.volumes.map(volumeDocument) }),
     image: imageOf(row.desired_root?.image_id ?? row.image_id, row.desired_root?.image ?? row.image, {
-      ...{ sha256: row.image_sha256, sources: row.image_sources },
+      ...{ sha256: row.image_sha256, sources: row.image_sources, baseHost: row.base_host },
     }),
     rescue: rescueOf(row),
     ...(row.desired_resize && { resize: { count: row.desired_resize.count, state: row.desired_resize.state } }),
@@ -227,7 +229,7 @@ const machineOf = ({ type, cpu_model: cpuModel, layout }: ServerMachine): Pinned
 function imageOf(
   id: string | null,
   image: ServerImage | null,
-  { sha256, sources }: { sha256: string | null; sources: string[] | null },
+  { sha256, sources, baseHost = null }: { sha256: string | null; sources: string[] | null; baseHost?: string | null },
 ): DesiredServer['image'] {
   if (id === null || image === null) return null;
   return {
@@ -235,7 +237,7 @@ function imageOf(
     format: image.format,
     sizeBytes: image.size_bytes,
     sha256: image.sha256 ?? sha256,
-    sources: (sources ?? []).slice(0, imageLimits.sources),
+    sources: [...new Set([...(sources ?? []), ...(baseHost === null ? [] : [baseHost])])].slice(0, imageLimits.sources),
   };
 }
 

@@ -4,6 +4,7 @@
  * desired.ts, nothing else.
  */
 import { type RawBuilder, sql } from 'kysely';
+import { endpointUrl } from '../../host/index.ts';
 import { carriedTopSql, desiredVolumesOf } from '../../storage/attachment/index.ts';
 
 export interface DocumentOf {
@@ -36,7 +37,7 @@ export const ownerDocument: DocumentOf = {
   columns: sql`s.host_id, s.epoch, ${ownerPower} as desired_power,
     case when s.desired_shelve ->> 'state' = 'offloading' then 'absent' else s.desired_presence end as desired_presence,
     s.desired_resize, s.vcpus, s.memory_mib, s.disk_gib, s.local_disks, s.flavor ->> 'name' as flavor_name, s.hardware,
-    null::json as incoming,
+    null::json as incoming, null::text as base_host,
     case when s.desired_move is not null then (select ${outgoing(sql`false`)} from server_migration m
       where m.server_id = s.id and ${underWay}) end as outgoing`,
 };
@@ -58,5 +59,6 @@ export const otherDocument: DocumentOf = {
     ${size('hardware', sql`s.hardware`, sql`jsonb`)} as hardware,
     case when ${underWay} then json_build_object('id', m.id, 'mode', ${mode}, 'key', coalesce(${key}, repeat('0', 64)),
       'cancelled', m.phase = 'cancelling' or s.desired_presence = 'absent') end as incoming,
-    case when not ${underWay} then ${outgoing(sql`true`)} end as outgoing`,
+    case when not ${underWay} then ${outgoing(sql`true`)} end as outgoing,
+    case when ${underWay} then (select nullif(${endpointUrl('o')}, '') from host o where o.id = s.host_id) end as base_host`,
 };

@@ -151,6 +151,21 @@ test('a server migrates live: it is the source’s until the target has taken ov
   assert.equal((await documentOf(target)).incoming, undefined);
 });
 
+test('a server of an image that was deleted since goes: its target is told that the source has the image', async () => {
+  const url = 'https://192.0.2.9:8444';
+  await sql`update host set facts = facts || ${JSON.stringify({ url })}::jsonb where id = ${source}`.execute(
+    db.database.query,
+  );
+  const sources = async (hostId: HostId) => (await documentOf(hostId)).image!.sources;
+  assert.deepEqual(await sources(source), []);
+  await migrate();
+  assert.deepEqual([await sources(source), await sources(target)], [[], [url]]);
+  await sayOfIncoming('preparing');
+  await sayOfIncoming('ready');
+  await sayOfIncoming('taken_over');
+  assert.deepEqual([await sources(source), await sources(target)], [[], []], 'it has it now');
+});
+
 test('the source says afterwards how long the guest stood still', async () => {
   await migrateLive();
   await sayOfIncoming('ready');
