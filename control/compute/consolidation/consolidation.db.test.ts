@@ -355,6 +355,23 @@ test('a BMC of no use keeps no host empty for good, and one that takes no passwo
   assert.equal(await maintenanceCause(b), null);
 });
 
+test('one whose servers no other may have does not sleep: they shall be away from one there, or nobody takes a guest that runs', async () => {
+  const { a, b } = await hostPair();
+  const [near, far] = [await server('b', 2), await server('a', 2)];
+  await cloud.obey(b);
+  await cloud.obey(a);
+  const whyOf = async () => {
+    const { sleep, stays } = await service.show(cloud.admin);
+    return sleep?.host_id === b ? 'sleeps' : stays.find((stay) => stay.host_id === b)?.why;
+  };
+  assert.equal(await whyOf(), 'sleeps');
+  await sql`update server set different_host = ${[far]}::uuid[] where id = ${near}`.execute(db.database.query);
+  assert.equal(await whyOf(), 'no_host_for_a_server');
+  await sql`update server set different_host = null`.execute(db.database.query);
+  await sql`update host set facts = facts || '{"migrations": ["cold"]}' where id = ${a}`.execute(db.database.query);
+  assert.equal(await whyOf(), 'no_host_for_a_server');
+});
+
 test('one that was tried in vain keeps no other from it', async () => {
   const { b } = await hostPair();
   const c = await cloud.addHost({ name: 'c' });

@@ -45,6 +45,25 @@ test('the share of a zone without a host is of what the others have', () => {
   );
 });
 
+test('as many are woken as it takes, one after the other, those that are on their way counted', () => {
+  const large = { ...hosts[0]!, ...{ used_vcpus: 16, used_memory_mib: 0, used_disk_gib: 0 } };
+  const asleep = ['x', 'y', 'z'].map((id) => ({
+    ...{ ...hosts[0]!, id, enabled: false, connected: false, used_vcpus: 0, used_memory_mib: 0, used_disk_gib: 0 },
+    ...{ vcpus: 3, standby: { wakes: true, waking: false, seconds: 100 } },
+  }));
+  const woken: string[] = [];
+  for (let looks = 0; looks < 4; looks++) {
+    const { wake } = seeZones([large, ...asleep], new Map());
+    for (const { host_id: id } of wake) {
+      asleep.find((host) => host.id === id)!.standby.waking = true;
+      woken.push(id);
+    }
+  }
+  assert.deepEqual(woken, ['x', 'y']);
+  asleep[0]!.standby.wakes = false;
+  assert.equal(seeZones([large, ...asleep], new Map()).wake[0]?.host_id, 'z', 'the first does not come back');
+});
+
 test('others have their turns while it is looked for', async () => {
   const { candidates } = seeZones(hosts, new Map());
   let [turns, looking] = [0, true];

@@ -2,11 +2,12 @@
  * Which host is not needed, and whether those that are awake become short: over a picture, by the very function that places servers. Deterministic. Others have their turns in between: a cloud of a thousand hosts
  * is looked at while it works.
  *
- * A zone is short where of one of its resources more than {@link loads.wakeAbove} is given away or kept. A host may sleep where each of its servers has another host now, without what
+ * A zone is short where of one of its resources more than {@link loads.wakeAbove} is given away or kept, those that are on their way back counted. A host may sleep where each of its servers has another host now, without what
  * hosts keep for the loss of one, and its zone would then have no more than {@link loads.sleepBelow} given away: what lies between the two is what keeps hosts from going to and fro.
  */
 import { setImmediate as turnOfOthers } from 'node:timers/promises';
 import {
+  type CompanyWish,
   type HostCapacity,
   type PlacementGroup,
   type PlacementRequest,
@@ -28,6 +29,8 @@ export interface ConsolidatedServer extends PlacementRequest {
   project_id: string;
   host_id: string;
   image_id: string | null;
+  /** Where those are is in the request. */
+  company?: CompanyWish | null;
 }
 
 export interface ConsolidatedFleet {
@@ -110,8 +113,10 @@ export function seeZones(all: readonly HostCapacity[], staying: ReadonlyMap<stri
     seen.zones.push({
       ...{ availability_zone: zone, awake: awake.length, standby: standby.length, share: Math.min(now, 1e9) },
     });
-    const [first] = standby.filter((host) => host.standby!.wakes).sort(soonest);
-    if (now > loads.wakeAbove && first) seen.wake.push({ host_id: first.id, share: now });
+    const coming = standby.filter((host) => host.standby!.wakes && host.standby!.waking);
+    const soon = shareOf(sumsOf([...awake, ...coming]));
+    const [first] = standby.filter((host) => host.standby!.wakes && !host.standby!.waking).sort(soonest);
+    if (soon > loads.wakeAbove && first) seen.wake.push({ host_id: first.id, share: soon });
     for (const host of awake) {
       const share = shareOf(sums, host);
       const needed = awake.length < 2 ? 'last_of_its_zone' : share > loads.sleepBelow ? 'needed' : undefined;
@@ -152,7 +157,7 @@ async function movesFrom(fleet: ConsolidatedFleet, host: HostCapacity): Promise<
     const to = round.take(
       requestOf({
         ...{ ...server, requested_host_id: null, exclude: [host.id] },
-        moving: { server_id: server.id, host_id: host.id },
+        ...{ moving: { server_id: server.id, host_id: host.id }, migration: 'live' },
       }),
       server.image_id,
     );

@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import type { Tx } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
-import { HostPicture, imageHolders, placementGroups } from '../placement/index.ts';
+import { Company, HostPicture, imageHolders, placementGroups } from '../placement/index.ts';
 import { withBandwidth } from '../server/placing.ts';
 import { hostAwayMs } from '../server/server.ts';
 import { placementNeeds, volumeHost } from '../server/waiting.ts';
@@ -56,10 +56,12 @@ export async function readConsolidation(
   for (const id of refused) staying.set(id, 'refused_lately');
   const { candidates, stays, ...seen } = seeZones(picture, staying);
   if (candidates.length === 0) return { ...seen, stays, sleep: null };
-  const servers = await readServers(
+  const found = await readServers(
     tx,
     candidates.map(({ host }) => host.id),
   );
+  const company = await Company.read(tx, found);
+  const servers = found.map((server) => company.of(server));
   const groupIds = new Set(servers.flatMap(({ server_group_id }) => server_group_id ?? []));
   const images = new Set(servers.flatMap(({ image_id }) => image_id ?? []));
   const fleet = {

@@ -100,7 +100,7 @@ async function readSince(tx: Tx, horizon: string): Promise<Reading> {
           coalesce(u.memory_mib, 0) as used_memory_mib, coalesce(u.disk_gib, 0) as used_disk_gib,
           case when k.vcpus + k.memory_mib + k.disk_gib > 0 then json_build_object('vcpus', k.vcpus, 'memory_mib', k.memory_mib, 'disk_gib', k.disk_gib) end as kept,
           case when y.host_id is not null and (h.maintenance ->> 'cause' = 'consolidation'
-            or h.maintenance is null and coalesce(y.asked_at, y.off_at) is not null) then json_build_object('wakes', y.overdue_at is null,
+            or h.maintenance is null and coalesce(y.asked_at, y.off_at) is not null) then json_build_object('wakes', y.overdue_at is null, 'waking', y.desired = 'awake',
             'seconds', case when y.asked_at is null then 0 else coalesce(b.wake_seconds, ${usualWakeSeconds}) end) end as standby
         from host h left join host_usage u on u.host_id = h.id left join host_reserve k on k.host_id = h.id
           left join host_standby y on y.host_id = h.id left join host_bmc b on b.host_id = h.id

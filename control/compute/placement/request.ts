@@ -40,8 +40,8 @@ export interface HostCapacity extends HostNature {
   used_vcpus: number;
   used_memory_mib: number;
   used_disk_gib: number;
-  /** It is switched off while nobody needs it, and in how many seconds it would be there; `wakes` false: it does not come back. Absent: it is not. */
-  standby?: { wakes: boolean; seconds: number } | null;
+  /** It is switched off while nobody needs it, and in how many seconds it would be there; `waking`: it shall be; `wakes` false: it does not come back. Absent: it is not. */
+  standby?: { wakes: boolean; waking?: boolean; seconds: number } | null;
   /** Room that it keeps for servers of hosts that may be lost; absent: none. */
   kept?: Room | null;
   holds_image: boolean;
