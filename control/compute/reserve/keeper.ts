@@ -3,6 +3,7 @@
  * maintenance), or administrators have asked for the reserve only now. Looks each half minute, and decides anew under placement's lock, a few at a time. Where there is no room
  * the server has no refuge, which `GET /native/v1/reserve`, survival and `bothy doctor` tell. Several control processes may look at once. Owns its timer and what it remembers of those in vain.
  */
+import { setTimeout as rest } from 'node:timers/promises';
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { cloudActor, type Database } from '../../kit/database/database.ts';
@@ -20,6 +21,8 @@ export interface RefugeKeeperOptions {
 const defaults = { everyMs: 30_000, retryMs: 120_000, awayMs: 120_000 };
 /** Of one transaction. */
 const together = 20;
+/** After each of several for so many times as long as that took. */
+const restsFor = 3;
 
 export class RefugeKeeper {
   readonly #options: RefugeKeeperOptions;
@@ -46,7 +49,13 @@ export class RefugeKeeper {
 
   async #lookAgain(): Promise<void> {
     try {
-      while (!this.#stopped && (await this.look()) === together);
+      for (;;) {
+        const began = performance.now();
+        if ((await this.look()) < together || this.#stopped) return;
+        // Whoever else wants placement's lock does not notice.
+        await rest(restsFor * (performance.now() - began), undefined, { ref: false });
+        if (this.#stopped) return;
+      }
     } catch (error) {
       this.#options.log.warn({ err: error }, 'looking after the reserve failed, will be tried again');
     }
@@ -78,6 +87,8 @@ export class RefugeKeeper {
   /** Without a refuge, or with one of another size, or with one that is none any more. */
   async #candidates(): Promise<string[]> {
     const { rows } = await sql<{ id: string }>`
+      with own as materialized (select h.id, loss from reserve_policy p join host h on p.survive = 'domain', losses_of_host(h.id) loss),
+      together as materialized (select a.id as lost_id, b.id as refuge_id from own a join own b on b.loss = a.loss and b.id <> a.id)
       select s.id from reserve_policy p join server s on p.survive <> 'none'
         left join server_refuge r on r.server_id = s.id and r.lost_host_id = s.host_id
         left join host h on h.id = r.refuge_host_id
@@ -87,7 +98,7 @@ export class RefugeKeeper {
           or (r.vcpus, r.memory_mib, r.disk_gib) is distinct from (s.vcpus, s.memory_mib, s.disk_gib + s.local_gib)
           or not h.connected and coalesce(h.last_seen_at < now() - ${this.#timing.awayMs} * interval '1 millisecond', true)
           or u.vcpus + k.vcpus > h.vcpus or u.memory_mib + k.memory_mib > h.memory_mib or u.disk_gib + k.disk_gib > h.disk_gib
-          or exists (select from losses_of_host(s.host_id) l where l in (select losses_of_host(h.id))))
+          or (s.host_id, h.id) in (select lost_id, refuge_id from together))
       order by coalesce((s.evacuation_policy ->> 'priority')::integer, 0) desc, s.id limit ${together}`.execute(
       this.#options.database.query,
     );
