@@ -19,7 +19,7 @@ const phases = [
   ['there', 'record-take-over'],
 ] as const;
 
-const rounds = Number(process.env.BOTHY_TEST_ROUNDS ?? 20);
+const rounds = Number(process.env.BOTHY_TEST_ROUNDS ?? 8);
 
 test('a guest that writes goes to and fro, and stands still for moments', {
   ...volumeTests,
