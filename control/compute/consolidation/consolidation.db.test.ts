@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { sql } from 'kysely';
-import type { HostId, ServerId } from '../../../contract/ids.ts';
+import { type HostId, newId, type ServerId } from '../../../contract/ids.ts';
 import type { FakeBmc } from '../../../simulator/redfish/index.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import { testVolume } from '../../storage/attachment/testing.ts';
@@ -370,6 +370,23 @@ test('one whose servers no other may have does not sleep: they shall be away fro
   await sql`update server set different_host = null`.execute(db.database.query);
   await sql`update host set facts = facts || '{"migrations": ["cold"]}' where id = ${a}`.execute(db.database.query);
   assert.equal(await whyOf(), 'no_host_for_a_server');
+});
+
+test('what another history of the database wanted shuts nothing down, and wakes what sleeps', async () => {
+  await sql`insert into cloud (id, region) values (${newId()}, 'here')`.execute(db.database.query);
+  const { b, bmc } = await hostPair();
+  const ofAnother = () =>
+    sql`update host_standby set created_at = (select incarnation_at from cloud) - interval '1 minute'`.execute(
+      db.database.query,
+    );
+  await consolidator().look();
+  await ofAnother();
+  for (let n = 0; n < 2; n++) await standby().look();
+  assert.deepEqual([bmc.resets, await rowOf(b)], [[], undefined]);
+  await asleep(b);
+  await ofAnother();
+  for (let n = 0; n < 2; n++) await standby().look();
+  assert.deepEqual(bmc.resets, ['GracefulShutdown', 'On']);
 });
 
 test('one that was tried in vain keeps no other from it', async () => {

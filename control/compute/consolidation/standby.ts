@@ -71,6 +71,8 @@ interface Turn extends HostStandbyRow, Omit<BmcAccess, 'url'> {
   keeps: string | null;
   empty_in_vain: boolean;
   slept_long: boolean;
+  /** The database is another one since, or a copy: what was known of the host's servers may be wrong. */
+  of_another_history: boolean;
   overdue: boolean;
   /** It may be asked (again). */
   sleep_due: boolean;
@@ -139,6 +141,7 @@ export class Standby {
         (select count(*)::integer from (${leftOn(sql`h.id`)}) l) as servers, ${keepsBecause} as keeps,
         coalesce(y.asked_at < ${ago(againMs)}, true) as sleep_due, coalesce(y.wake_asked_at < ${ago(againMs)}, true) as wake_due,
         y.created_at < ${ago(emptyMs)} as empty_in_vain, coalesce(y.off_at < ${ago(longestMs)}, false) as slept_long,
+        coalesce(y.created_at < (select incarnation_at from cloud), false) as of_another_history,
         y.overdue_at is not null or y.desired = 'awake' and coalesce(y.wake_began_at, y.updated_at) < ${ago(overdueMs)} as overdue
       from mine y join host h on h.id = y.host_id left join host_bmc b on b.host_id = h.id and b.contradicted_at is null`.execute(
       this.#options.database.query,
@@ -150,6 +153,7 @@ export class Standby {
     const { lookMs, asleepMs } = this.#timing;
     if (turn.came) return this.#end(turn, 'was turned on by somebody else');
     if (turn.cause === null) return this.#shallWake(turn, 'its maintenance was ended');
+    if (turn.of_another_history) return this.#shallWake(turn, 'the database is of another history since');
     // A person's word goes before ours.
     if (turn.cause !== 'consolidation')
       return turn.asked_at === null
