@@ -137,6 +137,21 @@ test('of all that share a failure domain the loss of the whole is survived, wher
   await requireWhole();
 });
 
+test('a refuge that comes to be lost with the server’s host is one no more', async () => {
+  const all = await hosts(3);
+  for (const [n, id] of all.entries()) await survival.setFailureDomains(cloud.admin, id, { rack: `${n}` });
+  await reserve.set(cloud.admin, 'domain');
+  const id = (await create(4, 'host-0'))!;
+  await guard(id);
+  const [before] = await refugeOf(id);
+  await keeper().look();
+  assert.deepEqual(await refugeOf(id), [before]);
+  await survival.setFailureDomains(cloud.admin, before!.refuge_host_id, { rack: '0' });
+  await keeper().look();
+  const [after] = await refugeOf(id);
+  assert.ok(after && ![all[0], before!.refuge_host_id].includes(after.refuge_host_id));
+});
+
 async function createAndGuard(n: number): Promise<string> {
   const id = await create(1 + (n % 3));
   if (id === null) return 'refused';
