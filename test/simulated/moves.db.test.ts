@@ -1,8 +1,10 @@
 /** A whole simulated cloud: servers go from one host to the other and back, by Nova's API, and leave nothing where they were. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { sql } from 'kysely';
 import type { ServerId } from '../../contract/ids.ts';
 import { SimulatedCloud } from '../support/simulated-cloud.ts';
+import { rawImage } from '../support/small-image.ts';
 import { assertInOrder, createServer, deleteServer, makeTenancy, reaches, type Tenancy } from '../support/tenancy.ts';
 
 let cloud: SimulatedCloud;
@@ -48,6 +50,33 @@ test('a server goes live to the other host and back', async () => {
     await assertInOrder(cloud, [id]);
   }
   assert.deepEqual(await migrations(id), ['completed', 'completed']);
+  await deleteServer(cloud, tenancy, id);
+  await reaches(cloud, tenancy, id, 'gone');
+  await assertInOrder(cloud, []);
+});
+
+test('a server goes live and cold where its image was deleted since', async () => {
+  const image = { name: 'old', disk_format: 'raw', container_format: 'bare' };
+  const { id: imageRef } = await tenancy.client.must('POST', 'image', '/v2/images', image);
+  const headers = { 'content-type': 'application/octet-stream' };
+  await tenancy.client.call('PUT', 'image', `/v2/images/${imageRef}/file`, rawImage(), headers);
+  const id = await createServer(tenancy, 'old', { imageRef });
+  await reaches(cloud, tenancy, id, 'ACTIVE');
+  await tenancy.client.must('DELETE', 'image', `/v2/images/${imageRef}`);
+  await cloud.until('no host to be said to have it', async () => {
+    const { rows } = await sql`select from image where id = ${imageRef}`.execute(cloud.database.query);
+    return rows.length === 0;
+  });
+  for (const { body, status } of [
+    { body: live, status: 'ACTIVE' },
+    { body: { migrate: null }, status: 'VERIFY_RESIZE' },
+  ]) {
+    const from = await hostOf(id);
+    await act(id, body);
+    await arrives(id, status, from);
+  }
+  await act(id, { confirmResize: null });
+  await reaches(cloud, tenancy, id, 'ACTIVE');
   await deleteServer(cloud, tenancy, id);
   await reaches(cloud, tenancy, id, 'gone');
   await assertInOrder(cloud, []);
