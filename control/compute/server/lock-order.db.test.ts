@@ -7,6 +7,7 @@ import { cloudActor, type Tx } from '../../kit/database/database.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import { testPool, testVolume } from '../../storage/attachment/testing.ts';
 import { lockPools } from '../../storage/pool/index.ts';
+import { releaseServerVolumes } from '../../storage/server-volume/index.ts';
 import { holdVolumeQuota } from '../../storage/volume/index.ts';
 import { lockPlacement } from '../placement/index.ts';
 import type { ServerVolumeWish } from './create-volumes.ts';
@@ -72,6 +73,26 @@ test('a server that is made with a volume that is being moved waits for that wit
 test('a server that is made with new volumes waits for whoever counts volumes before hosts and pools are chosen', async () => {
   const hold = (tx: Tx) => holdVolumeQuota(tx, cloud.projectId, []);
   await meets(hold, () => create([blank]), both);
+});
+
+test('a server that goes for good takes its volumes in their order, as whoever brings their replicas up to date', async () => {
+  const pair = ['d', 'c'].map((digit) => `${digit}${newId().slice(1)}`);
+  for (const id of pair) {
+    const { id: made } = await testVolume(db.database, { projectId: cloud.projectId, hostId });
+    await sql`update volume set id = ${id} where id = ${made}`.execute(db.database.query);
+  }
+  const [higher, lower] = pair as [string, string];
+  const { ids } = await create(pair.map((id) => ({ ...named(id), deleteOnTermination: true })));
+  const both = sql`(${higher}, ${lower})`;
+  await sql`update volume_attachment set delete_on_termination = true where volume_id in ${both}`.execute(
+    db.database.query,
+  );
+  const release = () =>
+    db.database.transaction(cloudActor, async (tx) => {
+      await sql`select from server where id = ${ids[0]!} for update`.execute(tx);
+      await releaseServerVolumes(tx, ids[0]!);
+    });
+  await meets(rowOf(lower), release, rowOf(higher));
 });
 
 test('of two servers that are made with the same volumes one waits for the other, however their ids are written', async () => {

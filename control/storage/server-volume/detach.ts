@@ -75,7 +75,7 @@ export async function releaseServerVolumes(tx: Tx, serverId: string): Promise<vo
     with gone as (delete from volume_attachment where server_id = ${serverId} returning volume_id, delete_on_termination)
     select v.id, (gone.delete_on_termination or v.layer_id is null)
       and not exists (select from volume_snapshot n where n.volume_id = v.id) as goes
-    from gone join volume v on v.id = gone.volume_id`.execute(tx);
+    from gone join volume v on v.id = gone.volume_id order by v.id`.execute(tx);
   if (rows.length === 0) return;
   await sql`with gone as (select unnest(${rows.map(({ id }) => id)}::uuid[]) as volume_id) ${wakeOf(sql`gone`)}`.execute(
     tx,
