@@ -80,6 +80,17 @@ test('a host that goes touches the routers that name it; when it comes back, tho
   assert.deepEqual(b.naming(host), before);
 });
 
+test('a host that goes to sleep is left by routers before it is off, and chosen again when it is back', async () => {
+  await using b = await bench();
+  const [host] = b.ids as [string];
+  const before = b.naming(host);
+  assert.deepEqual(await b.set(host, sql`maintenance = '{"cause": "consolidation"}'`), before);
+  assert.deepEqual(b.naming(host), []);
+  assert.deepEqual(await b.set(host, sql`connected = false, last_seen_at = now()`), []);
+  assert.deepEqual(await b.set(host, sql`maintenance = null, connected = true`), before);
+  assert.deepEqual(b.naming(host), before);
+});
+
 test('a host whose grace ends is looked at again, without a change in the log', async () => {
   await using b = await bench();
   const [host] = b.ids as [string];

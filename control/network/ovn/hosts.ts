@@ -19,6 +19,8 @@ interface Heard {
   physical_networks: string[];
   zone: string;
   connected: boolean;
+  /** It goes to sleep, or sleeps: its gateways move while both ends are there, so that nobody waits for BFD. */
+  sleeps: boolean;
   /** Milliseconds since its last word, by the database's clock. */
   silent_ms: number | null;
 }
@@ -60,7 +62,7 @@ export class HostView {
 
   async refresh(db: Queryable, ids: readonly string[] | 'all'): Promise<void> {
     const { rows } = await sql<Heard>`
-      select id, physical_networks, availability_zone as zone, connected,
+      select id, physical_networks, availability_zone as zone, connected, coalesce(maintenance ->> 'cause' = 'consolidation', false) as sleeps,
         (extract(epoch from now() - last_seen_at) * 1000)::double precision as silent_ms
       from host where ${ids === 'all' ? sql`true` : sql`id = any(${[...ids]}::uuid[])`}`.execute(db);
     const now = performance.now();
@@ -81,9 +83,9 @@ export class HostView {
       return;
     }
     const leftMs = hostGraceMs - (heard.silent_ms ?? hostGraceMs);
-    const { physical_networks, zone } = heard;
-    const row = { id, physical_networks, zone, alive: heard.connected || leftMs > 0 };
-    if (!heard.connected && leftMs > 0) this.#grace.set(id, now + leftMs + 50);
+    const { physical_networks, zone, sleeps } = heard;
+    const row = { id, physical_networks, zone, alive: !sleeps && (heard.connected || leftMs > 0) };
+    if (!sleeps && !heard.connected && leftMs > 0) this.#grace.set(id, now + leftMs + 50);
     this.#rows.set(id, row);
     const physical = before?.physical_networks.join() !== row.physical_networks.join();
     const other = before?.alive !== row.alive || before.zone !== row.zone;

@@ -11,7 +11,7 @@ export interface HostRow {
   id: string;
   physical_networks: string[];
   zone: string;
-  /** Connected, or silent for less than the grace (see ../hosts.ts). */
+  /** Connected, or silent for less than the grace, and not about to sleep (see ../hosts.ts). */
   alive: boolean;
 }
 
