@@ -37,15 +37,18 @@ export const isApartSql: RawBuilder<boolean> = sql<boolean>`exists (select from 
   where a.volume_id = r.volume_id and a.desired_presence = 'present' and a.target_host_id is null and f.host_id <> m.host_id)`;
 
 /**
- * Where the replica shall lie, with those of the volumes that its server had before it. Undefined: wherever; nothing says where, or that host is away.
+ * Where the replica shall lie, with those of the volumes that its server had before it. Undefined: wherever; nothing says where, or that host is away, or closed and to be emptied.
  * @param of `any`: with those of any other volume of its server, since it has none itself
  */
 export async function hostOfCompanions(tx: Tx, { volume }: Look, of: 'earlier' | 'any'): Promise<string | undefined> {
   const which = of === 'any' ? sql`true` : sql`o.slot < a.slot`;
-  const { rows } = await sql<{ host_id: string; connected: boolean }>`select h.id as host_id, h.connected
+  const { rows } = await sql<{
+    host_id: string;
+    takes: boolean;
+  }>`select h.id as host_id, h.connected and h.enabled as takes
     from (select r.pool_id from ${ofOneServer(volume.id)} and ${which} and r.pool_id is not null order by o.slot limit 1) first
       join storage_pool p on p.id = first.pool_id join host h on h.id = p.host_id`.execute(tx);
-  return rows[0]?.connected ? rows[0].host_id : undefined;
+  return rows[0]?.takes ? rows[0].host_id : undefined;
 }
 
 /** Those of its round, itself too; undefined: not all of them are among the locked. */

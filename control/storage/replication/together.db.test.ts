@@ -356,6 +356,23 @@ test('a replica stays where it is while the pool of the others has no room, and 
   assert.equal(cut.source_layer_id, refused.source_layer_id, 'the next round where it is copies what differs');
 });
 
+test('no replica goes to the others’ host while that is closed: it shall be emptied', async () => {
+  const [one, other] = [await replicated(far), await replicated(third)];
+  await serverWith([one, other]);
+  await sql`update storage_pool set disabled = false`.execute(query());
+  const closed = (is: boolean) => sql`update host set enabled = ${!is} where id = ${far.host_id}`.execute(query());
+  await closed(true);
+  await tend(other);
+  assert.equal((await rowOf(other)).round_pool_id, null);
+  await sql`update host set connected = false where id = ${third.host_id}`.execute(query());
+  await service.resync(cloud.admin, other);
+  await tend(other);
+  assert.deepEqual([(await rowOf(other)).pool_id, (await rowOf(other)).fault?.code], [null, 'no_pool']);
+  await closed(false);
+  await tend(other);
+  assert.equal((await rowOf(other)).pool_id, far.id);
+});
+
 test('a replica that can not be copied to where the others are goes on where it is, by what differs', async () => {
   const [one, other] = [await replicated(far), await replicated(third)];
   await sql`update storage_pool set disabled = false`.execute(query());
