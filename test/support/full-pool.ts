@@ -57,7 +57,15 @@ export async function fillPool(
   await cloud.act('DELETE', 'block-storage', `/volumes/${id}`);
   await cloud.gone('volumes', id);
   await until('its file to be gone', async () => cloud.files().length === 0);
-  cloud.resize('tight', '96m');
+  // Who had the file open may be about to close it: until then it takes its room.
+  await until('its room to be free', async () => {
+    try {
+      cloud.resize('tight', '96m');
+      return true;
+    } catch {
+      return false;
+    }
+  });
 }
 
 async function power(cloud: VolumeCloud, wanted: number): Promise<void> {
