@@ -143,9 +143,10 @@ function inNamespaces(command: readonly string[]): string[] {
 
 const unshare = ['unshare', '--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
 
-/** In some containers nobody may. */
+/** In some containers nobody may, or not all of it. */
 async function mayUnshare(): Promise<boolean> {
-  return (await tryRun(unshare[0]!, [...unshare.slice(1), 'true'])).code === 0;
+  const [program, ...args] = inNamespaces(['true']);
+  return (await tryRun(program!, args)).code === 0;
 }
 
 /** One cloud for several suites. */
