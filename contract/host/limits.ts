@@ -13,7 +13,7 @@ export const serverLimits = {
   /** Servers of one request. */
   perRequest: 1000,
   /** Servers that one may name as those on whose host it shall be, or shall not be. */
-  company: 1000,
+  hintedServers: 1000,
   /** As the database counts them; whether a machine has so much is placement's question. */
   vcpus: 2 ** 31 - 1,
   memoryMiB: 2 ** 31 - 1,

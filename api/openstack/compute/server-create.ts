@@ -19,13 +19,13 @@ const network = (version: number) =>
   });
 
 /** One server or several. */
-const company = optional(Type.Union([v.uuid, Type.Array(v.uuid, { maxItems: serverLimits.company })]));
+const hintedServers = optional(Type.Union([v.uuid, Type.Array(v.uuid, { maxItems: serverLimits.hintedServers })]));
 
 /** Others than these and ours are for filters that Nova's own default does not use; like there they bind nobody. */
 const hints = optional(
   Type.Object(
     {
-      ...{ group: optional(v.uuid), same_host: company, different_host: company },
+      ...{ group: optional(v.uuid), same_host: hintedServers, different_host: hintedServers },
       placement_policy: optional(Type.Enum(['spread', 'pack'])),
     },
     { additionalProperties: Type.Unknown(), title: 'Scheduler hints' },
@@ -118,8 +118,8 @@ export function readCreate(microversion: number, { server, ...hints }: CreateBod
       tags: server.tags ?? [],
       ...zone,
       serverGroup: groupOf(hints),
-      sameHost: companyOf(hintsOf(hints)?.same_host),
-      differentHost: companyOf(hintsOf(hints)?.different_host),
+      sameHost: idsOf(hintsOf(hints)?.same_host),
+      differentHost: idsOf(hintsOf(hints)?.different_host),
       placementPolicy: hintsOf(hints)?.placement_policy ?? null,
       minCount,
       maxCount: count,
@@ -141,7 +141,7 @@ function groupOf(hints: Omit<CreateBody, 'server'>): string | null {
   return group === undefined ? null : parseId(group)!;
 }
 
-const companyOf = (given: string | string[] | undefined): string[] => [
+const idsOf = (given: string | string[] | undefined): string[] => [
   ...new Set([given ?? []].flat().map((id) => parseId(id)!)),
 ];
 

@@ -9,9 +9,9 @@ import type { Logger } from 'pino';
 import { cloudActor, type Database } from '../../kit/database/database.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
 import { wakeHosts } from '../placement/index.ts';
+import { BelowReserve, beginStandby, StandbyLater } from './begin-and-end.ts';
 import type { Consolidation, SleepProposal } from './plan.ts';
 import { readConsolidation, timing } from './read.ts';
-import { BelowReserve, beginStandby, StandbyLater } from './word.ts';
 
 export type ConsolidationPolicy = 'off' | 'propose' | 'do';
 

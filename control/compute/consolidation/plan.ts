@@ -7,8 +7,8 @@
  */
 import { setImmediate as turnOfOthers } from 'node:timers/promises';
 import {
-  type CompanyWish,
   type HostCapacity,
+  type HostHints,
   type PlacementGroup,
   type PlacementRequest,
   PlacementRound,
@@ -30,7 +30,7 @@ export interface ConsolidatedServer extends PlacementRequest {
   host_id: string;
   image_id: string | null;
   /** Where those are is in the request. */
-  company?: CompanyWish | null;
+  hints?: HostHints | null;
 }
 
 export interface ConsolidatedFleet {

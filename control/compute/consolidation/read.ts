@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import type { Tx } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
-import { Company, HostPicture, imageHolders, placementGroups } from '../placement/index.ts';
+import { HintedHosts, HostPicture, imageHolders, placementGroups } from '../placement/index.ts';
 import { withBandwidth } from '../server/placing.ts';
 import { hostAwayMs } from '../server/server.ts';
 import { placementNeeds, volumeHost } from '../server/waiting.ts';
@@ -60,8 +60,8 @@ export async function readConsolidation(
     tx,
     candidates.map(({ host }) => host.id),
   );
-  const company = await Company.read(tx, found);
-  const servers = found.map((server) => company.of(server));
+  const hints = await HintedHosts.read(tx, found);
+  const servers = found.map((server) => hints.of(server));
   const groupIds = new Set(servers.flatMap(({ server_group_id }) => server_group_id ?? []));
   const images = new Set(servers.flatMap(({ image_id }) => image_id ?? []));
   const fleet = {

@@ -13,9 +13,9 @@ import { Sweep } from '../../kit/queue/sweep.ts';
 import { leftOn } from '../maintenance/index.ts';
 import { lockPlacement, wakeHosts } from '../placement/index.ts';
 import { accessColumns, type BmcAccess, isTheHost, openBmc } from '../power/index.ts';
+import { endStandby } from './begin-and-end.ts';
 import { keepsBecause } from './read.ts';
 import type { HostStandbyRow } from './tables.ts';
-import { endStandby } from './word.ts';
 
 export interface StandbyTiming {
   everyMs: number;

@@ -11,7 +11,7 @@ import { cloudActor, type Database, type Tx } from '../../kit/database/database.
 import { Sweep } from '../../kit/queue/sweep.ts';
 import { confirmRelocated, isRelocationRefusal, relocate, type ServerRow } from '../server/index.ts';
 import { attemptsSince } from './attempts.ts';
-import { type MaintenanceCause, mayUseReserve } from './word.ts';
+import { type MaintenanceCause, mayUseReserve } from './begin-and-end.ts';
 
 export interface DrainerOptions {
   database: Database;

@@ -4,8 +4,8 @@ import { type HostId, parseId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
 import { cloudActor, type Database, type Queryable } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
+import { beginMaintenance, endMaintenance } from './begin-and-end.ts';
 import { type Maintenance, maintenanceOf } from './show.ts';
-import { beginMaintenance, endMaintenance } from './word.ts';
 
 export class MaintenanceService {
   readonly #database: Database;

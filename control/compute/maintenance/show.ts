@@ -8,7 +8,7 @@ import { cloudActor, type Database, type Tx } from '../../kit/database/database.
 import { HostPicture } from '../placement/index.ts';
 import { isRelocationRefusal, relocationForecast, type ServerRow } from '../server/index.ts';
 import { type Attempts, attemptsSince } from './attempts.ts';
-import { mayUseReserve } from './word.ts';
+import { mayUseReserve } from './begin-and-end.ts';
 
 /** moving: it is on its way, or its host has yet to let go of it; waiting: for its turn, or for what is under way (`why`); stuck: something must be done first. */
 export type LeftState = 'moving' | 'waiting' | 'stuck';

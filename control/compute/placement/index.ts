@@ -1,5 +1,5 @@
-export { Company, type CompanyWish, companyWish } from './company.ts';
 export type { PlacementGroup } from './groups.ts';
+export { HintedHosts, type HostHints, hostHintsSql } from './host-hints.ts';
 export { lockPlacement } from './lock.ts';
 export { HostPicture, imageHolders, placementGroups } from './picture.ts';
 export { place } from './place.ts';

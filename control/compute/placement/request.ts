@@ -73,7 +73,7 @@ export interface PlacementRequest {
   requested_host_id: string | null;
   /** Its server group. */
   server_group_id?: string | null;
-  /** Hosts that have the servers it shall be beside; absent: nobody's company is asked for. */
+  /** Hosts that have the servers it shall be beside; absent: no such hint is given. */
   beside?: readonly string[] | null;
   /** Hosts that have the servers it shall not be beside. */
   away_from?: readonly string[] | null;

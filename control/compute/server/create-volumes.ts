@@ -21,7 +21,7 @@ import {
   typeOf,
   type VolumeTypeRow,
 } from '../../storage/volume-type/index.ts';
-import type { CompanyWish, PlacementRequest } from '../placement/index.ts';
+import type { HostHints, PlacementRequest } from '../placement/index.ts';
 import type { VolumeSize } from './decisions.ts';
 import type { BootImage, ServerImages } from './dependencies.ts';
 import { devicePrefix, diskDevices } from './local-disks.ts';
@@ -168,7 +168,7 @@ export async function hostsForVolumes(
     request,
     plan,
     servers,
-  }: { request: PlacementRequest & { company: CompanyWish }; plan: VolumePlan; servers: readonly NewServer[] },
+  }: { request: PlacementRequest & { hints: HostHints }; plan: VolumePlan; servers: readonly NewServer[] },
 ): Promise<ChosenHost[]> {
   const made = plan.wishes.filter(({ source }) => source !== 'volume');
   if (made.length === 0) return servers.map(() => ({ hostId: plan.hostId, why: '' }));

@@ -12,9 +12,9 @@ import { isOneOf } from '../../kit/database/one-of.ts';
 import { json } from '../../kit/database/schema.ts';
 import { notFound } from '../../kit/refusal.ts';
 import {
-  Company,
-  type CompanyWish,
+  HintedHosts,
   type HostCapacity,
+  type HostHints,
   HostPicture,
   imageHolders,
   lockPlacement,
@@ -63,7 +63,7 @@ interface Movable extends PlacementRequest {
   /** Where its disk is made anew, which calls off what is on its way to it. */
   settled_volume_host_id: string | null;
   unopenable: string[] | null;
-  company: CompanyWish | null;
+  hints: HostHints | null;
   /** Where room is kept for it. */
   refuge_host_id: string | null;
 }
@@ -130,12 +130,12 @@ async function readAsked(
   { picture = new HostPicture(), awayMs = hostAwayMs }: PictureOptions = {},
 ): Promise<Asked> {
   const all = await readAll(tx, wishes);
-  const company = await Company.read(
+  const hints = await HintedHosts.read(
     tx,
     all.map(({ server }) => server),
   );
   const requests = all.map(({ server, request }) =>
-    company.of({ ...request, id: server.id, project_id: server.project_id, company: server.company }),
+    hints.of({ ...request, id: server.id, project_id: server.project_id, hints: server.hints }),
   );
   const promising = await withBandwidth(tx, await picture.read(tx, { awayMs }), requests);
   const { hosts, servers: tunnelled } = await withTunnels(tx, promising, requests);

@@ -14,7 +14,7 @@ import { passOperation } from '../../kit/operation/operations.ts';
 import { enqueue, putOff } from '../../kit/queue/queue.ts';
 import { freeBandwidth } from '../../network/bandwidth/bandwidth.ts';
 import {
-  Company,
+  HintedHosts,
   type HostCapacity,
   HostPicture,
   imageHolders,
@@ -127,7 +127,7 @@ export class Placing {
         await withBandwidth(tx, hosts, [...unchanged, ...others]),
         [...unchanged, ...others],
       );
-      const company = await Company.read(tx, waiting);
+      const hints = await HintedHosts.read(tx, waiting);
       const round = new PlacementRound(
         promising,
         holders,
@@ -137,12 +137,12 @@ export class Placing {
       const outcomes = new Map<string, Decided>();
       let since = performance.now();
       for (const one of inOrder(waiting)) {
-        const server = company.of(one);
+        const server = hints.of(one);
         // Two jobs may look at one server at once, where one was taken back from a connection that was lost.
         if (returned(server) || outcomes.has(server.id)) continue;
-        const found = company.isAwaited(server) ? companyFirst : round.place(requestFor(server), server.image_id);
+        const found = hints.isAwaited(server) ? hintedFirst : round.place(requestFor(server), server.image_id);
         outcomes.set(server.id, { server, found });
-        if (found.host) company.came(server, found.host.id);
+        if (found.host) hints.came(server, found.host.id);
         if (performance.now() - since < turnMs) continue;
         await turnOfOthers();
         since = performance.now();
@@ -275,7 +275,7 @@ export async function withBandwidth(
 
 /** What a server waits for that has no host yet. */
 function forNow({ message, wake }: Placement): string {
-  if (message === companyFirst.message) return message;
+  if (message === hintedFirst.message) return message;
   return wake ? 'a host in standby to be woken' : 'a host that is away for the moment';
 }
 
@@ -284,14 +284,14 @@ const imagesOf = (servers: readonly Unplaced[]) => new Set(servers.flatMap((serv
 const groupsOf = (servers: readonly Unplaced[]) => new Set(servers.flatMap((server) => server.server_group_id ?? []));
 
 /** What is said of a server that waits for others. */
-const companyFirst: Placement = {
+const hintedFirst: Placement = {
   ...{ host: null, soon: true, verdicts: [], hosts: 0, refusals: {}, fix: '', alternatives: [] },
   message: 'a server that it names in a hint to have a host',
 };
 
 /** Whoever is named by others has a host before them. */
 const inOrder = (servers: readonly Unplaced[]): Unplaced[] =>
-  servers.some(({ company }) => company) ? servers.toSorted((a, b) => (a.id < b.id ? -1 : 1)) : [...servers];
+  servers.some(({ hints }) => hints) ? servers.toSorted((a, b) => (a.id < b.id ? -1 : 1)) : [...servers];
 
 const refusalOf = (found: Placement) => ({
   message: sentences(found),

@@ -8,12 +8,12 @@ import type { Tx } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import { replicaHostSql } from '../../storage/replication/index.ts';
 import {
-  Company,
-  type CompanyWish,
-  companyWish,
   findRefuge,
+  HintedHosts,
   type HostCapacity,
+  type HostHints,
   HostPicture,
+  hostHintsSql,
   type Placement,
   type PlacementRequest,
   placementGroups,
@@ -39,7 +39,7 @@ export interface RefugeAsked {
 interface Guarded extends PlacementRequest {
   id: string;
   project_id: string;
-  company: CompanyWish | null;
+  hints: HostHints | null;
   host_id: string | null;
 }
 
@@ -58,7 +58,7 @@ export async function keepRefuges(
   if (wanted.length === 0) return without;
   const groupIds = new Set(wanted.flatMap(({ server }) => server.server_group_id ?? []));
   const groups = groupIds.size > 0 ? await placementGroups(tx, groupIds) : undefined;
-  const company = await Company.read(
+  const hints = await HintedHosts.read(
     tx,
     wanted.map(({ server }) => server),
   );
@@ -69,7 +69,7 @@ export async function keepRefuges(
     await sql`delete from server_refuge where server_id = ${server.id} and lost_host_id = ${hostId}`.execute(tx);
     const picture = await withKept(tx, read);
     const { lost, kept } = await readLoss(tx, hostId);
-    const { away_from } = company.of(server);
+    const { away_from } = hints.of(server);
     const request = requestOf({
       ...server,
       ...size,
@@ -111,7 +111,7 @@ const roomOf = ({ vcpus, memory_mib, disk_gib }: Room, host_id: string) => ({ ho
 async function readGuarded(tx: Tx, all: readonly RefugeAsked[]): Promise<{ server: Guarded; asked: RefugeAsked }[]> {
   if (all.length === 0) return [];
   const { rows } =
-    await sql<Guarded>`select s.id, s.project_id, ${companyWish} as company, s.host_id, s.vcpus, s.memory_mib, s.disk_gib + s.local_gib as disk_gib,
+    await sql<Guarded>`select s.id, s.project_id, ${hostHintsSql} as hints, s.host_id, s.vcpus, s.memory_mib, s.disk_gib + s.local_gib as disk_gib,
       s.availability_zone, null as requested_host_id, s.server_group_id, ${replicaHostSql} as volume_host_id, ${placementNeeds}
     from reserve_policy p join server s on p.survive <> 'none'
     where ${isOneOf(

@@ -6,8 +6,8 @@ import type { Tx } from '../../kit/database/database.ts';
 import { freeBandwidth } from '../../network/bandwidth/bandwidth.ts';
 import { choose, chooseTogether, lockPools, type PoolState, readPools } from '../../storage/pool/index.ts';
 import {
-  Company,
-  type CompanyWish,
+  HintedHosts,
+  type HostHints,
   HostPicture,
   imageHolders,
   lockPlacement,
@@ -30,7 +30,7 @@ export interface ChosenHost {
 /** One for each of the servers, which are of the same kind. */
 export async function chooseHosts(
   tx: Tx,
-  { company, ...asked }: PlacementRequest & { company?: CompanyWish },
+  { hints, ...asked }: PlacementRequest & { hints?: HostHints },
   { volumes, imageId, servers }: HostsWish,
 ): Promise<ChosenHost[]> {
   const group = asked.server_group_id ?? null;
@@ -44,8 +44,8 @@ export async function chooseHosts(
     asked.bandwidth ? freeBandwidth(tx) : undefined,
   ]);
   // All are of one project, and what they name was there before them.
-  const choosy = { ...asked, volume_host_id: null, project_id: servers[0]!.project_id, company };
-  const request = requestOf((await Company.read(tx, [choosy])).of(choosy));
+  const choosy = { ...asked, volume_host_id: null, project_id: servers[0]!.project_id, hints };
+  const request = requestOf((await HintedHosts.read(tx, [choosy])).of(choosy));
   const left = Map.groupBy(pools, ({ host_id }) => host_id) as Map<string, PoolState[]>;
   const takesAll = (hostId: string) => chooseTogether(volumes, left.get(hostId) ?? []) !== undefined;
   // One whose process is being restarted is no worse than the others.

@@ -6,8 +6,8 @@ import type { CardLimits } from '../../network/port/tables.ts';
 import { reachOfServer } from '../../network/segment/reach.ts';
 import type { ServerHardware } from '../hardware/index.ts';
 import {
-  type CompanyWish,
-  companyWish,
+  type HostHints,
+  hostHintsSql,
   type MachineNeed,
   type PlacementRequest,
   requestOf,
@@ -20,7 +20,7 @@ export interface Unplaced extends PlacementRequest {
   project_id: string;
   card_limits: CardLimits;
   /** Servers that it shall be beside, or away from. */
-  company?: CompanyWish | null;
+  hints?: HostHints | null;
   /** Beside `disk_gib`. */
   local_gib: number;
   /** Of which its disk is made. */
@@ -59,7 +59,7 @@ export const settledVolumeHost = sql`(select v.host_id from volume_attachment a 
  * one that has not is the same to it.
  */
 export const placementNeeds = sql`${bandwidthOfServer(sql`s.id`)} as bandwidth, ${reachOfServer(sql`s.id`)} as reach,
-  s.hardware -> 'host_wish' as host_wish, s.placement_policy as policy, ${companyWish} as company, nullif(jsonb_strip_nulls(jsonb_build_object('type', coalesce(s.machine ->> 'type', s.hardware ->> 'machine_type'),
+  s.hardware -> 'host_wish' as host_wish, s.placement_policy as policy, ${hostHintsSql} as hints, nullif(jsonb_strip_nulls(jsonb_build_object('type', coalesce(s.machine ->> 'type', s.hardware ->> 'machine_type'),
     'cpu_model', case when s.launched_at is not null then s.machine ->> 'cpu_model' end,
     'cpu_limits', case when s.hardware ? 'cpuLimits' then true end)), '{}') as machine`;
 
@@ -95,7 +95,7 @@ export const failedVolume = sql<FailedVolume | null>`(select json_build_object('
 export async function stillToPlace(tx: Tx, servers: readonly Unplaced[]): Promise<Unplaced[]> {
   const [ids, epochs] = [servers.map(({ id }) => id), servers.map(({ epoch }) => epoch)];
   const { rows } = await sql<
-    Pick<Unplaced, 'id' | 'bandwidth' | 'reach' | 'machine' | 'host_wish' | 'policy' | 'company'>
+    Pick<Unplaced, 'id' | 'bandwidth' | 'reach' | 'machine' | 'host_wish' | 'policy' | 'hints'>
   >`
     select s.id, ${placementNeeds}
     from server s join unnest(${ids}::uuid[], ${epochs}::bigint[]) as w (id, epoch) on w.id = s.id and w.epoch = s.epoch

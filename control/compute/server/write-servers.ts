@@ -72,7 +72,7 @@ export async function writeServers(
     const { hardware, disk_gib, local_gib, same_host, different_host } = first!;
     const request = {
       ...first!,
-      company: { same_host, different_host },
+      hints: { same_host, different_host },
       disk_gib: disk_gib + local_gib,
       bandwidth,
       reach,

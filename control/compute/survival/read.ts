@@ -4,7 +4,7 @@ import type { FailureDomains } from '../../host/tables.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import { replicaAgeSql, replicaHostSql, replicaMomentSql } from '../../storage/replication/index.ts';
-import { Company, type HostPicture, imageHolders, placementGroups } from '../placement/index.ts';
+import { HintedHosts, type HostPicture, imageHolders, placementGroups } from '../placement/index.ts';
 import { withBandwidth } from '../server/placing.ts';
 import { hostAwayMs } from '../server/server.ts';
 import { diskImage, placementNeeds, settledVolumeHost } from '../server/waiting.ts';
@@ -32,12 +32,12 @@ export async function readFleet(
   for (let n = 0; n < hostIds.length; n += hostsAtOnce)
     servers.push(...(await readServers(tx, hostIds.slice(n, n + hostsAtOnce), { onlyWanted })));
   const wanted = servers.filter(({ restart }) => restart);
-  const company = await Company.read(tx, wanted);
+  const hints = await HintedHosts.read(tx, wanted);
   const groupIds = new Set(wanted.flatMap(({ server_group_id }) => server_group_id ?? []));
   const images = new Set(wanted.flatMap(({ image_id }) => image_id ?? []));
   return {
     hosts: await withBandwidth(tx, await picture.read(tx, { awayMs: hostAwayMs }), wanted),
-    servers: servers.map((server) => company.of(server)),
+    servers: servers.map((server) => hints.of(server)),
     groups: groupIds.size > 0 ? await placementGroups(tx, groupIds) : new Map(),
     holders: images.size > 0 ? await imageHolders(tx, images) : new Map(),
   };

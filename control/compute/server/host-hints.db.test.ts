@@ -23,15 +23,15 @@ before(async () => {
 });
 after(() => db[Symbol.asyncDispose]());
 
-type Company = { sameHost?: string[]; differentHost?: string[] };
+type HintedHosts = { sameHost?: string[]; differentHost?: string[] };
 /** In a zone of their own, so that tests don't see each other's. */
 async function hosts(...vcpus: number[]): Promise<string> {
   const zone = newId();
   for (const each of vcpus) await cloud.addHost({ vcpus: each, memoryMiB: 200_000, zone });
   return zone;
 }
-async function make(availabilityZone: string, company: Company = {}, caller = cloud.member): Promise<ServerId> {
-  const { ids } = await cloud.service.create(caller, cloud.wish({ flavor, availabilityZone, ...company }));
+async function make(availabilityZone: string, hints: HintedHosts = {}, caller = cloud.member): Promise<ServerId> {
+  const { ids } = await cloud.service.create(caller, cloud.wish({ flavor, availabilityZone, ...hints }));
   return ids[0]!;
 }
 async function placed(...asked: Parameters<typeof make>): Promise<ServerId> {

@@ -5,18 +5,18 @@ import { isOneOf } from '../../kit/database/one-of.ts';
 import type { PlacementRequest } from './request.ts';
 
 /** Ids of servers, as their owner gave them; what is not there, or another project's, is on no host. */
-export interface CompanyWish {
+export interface HostHints {
   same_host: string[] | null;
   different_host: string[] | null;
 }
 
 /** Of `server s`; null: it wants none, and none away. */
-export const companyWish = sql`case when s.same_host is not null or s.different_host is not null
+export const hostHintsSql = sql`case when s.same_host is not null or s.different_host is not null
   then jsonb_build_object('same_host', s.same_host, 'different_host', s.different_host) end`;
 
 interface Choosy {
   project_id: string;
-  company?: CompanyWish | null | undefined;
+  hints?: HostHints | null | undefined;
 }
 
 interface Whereabouts {
@@ -27,23 +27,23 @@ interface Whereabouts {
   waits: boolean;
 }
 
-const namedBy = ({ company }: Choosy): string[] => [...(company?.same_host ?? []), ...(company?.different_host ?? [])];
+const namedBy = ({ hints }: Choosy): string[] => [...(hints?.same_host ?? []), ...(hints?.different_host ?? [])];
 
-export class Company {
+export class HintedHosts {
   readonly #where: Map<string, Whereabouts>;
 
   private constructor(where: Map<string, Whereabouts>) {
     this.#where = where;
   }
 
-  static async read(tx: Tx, servers: readonly Choosy[]): Promise<Company> {
+  static async read(tx: Tx, servers: readonly Choosy[]): Promise<HintedHosts> {
     const ids = new Set(servers.flatMap(namedBy));
-    if (ids.size === 0) return new Company(new Map());
+    if (ids.size === 0) return new HintedHosts(new Map());
     const { rows } = await sql<Whereabouts & { id: string }>`
       select s.id, s.project_id, array_remove(array[s.host_id, c.host_id], null) as hosts,
         s.host_id is null and s.fault is null and s.desired_presence = 'present' and coalesce(s.desired_shelve ->> 'state' <> 'offloaded', true) as waits
       from server s left join server_claim c on c.server_id = s.id where ${isOneOf(sql`s.id`, [...ids])}`.execute(tx);
-    return new Company(new Map(rows.map(({ id, ...where }) => [id, where])));
+    return new HintedHosts(new Map(rows.map(({ id, ...where }) => [id, where])));
   }
 
   /** From now on it is there. */
@@ -56,9 +56,9 @@ export class Company {
     return this.#named(server).some(({ waits }) => waits);
   }
 
-  /** The server with the hosts that its company is on. */
+  /** The server with the hosts that its hints name. */
   of<Server extends PlacementRequest & Choosy>(server: Server): Server {
-    const { same_host: same, different_host: different } = server.company ?? { same_host: null, different_host: null };
+    const { same_host: same, different_host: different } = server.hints ?? { same_host: null, different_host: null };
     return {
       ...server,
       ...(same && { beside: this.#hostsOf(server, same) }),
