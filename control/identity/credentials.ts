@@ -1,7 +1,8 @@
 /**
  * Credentials: secrets of users that the cloud can read, because it must compute with them: access keys of EC2 and S3, seeds of
  * TOTP; others are kept for whoever asks. Sealed at rest (sealing.ts). A delegated token (application credential, trust) reaches
- * those of its own project only, and so never a TOTP seed.
+ * those of its own project only; never a TOTP seed, whose holder logs in as the person, and no access key but those that the same
+ * delegation made, for the person's own have all roles that the person has.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { type RawBuilder, sql } from 'kysely';
@@ -14,6 +15,7 @@ import { notFound } from '../kit/refusal.ts';
 import { type IdentityContext, refusing } from './context.ts';
 import { matching } from './directory.ts';
 import { isSystemReader, requireSelfOrAdministrator, requireUnrestricted } from './rights.ts';
+import { sealBytes } from './sealing.ts';
 import type { CredentialTable, Extra } from './tables.ts';
 
 export interface Credential {
@@ -62,19 +64,19 @@ export class CredentialService {
     const rows = await this.#read(
       sql`${matching({ user_id: filter.userId, type: filter.type })} and (${all} or user_id = ${caller.userId})`,
     );
-    return rows.filter((row) => inReach(caller, row)).map((row) => this.#open(row));
+    return rows.map((row) => this.#open(row)).filter((row) => inReach(caller, row));
   }
 
   /** @throws CloudError `not_found` also for whose it is not to see */
   async get(caller: Caller, id: string): Promise<Credential> {
-    return this.#open(await this.#find(caller, sql`id = ${id}`, id));
+    return this.#find(caller, sql`id = ${id}`, id);
   }
 
   /** @throws CloudError `forbidden`, `invalid`, `not_found` (user, project), `conflict` (access key) */
   async create(caller: Caller, wanted: NewCredential): Promise<Credential> {
     const { userId, type, projectId = null, extra = {} } = wanted;
     requireSelfOrAdministrator(caller, userId, 'identity:create_credential');
-    if (!inReach(caller, { project_id: projectId })) throw outOfReach();
+    requireReach(caller, { type, project_id: projectId });
     const id = newOrderedId();
     const { blob, hash } = isAccessKey(type)
       ? accessKeyFrom(caller, { projectId, blob: wanted.blob })
@@ -97,11 +99,12 @@ export class CredentialService {
     const userId = change.userId ?? found.user_id;
     requireSelfOrAdministrator(caller, userId, 'identity:update_credential');
     const projectId = change.projectId === undefined ? found.project_id : change.projectId;
-    if (!inReach(caller, { project_id: projectId })) throw outOfReach();
+    requireReach(caller, { type: change.type ?? found.type, project_id: projectId });
     return this.#write(caller, { userId, projectId }, async (tx) => {
       const [row] = await this.#read(sql`id = ${id}`, { tx });
       if (!row) throw notFound('credential', id);
       const before = this.#open(row);
+      if (!inReach(caller, before)) throw outOfReach();
       const { type = before.type, blob = before.blob } = change;
       const key = isAccessKey(type) ? accessKeyFrom(caller, { projectId, blob, before }) : { blob, hash: null };
       const extra = { ...before.extra, ...change.extra };
@@ -138,7 +141,7 @@ export class CredentialService {
   /** @throws CloudError `not_found` */
   async accessKey(caller: Caller, userId: UserId, access: string): Promise<AccessKey> {
     const condition = sql`access_hash = ${hashOf(access)} and user_id = ${userId}`;
-    return accessKeyOf(this.#open(await this.#find(caller, condition, access)));
+    return accessKeyOf(await this.#find(caller, condition, access));
   }
 
   /** @throws CloudError `forbidden`, `not_found` */
@@ -153,18 +156,22 @@ export class CredentialService {
     return row && accessKeyOf(this.#open(row));
   }
 
-  /** The texts of a user's credentials of a type, for whoever computes with them. */
-  async textsOf(userId: UserId, type: string): Promise<string[]> {
-    return (await this.#read(sql`user_id = ${userId} and type = ${type}`)).map((row) => this.#open(row).blob);
+  /** The texts of a user's credentials of a type, for whoever computes with them: strangers can ask for it, so longer ones stay where they are. */
+  async textsOf(userId: UserId, type: string, { maxBytes }: { maxBytes: number }): Promise<string[]> {
+    const fits = sql`octet_length(sealed) <= ${maxBytes + sealBytes}`;
+    return (await this.#read(sql`user_id = ${userId} and type = ${type} and ${fits}`)).map(
+      (row) => this.#open(row).blob,
+    );
   }
 
   /** @throws CloudError `not_found` */
-  async #find(caller: Caller, condition: RawBuilder<unknown>, id: string): Promise<SealedRow> {
+  async #find(caller: Caller, condition: RawBuilder<unknown>, id: string): Promise<Credential> {
     const [row] = await this.#read(condition);
     const may = row && (isAdmin(caller) || isSystemReader(caller) || row.user_id === caller.userId);
     if (!may) throw notFound('credential', id);
-    if (!inReach(caller, row)) throw outOfReach();
-    return row;
+    const found = this.#open(row);
+    if (!inReach(caller, found)) throw outOfReach();
+    return found;
   }
 
   async #read(condition: RawBuilder<unknown>, { tx }: { tx?: Tx } = {}): Promise<SealedRow[]> {
@@ -200,12 +207,28 @@ const isAccessKey = (type: string): boolean => type.toLowerCase() === 'ec2';
 const hashOf = (access: string): string => createHash('sha256').update(access).digest('hex');
 const outOfReach = () => new CloudError('forbidden', 'credential_outside_delegation', {});
 
-/** A delegated token is good for its own project. */
-const inReach = (caller: Caller, { project_id: projectId }: { project_id: ProjectId | null }): boolean =>
-  (caller.applicationCredential === null && caller.trustId === undefined) || projectId === caller.projectId;
+const isDelegated = ({ applicationCredential, trustId }: Caller): boolean =>
+  applicationCredential !== null || trustId !== undefined;
+
+/** May the caller's token reach a credential of this type and project? What an access key is bound to is another question. */
+const mayReach = (caller: Caller, { type, project_id }: Pick<Credential, 'type' | 'project_id'>): boolean =>
+  !isDelegated(caller) || (project_id === caller.projectId && type.toLowerCase() !== 'totp');
+
+/** @throws CloudError `forbidden` */
+function requireReach(caller: Caller, credential: Pick<Credential, 'type' | 'project_id'>): void {
+  if (!mayReach(caller, credential)) throw outOfReach();
+}
+
+function inReach(caller: Caller, credential: Credential): boolean {
+  if (!mayReach(caller, credential)) return false;
+  if (!isDelegated(caller) || !isAccessKey(credential.type)) return true;
+  const { applicationCredentialId, trustId } = accessKeyOf(credential);
+  const { app_cred_id = null, trust_id = null } = boundTo(caller);
+  return applicationCredentialId === app_cred_id && trustId === trust_id;
+}
 
 /** What an access key that is made with a delegated token is bound to. */
-const boundTo = ({ applicationCredential, trustId }: Caller) => ({
+const boundTo = ({ applicationCredential, trustId }: Caller): { app_cred_id?: string; trust_id?: string } => ({
   ...(applicationCredential ? { app_cred_id: applicationCredential.id } : {}),
   ...(trustId === undefined ? {} : { trust_id: trustId }),
 });

@@ -21,7 +21,7 @@ import {
   recordFailure,
 } from './password-policy.ts';
 import type { Claims } from './token.ts';
-import { isPasscode, readSeed } from './totp.ts';
+import { isPasscode, maxSeedLength, readSeed } from './totp.ts';
 
 export type UserReference = { id: UserId } | { name: string; domain: DomainReference };
 
@@ -138,7 +138,8 @@ export async function provePasscode(
   const row = rows[0];
   if (!row) throw unauthenticated('no such user');
   if (isLocked(policy, row)) throw unauthenticated('locked out');
-  const seeds = (await credentials.textsOf(row.id, 'totp')).flatMap((text) => readSeed(text) ?? []);
+  const texts = await credentials.textsOf(row.id, 'totp', { maxBytes: maxSeedLength });
+  const seeds = texts.flatMap((text) => readSeed(text) ?? []);
   const now = Date.now();
   if (!seeds.some((seed) => isPasscode(seed, passcode.reveal(), now))) {
     await recordFailure(db, policy, row.id);

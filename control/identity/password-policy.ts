@@ -106,8 +106,9 @@ export class PasswordRules {
       insert into user_password (user_id, hash, expires_at) values (${user.id}, ${hash}, ${this.#end(user.options, by)})
       on conflict (user_id) do update set hash = excluded.hash, expires_at = excluded.expires_at, created_at = now()
       returning expires_at`.execute(tx);
-    // Whoever can set another password has made good what was guessed wrong.
-    await sql`update user_login set failures = 0 where user_id = ${user.id} and failures > 0`.execute(tx);
+    // Whoever can set another's password has made good what was guessed wrong; not whoever knows one, and guesses the passcode.
+    if (by === 'administrator')
+      await sql`update user_login set failures = 0 where user_id = ${user.id} and failures > 0`.execute(tx);
     return rows[0]!.expires_at;
   }
 

@@ -11,6 +11,8 @@ export const sealingKeyBytes = 32;
 const ivBytes = 12;
 const tagBytes = 16;
 const nameBytes = 8;
+/** By how much a sealed text is longer. */
+export const sealBytes = nameBytes + ivBytes + tagBytes;
 
 interface Key {
   name: Buffer;

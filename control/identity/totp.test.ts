@@ -36,3 +36,9 @@ test('seeds are base32, with or without padding, in any case', () => {
   assert.deepEqual(readSeed('MFRGG'), Buffer.from('abc'));
   for (const wrong of ['', '===', '01', 'A', 'MFR GG', 'ä']) assert.equal(readSeed(wrong), undefined, wrong);
 });
+
+test('what is far too long to be a seed is none, and is not looked at', () => {
+  const began = performance.now();
+  assert.equal(readSeed(`${'='.repeat(65_000)}x`), undefined);
+  assert.ok(performance.now() - began < 200);
+});

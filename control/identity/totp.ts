@@ -7,9 +7,15 @@ const digits = 6;
 const stepsBack = 1;
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
+/** Far more than HMAC-SHA-1 makes use of. */
+export const maxSeedLength = 1024;
+
 /** Base32 (RFC 4648, section 6), with or without padding; undefined where it is none. */
 export function readSeed(text: string): Buffer | undefined {
-  const letters = text.trim().replace(/=+$/, '').toUpperCase();
+  const given = text.trim();
+  // Whoever asks for a passcode waits for it, and so does everybody else: what a user keeps as a seed may be anything.
+  if (given.length > maxSeedLength) return undefined;
+  const letters = given.replace(/=+$/, '').toUpperCase();
   if (letters === '' || !/^[A-Z2-7]+$/.test(letters)) return undefined;
   const bytes: number[] = [];
   let bits = 0;

@@ -176,6 +176,51 @@ test('an access key that a delegated token made is good for what that token was'
   assert.equal((await as(token, 'PATCH', `credentials/${own.id}`, { credential: { blob: freed } })).status, 400);
 });
 
+test('a delegated token neither makes nor reads what the person logs in with, whatever project is said to have it', async () => {
+  const [owner, helper] = [await makeTenant(api), await makeTenant(api)];
+  const tokenBy = async (unrestricted: boolean) => {
+    const answer = await as(owner.token, 'POST', `users/${owner.user.id}/application_credentials`, {
+      application_credential: { name: unique(), roles: [{ name: 'reader' }], unrestricted },
+    });
+    const { id, secret } = answer.body.application_credential;
+    return api.login({ methods: ['application_credential'], application_credential: { id, secret } });
+  };
+  const trust = {
+    ...{ trustor_user_id: owner.user.id, trustee_user_id: helper.user.id, project_id: owner.project.id },
+    ...{ impersonation: true, roles: [{ name: 'reader' }] },
+  };
+  const { id } = (await as(owner.token, 'POST', 'OS-TRUST/trusts', { trust })).body.trust;
+  const byTrust = await api.login(byPassword(helper.user.id, helper.password), { 'OS-TRUST:trust': { id } });
+  const project_id = owner.project.id;
+  const known = await keep(owner, { type: 'totp', blob: 'MFRGGZDFMZTWQ2LKMFRGGZDFMZTWQ2LK', project_id });
+  const key = await makeKey(owner);
+  for (const token of [await tokenBy(false), await tokenBy(true), byTrust]) {
+    const plain = await keep({ ...owner, token }, { project_id });
+    for (const type of ['totp', 'TOTP']) {
+      const credential = { type, blob: seed, user_id: owner.user.id, project_id };
+      assert.equal((await as(token, 'POST', 'credentials', { credential })).status, 403, 'no seed is made');
+      const turned = await as(token, 'PATCH', `credentials/${plain.id}`, { credential: { type, blob: seed } });
+      assert.equal(turned.status, 403, 'nothing becomes one');
+    }
+    assert.equal((await login(byCode(owner.user.id, code()))).status, 401);
+    const { credentials } = (await as(token, 'GET', 'credentials')).body;
+    assert.deepEqual(
+      credentials.map(({ id }: { id: string }) => id),
+      [plain.id],
+      'seeds and keys of all roles are not listed',
+    );
+    for (const method of ['GET', 'PATCH', 'DELETE'] as const) {
+      const body = method === 'PATCH' ? { credential: { blob: seed } } : undefined;
+      assert.equal((await as(token, method, `credentials/${known.id}`, body)).status, 403);
+    }
+    const url = `users/${owner.user.id}/credentials/OS-EC2`;
+    assert.deepEqual((await as(token, 'GET', url)).body.credentials, []);
+    for (const method of ['GET', 'DELETE'] as const)
+      assert.equal((await as(token, method, `${url}/${key.access}`)).status, 403);
+    await as(owner.token, 'DELETE', `credentials/${plain.id}`);
+  }
+});
+
 test('what becomes an access key later is bound like one from the start, and is of a project', async () => {
   const owner = await makeTenant(api);
   const blobOf = (access: string) => JSON.stringify({ access, secret: 'secret' });
@@ -244,4 +289,18 @@ test('a passcode is good for a moment, for its user, and is not guessed', async 
     201,
     'passwords are counted apart here',
   );
+});
+
+test('who knows the password guesses no more passcodes by choosing another one in between', async () => {
+  const { user, password } = await makeTenant(api);
+  await keep({ user, token: await api.login(byPassword(user.id, password)) }, { type: 'totp', blob: seed });
+  for (let tries = 0; tries < 9; tries++) await login(byCode(user.id, 'wrong!'));
+  const changed = await api.call({
+    method: 'POST',
+    path: `/identity/v3/users/${user.id}/password`,
+    body: { user: { original_password: password, password: 'another one' } },
+  });
+  assert.equal(changed.status, 204);
+  await login(byCode(user.id, 'wrong!'));
+  assert.equal((await login(byCode(user.id, code()))).status, 401, 'guessed ten times');
 });

@@ -134,7 +134,8 @@ const identitySentences: SentenceTable<IdentityReasons> = {
   identity_provider_unreachable: ({ name }) => `the identity provider ${name} could not be asked`,
 
   credential_not_found: absent('credential'),
-  credential_outside_delegation: 'Credential project does not match the project scope of the delegated token',
+  credential_outside_delegation:
+    'A delegated token reaches credentials of its own project only: no TOTP seed, and no access key that it did not make',
   too_many_credentials: ({ maximum }) => `a user can have at most ${maximum} credentials`,
   access_key_without_project: 'a credential of type ec2 needs a project_id',
   access_key_malformed: 'the blob of a credential of type ec2 is a JSON object with the text access',
