@@ -192,6 +192,15 @@ for (const [format, name, reason, file] of hostile) {
     }));
 }
 
+test('a description is read in a moment, whatever words it is made of', async () => {
+  const element = `<Disk ${'a'.repeat(3990)}>`;
+  const [words, lines] = [element.repeat(260), `# Disk DescriptorFile${'\n'.repeat(10_200)}`];
+  const began = performance.now();
+  await assert.rejects(inspect('ova', tar({ 'x.ovf': words })), /0 disks/);
+  await assert.rejects(inspect('vmdk', vmdkImage(size, lines)), /of type none/);
+  assert.ok(performance.now() - began < 1500, 'in a time that grows with its length, not with its square');
+});
+
 test('no header of any format, however damaged, does anything but be accepted or refused', async () => {
   let seed = 7;
   const random = (below: number) => {

@@ -97,11 +97,22 @@ function diskName(text: string): string {
 }
 
 /** Attributes of all elements of a name, whatever their prefixes; names in lower case. */
-function elements(text: string, name: string): Map<string, string>[] {
-  return [...text.matchAll(new RegExp(`<(?:\\w+:)?${name}\\s([^<>]{0,4000})>`, 'g'))].map(
-    ([, inside]) =>
-      new Map(
-        [...inside!.matchAll(/(?:\w+:)?(\w+)\s*=\s*"([^"]*)"/g)].map(([, key, value]) => [key!.toLowerCase(), value!]),
-      ),
+const elements = (text: string, name: string): Map<string, string>[] =>
+  [...text.matchAll(new RegExp(`<(?:\\w+:)?${name}\\s([^<>]{0,4000})>`, 'g'))].map(([, inside]) =>
+    attributesOf(inside!),
   );
+
+/**
+ * name="value", in one pass: every second part between quotes is a value. A search for the whole form would begin anew at every
+ * letter of a long word, and everything else on the host waits meanwhile.
+ */
+function attributesOf(inside: string): Map<string, string> {
+  const parts = inside.split('"');
+  const found = new Map<string, string>();
+  for (let at = 0; at + 2 < parts.length; at += 2) {
+    const before = parts[at]!.trimEnd();
+    const name = before.slice(0, -1).trimEnd().split(/[\s:]/).at(-1)!;
+    if (before.endsWith('=') && /^\w+$/.test(name)) found.set(name.toLowerCase(), parts[at + 1]!);
+  }
+  return found;
 }
