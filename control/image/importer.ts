@@ -19,8 +19,8 @@ import { whyFailed } from './upload.ts';
 import type { WebSource } from './web-source.ts';
 
 const maxAttempts = 3;
-/** Imports of one process at a time: each is a stream through it. */
-const maxRunning = 4;
+/** Imports of one process at a time: each is a stream through it. A source may be slow on purpose, for a day: that takes nobody else's turn. */
+const maxRunning = { ofProject: 4, all: 32 };
 const tryAgainMs = 5000;
 /** A look at whether whoever took a task came as far as a lease. */
 const lookAgainMs = 60_000;
@@ -38,7 +38,7 @@ export interface ImporterOptions {
 
 export class ImageImporter {
   readonly #options: ImporterOptions;
-  readonly #running = new Map<string, Promise<void>>();
+  readonly #running = new Map<string, { projectId: string | null; work: Promise<void> }>();
   #stopped = false;
 
   constructor(options: ImporterOptions) {
@@ -53,15 +53,22 @@ export class ImageImporter {
   /** What runs is broken off by the transfer. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    await Promise.all(this.#running.values());
+    await Promise.all([...this.#running.values()].map(({ work }) => work));
+  }
+
+  #isFull(projectId: string | null): boolean {
+    const running = [...this.#running.values()];
+    const ofProject = running.filter((each) => each.projectId === projectId).length;
+    return running.length >= maxRunning.all || ofProject >= maxRunning.ofProject;
   }
 
   /** Begins the work and does not wait for it: reconciles of the queue take seconds. */
   async #reconcile(imageId: string): Promise<void> {
     const { database, log } = this.#options;
-    if (this.#stopped || this.#running.size >= maxRunning) return lookLater(database.query, imageId, tryAgainMs);
     const state = await uploadState(database.query, imageId);
     if (state?.status !== 'importing' || state.desired_presence !== 'present') return;
+    const { project_id: projectId } = state;
+    if (this.#stopped || this.#isFull(projectId)) return lookLater(database.query, imageId, tryAgainMs);
     // Somebody else is at work, or was: then the controller takes the upload back and asks us again.
     if (state.upload_id !== null) return;
     const task = this.#running.has(imageId) ? undefined : await takeTask(database, imageId);
@@ -73,7 +80,7 @@ export class ImageImporter {
     const work = this.#run(imageId as ImageId, task)
       .catch((err) => log.warn({ err, imageId }, 'image: what became of an import could not be written down'))
       .finally(() => this.#running.delete(imageId));
-    this.#running.set(imageId, work);
+    this.#running.set(imageId, { projectId, work });
   }
 
   async #run(imageId: ImageId, task: Task): Promise<void> {

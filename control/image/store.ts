@@ -146,7 +146,7 @@ export async function freeTask(tx: Tx, imageId: string): Promise<void> {
 
 export interface UploadState {
   id: ImageId;
-  project_id: string;
+  project_id: string | null;
   status: ImageStatus;
   desired_presence: 'present' | 'absent';
   generation: number;

@@ -17,6 +17,8 @@ const bytes = Buffer.from('bytes of the web');
 /** What was asked of the web, in order. */
 const asked: string[] = [];
 let hold: Promise<void> | undefined;
+/** Answers that do not go on by themselves. */
+const slow: http.ServerResponse[] = [];
 
 before(async () => {
   api = await ImageApi.start();
@@ -26,7 +28,11 @@ before(async () => {
     await hold;
     if (kind === 'image') response.end(bytes);
     else if (kind === 'to') response.writeHead(302, { location: decodeURIComponent(rest!) }).end();
-    else if (kind === 'cut') response.writeHead(200, { 'content-length': 100 }).write('half', () => response.destroy());
+    else if (kind === 'slow') {
+      slow.push(response.writeHead(200, { 'content-length': bytes.length }));
+      response.flushHeaders();
+    } else if (kind === 'cut')
+      response.writeHead(200, { 'content-length': 100 }).write('half', () => response.destroy());
     else response.writeHead(404).end();
   });
   web.listen(0, '127.0.0.2');
@@ -95,6 +101,28 @@ test('an image comes from the web, by way of redirects', async () => {
   await ended(id);
   assert.deepEqual([(await show(id)).status, (await tasks(id))[0].status], ['active', 'success']);
   assert.deepEqual((await api.call(`alice GET /images/${id}/file`)).body, bytes);
+});
+
+test('sources that are slow on purpose take turns of their own project only', async () => {
+  const ids = [];
+  for (let number = 0; number < 4; number++) {
+    const id = await api.create('alice');
+    await start(id, fromWeb('/slow'));
+    ids.push(id);
+  }
+  await until('four to be at work', () => slow.length === 4);
+  const fifth = await api.create('alice');
+  await start(fifth, fromWeb('/image'));
+  const other = await api.create('bob');
+  await start(other, fromWeb('/image'), {}, 'bob');
+  await until(
+    'the other’s to be there',
+    async () => (await api.call(`bob GET /images/${other}`)).body.status === 'active',
+  );
+  for (const id of ids) assert.equal((await tasks(id))[0].status, 'processing', 'and none of the four had ended');
+  assert.equal((await show(fifth)).status, 'importing', 'it waits for those before it');
+  for (const answer of slow.splice(0)) answer.end(bytes);
+  for (const id of [...ids, fifth]) await ended(id);
 });
 
 test('the web does not lead to private or management addresses, neither at once nor by a redirect', async () => {
