@@ -8,8 +8,19 @@ import { QmpClient, type QmpEvent, QmpFramer } from './index.ts';
 
 const greeting = '{"QMP":{"version":{"qemu":{"micro":22,"minor":2,"major":7}},"capabilities":["oob"]}}\r\n';
 
+interface Message {
+  execute?: string;
+  'exec-oob'?: string;
+  id: number;
+  arguments?: unknown;
+}
+
 /** A peer that answers each line as told; `qmp_capabilities` by itself. */
-async function peer(t: TestContext, answer: (message: { execute: string; id: number }, socket: Socket) => void) {
+async function peer(
+  t: TestContext,
+  answer: (message: Message, socket: Socket) => void,
+  options: { greeting?: string; negotiated?: (message: Message) => void } = {},
+) {
   const directory = mkdtempSync(join(tmpdir(), 'qmp-'));
   const path = join(directory, 's');
   const sockets: Socket[] = [];
@@ -17,11 +28,13 @@ async function peer(t: TestContext, answer: (message: { execute: string; id: num
     sockets.push(socket);
     const framer = new QmpFramer();
     socket.on('error', () => {});
-    socket.write(greeting);
+    socket.write(options.greeting ?? greeting);
     socket.on('data', (chunk) => {
-      for (const message of framer.push(chunk) as unknown as { execute: string; id: number }[]) {
-        if (message.execute === 'qmp_capabilities') socket.write(`{"return":{},"id":${message.id}}\r\n`);
-        else answer(message, socket);
+      for (const message of framer.push(chunk) as unknown as Message[]) {
+        if (message.execute === 'qmp_capabilities') {
+          options.negotiated?.(message);
+          socket.write(`{"return":{},"id":${message.id}}\r\n`);
+        } else answer(message, socket);
       }
     });
   });
@@ -71,6 +84,50 @@ test('a command without an answer fails in time, and the connection goes on', as
   await assert.rejects(client.execute('a', {}, { timeoutMs: 10 }), { name: 'QmpTimeoutError' });
   silent = false;
   assert.equal(await client.execute('b'), 2);
+});
+
+test('what passes by is asked beside commands that are not answered, and its answer comes before theirs', async (t) => {
+  const negotiated: unknown[] = [];
+  const client = await peer(
+    t,
+    (message, socket) => message['exec-oob'] && socket.write(`{"return":"done","id":${message.id}}\n`),
+    { negotiated: (message) => negotiated.push(message.arguments) },
+  );
+  const waiting = client.execute('a');
+  assert.equal(await client.executeOutOfBand('yank'), 'done');
+  assert.deepEqual(negotiated, [{ enable: ['oob'] }]);
+  client.close();
+  await assert.rejects(waiting, { name: 'QmpConnectionError' });
+});
+
+test('a QEMU that lets nothing pass by is asked in its turn', async (t) => {
+  const negotiated: unknown[] = [];
+  const client = await peer(t, ({ execute, id }, socket) => socket.write(`{"return":"${execute}","id":${id}}\n`), {
+    greeting: greeting.replace('"oob"', ''),
+    negotiated: (message) => negotiated.push(message.arguments),
+  });
+  assert.equal(await client.executeOutOfBand('yank'), 'yank');
+  assert.deepEqual(negotiated, [undefined]);
+});
+
+test('what passes by is heard however many commands wait: no more than QEMU reads are sent', async (t) => {
+  const heard: { command: string; go(): void }[] = [];
+  const client = await peer(t, ({ execute, 'exec-oob': passing, id }, socket) => {
+    const go = () => socket.write(`{"return":"${execute}","id":${id}}\n`);
+    if (passing !== undefined || execute === 'last') go();
+    heard.push({ command: (execute ?? passing)!, go });
+  });
+  const slow = Array.from({ length: 6 }, () => client.execute('slow', {}, { timeoutMs: 10 }));
+  for (const each of slow) await assert.rejects(each, { name: 'QmpTimeoutError' });
+  const seventh = client.execute('seventh');
+  await assert.rejects(client.execute('nobody waits for it', {}, { timeoutMs: 10 }), { name: 'QmpTimeoutError' });
+  const last = client.execute('last');
+  await client.executeOutOfBand('yank');
+  const commands = () => heard.map(({ command }) => command);
+  assert.deepEqual(commands(), [...Array(6).fill('slow'), 'seventh', 'yank']);
+  for (const { go } of heard.slice(0, 7)) go();
+  assert.deepEqual(await Promise.all([seventh, last]), ['seventh', 'last']);
+  assert.equal(commands().at(-1), 'last');
 });
 
 test('a lost connection fails what is under way and everything after it', async (t) => {

@@ -31,15 +31,26 @@ interface Pending {
   timer: NodeJS.Timeout;
 }
 
+interface Request {
+  id: number;
+  line: string;
+}
+
 const defaultTimeoutMs = 10_000;
+/** With eight commands that wait QEMU (7.2) reads no more, not even what is to pass them by. */
+const mostInTurn = 7;
 
 export class QmpClient {
   readonly #socket: Socket;
   readonly #framer: QmpFramer;
   readonly #pending = new Map<number, Pending>();
+  /** Sent in turn and not answered, also those whose time is over: they are in QEMU's queue. */
+  readonly #inTurn = new Set<number>();
+  readonly #unsent: Request[] = [];
   readonly #listeners = new Set<(event: QmpEvent) => void>();
   #lastId = 0;
   #version = '';
+  #outOfBand = false;
   #error: QmpConnectionError | undefined;
   #greeted: (() => void) | undefined;
   /** Resolves when the connection has ended, for whatever reason. */
@@ -69,7 +80,8 @@ export class QmpClient {
       });
       await Promise.race([greeted, client.closed]);
       if (client.#error) throw client.#error;
-      await client.execute('qmp_capabilities', undefined, { timeoutMs });
+      const enable = client.#outOfBand ? { enable: ['oob'] } : undefined;
+      await client.execute('qmp_capabilities', enable, { timeoutMs });
       return client;
     } catch (error) {
       client.close();
@@ -103,6 +115,28 @@ export class QmpClient {
     args?: Record<string, unknown>,
     options: { timeoutMs?: number } = {},
   ): Promise<T> {
+    return this.#ask<T>('execute', command, args, options);
+  }
+
+  /**
+   * A command that QEMU answers although it does nothing else, as while it waits for a peer of one of its disks; which do: `allow-oob` in its schema. A QEMU
+   * that knows of no such (none of 2.12 or newer) does it in its turn.
+   * @throws as execute
+   */
+  executeOutOfBand<T = unknown>(
+    command: string,
+    args?: Record<string, unknown>,
+    options: { timeoutMs?: number } = {},
+  ): Promise<T> {
+    return this.#ask<T>(this.#outOfBand ? 'exec-oob' : 'execute', command, args, options);
+  }
+
+  #ask<T>(
+    how: 'execute' | 'exec-oob',
+    command: string,
+    args: Record<string, unknown> | undefined,
+    options: { timeoutMs?: number },
+  ): Promise<T> {
     if (this.#error) return Promise.reject(this.#error);
     const id = ++this.#lastId;
     const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
@@ -112,8 +146,23 @@ export class QmpClient {
         reject(new QmpTimeoutError(`QEMU did not answer ${command} within ${timeoutMs} ms`));
       }, timeoutMs);
       this.#pending.set(id, { command, resolve: resolve as (value: unknown) => void, reject, timer });
-      this.#socket.write(`${JSON.stringify({ execute: command, ...(args && { arguments: args }), id })}\n`);
+      const line = `${JSON.stringify({ [how]: command, ...(args && { arguments: args }), id })}\n`;
+      if (how === 'exec-oob') this.#socket.write(line);
+      else {
+        this.#unsent.push({ id, line });
+        this.#sendInTurn();
+      }
     });
+  }
+
+  #sendInTurn(): void {
+    while (this.#unsent.length > 0 && this.#inTurn.size < mostInTurn) {
+      const { id, line } = this.#unsent.shift()!;
+      // Its time is over, and QEMU has not heard of it.
+      if (!this.#pending.has(id)) continue;
+      this.#inTurn.add(id);
+      this.#socket.write(line);
+    }
   }
 
   close(): void {
@@ -131,6 +180,8 @@ export class QmpClient {
   #message(message: Record<string, unknown>): void {
     if ('QMP' in message) {
       this.#version = readVersion(message.QMP);
+      const { capabilities } = asObject(message.QMP);
+      this.#outOfBand = Array.isArray(capabilities) && capabilities.includes('oob');
       this.#greeted?.();
     } else if (typeof message.event === 'string') this.#event(message.event, message);
     else if (typeof message.id === 'number') this.#answer(message.id, message);
@@ -149,6 +200,8 @@ export class QmpClient {
   }
 
   #answer(id: number, message: Record<string, unknown>): void {
+    this.#inTurn.delete(id);
+    this.#sendInTurn();
     const pending = this.#pending.get(id);
     if (!pending) return; // it came after its time
     this.#pending.delete(id);
@@ -169,6 +222,7 @@ export class QmpClient {
       reject(this.#error);
     }
     this.#pending.clear();
+    this.#unsent.length = 0;
     this.#socket.destroy();
   }
 }
