@@ -21,8 +21,8 @@ export const toFile = (execute: Execute): Promise<void> =>
 
 /**
  * To another host. Without QEMU's return path: a source that waits for the target's word lets its guest run again by itself where that is lost, with the
- * target running it already (7.2, migration_completion()). This way neither `completed` nor `failed` at the end says whether the target has all of it: what was
- * written last may have arrived although the source saw an error. After `failed` QEMU lets the guest run again by itself, see sending.ts.
+ * target running it already (7.2; findings/qemu-lets-a-source-run-whose-target-has-the-guest.sh). This way neither `completed` nor `failed` at the end says whether the
+ * target has all of it: what was written last may have arrived although the source saw an error. After `failed` QEMU lets the guest run again by itself, see sending.ts.
  */
 export const toHost = (execute: Execute): Promise<void> =>
   say(execute, ['events', 'pause-before-switchover', 'auto-converge'], {

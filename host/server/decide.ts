@@ -207,6 +207,7 @@ function nextStep(desired: DesiredServer | undefined, facts: ServerFacts): Step 
 const asksQemu: ReadonlySet<Step['do']> = new Set(['send', 'stay', 'take-back', 'take-over']);
 
 function goingOn(step: Step, desired: DesiredServer, { guard }: ServerFacts): Step {
+  if (guard?.held && step.do === 'hold') return nothing('paused');
   return guard?.held && asksQemu.has(step.do) ? releaseStep(desired, guard) : step;
 }
 

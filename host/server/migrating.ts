@@ -28,6 +28,8 @@ export type MigrationStep =
   /** It was handed over, or nearly, and is this host's again under another epoch: its guest goes on from its memory. */
   | { do: 'take-back' }
   | { do: 'lose-sight' }
+  /** Its QEMU lets it run again by itself, and the target may have it. */
+  | { do: 'hold' }
   /** QEMU has sent all of the guest; nobody has said yet that the target has it. */
   | { do: 'await-take-over' }
   | { do: 'forget-migration' }
@@ -184,7 +186,8 @@ function knownOutgoingStep({ cancelled, target }: OutgoingServer, known: Outgoin
 }
 
 /** The guest is not this host's to run. */
-function still({ mode }: OutgoingRecord, { guest }: Facts): Rest | Quit {
+function still({ mode }: OutgoingRecord, { guest }: Facts): MigrationStep | Rest | Quit {
   if (mode === 'cold' && guest) return { do: 'quit', why: 'its disks are sent' };
+  if (guest?.state === 'running') return { do: 'hold' };
   return rest(guest ? 'paused' : 'stopped');
 }

@@ -13,7 +13,7 @@ import { awaitSource, giveUp, receive, takeOver } from './receiving.ts';
 import { erase, unplug } from './removing.ts';
 import { forgetDisk, resizeDisk, restoreDisk } from './resizing.ts';
 import { resume } from './resuming.ts';
-import { awaitTakeOver, forgetMigration, loseSight, send, stay, takeBack } from './sending.ts';
+import { awaitTakeOver, forgetMigration, hold, loseSight, send, stay, takeBack } from './sending.ts';
 import { launch, noteRunning, waitForGuest } from './starting.ts';
 import type { Doing, StepFunction } from './step.ts';
 import {
@@ -100,6 +100,7 @@ const functions: { [Name in Doing['do']]: StepFunction<Name> } = {
   stay,
   'take-back': takeBack,
   'lose-sight': loseSight,
+  hold,
   'await-take-over': awaitTakeOver,
   'forget-migration': forgetMigration,
   'keep-incomplete': refuse('migration_incomplete', 'the server came to this host only in part'),

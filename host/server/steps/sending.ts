@@ -232,6 +232,16 @@ export const loseSight: StepFunction<'lose-sight'> = async ({ task }) => {
   return undefined;
 };
 
+export const hold: StepFunction<'hold'> = async ({ task }) => {
+  task.context.log.warn(
+    { serverId: task.id },
+    'server: QEMU let the guest run again, which was handed over: it is held',
+  );
+  await task.guest!.pause();
+  await task.guest!.look();
+  return undefined;
+};
+
 /**
  * QEMU calls the memory sent when the kernel has taken the last of it, which is lost where the way is cut just then. The guest stands still meanwhile, so it
  * is not waited for long; the target knows whether it has it, and is asked.
