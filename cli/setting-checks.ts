@@ -7,6 +7,8 @@ export const days = (value: string) =>
   /^\d{1,4}$/.test(value) && +value > 0 && +value <= 3650 ? undefined : 'days, 1 to 3650';
 export const number = (most: number) => (value: string) =>
   /^\d{1,9}$/.test(value) && +value <= most ? undefined : `a whole number, 0 to ${most}`;
+export const seconds = (value: string) =>
+  /^\d{1,5}$/.test(value) && +value >= 10 && +value <= 86_400 ? undefined : 'seconds, 10 to 86400';
 export const regularExpression = (value: string) => {
   try {
     new RegExp(value, 'u');

@@ -23,6 +23,7 @@ import {
   port,
   portRange,
   regularExpression,
+  seconds,
   tunnelCard,
   uidRange,
 } from './setting-checks.ts';
@@ -241,10 +242,20 @@ export const definitions = {
     check: oneOf('off', 'propose', 'do'),
     help: 'Of servers on hosts that are much fuller than the others: propose shows what should move at /native/v1/rebalance, do also moves it, live and one at a time; off: nothing moves.',
   },
+  rebalance_after: {
+    fallback: '600',
+    check: seconds,
+    help: 'Seconds for which a host must have been much fuller before a server leaves it; a server that moved within three times as many stays.',
+  },
   consolidate: {
     fallback: 'off',
     check: oneOf('off', 'propose', 'do'),
     help: 'Of hosts with a BMC that nobody needs: propose shows them at /native/v1/consolidation, do also empties them live, one at a time, switches them off and on again before the others become short; off: they stay on.',
+  },
+  consolidate_after: {
+    fallback: '600',
+    check: seconds,
+    help: 'Seconds for which a host must not have been needed before it is emptied; one that came within three times as many stays on.',
   },
   host_watts_idle: {
     fallback: '0',

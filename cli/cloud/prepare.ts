@@ -148,10 +148,12 @@ function controlConfiguration({
     trustedDashboards: list(values.trusted_dashboards),
     placementPolicy: values.placement_policy as 'spread' | 'pack',
     rebalance: values.rebalance as 'off' | 'propose' | 'do',
+    rebalanceAfterSeconds: Number(values.rebalance_after),
     ...(values.host_watts_max !== '0' && {
       wattsModel: { idle: Number(values.host_watts_idle), max: Number(values.host_watts_max) },
     }),
     consolidate: values.consolidate as 'off' | 'propose' | 'do',
+    consolidateAfterSeconds: Number(values.consolidate_after),
     reclaimSeconds: Number(values.reclaim_instance_interval),
     shelvedOffloadSeconds: Number(values.shelved_offload_time),
     confirmSeconds: Number(values.resize_confirm_window),

@@ -39,10 +39,13 @@ export interface ControlConfiguration {
   placementPolicy?: 'spread' | 'pack';
   /** Whether servers move by themselves so that no host is much fuller than the others. Absent: off. */
   rebalance?: 'off' | 'propose' | 'do';
+  /** Absent: as the cloud takes it. */
+  rebalanceAfterSeconds?: number;
   /** What hosts take that nobody measures, in watts. Absent: nobody says it. */
   wattsModel?: { idle: number; max: number } | undefined;
   /** Whether hosts that nobody needs are switched off. Absent: off. */
   consolidate?: 'off' | 'propose' | 'do';
+  consolidateAfterSeconds?: number;
   /** For how long a deleted server can be restored; absent or 0: it can't. */
   reclaimSeconds?: number;
   /** When a shelved server leaves its host; absent or 0: at once; below 0: never by itself. */

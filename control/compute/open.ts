@@ -51,8 +51,11 @@ export interface ComputeAreaOptions extends Omit<ServerServiceOptions, 'created'
   sealer: Sealer;
   /** Absent: off. */
   rebalance?: RebalancePolicy | undefined;
+  /** Absent: as the cloud takes it, so of `consolidateAfterSeconds`. */
+  rebalanceAfterSeconds?: number | undefined;
   /** Absent: off. */
   consolidate?: ConsolidationPolicy | undefined;
+  consolidateAfterSeconds?: number | undefined;
   /** Of hosts that nobody measures; absent: none. */
   wattsModel?: WattsModel | undefined;
   hosts: ServerServiceOptions['hosts'] & ConsoleHosts & WattsOptions['hosts'];
@@ -73,7 +76,9 @@ export function openCompute({
   draining,
   powerOff,
   rebalance = 'off',
+  rebalanceAfterSeconds,
   consolidate = 'off',
+  consolidateAfterSeconds,
   consolidation,
   standby,
   watts,
@@ -88,8 +93,10 @@ export function openCompute({
   const powerOffs = new PowerOffs({ ...options, timing: powerOff });
   const evacuator = new Evacuator({ ...options, powerOffs, ...(evacuation && { timing: evacuation }) });
   const drainer = new Drainer({ ...options, ...(draining && { timing: draining }) });
-  const rebalancer = new Rebalancer({ ...options, policy: rebalance });
-  const consolidator = new Consolidator({ ...options, policy: consolidate, timing: consolidation });
+  const rebalancing = { policy: rebalance, afterSeconds: rebalanceAfterSeconds };
+  const consolidating = { policy: consolidate, afterSeconds: consolidateAfterSeconds };
+  const rebalancer = new Rebalancer({ ...options, ...rebalancing });
+  const consolidator = new Consolidator({ ...options, ...consolidating, timing: consolidation });
   const sleepers = new Standby({ ...options, gaveUp: (id) => consolidator.refuse(id), timing: standby });
   const measuring = new Watts({ ...options, timing: watts });
   const refuges = new RefugeKeeper({ database, log: options.log });
@@ -107,8 +114,8 @@ export function openCompute({
       keyPairs: new KeyPairService({ database }),
       hypervisors: new HypervisorService({ database }),
       maintenance: new MaintenanceService({ database }),
-      rebalance: new RebalanceService({ database, policy: rebalance }),
-      consolidation: new ConsolidationService({ database, policy: consolidate }),
+      rebalance: new RebalanceService({ database, ...rebalancing }),
+      consolidation: new ConsolidationService({ database, ...consolidating }),
       watts: new WattsService({ database, model: options.wattsModel }),
       bmcs: new BmcService(options),
       providers: new ResourceProviderService({ database }),

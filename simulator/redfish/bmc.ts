@@ -48,6 +48,8 @@ export interface FakeBmcOptions {
   watts?: number;
   /** The machine has power from now on, or none. */
   onPower?: (on: boolean) => void;
+  /** What the machine does that is asked to shut down in order: it has power until that is done. Absent: it is off at once. */
+  shutDown?: () => Promise<void>;
 }
 
 export class FakeBmc {
@@ -81,10 +83,10 @@ export class FakeBmc {
     this.#server.on('tlsClientError', () => {});
   }
 
-  /** At 127.0.0.1. @returns its address */
-  async listen(): Promise<string> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-    return `https://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  /** @returns its address */
+  async listen(address = '127.0.0.1'): Promise<string> {
+    await new Promise<void>((resolve) => this.#server.listen(0, address, resolve));
+    return this.#origin;
   }
 
   async close(): Promise<void> {
@@ -97,7 +99,8 @@ export class FakeBmc {
   }
 
   get #origin(): string {
-    return `https://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    const { address, port } = this.#server.address() as AddressInfo;
+    return `https://${address}:${port}`;
   }
 
   #link(path: string): { '@odata.id': string } {
@@ -152,10 +155,21 @@ export class FakeBmc {
       const said = { MessageId: 'Base.1.8.InvalidOperationForSystemState', Message: 'Server is already powered OFF.' };
       return this.#answer(response, 409, { error: { code: said.MessageId, '@Message.ExtendedInfo': [said] } });
     }
+    const { shutDown } = this.#options;
     if (this.trouble === 'lies') this.#claimsOff = type !== 'On';
+    else if (type === 'GracefulShutdown' && shutDown && this.trouble !== 'ignores resets') this.#shutDown(shutDown);
     else if (this.trouble !== 'ignores resets') this.turn(type === 'On');
     if (this.quirks.has('accepts with a task')) return this.#answer(response, 202, { TaskState: 'Running' });
     return this.#answer(response, 204);
+  }
+
+  #shutDown(shutDown: () => Promise<void>): void {
+    if (!this.power) return;
+    // One that does not come to its end stays on.
+    shutDown().then(
+      () => this.turn(false),
+      () => {},
+    );
   }
 
   /** As somebody at its button. */

@@ -1,6 +1,6 @@
 /**
  * A cloud of several machines, the first by `bothy up`, the others by `bothy join`: network namespaces, each with a cable to a switch at which this process is
- * too (control, the southbound database, the way out) and one to a switch of its own for tunnels.
+ * too (control, the southbound database, the way out) and one to a switch of its own for tunnels; where it is asked for a third one to a switch that is the external network.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -99,10 +99,12 @@ export class JoinedMachines implements AsyncDisposable {
   readonly #tag = randomBytes(2).toString('hex');
   readonly #outside = `b${this.#tag}out`;
   readonly #tunnels = `b${this.#tag}tun`;
+  readonly #external: string | undefined;
   readonly machines: readonly JoinedMachine[];
   cloud!: LiveCloud;
 
-  private constructor(count: number) {
+  private constructor(count: number, external: boolean) {
+    this.#external = external ? `b${this.#tag}ext` : undefined;
     this.machines = Array.from(
       { length: count },
       (_, n) => new JoinedMachine(`bothy-m${n}-${this.#tag}`, `m${n}-${this.#tag}`),
@@ -112,12 +114,14 @@ export class JoinedMachines implements AsyncDisposable {
   /**
    * The first is up; the others are plain machines until they `join`.
    * @param settings of each by its number, the first's first, asked for once this process is at the switch
+   * @param options.external each is on the external network, and may be a gateway
    */
   static async start(
     count: number,
     settings: (machine: number) => Promise<Record<string, string>> = async () => ({}),
+    { external = false }: { external?: boolean } = {},
   ): Promise<JoinedMachines> {
-    const made = new JoinedMachines(count);
+    const made = new JoinedMachines(count, external);
     try {
       await made.#begin(settings);
       return made;
@@ -128,7 +132,7 @@ export class JoinedMachines implements AsyncDisposable {
   }
 
   async #begin(settings: (machine: number) => Promise<Record<string, string>>): Promise<void> {
-    for (const name of [this.#outside, this.#tunnels]) {
+    for (const name of this.#switches) {
       ip('link', 'add', name, 'type', 'bridge', 'forward_delay', '0');
       ip('link', 'set', name, 'up');
     }
@@ -138,18 +142,27 @@ export class JoinedMachines implements AsyncDisposable {
       ip('netns', 'add', namespace);
       this.#plug(n, 'card0', this.#outside);
       this.#plug(n, 'tunnel0', this.#tunnels);
+      if (this.#external) this.#plug(n, 'outer0', this.#external);
       for (const device of ['lo', 'card0']) ip('-n', namespace, 'link', 'set', device, 'up');
       ip('-n', namespace, 'addr', 'add', `10.8.0.${n + 1}/24`, 'dev', 'card0');
       ip('-n', namespace, 'route', 'add', 'default', 'via', '10.8.0.254');
     }
     for (const [n, machine] of this.machines.entries())
-      machine.data = await reserveCloud(tmpdir(), { tunnels: `tunnel0:10.9.0.${n + 1}/24`, ...(await settings(n)) });
+      machine.data = await reserveCloud(tmpdir(), {
+        tunnels: `tunnel0:10.9.0.${n + 1}/24`,
+        ...(this.#external && { external_interface: 'outer0' }),
+        ...(await settings(n)),
+      });
     const { data } = first!;
     await first!.must(bothy, 'up', '--detach', '--data', data);
     this.cloud = {
       ...{ data, adminEnvironment: environmentOf(join(data, 'openrc')), caFile: join(data, 'ca.pem') },
       [Symbol.asyncDispose]: async () => {},
     };
+  }
+
+  get #switches(): string[] {
+    return [this.#outside, this.#tunnels, ...(this.#external ? [this.#external] : [])];
   }
 
   #plug(machine: number, card: string, into: string): void {
@@ -181,6 +194,6 @@ export class JoinedMachines implements AsyncDisposable {
       execFileSync('rm', ['-rf', join(machine.data, '..')]);
     }
     for (const { namespace } of this.machines) ip('netns', 'del', namespace);
-    for (const name of [this.#outside, this.#tunnels]) ip('link', 'del', name);
+    for (const name of this.#switches) ip('link', 'del', name);
   }
 }

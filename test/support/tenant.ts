@@ -128,7 +128,8 @@ export class Tenant implements AsyncDisposable {
     return guest;
   }
 
-  async create(name: string, more: Record<string, unknown> = {}): Promise<string> {
+  /** @param hints of the scheduler */
+  async create(name: string, more: Record<string, unknown> = {}, hints: object = {}): Promise<string> {
     const { images } = await this.client.must('GET', 'image', '/v2/images?name=guest');
     const { flavors } = await this.client.must('GET', 'compute', '/flavors');
     const flavor = flavors.find((f: { name: string }) => f.name === 'm1.tiny') ?? flavors[0];
@@ -142,6 +143,7 @@ export class Tenant implements AsyncDisposable {
         security_groups: [{ name: 'reachable' }],
         ...more,
       },
+      'os:scheduler_hints': hints,
     });
     return server.id;
   }

@@ -18,10 +18,18 @@ import { administrator, Tenant } from './tenant.ts';
 /** Of the guest: the peer's session, the one from outside, what nobody listens at, and what it wrote. */
 const ports = { peer: 7777, outside: 7778, closed: 7779, written: 7780 };
 
+export interface TravellingOptions {
+  at?: JoinedMachine;
+  peerAt?: JoinedMachine;
+  apart?: boolean;
+}
+
 export class TravellingGuest implements AsyncDisposable {
   readonly #world: JoinedMachines;
   readonly admin: OpenStack;
-  readonly #tenant: Tenant;
+  readonly tenant: Tenant;
+  /** Hints of the group that keeps it and its peer apart; absent: there is none. */
+  group: { group: string } | undefined;
   id = '';
   #floating = '';
   #outside: OutsideSession | undefined;
@@ -31,11 +39,15 @@ export class TravellingGuest implements AsyncDisposable {
   private constructor(world: JoinedMachines, admin: OpenStack, tenant: Tenant) {
     this.#world = world;
     this.admin = admin;
-    this.#tenant = tenant;
+    this.tenant = tenant;
   }
 
-  /** On the first machine; the guest that it talks with is on the last one. All machines have joined. */
-  static async begin(world: JoinedMachines): Promise<TravellingGuest> {
+  /**
+   * All machines have joined.
+   * @param options.at where it begins: the first machine where nobody says otherwise @param options.peerAt where the guest stays that it talks with: the last one
+   * @param options.apart the two are never on one machine, by a group of theirs ({@link group})
+   */
+  static async begin(world: JoinedMachines, options: TravellingOptions = {}): Promise<TravellingGuest> {
     const admin = await administrator(world.cloud);
     await ensurePublicGuest(world.cloud);
     const tenant = await Tenant.create(world.cloud, { cidr4: '10.67.0.0/24', cidr6: 'fd00:67::/64' });
@@ -46,13 +58,14 @@ export class TravellingGuest implements AsyncDisposable {
     });
     const made = new TravellingGuest(world, admin, tenant);
     const [first] = world.machines;
-    const last = world.machines.at(-1)!;
     first!.name = await made.#nameOfFirst();
-    const peer = await made.#on(last, 'peer');
-    made.id = await made.#on(first!, 'traveller');
-    made.at = first!;
+    const { at = first!, peerAt = world.machines.at(-1)!, apart = false } = options;
+    if (apart) await made.#makeGroup();
+    const peer = await made.on(peerAt, 'peer', made.group);
+    made.id = await made.on(at, 'traveller', made.group);
+    made.at = at;
     const address = await made.#giveFloating();
-    await made.#talk(address, await GuestShell.open(last.hostFile('guests', peer, 'serial.sock')));
+    await made.#talk(address, await GuestShell.open(peerAt.hostFile('guests', peer, 'serial.sock')));
     return made;
   }
 
@@ -64,7 +77,16 @@ export class TravellingGuest implements AsyncDisposable {
       .find((name: string) => !others.has(name));
   }
 
-  async #on(machine: JoinedMachine, name: string): Promise<string> {
+  async #makeGroup(): Promise<void> {
+    const wish = { name: 'apart', policies: ['anti-affinity'] };
+    const { server_group } = await this.tenant.client.must('POST', 'compute', '/os-server-groups', {
+      server_group: wish,
+    });
+    this.group = { group: server_group.id };
+  }
+
+  /** Another server, on this machine, and ACTIVE. @returns its id */
+  async on(machine: JoinedMachine, name: string, hints: object = {}): Promise<string> {
     const others = this.#world.machines.filter((each) => each !== machine);
     const say = (verb: 'enable' | 'disable') =>
       Promise.all(
@@ -73,14 +95,14 @@ export class TravellingGuest implements AsyncDisposable {
         ),
       );
     await say('disable');
-    const id = await this.#tenant.create(name);
-    await this.#tenant.active(id, 300_000);
+    const id = await this.tenant.create(name, {}, hints);
+    await this.tenant.active(id, 300_000);
     await say('enable');
     return id;
   }
 
   async #giveFloating(): Promise<string> {
-    const { client, externalId } = this.#tenant;
+    const { client, externalId } = this.tenant;
     const { ports: own } = await client.must('GET', 'network', `/v2.0/ports?device_id=${this.id}`);
     const { floatingip } = await client.must('POST', 'network', '/v2.0/floatingips', {
       floatingip: { floating_network_id: externalId, port_id: own[0].id },
@@ -249,7 +271,7 @@ export class TravellingGuest implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#outside?.stop();
-    this.#tenant.abandon();
+    this.tenant.abandon();
     this.admin.close();
   }
 }

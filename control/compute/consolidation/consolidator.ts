@@ -1,6 +1,6 @@
 /**
- * Lets hosts sleep that nobody needs, where the cloud is set so, and wakes them before those that are awake become short: looks each half minute. A host that has not been needed for ten
- * minutes (plan.ts) is said to be in standby, one at a time; then the maintenance empties it and standby.ts shuts it down. Waking waits for nothing. Several control processes may look: one decides at a time.
+ * Lets hosts sleep that nobody needs, where the cloud is set so, and wakes them before those that are awake become short: looks each half minute. A host that has not been needed for a
+ * while (plan.ts; ten minutes unless a setting says otherwise) is said to be in standby, one at a time; then the maintenance empties it and standby.ts shuts it down. Waking waits for nothing. Several control processes may look: one decides at a time.
  *
  * Owns its timer, since when it sees a host that nobody needs, and what came to nothing lately; if the process dies, another sees the same a while later.
  */
@@ -11,7 +11,7 @@ import { Sweep } from '../../kit/queue/sweep.ts';
 import { wakeHosts } from '../placement/index.ts';
 import { BelowReserve, beginStandby, StandbyLater } from './begin-and-end.ts';
 import type { Consolidation, SleepProposal } from './plan.ts';
-import { readConsolidation, timing } from './read.ts';
+import { type ConsolidationTiming, readConsolidation, timingOf } from './read.ts';
 
 export type ConsolidationPolicy = 'off' | 'propose' | 'do';
 
@@ -19,22 +19,33 @@ export interface ConsolidatorOptions {
   database: Database;
   log: Logger;
   policy: ConsolidationPolicy;
+  /** For so long a host must not be needed; three times as long one stays that has come. Absent: 600. */
+  afterSeconds?: number | undefined;
   /** For tests. */
-  timing?: Partial<typeof defaults> | undefined;
+  timing?: Partial<Timing> | undefined;
 }
 
-const defaults = { everyMs: 30_000, holdMs: timing.holdMs, restMs: timing.restMs, refusedMs: 60 * 60_000 };
+interface Timing extends ConsolidationTiming {
+  everyMs: number;
+  refusedMs: number;
+}
+
+/** Looks often enough for what it waits for. */
+function defaultsOf(afterSeconds: number | undefined): Timing {
+  const timing = timingOf(afterSeconds);
+  return { ...timing, everyMs: Math.min(30_000, timing.holdMs / 5), refusedMs: 60 * 60_000 };
+}
 
 export class Consolidator {
   readonly #options: ConsolidatorOptions;
-  readonly #timing: typeof defaults;
+  readonly #timing: Timing;
   readonly #sweep: Sweep;
   #since: number | null = null;
   readonly #refused = new Map<string, number>();
 
   constructor(options: ConsolidatorOptions) {
     this.#options = options;
-    this.#timing = { ...defaults, ...options.timing };
+    this.#timing = { ...defaultsOf(options.afterSeconds), ...options.timing };
     this.#sweep = new Sweep(() => this.#lookAgain(), { everyMs: this.#timing.everyMs });
   }
 

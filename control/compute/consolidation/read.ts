@@ -8,12 +8,16 @@ import { hostAwayMs } from '../server/server.ts';
 import { placementNeeds, volumeHost } from '../server/waiting.ts';
 import { type ConsolidatedServer, type Consolidation, findSleep, seeZones } from './plan.ts';
 
-export const timing = {
+export interface ConsolidationTiming {
   /** For so long a host must not be needed before it is emptied. */
-  holdMs: 10 * 60_000,
+  holdMs: number;
   /** One that has come lately stays for so long. */
-  restMs: 30 * 60_000,
-};
+  restMs: number;
+}
+
+export const timingOf = (afterSeconds = 600): ConsolidationTiming => ({
+  ...{ holdMs: 1000 * afterSeconds, restMs: 3000 * afterSeconds },
+});
 
 /** Of `host h`: what is there and nowhere else; null: nothing. Asked again before it is shut down: it may have come while the host was emptied. */
 export const keepsBecause = sql<string | null>`(case
@@ -44,7 +48,7 @@ const staysBecause = (restMs: number) => sql<string | null>`coalesce(case
 /** @param refused hosts that were tried in vain lately */
 export async function readConsolidation(
   tx: Tx,
-  { restMs = timing.restMs, refused = [] }: { restMs?: number; refused?: Iterable<string> } = {},
+  { restMs, refused = [] }: Pick<ConsolidationTiming, 'restMs'> & { refused?: Iterable<string> },
 ): Promise<Consolidation> {
   const picture = await new HostPicture().read(tx, { awayMs: hostAwayMs });
   const { rows } = await sql<{

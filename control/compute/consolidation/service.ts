@@ -7,7 +7,7 @@ import { notFound } from '../../kit/refusal.ts';
 import { wakeHosts } from '../placement/index.ts';
 import type { ConsolidationPolicy } from './consolidator.ts';
 import { type Consolidation, loads } from './plan.ts';
-import { readConsolidation } from './read.ts';
+import { readConsolidation, timingOf } from './read.ts';
 import type { HostStandbyRow } from './tables.ts';
 
 /** emptying: its servers leave it; shutting_down: it was asked to; waking: it was turned on, or shall be; overdue: it does not come back. */
@@ -34,10 +34,12 @@ export interface ConsolidationShown extends Consolidation {
 export class ConsolidationService {
   readonly #database: Database;
   readonly #policy: ConsolidationPolicy;
+  readonly #restMs: number;
 
-  constructor(options: { database: Database; policy?: ConsolidationPolicy }) {
+  constructor(options: { database: Database; policy?: ConsolidationPolicy; afterSeconds?: number | undefined }) {
     this.#database = options.database;
     this.#policy = options.policy ?? 'off';
+    this.#restMs = timingOf(options.afterSeconds).restMs;
   }
 
   /** As of now; nothing is changed. Where the policy is `off` nothing is proposed. */
@@ -45,7 +47,7 @@ export class ConsolidationService {
     requireAdmin(caller, 'show which hosts are not needed');
     return this.#database.transaction(cloudActor, async (tx) => {
       await sql`set transaction isolation level repeatable read, read only`.execute(tx);
-      const found = await readConsolidation(tx);
+      const found = await readConsolidation(tx, { restMs: this.#restMs });
       const { rows: standby } = await sql<HostStandbyRow & { wake_seconds: number | null }>`select y.*, b.wake_seconds
         from host_standby y left join host_bmc b on b.host_id = y.host_id order by y.created_at`.execute(tx);
       const { rows } = await sql<{ id: string; name: string }>`select id, name from host`.execute(tx);

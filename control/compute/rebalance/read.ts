@@ -15,11 +15,18 @@ export const thresholds = {
   /** Above this share more than all together a host is too full; it is relieved until it is below `lower`. */
   upper: 0.2,
   lower: 0.1,
-  /** For so long it must be too full. */
-  holdMs: 10 * 60_000,
-  /** A server that has moved stays for so long. */
-  restMs: 30 * 60_000,
 };
+
+export interface RebalanceTiming {
+  /** For so long a host must be too full. */
+  holdMs: number;
+  /** A server that has moved stays for so long. */
+  restMs: number;
+}
+
+export const timingOf = (afterSeconds = 600): RebalanceTiming => ({
+  ...{ holdMs: 1000 * afterSeconds, restMs: 3000 * afterSeconds },
+});
 
 const mostMoves = 20;
 /** Of which servers are read: the fullest. */
@@ -39,7 +46,11 @@ export interface Balance extends Proposal {
  */
 export async function readBalance(
   tx: Tx,
-  { known = [], proposing = true }: { known?: Iterable<string>; proposing?: boolean } = {},
+  {
+    restMs,
+    known = [],
+    proposing = true,
+  }: Pick<RebalanceTiming, 'restMs'> & { known?: Iterable<string>; proposing?: boolean },
 ): Promise<Balance> {
   const picture = new HostPicture();
   const hosts = await picture.read(tx, { awayMs: hostAwayMs });
@@ -47,7 +58,7 @@ export async function readBalance(
   const refused = new Map<string, CloudError>();
   if (!proposing || worst === null || worst.above <= thresholds.lower)
     return { before: worst, after: worst, moves: [], stays: [], refused };
-  const { servers, staying } = await readServers(tx, fullest(hosts));
+  const { servers, staying } = await readServers(tx, fullest(hosts), restMs);
   for (const id of known) staying.set(id, 'refused');
   const groupIds = new Set(servers.flatMap(({ server_group_id }) => server_group_id ?? []));
   const groups = groupIds.size > 0 ? await placementGroups(tx, groupIds) : new Map();
@@ -72,14 +83,14 @@ const fullest = (hosts: Awaited<ReturnType<HostPicture['read']>>): string[] =>
     .map(({ id }) => id);
 
 /** Those that run or stand still on these hosts; what is off or on its way is nobody's to move. */
-async function readServers(tx: Tx, hostIds: readonly string[]) {
+async function readServers(tx: Tx, hostIds: readonly string[], restMs: number) {
   const { rows } = await sql<
     BalancedServer & { rests: boolean }
   >`select s.id, s.name, s.project_id, s.host_id, s.vcpus, s.memory_mib,
       s.disk_gib + s.local_gib as disk_gib, s.availability_zone, null as requested_host_id, s.server_group_id,
       ${volumeHost} as volume_host_id, ${placementNeeds},
       exists (select from server_migration m where m.server_id = s.id and m.phase = 'ended'
-        and m.updated_at > now() - ${thresholds.restMs}::double precision * interval '1 millisecond') as rests
+        and m.updated_at > now() - ${restMs}::double precision * interval '1 millisecond') as rests
     from server s where ${isOneOf(sql`s.host_id`, hostIds)} and s.desired_presence = 'present' and s.soft_deleted_at is null
       and s.desired_power in ('on', 'paused') and s.observed_state in ('running', 'paused') and s.desired_move is null
       and s.desired_shelve is null and s.fault is null`.execute(tx);

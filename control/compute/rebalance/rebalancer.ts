@@ -13,7 +13,7 @@ import { Sweep } from '../../kit/queue/sweep.ts';
 import { isRelocationRefusal, relocate, type ServerRow } from '../server/index.ts';
 import { after, atRest, type Hysteresis } from './hysteresis.ts';
 import type { ProposedMove } from './propose.ts';
-import { readBalance, thresholds } from './read.ts';
+import { type RebalanceTiming, readBalance, thresholds, timingOf } from './read.ts';
 
 export type RebalancePolicy = 'off' | 'propose' | 'do';
 
@@ -22,22 +22,33 @@ export interface RebalancerOptions {
   ports: Parameters<typeof relocate>[1]['ports'];
   log: Logger;
   policy: RebalancePolicy;
+  /** For so long a host must be too full; three times as long a server stays that has moved. Absent: 600. */
+  afterSeconds?: number | undefined;
   /** For tests. */
-  timing?: Partial<typeof defaults>;
+  timing?: Partial<Timing>;
 }
 
-const defaults = { everyMs: 30_000, holdMs: thresholds.holdMs, refusedMs: 10 * 60_000 };
+interface Timing extends RebalanceTiming {
+  everyMs: number;
+  refusedMs: number;
+}
+
+/** Looks often enough for what it waits for. */
+function defaultsOf(afterSeconds: number | undefined): Timing {
+  const timing = timingOf(afterSeconds);
+  return { ...timing, everyMs: Math.min(30_000, timing.holdMs / 5), refusedMs: 10 * 60_000 };
+}
 
 export class Rebalancer {
   readonly #options: RebalancerOptions;
-  readonly #timing: typeof defaults;
+  readonly #timing: Timing;
   readonly #sweep: Sweep;
   #state: Hysteresis = atRest;
   readonly #refused = new Map<string, number>();
 
   constructor(options: RebalancerOptions) {
     this.#options = options;
-    this.#timing = { ...defaults, ...options.timing };
+    this.#timing = { ...defaultsOf(options.afterSeconds), ...options.timing };
     this.#sweep = new Sweep(() => this.#lookAgain(), { everyMs: this.#timing.everyMs });
   }
 
@@ -62,7 +73,7 @@ export class Rebalancer {
     for (const [id, at] of this.#refused) if (at <= now) this.#refused.delete(id);
     const { before, moves } = await database.transaction(cloudActor, async (tx) => {
       await sql`set transaction isolation level repeatable read, read only`.execute(tx);
-      return readBalance(tx, { known: this.#refused.keys() });
+      return readBalance(tx, { restMs: this.#timing.restMs, known: this.#refused.keys() });
     });
     const { upper, lower } = thresholds;
     this.#state = after(this.#state, before, { now, upper, lower, holdMs: this.#timing.holdMs });
