@@ -76,6 +76,19 @@ test("a host whose certificate names another host gets nothing, and neither does
   assert.equal(store.images.has(id), false);
 });
 
+test('a renewed certificate is what every later connection shows', async () => {
+  const id = newId<ImageId>();
+  const renewed = new HostClient({ tls: await (await testAuthority('another')).issue('control') });
+  const put = () => renewed.putImage(host, id, Readable.from([Buffer.from('x')]), { format: 'raw', maxBytes: 9 });
+  await assert.rejects(put(), code('unavailable'));
+  await assert.rejects(renewed.getImage(host, id), code('unavailable'));
+  renewed.renew(await authority.issue('control'));
+  await put();
+  assert.equal((await collect(await renewed.getImage(host, id))).toString(), 'x');
+  await renewed.deleteImage(host, id);
+  renewed.close();
+});
+
 test("a host's refusal arrives with its words, also before the end of the body", async () => {
   store.refuse = { status: 413, code: 'too_large', message: 'more than 5 bytes', early: true };
   const source = Readable.from(Array.from({ length: 200 }, () => Buffer.alloc(65_536)));

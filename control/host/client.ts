@@ -9,7 +9,7 @@ import { existsSync } from 'node:fs';
 import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import https from 'node:https';
 import type { Duplex, Readable } from 'node:stream';
-import type { PeerCertificate } from 'node:tls';
+import { createSecureContext, type PeerCertificate, type SecureContext } from 'node:tls';
 import { CloudError, hasReason } from '../../contract/errors.ts';
 import {
   type CertificateRequest,
@@ -82,11 +82,12 @@ export class HostClient {
   readonly #plain = new http.Agent({ keepAlive: true, maxFreeSockets: 4 });
   readonly #tls: https.Agent;
   readonly #local: HostClientOptions['local'];
-  readonly #certificates: HostClientOptions['tls'];
+  /** Read from the certificates once: for each connection by itself it is a millisecond, and memory that only a collection of garbage gives back. */
+  #secureContext: SecureContext;
 
   constructor(options: HostClientOptions) {
-    this.#certificates = options.tls;
-    this.#tls = new https.Agent({ keepAlive: true, maxFreeSockets: 4, ...options.tls, minVersion: 'TLSv1.3' });
+    this.#secureContext = secureContextOf(options.tls);
+    this.#tls = new https.Agent({ keepAlive: true, maxFreeSockets: 4 });
     this.#local = options.local;
   }
 
@@ -97,7 +98,7 @@ export class HostClient {
 
   /** For connections to come. */
   renew(tls: HostClientOptions['tls']): void {
-    Object.assign(this.#tls.options, tls);
+    this.#secureContext = secureContextOf(tls);
   }
 
   close(): void {
@@ -272,8 +273,7 @@ export class HostClient {
     const { hostname, port } = new URL(host.url);
     return {
       tls: {
-        ...this.#certificates,
-        minVersion: 'TLSv1.3',
+        secureContext: this.#secureContext,
         host: hostname.replace(/^\[(.*)\]$/, '$1'),
         port: Number(port || 443),
         // Connections to different hosts must not be confused where they share an address.
@@ -285,6 +285,10 @@ export class HostClient {
       },
     };
   }
+}
+
+function secureContextOf(tls: HostClientOptions['tls']): SecureContext {
+  return createSecureContext({ ...tls, minVersion: 'TLSv1.3' });
 }
 
 /** Pipes without looking at the bytes. A host may refuse before it has read all: then its word counts, not the broken pipe. */
