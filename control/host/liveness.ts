@@ -1,5 +1,5 @@
 /**
- * Pings the streams, ends those that are silent, notes in the database which live, and lends their hosts what is theirs for a while longer. Parts of them in turn: a thousand pings in one
+ * Pings the streams that were not heard lately, ends those that are silent, notes in the database which live, and lends their hosts what is theirs for a while longer. Parts of them in turn: a thousand pings in one
  * turn of the event loop are one that others wait for. If the process dies, other control processes see that nobody vouches for
  * its streams ({@link recordLiveness}).
  */
@@ -53,7 +53,8 @@ export class Liveness {
       if (session.closed) continue;
       const silentMs = now - (session.greeted ? session.lastHeardMs : session.openedMs);
       if (silentMs > this.#options.timing.silentMs) session.abandon();
-      else session.ping();
+      // Hosts ping by themselves, and each answer to them is as good: who was heard need not be asked.
+      else if (silentMs >= this.#options.timing.pingMs) session.ping();
     }
     this.#turn = (this.#turn + 1) % turns;
   }
