@@ -94,11 +94,23 @@ function get(url: URL, rules: WebRules, signal: AbortSignal): Promise<IncomingMe
       clearTimeout(patience);
       // What the system says names addresses that are not the tenant's to know.
       const known = cause.code === undefined || signal.aborted;
-      reject(known ? cause : new Error(`the source could not be reached: ${cause.code}`, { cause }));
+      reject(known ? cause : new Error(`the source could not be reached: ${inWords(cause.code!)}`, { cause }));
     });
     asked.end();
   });
 }
+
+/** What the system's codes mean to who asked for the import; a certificate's say it by themselves. */
+const inWords = (code: string): string =>
+  ({
+    ENOTFOUND: 'there is no such name',
+    EAI_AGAIN: 'its name could not be looked up',
+    ECONNREFUSED: 'it takes no connections',
+    ECONNRESET: 'it ended the connection',
+    ETIMEDOUT: 'it did not answer in time',
+    EHOSTUNREACH: 'there is no way to it',
+    ENETUNREACH: 'there is no way to it',
+  })[code] ?? code;
 
 /** Names as the system knows them, less what may not be reached. */
 const judgedLookup =

@@ -64,7 +64,9 @@ test('what is named and is no id is told as it was given', async () => {
   assert.equal(await said('PUT', `projects/${project.id}/users/${user.id}/roles/nope`), 'Could not find role: nope.');
   assert.equal(await said('GET', 'domains/nope'), 'Could not find domain: nope.');
   const noDomain = await said('POST', 'users', { user: { name: unique(), domain_id: 'nope' } });
-  assert.equal(noDomain, 'Could not find domain: it is no id.');
+  assert.equal(noDomain, 'Could not find domain: nope.');
+  const two = { project: { name: unique(), domain_id: 'nope', parent_id: 'neither' } };
+  assert.match(await said('POST', 'projects', two), /it is no id\.$/);
 });
 
 test('names are unique in a domain, not across domains', async () => {

@@ -20,8 +20,18 @@ export const identityFaults: FaultForm = {
   },
 };
 
-/** What of the path is no id, which control never heard of; where that is not clear, that it is none. */
-function noIdOf({ params }: FastifyRequest): string {
-  const given = Object.values((params ?? {}) as Record<string, string>).filter((one) => parseId(one) === undefined);
+/** What of the path is no id, which control never heard of, else what the body calls one; where that is not clear, that it is none. */
+function noIdOf({ params, body }: FastifyRequest): string {
+  const ofPath = Object.values((params ?? {}) as Record<string, string>).filter((one) => parseId(one) === undefined);
+  const given = ofPath.length > 0 ? ofPath : [...new Set(idsIn(body))].filter((one) => parseId(one) === undefined);
   return given.length === 1 ? given[0]!.slice(0, 255) : 'it is no id';
+}
+
+/** Texts that a body calls ids. A body has its bounds, and no route takes one that is nested deeply. */
+function* idsIn(part: unknown, depth = 0): Generator<string> {
+  if (typeof part !== 'object' || part === null || depth > 6) return;
+  for (const [key, value] of Object.entries(part)) {
+    if (typeof value === 'string' && /(?:^|_)id$/.test(key)) yield value;
+    else yield* idsIn(value, depth + 1);
+  }
 }

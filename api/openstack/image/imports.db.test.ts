@@ -162,6 +162,7 @@ test('an import that fails leaves an image that waits for bytes, the reason, and
     ['/none', /answered 404/],
     ['/cut', /cut off|aborted/],
     [`/to/${encodeURIComponent('/none')}`, /answered 404/],
+    [`/to/${encodeURIComponent('http://nowhere.invalid/')}`, /could not be reached: (there is no such|its) name/],
   ] as const) {
     const id = await api.create('alice');
     await start(id, fromWeb(path));
