@@ -70,9 +70,9 @@ async function start({ resyncMs = 60_000 } = {}) {
   await feed.start();
   const hosts = new HostStreams({
     ...{ database: db.database, feed, resources, log, cloudId, timing: { resyncMs } },
-    servers: { desiredServers: async () => [], serverStamps: async () => [], recordReports: async () => [] },
+    servers: { desiredServers: async () => [], serverStamps: async () => new Map(), recordReports: async () => [] },
     layers: counted(hostedLayers({ database: db.database, sealer: testSealer, log }), asked),
-    networks: { desiredNetworks: async () => [], networksOfHosts: async () => new Map() },
+    networks: { networksOfHosts: async () => new Map() },
     meters: { recordReadings: async () => {} },
   });
   hosts.start();

@@ -79,15 +79,19 @@ class Servers implements HostedServers {
     return rows.map(documentOf);
   }
 
-  async serverStamps(queryable: Queryable, hostId: HostId): Promise<ServerStamp[]> {
-    this.looks++;
-    const documents = await this.desiredServers(queryable, { hostId });
-    this.reads--;
-    return documents.map(({ id, epoch, generation, ports, stamp }) => ({
-      ...{ id, epoch, generation, stamp: stamp! },
-      ports: ports.map((port) => port.id),
-      networks: ports.map(({ networkId }) => networkId),
-    }));
+  async serverStamps(queryable: Queryable, hostIds: readonly HostId[]): Promise<Map<HostId, ServerStamp[]>> {
+    const all = hostIds.map(async (hostId) => {
+      this.looks++;
+      const documents = await this.desiredServers(queryable, { hostId });
+      this.reads--;
+      const stamps = documents.map(({ id, epoch, generation, ports, stamp }) => ({
+        ...{ id, epoch, generation, stamp: stamp! },
+        ports: ports.map((port) => port.id),
+        networks: ports.map(({ networkId }) => networkId),
+      }));
+      return [hostId, stamps] as const;
+    });
+    return new Map(await Promise.all(all));
   }
 
   async recordReports(hostId: HostId, observed: readonly ObservedServer[], { complete }: { complete: boolean }) {
@@ -112,16 +116,14 @@ const documentOf = (row: any): DesiredServer =>
   }) as unknown as DesiredServer;
 
 class Networks implements HostedNetworks {
-  async desiredNetworks(queryable: Queryable, hostId: HostId): Promise<DesiredNetwork[]> {
-    const { rows } = await sql<{ id: NetworkId; mtu: number }>`select distinct n.id, n.mtu from network n
-      join port p on p.network_id = n.id join server s on p.device_id = s.id::text where s.host_id = ${hostId}`.execute(
-      queryable,
-    );
-    return rows as unknown as DesiredNetwork[];
-  }
-
-  async networksOfHosts(queryable: Queryable, hostIds: readonly HostId[]) {
-    const all = hostIds.map(async (id) => [id, await this.desiredNetworks(queryable, id)] as const);
+  async networksOfHosts(queryable: Queryable, hostIds: readonly HostId[]): Promise<Map<HostId, DesiredNetwork[]>> {
+    const all = hostIds.map(async (hostId) => {
+      const { rows } = await sql<{ id: NetworkId; mtu: number }>`select distinct n.id, n.mtu from network n
+        join port p on p.network_id = n.id join server s on p.device_id = s.id::text where s.host_id = ${hostId}`.execute(
+        queryable,
+      );
+      return [hostId, rows as unknown as DesiredNetwork[]] as const;
+    });
     return new Map(await Promise.all(all));
   }
 }
@@ -417,6 +419,40 @@ test('the list of images to keep follows uploads and deletions', async () => {
   assert.deepEqual(other.messages, []);
   await makeServer(hostId);
   assert.equal((await host.next('update')).images, undefined);
+});
+
+test('hosts that come at once have each what is its own, also where some hold it already', async () => {
+  await using control = await start();
+  const hosts = await Promise.all(
+    Array.from({ length: 25 }, async (_, index) => {
+      const hostId = await register();
+      return { hostId, ids: [await makeServer(hostId, `of ${index}`), await makeServer(hostId, `too of ${index}`)] };
+    }),
+  );
+  const come = (holding: (index: number) => Parameters<FakeHost['hello']>[2]) =>
+    Promise.all(
+      hosts.map(async ({ hostId }, index) => {
+        const host = await dial(control.port, hostId);
+        host.hello({}, null, holding(index));
+        return host.next('snapshot');
+      }),
+    );
+  const first = await come(() => ({}));
+  const idsOf = (servers: readonly DesiredServer[]) => servers.map(({ id }) => id).sort();
+  for (const [index, { servers }] of first.entries()) assert.deepEqual(idsOf(servers), hosts[index]!.ids.toSorted());
+  const again = await come((index) => {
+    const { incarnation, position, servers } = first[index]!;
+    const known = servers.slice(0, index % 3);
+    return {
+      ...{ remembers: { incarnation: incarnation!, position: position! } },
+      holds: Object.fromEntries(known.map(({ id, stamp }) => [id, stamp!])),
+    };
+  });
+  for (const [index, { servers, unchanged }] of again.entries()) {
+    const known = first[index]!.servers.slice(0, index % 3);
+    assert.deepEqual(unchanged?.toSorted(), idsOf(known));
+    assert.deepEqual(idsOf([...servers, ...known]), hosts[index]!.ids.toSorted());
+  }
 });
 
 test('what changes while a snapshot is read is told once it is out, without all that the host has being compared', async () => {

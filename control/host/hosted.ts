@@ -35,8 +35,8 @@ export interface ServerStamp extends DocumentStamp<ServerId> {
 export interface HostedServers {
   /** Complete documents: those that still exist, of one owner or whoever owns them. */
   desiredServers(db: Queryable, filter: ServerFilter): Promise<DesiredServer[]>;
-  /** Of all that the host owns; a fraction of what the documents cost. */
-  serverStamps(db: Queryable, hostId: HostId): Promise<ServerStamp[]>;
+  /** Of all that each host owns; a fraction of what the documents cost. */
+  serverStamps(db: Queryable, hostIds: readonly HostId[]): Promise<ReadonlyMap<HostId, ServerStamp[]>>;
   /** Keeps what comes from the owner under its epoch; answers the servers whose absence is recorded. */
   recordReports(hostId: HostId, observed: readonly ObservedServer[], options?: ReportOptions): Promise<ServerId[]>;
 }
@@ -58,8 +58,8 @@ export interface ServerFilter {
 export interface HostedLayers {
   /** Complete documents of those that still exist, each with its owner, which never changes. */
   desiredLayers(db: Queryable, filter: LayerFilter): Promise<OwnedLayer[]>;
-  /** Of all that the host shall have or remove. */
-  layerStamps(db: Queryable, hostId: HostId): Promise<LayerStamp[]>;
+  /** Of all that each host shall have or remove. */
+  layerStamps(db: Queryable, hostIds: readonly HostId[]): Promise<ReadonlyMap<HostId, LayerStamp[]>>;
   /** As for servers. */
   recordReports(hostId: HostId, observed: readonly ObservedLayer[], options?: ReportOptions): Promise<LayerId[]>;
   /** The pools that are declared for these hosts: all of each. */
@@ -87,9 +87,7 @@ export interface OwnedLayer {
 
 /** What the streams need of control/network. */
 export interface HostedNetworks {
-  /** Every network that has a port of one of the host's servers. */
-  desiredNetworks(db: Queryable, hostId: HostId): Promise<DesiredNetwork[]>;
-  /** The same of each of several, where a network of several is one value. */
+  /** By host every network that has a port of one of its servers; a network of several is one value. */
   networksOfHosts(db: Queryable, hostIds: readonly HostId[]): Promise<ReadonlyMap<HostId, DesiredNetwork[]>>;
 }
 

@@ -65,23 +65,23 @@ export class Resync {
   async one(session: HostSession): Promise<void> {
     if (!session.open) return;
     const { database, servers, layers, log, marked } = this.#options;
+    const { hostId, view } = session;
     try {
       const [serverStamps, layerStamps, absences, images] = await Promise.all([
-        servers.serverStamps(database.query, session.hostId),
-        layers.layerStamps(database.query, session.hostId),
-        absencesFor(database.query, session.hostId),
-        imagesOn(database.query, session.hostId),
+        servers.serverStamps(database.query, [hostId]),
+        layers.layerStamps(database.query, [hostId]),
+        absencesFor(database.query, [hostId]),
+        imagesOn(database.query, [hostId]),
       ]);
-      const { view } = session;
-      markOthers(view.servers, session.dirtyServers, serverStamps);
-      for (const { id } of absences) session.dirtyServers.add(id);
-      markOthers(view.layers, session.dirtyLayers, layerStamps);
+      markOthers(view.servers, session.dirtyServers, serverStamps.get(hostId) ?? []);
+      for (const { id } of absences(hostId)) session.dirtyServers.add(id);
+      markOthers(view.layers, session.dirtyLayers, layerStamps.get(hostId) ?? []);
       session.dirtyNetworks = true;
       session.dirtyPools = true;
       // Only what to look at: the host may have been told newer things since this was read.
-      marked([...images, ...session.view.images()]);
+      marked([...images(hostId), ...view.images()]);
     } catch (error) {
-      if (!isCloudError(error)) log.warn({ err: error, hostId: session.hostId }, 'host stream: resync failed');
+      if (!isCloudError(error)) log.warn({ err: error, hostId }, 'host stream: resync failed');
     }
   }
 }

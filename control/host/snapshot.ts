@@ -19,54 +19,88 @@ export interface SnapshotSources {
   history: DatabaseHistory;
 }
 
-export async function readSnapshot(from: SnapshotSources, hostId: HostId, hello: HostHello): Promise<HostSnapshot> {
+export interface WantedSnapshot {
+  hostId: HostId;
+  hello: HostHello;
+}
+
+/** A snapshot each, in their order, of hosts that come at once: what can be read of all of them together is. */
+export async function readSnapshots(from: SnapshotSources, wanted: readonly WantedSnapshot[]): Promise<HostSnapshot[]> {
   const db = from.database.query;
+  const hostIds = [...new Set(wanted.map(({ hostId }) => hostId))];
   const place = await from.history.place();
   // Stamps of another history of the database prove nothing in this one.
-  const inForce = hello.remembers?.incarnation === place.incarnation;
+  const holds = wanted.map(({ hostId, hello: { remembers, holds, holdsLayers } }): Holding => {
+    const inForce = remembers?.incarnation === place.incarnation;
+    return { hostId, servers: holds && (inForce ? holds : {}), layers: holdsLayers && (inForce ? holdsLayers : {}) };
+  });
   const [servers, layers, networks, images, pools] = await Promise.all([
-    readServers(from, hostId, hello.holds && (inForce ? hello.holds : {})),
-    readLayers(from, hostId, hello.holdsLayers && (inForce ? hello.holdsLayers : {})),
-    from.networks.desiredNetworks(db, hostId),
-    imagesOn(db, hostId),
-    from.layers.declaredPools(db, [hostId]),
+    readServers(from, holds),
+    readLayers(from, holds),
+    from.networks.networksOfHosts(db, hostIds),
+    imagesOn(db, hostIds),
+    from.layers.declaredPools(db, hostIds),
   ]);
   // Read after the servers: of one that leaves the host meanwhile both are seen, and its absence counts.
-  const absences = await absencesFor(db, hostId);
-  const gone = new Set(absences.map(({ id }) => id));
-  const held = servers.held?.filter(({ id }) => !gone.has(id));
-  return {
-    servers: [...servers.documents.filter(({ id }) => !gone.has(id)), ...absences.map(absentServer)],
-    layers: layers.documents.map(({ layer }) => layer),
-    held: { servers: held, layers: layers.held },
-    ...{ networks, images, ...place, pools: pools.get(hostId) ?? [] },
-  };
+  const absencesOf = await absencesFor(db, hostIds);
+  return wanted.map(({ hostId }, index) => {
+    const absences = absencesOf(hostId);
+    const gone = new Set(absences.map(({ id }) => id));
+    const { documents, held } = servers[index]!;
+    return {
+      servers: [...documents.filter(({ id }) => !gone.has(id)), ...absences.map(absentServer)],
+      layers: layers[index]!.documents.map(({ layer }) => layer),
+      held: { servers: held?.filter(({ id }) => !gone.has(id)), layers: layers[index]!.held },
+      ...{ networks: networks.get(hostId) ?? [], images: images(hostId), ...place, pools: pools.get(hostId) ?? [] },
+    };
+  });
 }
 
 type Holds = Readonly<Record<string, string>> | undefined;
 
-const readServers = ({ database: { query: db }, servers }: SnapshotSources, hostId: HostId, holds: Holds) =>
-  readDocuments(holds, {
-    stamps: () => servers.serverStamps(db, hostId),
-    documents: (serverIds) => servers.desiredServers(db, { hostId, ...(serverIds && { serverIds }) }),
-  });
+/** What one host says that it has, as far as it counts. */
+interface Holding {
+  hostId: HostId;
+  servers: Holds;
+  layers: Holds;
+}
 
-const readLayers = ({ database: { query: db }, layers }: SnapshotSources, hostId: HostId, holds: Holds) =>
-  readDocuments(holds, {
-    stamps: () => layers.layerStamps(db, hostId),
-    documents: (layerIds) => layers.desiredLayers(db, { hostId, ...(layerIds && { layerIds }) }),
-  });
+const readServers = ({ database: { query: db }, servers }: SnapshotSources, holdings: readonly Holding[]) =>
+  readDocuments(
+    holdings.map((holding) => ({ hostId: holding.hostId, holds: holding.servers })),
+    {
+      stamps: (hostIds) => servers.serverStamps(db, hostIds),
+      documents: (hostId, serverIds) => servers.desiredServers(db, { hostId, ...(serverIds && { serverIds }) }),
+    },
+  );
 
-/** Of what the host says that it holds the stamps, of the rest the documents. */
+const readLayers = ({ database: { query: db }, layers }: SnapshotSources, holdings: readonly Holding[]) =>
+  readDocuments(
+    holdings.map((holding) => ({ hostId: holding.hostId, holds: holding.layers })),
+    {
+      stamps: (hostIds) => layers.layerStamps(db, hostIds),
+      documents: (hostId, layerIds) => layers.desiredLayers(db, { hostId, ...(layerIds && { layerIds }) }),
+    },
+  );
+
+/** Of what each host says that it holds the stamps, of the rest the documents. */
 async function readDocuments<Id extends string, Stamp extends DocumentStamp<Id>, Document>(
-  holds: Holds,
-  read: { stamps(): Promise<Stamp[]>; documents(ids?: Stamp['id'][]): Promise<Document[]> },
-): Promise<{ documents: Document[]; held: Stamp[] | undefined }> {
-  if (!holds) return { documents: await read.documents(), held: undefined };
-  const byHost = new Map(Object.entries(holds));
-  const stamps = await read.stamps();
-  const held = stamps.filter(({ id, stamp }) => byHost.get(id) === stamp);
-  if (held.length === stamps.length) return { documents: [], held };
-  const known = new Set(held.map(({ id }) => id));
-  return { documents: await read.documents(stamps.flatMap(({ id }) => (known.has(id) ? [] : [id]))), held };
+  hosts: readonly { hostId: HostId; holds: Holds }[],
+  read: {
+    stamps(hostIds: HostId[]): Promise<ReadonlyMap<HostId, Stamp[]>>;
+    documents(hostId: HostId, ids?: Stamp['id'][]): Promise<Document[]>;
+  },
+): Promise<{ documents: Document[]; held: Stamp[] | undefined }[]> {
+  const telling = hosts.flatMap(({ hostId, holds }) => (holds ? hostId : []));
+  const stampsOf = telling.length > 0 ? await read.stamps([...new Set(telling)]) : new Map<HostId, Stamp[]>();
+  const all: { documents: Document[]; held: Stamp[] | undefined }[] = [];
+  // One after the other: documents are much more than stamps, and the database is the API's, too.
+  for (const { hostId, holds } of hosts) {
+    const stamps = stampsOf.get(hostId) ?? [];
+    const held = holds && stamps.filter(({ id, stamp }) => holds[id] === stamp);
+    const known = new Set(held?.map(({ id }) => id));
+    const others = held && stamps.flatMap(({ id }) => (known.has(id) ? [] : [id]));
+    all.push({ documents: others?.length === 0 ? [] : await read.documents(hostId, others), held });
+  }
+  return all;
 }

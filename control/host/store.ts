@@ -169,11 +169,15 @@ export async function whereaboutsOf(
   return (id) => found.get(id) ?? nowhere;
 }
 
-/** All that the host must still hear of. */
-export async function absencesFor(db: Queryable, hostId: HostId): Promise<Absence[]> {
-  const { rows } = await sql<Absence>`select server_id as id, epoch, generation from server_absence
-    where host_id = ${hostId} order by server_id`.execute(db);
-  return rows;
+/** All that each host must still hear of. */
+export async function absencesFor(
+  db: Queryable,
+  hostIds: readonly HostId[],
+): Promise<(hostId: HostId) => readonly Absence[]> {
+  const { rows } = await sql<Absence & { host_id: HostId }>`select host_id, server_id as id, epoch, generation
+    from server_absence where ${isOneOf(sql`host_id`, hostIds)} order by server_id`.execute(db);
+  const byHost = Map.groupBy(rows, (row) => row.host_id);
+  return (hostId) => byHost.get(hostId) ?? [];
 }
 
 /** The host has nothing left of these, as of the epoch and generation that it names. Answers those of which it need not hear any more. */
@@ -192,12 +196,13 @@ export async function confirmAbsences(db: Queryable, hostId: HostId, told: reado
   return new Set(rows.map(({ id }) => id));
 }
 
-/** The images whose bytes the host shall keep; a row precedes its bytes, so uploads under way are among them. */
-export async function imagesOn(db: Queryable, hostId: HostId): Promise<ImageId[]> {
-  const { rows } = await sql<{ image_id: ImageId }>`
-    select image_id from image_location join image on image.id = image_id
-    where host_id = ${hostId} and desired_presence = 'present' order by image_id`.execute(db);
-  return rows.map((row) => row.image_id);
+/** The images whose bytes each host shall keep; a row precedes its bytes, so uploads under way are among them. */
+export async function imagesOn(db: Queryable, hostIds: readonly HostId[]): Promise<(hostId: HostId) => ImageId[]> {
+  const { rows } = await sql<{ host_id: HostId; images: ImageId[] }>`
+    select host_id, json_agg(image_id order by image_id) as images from image_location join image on image.id = image_id
+    where ${isOneOf(sql`host_id`, hostIds)} and desired_presence = 'present' group by host_id`.execute(db);
+  const byHost = new Map(rows.map(({ host_id, images }) => [host_id, images]));
+  return (hostId) => byHost.get(hostId) ?? [];
 }
 
 /** Of these images, which host shall keep which; as 'image host'. */

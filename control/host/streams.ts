@@ -10,6 +10,7 @@
 import type { Logger } from 'pino';
 import { hostProtocol, type ProtocolRange } from '../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
+import { Batch } from '../kit/batch.ts';
 import type { Change, ChangeFeed } from '../kit/change-log/changes.ts';
 import type { Presence } from '../kit/control-process/index.ts';
 import type { Database } from '../kit/database/database.ts';
@@ -27,7 +28,7 @@ import type { Forgettable, Reported } from './pending.ts';
 import { recordQuarantine } from './quarantine.ts';
 import { Resync } from './resync.ts';
 import { type HostConnection, type HostHello, HostSession, type HostSnapshot, type SessionOwner } from './session.ts';
-import { readSnapshot, type SnapshotSources } from './snapshot.ts';
+import { readSnapshots, type SnapshotSources } from './snapshot.ts';
 import {
   confirmAbsences,
   connectHost,
@@ -71,6 +72,8 @@ const defaults: Timing = { pingMs: 3000, silentMs: 15_000, resyncMs: 60_000, lea
 const retryMs = 100;
 /** Streams that are opened, or whose whole word is recorded, at a time: a thousand that come back at once leave the database to the API. */
 const opening = 2;
+/** Streams whose snapshots are read together, where that many wait. */
+const openedTogether = 10;
 /** What is read, compared and sent at a time; then whoever else wants something comes. */
 const oneRound = { documents: 200, hosts: 20 };
 
@@ -92,6 +95,10 @@ export class HostStreams {
   readonly #byHost = new Map<string, HostSession>();
   readonly #told = new Told<HostSession>();
   readonly #gate = new Gate(opening);
+  readonly #snapshots = new Batch(
+    (wanted: readonly { session: HostSession; hello: HostHello }[]) => this.#gate.run(() => this.#read(wanted)),
+    { most: openedTogether, atOnce: opening },
+  );
   readonly #missed = new Missed<HostSession>();
   readonly #resync: Resync;
   readonly #liveness: Liveness;
@@ -120,7 +127,7 @@ export class HostStreams {
       log: options.log,
       told: this.#told,
       connect: (session, hello) => this.#gate.run(() => this.#connect(session, hello)),
-      readSnapshot: (session, hello) => this.#gate.run(() => this.#read(session, hello)),
+      readSnapshot: (session, hello) => this.#snapshots.ask({ session, hello }),
       record: (session, reported) =>
         reported.complete ? this.#gate.run(() => this.#record(session, reported)) : this.#record(session, reported),
       quarantined: async ({ hostId, connectionId }, message) => {
@@ -245,10 +252,13 @@ export class HostStreams {
     return [...new Set([...recorded, ...confirmed])];
   }
 
-  /** What was committed before this moment the snapshot shows; of what comes until it is out nobody knows. */
-  #read(session: HostSession, hello: HostHello): Promise<HostSnapshot> {
-    if (!session.closed) this.#missed.begin(session);
-    return readSnapshot(this.#sources, session.hostId, hello);
+  /** What was committed before this moment the snapshots show; of what comes until they are out nobody knows. */
+  #read(wanted: readonly { session: HostSession; hello: HostHello }[]): Promise<HostSnapshot[]> {
+    for (const { session } of wanted) if (!session.closed) this.#missed.begin(session);
+    return readSnapshots(
+      this.#sources,
+      wanted.map(({ session: { hostId }, hello }) => ({ hostId, hello })),
+    );
   }
 
   #opened(session: HostSession): void {

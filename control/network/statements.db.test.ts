@@ -67,7 +67,7 @@ function statements(database: Database): Record<string, () => Promise<unknown>> 
     () =>
       expand(database.query, Object.assign(new Touched(), { [name]: new Set([value]) }));
   return {
-    'networks of a host': () => ports.desiredNetworks(database.query, id(kinds.host, 50) as HostId),
+    'networks of a host': () => ports.networksOfHosts(database.query, [id(kinds.host, 50) as HostId]),
     'ports of a server': () =>
       ports.desiredPorts(database.query, [id(kinds.server, 207 * size.portsOfNetwork + 5) as ServerId]),
     'addresses of a server': () =>

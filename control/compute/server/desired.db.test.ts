@@ -5,7 +5,7 @@ import { type RawBuilder, sql } from 'kysely';
 import { desiredPort, desiredServer } from '../../../contract/host/index.ts';
 import { newId } from '../../../contract/ids.ts';
 import { testDatabase, testProject } from '../../kit/database/testing.ts';
-import { desiredNetworks } from '../../network/port/server-views.ts';
+import { networksOfHosts } from '../../network/port/server-views.ts';
 import { testAttachment, testVolume } from '../../storage/attachment/testing.ts';
 import { serverCloud } from './testing.ts';
 
@@ -19,7 +19,7 @@ test('whatever changes a server’s document changes its stamp, field by field, 
   await sql`update server set host_id = ${host} where id = ${id}`.execute(db.database.query);
   const look = async () => {
     const [document] = await cloud.side.desiredServers(db.database.query, { serverIds: [id] });
-    const [entry] = await cloud.side.serverStamps(db.database.query, host);
+    const [entry] = (await cloud.side.serverStamps(db.database.query, [host])).get(host)!;
     const { stamp, ...rest } = document!;
     assert.deepEqual(entry, {
       ...{ id, epoch: rest.epoch, generation: rest.generation, stamp: stamp! },
@@ -158,11 +158,11 @@ test('a host to which a server is on its way has a document of it, and its netwo
     select ${newId()}, project_id, network_id, '02:00:00:00:00:99', 'network:distributed', 'ovnmeta-' || network_id from port`);
   const told = async (hostId: typeof source) => {
     const [document] = await cloud.side.desiredServers(db.database.query, { hostId });
-    const [entry] = await cloud.side.serverStamps(db.database.query, hostId);
+    const [entry] = (await cloud.side.serverStamps(db.database.query, [hostId])).get(hostId)!;
     assert.equal(entry?.stamp, document?.stamp);
     return document;
   };
-  const networks = async () => (await desiredNetworks(db.database.query, target)).length;
+  const networks = async () => (await networksOfHosts(db.database.query, [target])).get(target)?.length ?? 0;
   assert.deepEqual([await told(target), await networks()], [undefined, 0]);
   const size = { vcpus: 7, memory_mib: 77, disk_gib: 9, flavor: { name: 'large' }, hardware: {}, local_disks: [] };
   await run(sql`insert into server_migration (id, project_id, user_id, server_id, server_generation, host_id, kind, target_host_id, target_epoch, other_host_id,
@@ -177,6 +177,16 @@ test('a host to which a server is on its way has a document of it, and its netwo
   assert.equal(await networks(), 1);
   assert.deepEqual([(await told(source))?.vcpus, (await told(source))?.outgoing?.target], [1, null]);
   assert.equal((await told(source))?.power, 'on');
+  const stamps = (...hosts: (typeof source)[]) => cloud.side.serverStamps(db.database.query, hosts);
+  const [together, alone] = [await stamps(source, target), [await stamps(source), await stamps(target)]];
+  assert.deepEqual(
+    [...together],
+    alone.flatMap((each) => [...each]),
+  );
+  assert.deepEqual(
+    [...together.values()].map((each) => each.length),
+    [1, 1],
+  );
   await run(
     sql`update server_migration set phase = 'copying', target = '{"address": "::1", "disksPort": 1, "disks": ["root"], "memoryPort": null}'`,
   );

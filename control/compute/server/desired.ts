@@ -97,7 +97,10 @@ const bootImage = sql`coalesce((s.desired_root ->> 'image_id')::uuid, s.image_id
  * Of servers that were given to a host, all that documents are made from but ports and an image's hosts.
  * @param of the owner's documents, or those of the hosts beside them that take part in a migration
  */
-const facts = ({ hostId, serverIds }: ServerFilter, of: DocumentOf) => sql`
+const facts = (
+  { hostIds, serverIds }: { hostIds?: readonly HostId[] | undefined; serverIds?: readonly ServerId[] | undefined },
+  of: DocumentOf,
+) => sql`
   from (select ${of.columns}, s.id, s.project_id, s.user_id, s.generation,
       s.evacuation_policy ->> 'on_lease_end' as on_lease_end, s.evacuation_policy ->> 'restart' as restart, s.desired_reboot_count, s.desired_reboot_type, s.desired_rescue, s.desired_root_count,
       (select i.id from image i where i.id = (s.desired_capture ->> 'image_id')::uuid and i.desired_presence = 'present'
@@ -107,7 +110,7 @@ const facts = ({ hostId, serverIds }: ServerFilter, of: DocumentOf) => sql`
       s.metadata, s.guest_password, s.guest_password_cleared, s.launch_index, s.reservation_id, s.boot_roles, s.machine, s.created_at
     from ${of.tables} join host h on h.id = ${of.hostId} left join server_user_data d on d.server_id = s.id
       left join server_admin_password a on a.server_id = s.id
-    where ${hostId === undefined ? sql`true` : sql`${of.hostId} = ${hostId}::uuid`}
+    where ${hostIds === undefined ? sql`true` : isOneOf(of.hostId, hostIds)}
       and ${serverIds === undefined ? sql`true` : isOneOf(sql`s.id`, serverIds)}) s`;
 
 const { nearestFirst, byId } = sourceOrders;
@@ -131,7 +134,7 @@ export async function desiredServers(
     sql<Row & { own_stamp: string }>`
     select s.*, ${ownStamp} as own_stamp, ${sourcesOf(bootImage, nearestFirst)} as image_sources,
       case when s.desired_rescue is not null then ${sourcesOf(rescueImage, nearestFirst)} end as rescue_sources
-    ${facts(which, of)} order by s.id`.execute(db);
+    ${facts({ hostIds: which.hostId && [which.hostId], serverIds: which.serverIds }, of)} order by s.id`.execute(db);
   const rows = (await Promise.all([read(ownerDocument), read(otherDocument)])).flatMap((found) => found.rows);
   if (rows.length === 0) return [];
   const ports = await (beside ?? portsOf(rows.map((row) => row.id)));
@@ -188,17 +191,19 @@ function documentOf(row: Row & { own_stamp: string }, ports: DesiredPorts | unde
   };
 }
 
-/** What tells whether a host has the document in force, without reading documents. */
+/** By host what tells whether it has the document in force, without reading documents. */
 export async function serverStamps(
   deps: { ports: Pick<ServerPorts, 'portStamps'> },
   db: Queryable,
-  hostId: HostId,
-): Promise<ServerStamp[]> {
+  hostIds: readonly HostId[],
+): Promise<ReadonlyMap<HostId, ServerStamp[]>> {
   // One value: a hundred thousand rows would cost their reader more than the database.
   const read = async (of: DocumentOf) => {
-    const { rows } = await sql<{ all: Pick<ServerStamp, 'id' | 'epoch' | 'generation' | 'stamp'>[] }>`
-      select coalesce(json_agg(json_build_object('id', s.id, 'epoch', s.epoch, 'generation', s.generation, 'stamp', ${ownStamp})
-        order by s.id), '[]') as all ${facts({ hostId }, of)}`.execute(db);
+    const { rows } = await sql<{
+      all: ({ hostId: HostId } & Pick<ServerStamp, 'id' | 'epoch' | 'generation' | 'stamp'>)[];
+    }>`
+      select coalesce(json_agg(json_build_object('hostId', s.host_id, 'id', s.id, 'epoch', s.epoch, 'generation', s.generation,
+        'stamp', ${ownStamp}) order by s.id), '[]') as all ${facts({ hostIds }, of)}`.execute(db);
     return rows[0]!.all;
   };
   const all = (await Promise.all([read(ownerDocument), read(otherDocument)])).flat();
@@ -206,10 +211,12 @@ export async function serverStamps(
     db,
     all.map(({ id }) => id),
   );
-  return all.map((server) => {
+  const byHost = new Map<HostId, ServerStamp[]>(hostIds.map((hostId) => [hostId, []]));
+  for (const { hostId, ...server } of all) {
     const { stamp = '', ports: portIds = [], networks = [] } = ports.get(server.id) ?? {};
-    return { ...server, stamp: server.stamp + stamp, ports: portIds, networks };
-  });
+    byHost.get(hostId)!.push({ ...server, stamp: server.stamp + stamp, ports: portIds, networks });
+  }
+  return byHost;
 }
 
 const passwordsOf = (row: Row) => ({

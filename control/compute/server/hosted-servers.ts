@@ -13,7 +13,7 @@ export function hostedServers(deps: {
 }): HostedServers {
   return {
     desiredServers: (db, which) => desiredServers(deps, db, which),
-    serverStamps: (db, hostId) => serverStamps(deps, db, hostId),
+    serverStamps: (db, hostIds) => serverStamps(deps, db, hostIds),
     recordReports: (hostId, observed, options) => recordReports(deps, hostId, observed, options),
   };
 }

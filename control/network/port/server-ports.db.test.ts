@@ -44,6 +44,9 @@ async function createPorts(tx: Tx, caller: Caller, { serverId, ...wish }: Server
   return made!;
 }
 
+const networksOf = async (hostId: HostId) =>
+  (await ports.networksOfHosts(db.database.query, [hostId])).get(hostId) ?? [];
+
 test('a server without requests gets a dual-stack port on the only network, in the default group, and loses it again', async () => {
   const caller = testCaller();
   const serverId = newId<ServerId>();
@@ -95,13 +98,13 @@ test('a server without requests gets a dual-stack port on the only network, in t
   const [undynamic] = (await ports.desiredPorts(db.database.query, [serverId])).get(serverId)!.ports;
   assert.equal(undynamic?.fixedIps[0]?.dhcp, false);
   assert.deepEqual(undynamic?.fixedIps[0]?.hostRoutes, [{ destination: '192.0.2.0/24', nexthop: '10.0.0.9' }]);
-  const [desiredNetwork] = await ports.desiredNetworks(db.database.query, hostId);
+  const [desiredNetwork] = await networksOf(hostId);
   assert.equal(desiredNetwork?.id, network.id);
   assert.deepEqual(desiredNetwork?.metadataPort.ips, ['10.0.0.2/24']);
   const ips = desired!.fixedIps.map(({ ip }) => ip);
   assert.deepEqual(desiredNetwork?.names, { domain: 'openstacklocal', hosts: [{ name: 'web.openstacklocal', ips }] });
   await sql`update network set dns_domain = 'Huts.example.' where id = ${network.id}`.execute(db.database.query);
-  const [renamed] = await ports.desiredNetworks(db.database.query, hostId);
+  const [renamed] = await networksOf(hostId);
   assert.deepEqual(renamed?.names, { domain: 'huts.example', hosts: [{ name: 'web.huts.example', ips }] });
 
   await sql`update port set dns_domain = 'own.example.' where network_id = ${network.id} and dns_name <> ''`.execute(
@@ -119,7 +122,7 @@ test('a server without requests gets a dual-stack port on the only network, in t
       insert into floating_ip (id, project_id, floating_network_id, floating_port_id, floating_ip, dns_name, dns_domain)
         values (${newId()}, ${of}, ${outside.id}, ${address}, ${ip}, ${name}, ${domain})`.execute(db.database.query);
   }
-  const [named] = await ports.desiredNetworks(db.database.query, hostId);
+  const [named] = await networksOf(hostId);
   const [own, searched, ...outsiders] = named!.names!.hosts;
   assert.deepEqual(
     [own, searched],
@@ -140,7 +143,7 @@ test('a server without requests gets a dual-stack port on the only network, in t
       db.database.query,
     );
   assert.equal(rows.length, 0);
-  assert.deepEqual(await ports.desiredNetworks(db.database.query, hostId), []);
+  assert.deepEqual(await networksOf(hostId), []);
 });
 
 test('a network of several hosts is one value for all of them, whatever names it has', async () => {
@@ -175,7 +178,7 @@ test('a network of several hosts is one value for all of them, whatever names it
     second!.find(({ id }) => id === shared.id),
     first![0],
   );
-  for (const id of hosts) assert.deepEqual(await ports.desiredNetworks(db.database.query, id), found.get(id));
+  for (const id of hosts) assert.deepEqual(await networksOf(id), found.get(id));
 });
 
 test('names of IPv4 alone have an address below the prefix where guests have none, and a router translates', async () => {
@@ -189,7 +192,7 @@ test('names of IPv4 alone have an address below the prefix where guests have non
     await joinServer(tx, serverId, await createPorts(tx, caller, { ...wish, serverId }));
     await ports.bindServerPorts(tx, [{ serverId, hostId, limits: {} }]);
   });
-  const prefix = async () => (await ports.desiredNetworks(db.database.query, hostId))[0]!.names!.dns64;
+  const prefix = async () => (await networksOf(hostId))[0]!.names!.dns64;
   const router = await routers.create(caller, {});
   await routers.addInterface(caller, router.id, { subnet_id: network.subnetIds[0]! });
   assert.equal(await prefix(), undefined);

@@ -191,10 +191,6 @@ const comingPorts = (hostIds: readonly HostId[]) => sql`
     join port p on p.id in (sp.port_id, c.port_id)
   where ${isOneOf(sql`m.other_host_id`, hostIds)} and m.phase in ('preparing', 'copying', 'handing-over')`;
 
-/** {@link networksOfHosts} of one. */
-export const desiredNetworks = async (db: Queryable, hostId: HostId): Promise<DesiredNetwork[]> =>
-  (await networksOfHosts(db, [hostId])).get(hostId) ?? [];
-
 /**
  * By host the networks that have a server's port bound to it, or on its way there, each with its metadata port and the names on it. From the hosts' ports on: every
  * host asks this once a minute, and what it costs must be the host's, not the cloud's. A network of several of them is read once, and is one value: a large one has

@@ -50,7 +50,6 @@ import {
 } from './server-ports.ts';
 import {
   type DesiredPorts,
-  desiredNetworks,
   desiredPorts,
   networksOfHosts,
   type PortStamp,
@@ -214,10 +213,6 @@ export class PortService {
 
   portStamps(db: Queryable, serverIds: readonly ServerId[]): Promise<Map<ServerId, PortStamp>> {
     return portStamps(db, serverIds);
-  }
-
-  desiredNetworks(db: Queryable, hostId: HostId): Promise<DesiredNetwork[]> {
-    return desiredNetworks(db, hostId);
   }
 
   networksOfHosts(db: Queryable, hostIds: readonly HostId[]): Promise<ReadonlyMap<HostId, DesiredNetwork[]>> {

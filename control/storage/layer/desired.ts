@@ -105,7 +105,13 @@ const copiedBy = sql`case when l.read_only then (select jsonb_agg(distinct c.hos
 const isWatched = sql`(not l.read_only and exists (select from volume_replica r where r.volume_id = l.volume_id))`;
 
 /** All that documents are made from but an image's hosts. */
-const facts = ({ hostId, layerIds }: LayerFilter) => sql`
+const facts = ({
+  hostIds,
+  layerIds,
+}: {
+  hostIds?: readonly HostId[] | undefined;
+  layerIds?: readonly LayerId[] | undefined;
+}) => sql`
   from (select l.host_id, l.id, l.volume_id, l.epoch, l.generation, l.desired_presence, p.name as pool, l.size_bytes, l.parent_id,
       l.image_id, l.image, ${laterDigest(sql`l.image`, sql`l.image_id`)} as image_sha256, l.read_only, l.cache_role, l.full_bytes, l.sinks, l.moment, ${isWatched} as watched, l.desired_source,
       l.desired_captures, l.desired_backups, l.key_id, k.cipher, k.key_size_bits, f.name as reads_pool, v.cache_bytes as reads_bytes,
@@ -114,7 +120,7 @@ const facts = ({ hostId, layerIds }: LayerFilter) => sql`
       left join volume_key k on k.id = l.key_id
       left join volume v on l.cache_role = 'writes' and v.id = l.volume_id and v.cache_policy = 'write-through'
       left join storage_pool f on f.id = v.cache_pool_id
-    where ${hostId === undefined ? sql`true` : sql`l.host_id = ${hostId}::uuid`}
+    where ${hostIds === undefined ? sql`true` : isOneOf(sql`l.host_id`, hostIds)}
       and ${layerIds === undefined ? sql`true` : isOneOf(sql`l.id`, layerIds)}) l`;
 
 const sources = (order: RawBuilder<unknown>) =>
@@ -126,18 +132,23 @@ const stamp = sql<string>`left(md5(case when l.desired_presence = 'absent' then 
 
 export async function desiredLayers(db: Queryable, which: LayerFilter): Promise<OwnedLayer[]> {
   const { rows } = await sql<Row>`
-    select l.*, ${stamp} as stamp, ${sources(sourceOrders.nearestFirst)} as image_sources ${facts(which)} order by l.id`.execute(
+    select l.*, ${stamp} as stamp, ${sources(sourceOrders.nearestFirst)} as image_sources ${facts({ hostIds: which.hostId && [which.hostId], layerIds: which.layerIds })} order by l.id`.execute(
     db,
   );
   return rows.map((row) => ({ hostId: row.host_id, layer: documentOf(row) }));
 }
 
-export async function layerStamps(db: Queryable, hostId: HostId): Promise<LayerStamp[]> {
+export async function layerStamps(
+  db: Queryable,
+  hostIds: readonly HostId[],
+): Promise<ReadonlyMap<HostId, LayerStamp[]>> {
   // One value: a hundred thousand rows would cost their reader more than the database.
-  const { rows } = await sql<{ all: LayerStamp[] }>`
-    select coalesce(json_agg(json_build_object('id', l.id, 'epoch', l.epoch, 'generation', l.generation, 'stamp', ${stamp})
-      order by l.id), '[]') as all ${facts({ hostId })}`.execute(db);
-  return rows[0]!.all;
+  const { rows } = await sql<{ all: ({ hostId: HostId } & LayerStamp)[] }>`
+    select coalesce(json_agg(json_build_object('hostId', l.host_id, 'id', l.id, 'epoch', l.epoch, 'generation', l.generation,
+      'stamp', ${stamp}) order by l.id), '[]') as all ${facts({ hostIds })}`.execute(db);
+  const byHost = new Map<HostId, LayerStamp[]>(hostIds.map((hostId) => [hostId, []]));
+  for (const { hostId, ...layer } of rows[0]!.all) byHost.get(hostId)!.push(layer);
+  return byHost;
 }
 
 function documentOf(row: Row): DesiredLayer {

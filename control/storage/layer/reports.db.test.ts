@@ -66,7 +66,7 @@ async function woken(): Promise<string[]> {
 const documentOf = async (id: LayerId) =>
   (await desiredLayers(db.database.query, { layerIds: [id] })).map(({ layer }) => layer)[0];
 const stampOf = async (id: LayerId) =>
-  (await layerStamps(db.database.query, pool.host_id)).find((stamp) => stamp.id === id)?.stamp;
+  (await layerStamps(db.database.query, [pool.host_id])).get(pool.host_id)!.find((stamp) => stamp.id === id)?.stamp;
 
 test('a report is recorded and wakes the volume and the snapshot that wait for the layer, once', async () => {
   const { id, top } = await volume();

@@ -61,7 +61,7 @@ test('making, freezing, reporting, releasing and merging of layers reads the lay
     const layers = await side.desiredLayers(database.query, { hostId: pool.host_id });
     assert.equal(layers.length, 2);
     assert.equal((await side.desiredLayers(database.query, { layerIds: [top] })).length, 1);
-    assert.equal((await side.layerStamps(database.query, pool.host_id)).length, 2);
+    assert.equal((await side.layerStamps(database.query, [pool.host_id])).get(pool.host_id)!.length, 2);
     const words = (state: 'ready' | 'absent') =>
       layers.map(({ layer: { id, epoch, generation, sizeBytes } }) => ({
         ...{ id, epoch, generation, sizeBytes, state, allocatedBytes: 1, step: null, error: null },

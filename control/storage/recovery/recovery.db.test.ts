@@ -74,7 +74,7 @@ test('an encrypted volume whose key is lost is in error by name, its host is tol
   const service = new VolumeService({ database: db.database, images: {} as never, log: silentLog });
   await service.delete(callerOf(projectId), volumeId, { cascade: false, force: false });
   assert.deepEqual(
-    await side.layerStamps(db.database.query, hostId).then((all) => all.length),
+    await side.layerStamps(db.database.query, [hostId]).then((all) => all.get(hostId)!.length),
     1,
     'until its host says that it is gone',
   );
