@@ -14,6 +14,7 @@ import type { Bytes } from '../../protocols/bytes/index.ts';
 import type { ByteRange, HostClient } from '../host/index.ts';
 import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
 import { cloudActor, type Database } from '../kit/database/database.ts';
+import { Gates } from '../kit/gate.ts';
 import { requireOwner } from './image.ts';
 import { findVisible, type ImageService } from './service.ts';
 import { locationsOf } from './store.ts';
@@ -21,6 +22,8 @@ import type { ImageRow } from './tables.ts';
 import { beginUpload, gone, runUpload, type Upload } from './upload.ts';
 import { uploadStates } from './values.ts';
 
+/** Of one project at a time in this process: each has memory and threads of its host for as long as its caller likes. Others of it wait. */
+const uploadsOfProject = 8;
 const cleanWaitMs = 10_000;
 const cleanRetryMs = 100;
 
@@ -34,6 +37,7 @@ export class ImageTransfer {
   readonly #client: HostClient;
   readonly #log: Logger;
   readonly #running = new Map<ImageId, AbortController>();
+  readonly #turns = new Gates(uploadsOfProject);
 
   constructor(options: { database: Database; images: ImageService; client: HostClient; log: Logger }) {
     this.#database = options.database;
@@ -55,9 +59,19 @@ export class ImageTransfer {
   async upload(
     caller: Caller,
     imageId: string,
-    { bytes, sizeBytes }: ByteSource,
+    source: ByteSource,
     purpose: 'upload' | 'stage' = 'upload',
   ): Promise<void> {
+    await this.#turns.run(caller.projectId ?? '', () => this.#upload(caller, imageId, source, purpose));
+  }
+
+  async #upload(
+    caller: Caller,
+    imageId: string,
+    { bytes, sizeBytes }: ByteSource,
+    purpose: 'upload' | 'stage',
+  ): Promise<void> {
+    if (bytes.destroyed) throw new CloudError('invalid', 'upload_cut_off', {});
     const actor = actorOf(caller);
     const upload = await this.#patiently(imageId, () =>
       this.#database.transaction(actor, async (tx) => {

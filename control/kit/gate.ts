@@ -21,3 +21,24 @@ export class Gate {
     }
   }
 }
+
+/** A gate for each key, as long as somebody is at it: nobody waits for those of another. */
+export class Gates {
+  readonly #width: number;
+  readonly #gates = new Map<string, { gate: Gate; here: number }>();
+
+  constructor(width: number) {
+    this.#width = width;
+  }
+
+  async run<T>(key: string, work: () => Promise<T>): Promise<T> {
+    const known = this.#gates.get(key) ?? { gate: new Gate(this.#width), here: 0 };
+    this.#gates.set(key, known);
+    known.here++;
+    try {
+      return await known.gate.run(work);
+    } finally {
+      if (--known.here === 0) this.#gates.delete(key);
+    }
+  }
+}

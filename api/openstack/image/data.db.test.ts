@@ -206,6 +206,31 @@ test('a second upload is refused, while the first runs and after it', async () =
   assert.equal((await show(id)).status, 'active');
 });
 
+test('of one project so many uploads run at a time; the next one waits, and nobody else does', async () => {
+  const held: (() => void)[] = [];
+  api.store.hold = () => new Promise((go) => held.push(go));
+  const begin = (id: string, who: string) => {
+    const running = upload(id, { 'x-auth-token': who });
+    running.request.write(bytes);
+    return running;
+  };
+  const running = [];
+  for (let number = 0; number < 8; number++) running.push(begin(await api.create('alice'), 'alice'));
+  await until('eight to be at their host', () => held.length === 8);
+  const [ninth, gone, other] = [await api.create('alice'), await api.create('alice'), await api.create('bob')];
+  running.push(begin(ninth, 'alice'));
+  const cut = begin(gone, 'alice');
+  running.push(begin(other, 'bob'));
+  await until('the other’s to be there, too', () => held.length === 9);
+  assert.ok(!api.store.requests.includes(`PUT /v1/images/${ninth}`));
+  cut.request.destroy();
+  api.store.hold = undefined;
+  for (const go of held) go();
+  for (const { request } of running) request.end();
+  for (const { answered } of running) assert.equal((await answered).status, 204);
+  assert.equal((await show(gone)).status, 'queued');
+});
+
 test('an upload that is cut leaves a queued image and nothing else, and may be tried again', async () => {
   for (const headers of [{}, { 'content-length': 1000 }] as Record<string, number>[]) {
     const id = await api.create('alice');
