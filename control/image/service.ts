@@ -63,7 +63,7 @@ export class ImageService {
     checkAttributes(attributes);
     checkVisibility(caller, attributes.visibility);
     checkProperties(properties);
-    for (const name of Object.keys(properties)) this.#protections.require(caller, 'create', name);
+    this.requireProperties(caller, properties);
     const id = chosen === undefined ? newId<ImageId>() : parseId<ImageId>(chosen);
     if (!id) throw new CloudError('invalid', 'image_id_malformed', { id: String(chosen) });
     const row = {
@@ -123,7 +123,19 @@ export class ImageService {
     if (image.virtual_size_bytes === null) {
       throw new CloudError('invalid', 'image_not_a_disk', { id: image.id, format: String(image.disk_format) });
     }
-    return image;
+    // What the caller may not read of it is in nothing that is made of it.
+    return this.#protections.shown(caller, image);
+  }
+
+  /** That a new image of something shall have. @throws CloudError `forbidden` for one that the caller may not make */
+  requireProperties(caller: Caller, properties: Readonly<Record<string, string>>): void {
+    for (const name of Object.keys(properties)) this.#protections.require(caller, 'create', name);
+  }
+
+  /** Those of them that a new image of the caller's may have. */
+  makeable(caller: Caller, properties: Readonly<Record<string, string>>): Record<string, string> {
+    const allowed = Object.entries(properties).filter(([name]) => this.#protections.allows(caller, 'create', name));
+    return Object.fromEntries(allowed);
   }
 
   /** All changes in order, or none. @throws CloudError `not_found`, `forbidden`, `conflict`, `invalid`, `too_large` */

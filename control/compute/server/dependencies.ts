@@ -57,6 +57,10 @@ export interface ServerImages {
   findForVolume(db: Queryable, caller: Caller, imageId: string): Promise<BootImage>;
   /** Also one without bytes. @throws CloudError `not_found` */
   show(caller: Caller, imageId: string): Promise<Pick<BootImage, 'owner_properties'>>;
+  /** @throws CloudError `forbidden` where the caller may not make an image with them */
+  requireProperties(caller: Caller, properties: Readonly<Record<string, string>>): void;
+  /** Those of them that a new image of the caller's may have. */
+  makeable(caller: Caller, properties: Readonly<Record<string, string>>): Record<string, string>;
 }
 
 /** Part of HostClient (control/host). */

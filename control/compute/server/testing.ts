@@ -12,7 +12,7 @@ import {
   type ServerId,
 } from '../../../contract/ids.ts';
 import type { HostedServers } from '../../host/index.ts';
-import { ImageService } from '../../image/index.ts';
+import { ImageService, PropertyProtections, type PropertyRule } from '../../image/index.ts';
 import type { Caller } from '../../kit/caller.ts';
 import type { Database } from '../../kit/database/database.ts';
 import { testProject, testUser } from '../../kit/database/testing.ts';
@@ -76,6 +76,8 @@ export interface ServerCloud {
   controller: ServerController;
   /** A cloud whose deleted servers can be restored for so long. */
   reclaiming(seconds: number): { service: ServerService; controller: ServerController };
+  /** A cloud with property protections. */
+  protecting(rules: PropertyRule[]): ServerService;
   /** A controller that confirms resizes after so long. */
   confirming(seconds: number): ServerController;
   /** A controller that dies after the step. */
@@ -136,6 +138,10 @@ export async function serverCloud(database: Database): Promise<ServerCloud> {
       service: new ServerService({ ...deps, reclaimSeconds }),
       controller: new ServerController({ ...deps, reclaimSeconds }),
     }),
+    protecting: (rules) => {
+      const protections = new PropertyProtections(rules);
+      return new ServerService({ ...deps, images: new ImageService({ database, log: silentLog, protections }) });
+    },
     confirming: (confirmSeconds) => new ServerController({ ...deps, confirmSeconds }),
     dyingController: (step) =>
       new ServerController({

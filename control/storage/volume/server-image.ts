@@ -10,6 +10,8 @@ import type { VolumeWish } from './create.ts';
 export interface ShownImages {
   /** @throws CloudError `not_found` */
   show(caller: Caller, imageId: string): Promise<{ owner_properties: Readonly<Record<string, string>> }>;
+  /** Those of them that a new image of the caller's may have. */
+  makeable(caller: Caller, properties: Readonly<Record<string, string>>): Record<string, string>;
 }
 
 /** The same wish, of the snapshot where its image names one. @throws CloudError `not_found` */

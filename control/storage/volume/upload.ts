@@ -13,6 +13,7 @@ import { addCapture, endCapture, type LayerCapture, releaseLayers } from '../lay
 import { encryptionWith, insertKey } from '../volume-key/index.ts';
 import { type ActDependencies, begin, onLockedVolume } from './act.ts';
 import { freezeTop } from './freeze.ts';
+import type { ShownImages } from './server-image.ts';
 import { changeVolume } from './store.ts';
 import type { VolumeTask } from './tables.ts';
 import { type ListedVolume, requireStatus } from './volume.ts';
@@ -42,7 +43,7 @@ const uploadDeadlineMs = 6 * 3600_000;
  * @throws CloudError `not_found`, `forbidden`, `invalid`, `quota_exceeded`
  */
 export async function uploadVolume(
-  deps: ActDependencies,
+  deps: ActDependencies & { images: Pick<ShownImages, 'makeable'> },
   caller: Caller,
   id: string,
   wish: UploadWish,
@@ -67,7 +68,8 @@ export async function uploadVolume(
       },
       ...{ hostId: volume.host_id, name: wish.name, minDiskGib: 0, minMemoryMib: 0 },
       ...{ diskFormat: format as DiskFormat, visibility: wish.visibility, protected: wish.protected },
-      properties: inherited(volume.image_metadata ?? {}),
+      // Anybody may write what a volume says of its image.
+      properties: deps.images.makeable(caller, inherited(volume.image_metadata ?? {})),
       ...(encryption && { keyId: encryption.keyId }),
     });
     await addCapture(tx, layerId, {

@@ -326,3 +326,24 @@ test('a server with a TPM is neither shelved nor rebuilt: what the TPM knows wou
   }
   assert.deepEqual(await shown(id), ['ACTIVE', null]);
 });
+
+test('an image of a server has no property that its maker may not make', async () => {
+  const rule = { create: ['admin'], read: ['@'], update: ['admin'], delete: ['admin'] };
+  const everybody = { create: ['@'], read: ['@'], update: ['@'], delete: ['@'] };
+  const service = cloud.protecting([
+    { pattern: 'x_bill', ...rule },
+    { pattern: '.*', ...everybody },
+  ]);
+  const id = await active();
+  const wish = { imageId: newId<ImageId>(), name: oddName, metadata: { x_bill: 'paid' } };
+  for (const [action, argument] of [
+    [actions.createImage, wish],
+    [actions.createBackup, { ...wish, backupType: 'daily', rotation: 1 }],
+  ] as const) {
+    await assert.rejects(service.act(cloud.member, id, action as ServerAction<typeof argument>, argument), {
+      code: 'forbidden',
+      reason: 'image_property_reserved',
+    });
+  }
+  await service.act(cloud.member, id, actions.createImage, { ...wish, metadata: { color: 'red' } });
+});

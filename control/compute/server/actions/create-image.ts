@@ -34,6 +34,7 @@ export const createImage: ServerAction<ImageWish> = {
   doing: 'make an image of a server',
   deadlineMs: captureMs,
   async decide(work, server, wish) {
+    work.deps.images.requireProperties(work.caller, wish.metadata);
     if (isVolumeBacked(server)) return imageOfVolumes(work, server, wish);
     // As Nova, whose callers may call it something else.
     const { image_type = 'snapshot' } = wish.metadata;
@@ -48,6 +49,7 @@ export const createBackup: ServerAction<BackupWish> = {
   async decide(work, server, wish) {
     if (isVolumeBacked(server))
       throw new CloudError('invalid', 'volume_backed', { id: server.id, call: 'createBackup' });
+    work.deps.images.requireProperties(work.caller, wish.metadata);
     const { imageId, backupType, rotation } = wish;
     const properties = { image_type: 'backup', backup_type: backupType };
     const wanted = { image_id: imageId, kind: 'backup', backup_type: backupType, keep: rotation } as const;

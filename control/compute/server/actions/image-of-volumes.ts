@@ -15,7 +15,7 @@ import type { ServerRow } from '../server.ts';
 import type { ActionWork } from './action.ts';
 
 export async function imageOfVolumes(
-  { tx, caller }: ActionWork,
+  { tx, caller, deps }: ActionWork,
   server: ServerRow,
   wish: { imageId: string; name: string; metadata: Record<string, string> },
 ): Promise<'done'> {
@@ -27,11 +27,13 @@ export async function imageOfVolumes(
     if (attached.boot_index === 0) root = volume;
     mapping.push({ ...attached, size_gib: volume.size_gib, snapshot_id: await snapshotOf(tx, volume) });
   }
+  // Anybody may write what a volume says of its image.
+  const ofRoot = deps.images.makeable(caller, root?.image_metadata ?? {});
   await insertImageOfVolumes(tx, {
     ...{ id: wish.imageId, projectId: server.project_id, name: wish.name },
     minDiskGib: 0,
     minMemoryMib: Number.parseInt(root?.image_metadata?.min_ram ?? '0', 10) || 0,
-    properties: { ...mappingProperties(root?.image_metadata ?? {}, mapping), ...wish.metadata },
+    properties: { ...mappingProperties(ofRoot, mapping), ...wish.metadata },
   });
   return 'done';
 
