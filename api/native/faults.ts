@@ -32,9 +32,10 @@ const bmcTrouble = {
   unreachable: 'the BMC does not answer',
   untrusted: 'the BMC is not the one that is believed',
   denied: 'the BMC does not take the user and the password',
-  malformed: 'the BMC answers what is no Redfish',
+  malformed: 'the BMC answers what its protocol does not',
   refused: 'the BMC does not do it',
   ambiguous: 'it is not certain which system of the BMC is the host',
+  not_installed: 'IPMI is spoken by ipmitool, which control’s machine does not have (apt install ipmitool)',
 };
 
 const listed = (names: readonly string[]): string => names.slice(0, 4).join(', ') + (names.length > 4 ? ', …' : '');
@@ -80,12 +81,15 @@ export const nativeSentences: SentenceTable<
   host_standby_not_found: ({ id }) => `host ${id} is not in standby, or there is none`,
   bmc_address_unserved: ({ scheme }) =>
     scheme === '' || scheme === 'https'
-      ? 'the address of a BMC is https://NAME or https://NAME:PORT, and nothing behind that'
-      : `a BMC is spoken with by Redfish over https alone, not by ${scheme}`,
+      ? 'the address of a BMC is https://NAME or https://NAME:PORT (Redfish), or ipmi://NAME, and nothing behind that'
+      : `a BMC is spoken with by Redfish over https, or by IPMI (ipmi://NAME), not by ${scheme}`,
   bmc_trust_missing: ({ url, fingerprint256 }) =>
     `${url} presents a certificate with the SHA-256 ${fingerprint256}: compare that with what the BMC itself shows, and say it as "fingerprint256", or the "ca" that signed it`,
   bmc_password_missing: ({ host }) =>
     `the password of the BMC of host ${host} is told to no other address or certificate than those that it was said for: say it again`,
+  bmc_field_of_redfish: ({ field }) =>
+    `IPMI has no "${field}": there are no certificates, and one system behind an address`,
+  bmc_field_too_long: ({ field, most }) => `the ${field} of a BMC that speaks IPMI has at most ${most} bytes`,
   bmc_ca_malformed: ({ why }) => `"ca" is no certificate in PEM: ${why}`,
   bmc_of_another_machine: ({ host, uuid }) =>
     `the machine behind the BMC is another one than host ${host}: its UUID is ${uuid}`,

@@ -85,7 +85,13 @@ test('a password that is not said again is kept at the same address, and goes to
 test('what is of no use is refused by name', async () => {
   const [password, trust] = ['calvin 小屋', { ca: tls.ca }];
   const refused: [object, number, string | undefined][] = [
-    [{ password, ...trust, url: 'ipmi://192.0.2.1' }, 400, 'bmc_address_unserved'],
+    [{ password, ...trust, url: 'telnet://192.0.2.1' }, 400, 'bmc_address_unserved'],
+    [{ password: 'calvin', url: 'ipmi://-Ilan' }, 400, 'bmc_address_unserved'],
+    [{ password: 'calvin', url: 'ipmi://192.0.2.1/1' }, 400, 'bmc_address_unserved'],
+    [{ password: 'calvin', ...trust, url: 'ipmi://192.0.2.1' }, 400, 'bmc_field_of_redfish'],
+    [{ password: 'calvin', system: '1', url: 'ipmi://192.0.2.1' }, 400, 'bmc_field_of_redfish'],
+    [{ password: 'calvin'.repeat(4), url: 'ipmi://192.0.2.1' }, 400, 'bmc_field_too_long'],
+    [{ password: 'calvin', user: 'root'.repeat(5), url: 'ipmi://192.0.2.1' }, 400, 'bmc_field_too_long'],
     [{ password, ...trust, url: url.replace('https', 'http') }, 400, 'bmc_address_unserved'],
     [{ password, ...trust, url: `${url}/redfish/v1` }, 400, 'bmc_address_unserved'],
     [{ password, ...trust, url: url.replace('//', '//root:calvin@') }, 400, 'bmc_address_unserved'],

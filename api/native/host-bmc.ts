@@ -1,4 +1,4 @@
-/** /native/v1/hosts/{id}/bmc: the service processor (BMC) by which a host is turned off and on, by Redfish. For administrators; its password is told to nobody. */
+/** /native/v1/hosts/{id}/bmc: the service processor (BMC) by which a host is turned off and on, by Redfish or IPMI. For administrators; its password is told to nobody. */
 import { Type } from 'typebox';
 import type { Bmc, BmcService } from '../../control/compute/power/index.ts';
 import type { Boundary } from '../boundary/boundary.ts';
@@ -27,7 +27,11 @@ const fences = Type.Boolean({
 
 const wish = Type.Object(
   {
-    url: Type.String({ minLength: 1, maxLength: 512, description: 'https://NAME[:PORT]' }),
+    url: Type.String({
+      minLength: 1,
+      maxLength: 512,
+      description: 'https://NAME[:PORT] of Redfish, ipmi://NAME[:PORT] of IPMI 2.0',
+    }),
     user: Type.String({ minLength: 1, maxLength: 128, pattern: '^[^:\\x00-\\x1f\\x7f]+$' }),
     password: Type.Optional(Type.String({ maxLength: 256, description: 'Absent: as before, at the same address' })),
     fingerprint256: Type.Optional(fingerprint),

@@ -19,7 +19,7 @@ export const command: Command = {
   on, off  turn the host on; turn it off in order, which must be closed and without servers, or with --force at once
 The password is asked for, or comes from --password-file (- is the standard input) or BOTHY_BMC_PASSWORD.`,
   options: {
-    url: { type: 'string', help: 'URL, https://NAME[:PORT]' },
+    url: { type: 'string', help: 'URL, https://NAME[:PORT] (Redfish) or ipmi://NAME[:PORT]' },
     user: { type: 'string', help: 'USER who may turn the machine off and on' },
     'password-file': { type: 'string', help: 'FILE that has the password' },
     fingerprint: { type: 'string', help: 'SHA-256 of its certificate' },
@@ -154,6 +154,10 @@ function trustOf(args: Work['args']): BmcWish['trust'] {
   return ca === undefined ? undefined : { ca: readFileSync(ca, 'utf8') };
 }
 
+const knownBy = ({ fingerprint256, ca }: Bmc): string =>
+  fingerprint256 ??
+  (ca === null ? 'the password that it knows, too (IPMI)' : 'the authority that signed its certificate');
+
 const shown = (bmc: Bmc): string =>
   table([
     ...[
@@ -161,7 +165,7 @@ const shown = (bmc: Bmc): string =>
       ['user', bmc.user_name],
       ['system', bmc.system ?? 'the only one'],
     ],
-    ['known by', bmc.fingerprint256 === null ? 'the authority that signed its certificate' : bmc.fingerprint256],
+    ['known by', knownBy(bmc)],
     ['turns the host off when it is lost', bmc.fences ? 'yes' : 'no'],
     ...(bmc.contradicted_at ? [['not believed since', bmc.contradicted_at.toISOString()]] : []),
     ...(bmc.accepted

@@ -22,6 +22,7 @@ const cloud: NeededPackage[] = [
   { name: 'iproute2', why: 'network cards and namespaces' },
   { name: 'ethtool', why: 'checksum offload of virtual cables' },
   { name: 'postgresql', why: 'the database' },
+  { name: 'ipmitool', why: 'turns hosts off and on whose service processor speaks IPMI' },
 ];
 
 /** What the guest image builder uses, see deploy/guest-image. */
@@ -54,6 +55,7 @@ const test: NeededPackage[] = [
   { name: 'strace', why: 'shows which files qemu-img opens' },
   { name: 'mmdebstrap', why: "builds a guest with Debian's own cloud-init" },
   ...exportPackages,
+  { name: 'openipmi', why: 'a simulated service processor that speaks IPMI' },
   { name: 'libiscsi-bin', why: 'a machine outside that has a volume by iSCSI' },
   ...clusterPackages.filter(({ name }) => name === 'qemu-block-extra'),
 ];

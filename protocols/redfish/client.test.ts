@@ -5,7 +5,8 @@ import { after, afterEach, before, test } from 'node:test';
 import { Secret } from '../../contract/secret.ts';
 import { FakeBmc, type Quirk, type Trouble } from '../../simulator/redfish/index.ts';
 import { type TestTls, testAuthority } from '../../test/support/certificates.ts';
-import { Redfish, type RedfishErrorKind, type RedfishOptions } from './index.ts';
+import { type BmcErrorKind, swapped } from '../bmc/index.ts';
+import { Redfish, type RedfishOptions } from './index.ts';
 
 let tls: TestTls;
 let bmc: FakeBmc;
@@ -40,7 +41,9 @@ for (const set of quirks) {
     for (const quirk of set) bmc.quirks.add(quirk);
     const redfish = opened();
     const system = await redfish.system();
-    assert.deepEqual(system, { path: '/redfish/v1/Systems/1', uuid, power: 'on', label: 'Contoso 3500 437XR1138R2' });
+    const otherUuids = [swapped(uuid)];
+    const label = 'Contoso 3500 437XR1138R2';
+    assert.deepEqual(system, { path: '/redfish/v1/Systems/1', uuid, otherUuids, power: 'on', label });
     assert.equal(await redfish.watts(), 344);
     assert.match(await redfish.reset('ForceOff'), /^HTTP 20[24]/);
     assert.equal((await redfish.system()).power, 'off');
@@ -116,7 +119,7 @@ test('a wrong password is said to be one, in both ways to log in', async () => {
   }
 });
 
-const troubles: [Trouble, RedfishErrorKind][] = [
+const troubles: [Trouble, BmcErrorKind][] = [
   ['silent', 'unreachable'],
   ['server error', 'unreachable'],
   ['half an answer', 'unreachable'],

@@ -3,8 +3,19 @@
  * Owns its connection and, where the service knows nothing else, a session; both end with `close`. A process that dies leaves the session to the service's own limit.
  */
 import type { Secret } from '../../contract/secret.ts';
-import { RedfishError } from './errors.ts';
-import { isObject, type Json, linkAt, listAt, objectAt, pathOf, plain, refusalOf, wattsIn } from './reading.ts';
+import {
+  BmcError,
+  type BmcSystem,
+  labelOf,
+  type PowerState,
+  plain,
+  type ResetOptions,
+  type ResetType,
+  type ServiceProcessor,
+  swapped,
+  wattsIn,
+} from '../bmc/index.ts';
+import { isObject, type Json, linkAt, listAt, objectAt, pathOf, refusalOf } from './reading.ts';
 import { type Answer, type RedfishTrust, Transport, type Wish } from './transport.ts';
 
 export interface RedfishOptions {
@@ -19,39 +30,25 @@ export interface RedfishOptions {
   timeoutMs?: number;
 }
 
-/** DSP0268, ComputerSystem. `changing` is on its way to either, or paused. */
-export type PowerState = 'on' | 'off' | 'changing' | 'unknown';
-
-export interface RedfishSystem {
-  /** Its `@odata.id`. */
-  path: string;
-  /** Of the machine, in lower case; null: it says none. */
-  uuid: string | null;
-  power: PowerState;
-  /** Maker, model and serial number, as far as it says them. */
-  label: string;
-}
-
-export type ResetType = 'ForceOff' | 'GracefulShutdown' | 'On';
-
 const usualTimeoutMs = 10_000;
 const maxSystems = 64;
+/** DSP0268, ComputerSystem. */
 const states: Record<string, PowerState> = {
   ...{ On: 'on', Off: 'off', PoweringOn: 'changing', PoweringOff: 'changing', Paused: 'changing' },
 };
 
 interface Found {
-  system: RedfishSystem;
+  system: BmcSystem;
   body: Json;
 }
 
-export class Redfish {
+export class Redfish implements ServiceProcessor {
   readonly #options: RedfishOptions;
   readonly #transport: Transport;
   #session: { token: string; path: string | undefined } | undefined;
   #path: string | undefined;
   /** Of what was found, all that was said. */
-  readonly #bodies = new WeakMap<RedfishSystem, Json>();
+  readonly #bodies = new WeakMap<BmcSystem, Json>();
 
   constructor(options: RedfishOptions) {
     this.#options = options;
@@ -59,18 +56,11 @@ export class Redfish {
     this.#transport = new Transport({ url, trust, timeoutMs });
   }
 
-  /** @throws RedfishError */
-  async system(): Promise<RedfishSystem> {
+  async system(): Promise<BmcSystem> {
     return (await this.#find()).system;
   }
 
-  /**
-   * Asks for it, and answers what was said to that, for people. Whether it came to that is to be looked at.
-   * @param options.system as {@link system} has answered it: then nothing is looked up before
-   * @param options.withinMs nothing is sent later than that, and no answer awaited
-   * @throws RedfishError `refused` where it says no; others where it is not known what came of it
-   */
-  async reset(type: ResetType, options: { system?: RedfishSystem; withinMs?: number } = {}): Promise<string> {
+  async reset(type: ResetType, options: ResetOptions = {}): Promise<string> {
     const { withinMs } = options;
     const signal = withinMs === undefined ? undefined : AbortSignal.timeout(Math.ceil(withinMs));
     const system = options.system ?? (await this.system());
@@ -80,11 +70,11 @@ export class Redfish {
       `${system.path.replace(/\/$/, '')}/Actions/ComputerSystem.Reset`;
     const { status, body: said } = await this.#ask({ method: 'POST', path, body: { ResetType: type }, signal });
     const words = [`HTTP ${status}`, refusalOf(said)].filter((part) => part !== '').join(': ');
-    if (status < 200 || status > 299) throw new RedfishError('refused', words);
+    if (status < 200 || status > 299) throw new BmcError('refused', words);
     return words;
   }
 
-  /** What its chassis takes, in watts; undefined where it does not say. @throws RedfishError */
+  /** Of its first chassis. */
   async watts(): Promise<number | undefined> {
     const { body } = await this.#find();
     const [first] = listAt(objectAt(body, 'Links'), 'Chassis');
@@ -97,7 +87,6 @@ export class Redfish {
     return wattsIn(objectAt({ control }, 'control').PowerConsumedWatts);
   }
 
-  /** What it began it ends. Never throws. */
   async close(): Promise<void> {
     const session = this.#session;
     this.#session = undefined;
@@ -116,20 +105,18 @@ export class Redfish {
     this.#path ??= await this.#choose();
     const body = await this.#get(this.#path);
     const { UUID: uuid, PowerState: power, Manufacturer, Model, SerialNumber } = body;
-    const label = [Manufacturer, Model, SerialNumber]
-      .map((part) => plain(part, 60).trim())
-      .filter((part) => part !== '');
-    const system: RedfishSystem = {
+    const own = typeof uuid === 'string' && /^[0-9a-f-]{36}$/i.test(uuid) ? uuid.toLowerCase() : null;
+    const system: BmcSystem = {
       path: this.#path,
-      uuid: typeof uuid === 'string' && /^[0-9a-f-]{36}$/i.test(uuid) ? uuid.toLowerCase() : null,
+      ...{ uuid: own, otherUuids: own === null ? [] : [swapped(own)] },
       power: (typeof power === 'string' && Object.hasOwn(states, power) && states[power]) || 'unknown',
-      label: label.join(' '),
+      label: labelOf([Manufacturer, Model, SerialNumber]),
     };
     this.#bodies.set(system, body);
     return { body, system };
   }
 
-  /** @throws RedfishError `ambiguous` */
+  /** @throws BmcError `ambiguous` */
   async #choose(): Promise<string> {
     const { system: wanted } = this.#options;
     const root = await this.#get('/redfish/v1/');
@@ -139,10 +126,10 @@ export class Redfish {
     const known = paths.map((path) => plain(path, 80)).join(', ') || 'none';
     if (wanted == null) {
       if (paths.length === 1) return paths[0]!;
-      throw new RedfishError('ambiguous', `there are ${paths.length} systems: ${known}`);
+      throw new BmcError('ambiguous', `there are ${paths.length} systems: ${known}`);
     }
     const found = paths.find((path) => path === wanted || path.replace(/\/$/, '').endsWith(`/${wanted}`));
-    if (found === undefined) throw new RedfishError('ambiguous', `there is no system ${wanted}, but ${known}`);
+    if (found === undefined) throw new BmcError('ambiguous', `there is no system ${wanted}, but ${known}`);
     return found;
   }
 
@@ -157,20 +144,20 @@ export class Redfish {
     const { status, body } = await this.#ask({ method: 'GET', path });
     if (status !== 200) {
       const kind = status >= 500 || status === 429 ? 'unreachable' : 'malformed';
-      throw new RedfishError(kind, `HTTP ${status} for ${plain(path, 80)}`);
+      throw new BmcError(kind, `HTTP ${status} for ${plain(path, 80)}`);
     }
-    if (!isObject(body)) throw new RedfishError('malformed', `no JSON object at ${plain(path, 80)}`);
+    if (!isObject(body)) throw new BmcError('malformed', `no JSON object at ${plain(path, 80)}`);
     return body;
   }
 
-  /** @throws RedfishError `denied` where neither way to log in is taken */
+  /** @throws BmcError `denied` where neither way to log in is taken */
   async #ask(wish: Wish): Promise<Answer> {
     const answer = await this.#transport.ask({ ...wish, headers: this.#authorization() });
     if (answer.status !== 401 && answer.status !== 403) return answer;
-    if (answer.status === 403) throw new RedfishError('denied', 'HTTP 403: the user may not do that');
+    if (answer.status === 403) throw new BmcError('denied', 'HTTP 403: the user may not do that');
     await this.#logIn(wish.signal);
     const again = await this.#transport.ask({ ...wish, headers: this.#authorization() });
-    if (again.status === 401 || again.status === 403) throw new RedfishError('denied', `HTTP ${again.status}`);
+    if (again.status === 401 || again.status === 403) throw new BmcError('denied', `HTTP ${again.status}`);
     return again;
   }
 
@@ -189,7 +176,7 @@ export class Redfish {
     });
     const { 'x-auth-token': token, location } = headers;
     if (status < 200 || status > 299 || typeof token !== 'string' || !/^[\x21-\x7e]{1,4096}$/.test(token))
-      throw new RedfishError('denied', `it does not take the user and the password (HTTP ${status})`);
+      throw new BmcError('denied', `it does not take the user and the password (HTTP ${status})`);
     this.#session = { token, path: location === undefined ? undefined : pathOf(location, this.#transport.origin) };
   }
 }

@@ -1,3 +1,2 @@
-export { type PowerState, Redfish, type RedfishOptions, type RedfishSystem, type ResetType } from './client.ts';
-export { RedfishError, type RedfishErrorKind } from './errors.ts';
+export { Redfish, type RedfishOptions } from './client.ts';
 export { presentedFingerprint, type RedfishTrust } from './transport.ts';

@@ -1,5 +1,5 @@
 /** What of a service's answers is believed: texts bounded and printable, paths of that service only. Pure. */
-import { RedfishError } from './errors.ts';
+import { BmcError, plain } from '../bmc/index.ts';
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -18,18 +18,14 @@ export const listAt = (from: unknown, name: string): readonly unknown[] => {
   return Array.isArray(value) ? value : [];
 };
 
-/** For people and databases: one line, without control characters. */
-export const plain = (value: unknown, maxLength = 200): string =>
-  typeof value === 'string' ? value.replaceAll(/[\p{Cc}\p{Cs}]+/gu, ' ').slice(0, maxLength) : '';
-
-/** @throws RedfishError `malformed` where it leads anywhere else than to a resource of the service */
+/** @throws BmcError `malformed` where it leads anywhere else than to a resource of the service */
 export function pathOf(value: unknown, origin: string): string {
   const text = isObject(value) ? value['@odata.id'] : value;
-  if (typeof text !== 'string' || text.length > maxPath) throw new RedfishError('malformed', 'a link is missing');
+  if (typeof text !== 'string' || text.length > maxPath) throw new BmcError('malformed', 'a link is missing');
   // Some services give whole addresses where the standard wants paths.
   const path = text.startsWith(`${origin}/`) ? text.slice(origin.length) : text;
   if (!/^\/redfish\/v1\/[\x21-\x7e]*$/.test(path) || path.includes('..') || path.includes('#'))
-    throw new RedfishError('malformed', `a link leads out of the service: ${plain(text, 100)}`);
+    throw new BmcError('malformed', `a link leads out of the service: ${plain(text, 100)}`);
   return path;
 }
 
@@ -38,12 +34,6 @@ export const linkAt = (from: unknown, name: string, origin: string): string | un
   const value = isObject(from) ? from[name] : undefined;
   return value === undefined || value === null ? undefined : pathOf(value, origin);
 };
-
-/** What a sensor says, in watts; undefined where it says nothing that can be. */
-export function wattsIn(value: unknown): number | undefined {
-  const watts = typeof value === 'string' && value.length < 20 ? Number.parseFloat(value) : value;
-  return typeof watts === 'number' && Number.isFinite(watts) && watts >= 0 && watts <= 100_000 ? watts : undefined;
-}
 
 /** Of a refusal, in the service's own words (`@Message.ExtendedInfo`). */
 export function refusalOf(body: unknown): string {

@@ -6,8 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
-import { RedfishError } from './errors.ts';
-import { plain } from './reading.ts';
+import { BmcError, plain } from '../bmc/index.ts';
 
 /** By what it is known: the SHA-256 of its certificate in hexadecimal digits, or the certificate of the authority that signed it, in PEM. */
 export type RedfishTrust = { fingerprint256: string } | { ca: string };
@@ -62,7 +61,7 @@ export class Transport {
     this.#agent.destroy();
   }
 
-  /** @throws RedfishError `unreachable`, `untrusted`, `malformed` */
+  /** @throws BmcError `unreachable`, `untrusted`, `malformed` */
   async ask(wish: Wish): Promise<Answer> {
     try {
       return await this.#once(wish);
@@ -116,16 +115,16 @@ export class Transport {
         socket.destroy();
         reject(error);
       };
-      const patience = setTimeout(() => fail(new RedfishError('unreachable', 'no TLS connection in time')), timeoutMs);
+      const patience = setTimeout(() => fail(new BmcError('unreachable', 'no TLS connection in time')), timeoutMs);
       socket.once('error', (error: NodeJS.ErrnoException) => {
         clearTimeout(patience);
-        fail(isOfCertificate(error) ? new RedfishError('untrusted', plain(error.message), { cause: error }) : error);
+        fail(isOfCertificate(error) ? new BmcError('untrusted', plain(error.message), { cause: error }) : error);
       });
       socket.once('secureConnect', () => {
         clearTimeout(patience);
         const seen = fingerprintOf(socket);
         if ('fingerprint256' in trust && seen !== trust.fingerprint256.toLowerCase())
-          fail(new RedfishError('untrusted', `its certificate is another one, with the SHA-256 ${seen}`));
+          fail(new BmcError('untrusted', `its certificate is another one, with the SHA-256 ${seen}`));
         else resolve(socket);
       });
     });
@@ -135,7 +134,7 @@ export class Transport {
 const fingerprintOf = (socket: tls.TLSSocket): string =>
   (socket.getPeerCertificate().fingerprint256 ?? '').replaceAll(':', '').toLowerCase();
 
-/** What the certificate is, without believing it: for who shall compare it. @throws RedfishError `unreachable` */
+/** What the certificate is, without believing it: for who shall compare it. @throws BmcError `unreachable` */
 export function presentedFingerprint(url: string, timeoutMs: number): Promise<string> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve, reject) => {
@@ -153,11 +152,11 @@ export function presentedFingerprint(url: string, timeoutMs: number): Promise<st
 const isOfCertificate = ({ code = '' }: NodeJS.ErrnoException): boolean =>
   /CERT|SIGNATURE|ISSUER|SELF_SIGNED|ALTNAME/.test(code);
 
-function unreachable(error: unknown): RedfishError {
-  if (error instanceof RedfishError) return error;
+function unreachable(error: unknown): BmcError {
+  if (error instanceof BmcError) return error;
   const { code, name, message } = error as NodeJS.ErrnoException;
   const why = name === 'AbortError' || name === 'TimeoutError' ? 'no answer in time' : (code ?? plain(message, 100));
-  return new RedfishError('unreachable', why, { cause: error });
+  return new BmcError('unreachable', why, { cause: error });
 }
 
 async function readAll(answer: IncomingMessage): Promise<Buffer> {
@@ -167,7 +166,7 @@ async function readAll(answer: IncomingMessage): Promise<Buffer> {
     bytes += chunk.length;
     if (bytes > maxBytes) {
       answer.destroy();
-      throw new RedfishError('malformed', `an answer of more than ${maxBytes} bytes`);
+      throw new BmcError('malformed', `an answer of more than ${maxBytes} bytes`);
     }
     chunks.push(chunk);
   }

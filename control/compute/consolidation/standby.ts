@@ -6,7 +6,7 @@
  */
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
-import { type Redfish, RedfishError, type RedfishSystem, type ResetType } from '../../../protocols/redfish/index.ts';
+import { BmcError, type BmcSystem, type ResetType, type ServiceProcessor } from '../../../protocols/bmc/index.ts';
 import type { Sealer } from '../../identity/index.ts';
 import { cloudActor, type Database } from '../../kit/database/database.ts';
 import { Sweep } from '../../kit/queue/sweep.ts';
@@ -126,7 +126,7 @@ export class Standby {
       // Rather one that carries servers than one that is empty and on.
       if (turn.desired === 'standby' && turn.asked_at === null && turn.connected && turn.empty_in_vain)
         return this.#giveUp(turn, `it can not be shut down: ${why}`);
-      const denied = error instanceof RedfishError && error.kind === 'denied';
+      const denied = error instanceof BmcError && error.kind === 'denied';
       await this.#note(turn, { error: why, nextMs: denied ? this.#timing.deniedMs : this.#timing.asleepMs });
     }
   }
@@ -182,7 +182,7 @@ export class Standby {
   }
 
   /** Decided anew, and written down, before it is asked. The last time a machine whose host has ended is turned off as it is: nothing runs there. */
-  async #shutDown(turn: Turn, bmc: Redfish, system: RedfishSystem): Promise<void> {
+  async #shutDown(turn: Turn, bmc: ServiceProcessor, system: BmcSystem): Promise<void> {
     const { database, log } = this.#options;
     const decided = performance.now();
     const { rows } = await database.transaction(cloudActor, async (tx) => {
@@ -231,8 +231,8 @@ export class Standby {
 
   async #turnOn(
     { host_id: id, host_name: host, wake_reason: reason, wake_asked: asked }: Turn,
-    bmc: Redfish,
-    system: RedfishSystem,
+    bmc: ServiceProcessor,
+    system: BmcSystem,
   ): Promise<void> {
     const { rows } =
       await sql`update host_standby set wake_began_at = coalesce(wake_began_at, clock_timestamp()), wake_asked = wake_asked + 1,
@@ -278,7 +278,7 @@ export class Standby {
     this.#options.log.info({ host, why }, 'host is in standby no more');
   }
 
-  #open(turn: Turn): Redfish {
+  #open(turn: Turn): ServiceProcessor {
     if (turn.url === null) throw new Error('it has no BMC any more that is believed: turn the machine on by hand');
     return openBmc({ ...turn, url: turn.url }, this.#options.sealer, this.#timing.requestMs);
   }
@@ -295,7 +295,7 @@ export class Standby {
 }
 
 /** A wrong address would turn the wrong machine off. */
-async function provenSystem(turn: Turn, bmc: Redfish): Promise<RedfishSystem> {
+async function provenSystem(turn: Turn, bmc: ServiceProcessor): Promise<BmcSystem> {
   const system = await bmc.system();
   if (!isTheHost(system, turn)) throw new Error(`nothing shows that the machine behind its BMC is ${turn.host_name}`);
   return system;

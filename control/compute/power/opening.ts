@@ -1,7 +1,9 @@
 /** From a host's row to a connection with its BMC, and whether what is behind that is the host. The password is in the clear for as long as the connection is. */
 import { sql } from 'kysely';
 import { Secret } from '../../../contract/secret.ts';
-import { Redfish, type RedfishSystem, type RedfishTrust } from '../../../protocols/redfish/index.ts';
+import type { BmcSystem, ServiceProcessor } from '../../../protocols/bmc/index.ts';
+import { Ipmi } from '../../../protocols/ipmi/index.ts';
+import { Redfish, type RedfishTrust } from '../../../protocols/redfish/index.ts';
 import type { Sealer } from '../../identity/index.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 import { type BmcAccepted, isProven } from './proven.ts';
@@ -40,37 +42,36 @@ export async function bmcAccess(db: Queryable, hostId: string): Promise<BmcAcces
 export const trustOf = ({ fingerprint256, ca }: Pick<BmcAccess, 'fingerprint256' | 'ca'>): RedfishTrust =>
   fingerprint256 === null ? { ca: ca ?? '' } : { fingerprint256 };
 
+/** Of an address: by what is spoken there. */
+export const isIpmi = (url: string): boolean => url.startsWith('ipmi:');
+
 /** To be closed. @throws CloudError `unavailable` where the password can not be read */
-export function openBmc(access: BmcAccess, sealer: Pick<Sealer, 'open'>, timeoutMs?: number): Redfish {
+export function openBmc(access: BmcAccess, sealer: Pick<Sealer, 'open'>, timeoutMs?: number): ServiceProcessor {
   const { url, user_name: user, sealed, system } = access;
   const password = new Secret(sealer.open(sealed, sealedFor(access.host_id)));
-  return new Redfish({
-    url,
+  const bounded = timeoutMs !== undefined && { timeoutMs };
+  if (!isIpmi(url)) return new Redfish({ url, user, password, system, trust: trustOf(access), ...bounded });
+  const { hostname, port } = new URL(url);
+  return new Ipmi({
+    host: hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: Number(port || 623),
     user,
     password,
-    system,
-    trust: trustOf(access),
-    ...(timeoutMs !== undefined && { timeoutMs }),
+    ...bounded,
   });
 }
 
 /**
- * Whether the machine behind a BMC is the host, by the UUID that its firmware tells both; undefined where one of them says none: that proves nothing. Older firmware tells
- * the first three fields with their bytes in reverse (SMBIOS before 2.6).
+ * Whether the machine behind a BMC is the host, by the UUID that its firmware tells both, in whichever order its bytes come; undefined where one of them says none: that proves nothing.
  */
-export function isSameMachine(system: Pick<RedfishSystem, 'uuid'>, machineUuid: string | null): boolean | undefined {
-  if (system.uuid === null || machineUuid === null) return undefined;
-  const uuid = machineUuid.toLowerCase();
-  return system.uuid === uuid || system.uuid === swapped(uuid);
+export function isSameMachine(
+  { uuid, otherUuids }: Pick<BmcSystem, 'uuid' | 'otherUuids'>,
+  machineUuid: string | null,
+): boolean | undefined {
+  if (uuid === null || machineUuid === null) return undefined;
+  return [uuid, ...otherUuids].includes(machineUuid.toLowerCase());
 }
 
 /** By its UUID, or by an administrator's word. */
-export const isTheHost = (system: RedfishSystem, access: Pick<BmcAccess, 'machine_uuid' | 'accepted'>): boolean =>
+export const isTheHost = (system: BmcSystem, access: Pick<BmcAccess, 'machine_uuid' | 'accepted'>): boolean =>
   isProven(isSameMachine(system, access.machine_uuid), system, access.accepted);
-
-const reversed = (hex: string): string => (hex.match(/../g) ?? []).reverse().join('');
-
-const swapped = (uuid: string): string => {
-  const [low = '', middle = '', high = '', ...rest] = uuid.split('-');
-  return [reversed(low), reversed(middle), reversed(high), ...rest].join('-');
-};

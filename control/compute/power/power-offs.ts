@@ -9,7 +9,7 @@
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { newId } from '../../../contract/ids.ts';
-import { type Redfish, RedfishError, type RedfishSystem } from '../../../protocols/redfish/index.ts';
+import { BmcError, type BmcSystem, type ServiceProcessor } from '../../../protocols/bmc/index.ts';
 import type { Sealer } from '../../identity/index.ts';
 import { cloudActor, type Database } from '../../kit/database/database.ts';
 import { isHeld } from './at-once.ts';
@@ -154,7 +154,7 @@ export class PowerOffs {
     } catch (error) {
       const why = (error as Error).message.slice(0, 500);
       log.warn({ host: access.host_name, why }, 'the BMC of a host that is lost is of no use now');
-      const denied = error instanceof RedfishError && error.kind === 'denied';
+      const denied = error instanceof BmcError && error.kind === 'denied';
       await this.#note(id, why, denied ? this.#timing.deniedMs : this.#timing.retryMs);
     }
   }
@@ -171,7 +171,7 @@ export class PowerOffs {
     return rows[0];
   }
 
-  async #turnOff(access: PowerOff, bmc: Redfish): Promise<void> {
+  async #turnOff(access: PowerOff, bmc: ServiceProcessor): Promise<void> {
     const began = performance.now();
     for (;;) {
       const asked = performance.now();
@@ -186,7 +186,7 @@ export class PowerOffs {
   }
 
   /** Where it was not asked a moment ago, and its host is still silent. */
-  async #ask(access: PowerOff, bmc: Redfish, system: RedfishSystem): Promise<void> {
+  async #ask(access: PowerOff, bmc: ServiceProcessor, system: BmcSystem): Promise<void> {
     const decided = performance.now();
     const { againMs, atOnceMs, decisionMs } = this.#timing;
     const { rows } = await this.#options.database.transaction(cloudActor, async (tx) => {
@@ -209,7 +209,7 @@ export class PowerOffs {
   }
 
   /** It was so when it was asked for, which is the latest moment of which that is known. */
-  async #seenOff({ id, host_id, host_name }: PowerOff, system: RedfishSystem, elapsedMs: number): Promise<void> {
+  async #seenOff({ id, host_id, host_name }: PowerOff, system: BmcSystem, elapsedMs: number): Promise<void> {
     const seen = await this.#options.database.transaction(cloudActor, async (tx) => {
       await sql`select from host where id = ${host_id} for no key update`.execute(tx);
       const { rows } = await sql<{ first: boolean }>`
@@ -232,7 +232,7 @@ export class PowerOffs {
 }
 
 /** A wrong address turns the wrong machine off, and its `Off` would be evidence of another one's: so what nothing shows is refused too. */
-function requireSameMachine(access: PowerOff, system: RedfishSystem): void {
+function requireSameMachine(access: PowerOff, system: BmcSystem): void {
   const { url, host_name: host, machine_uuid: own } = access;
   if (isTheHost(system, access)) return;
   const same = isSameMachine(system, own);

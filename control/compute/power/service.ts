@@ -6,24 +6,26 @@ import { X509Certificate } from 'node:crypto';
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { parseId } from '../../../contract/ids.ts';
-import { type PowerState, presentedFingerprint, type Redfish, RedfishError } from '../../../protocols/redfish/index.ts';
+import { BmcError, type PowerState, type ServiceProcessor } from '../../../protocols/bmc/index.ts';
+import { longestPassword, longestUser } from '../../../protocols/ipmi/index.ts';
+import { presentedFingerprint } from '../../../protocols/redfish/index.ts';
 import type { Sealer } from '../../identity/index.ts';
 import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
 import type { Actor, Database, Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { lockPlacement } from '../placement/index.ts';
-import { type BmcAccess, bmcAccess, isSameMachine, isTheHost, openBmc, sealedFor } from './opening.ts';
+import { type BmcAccess, bmcAccess, isIpmi, isSameMachine, isTheHost, openBmc, sealedFor } from './opening.ts';
 import type { BmcAccepted } from './proven.ts';
 import type { HostBmcRow } from './tables.ts';
 
 /** What is said of a BMC. */
 export interface BmcWish {
-  /** `https://NAME[:PORT]` */
+  /** `https://NAME[:PORT]`: Redfish; `ipmi://NAME[:PORT]`: IPMI 2.0. */
   url: string;
   user: string;
   /** Absent: the one that was said for this address and this trust before. */
   password?: string | undefined;
-  /** SHA-256 of its certificate, in hexadecimal digits, or the certificate of the authority that signed it, in PEM. */
+  /** Of Redfish: SHA-256 of its certificate, in hexadecimal digits, or the certificate of the authority that signed it, in PEM. With IPMI who answers proves that they know the password. */
   trust?: { fingerprint256: string } | { ca: string } | undefined;
   system?: string | null | undefined;
   /** A host that is lost is turned off by it. */
@@ -80,12 +82,17 @@ export class BmcService {
     const hostId = parseId(id);
     if (!hostId) throw notFound('host', id);
     const url = addressOf(wish.url);
-    const before = await bmcAccess(this.#database.query, hostId);
-    const trust = wish.trust ? checked(wish.trust) : before?.url === url ? before : undefined;
-    if (!trust) throw await this.#trustMissing(url);
+    const trust = isIpmi(url) ? trustOfIpmi(wish) : await this.#trust(hostId, url, wish);
     const told = { ...wish, url, ...trust };
     await this.#database.transaction(actorOf(caller), (tx) => this.#write(tx, hostId, told));
     return this.get(caller, hostId);
+  }
+
+  async #trust(hostId: string, url: string, { trust }: BmcWish): Promise<Pick<BmcAccess, 'fingerprint256' | 'ca'>> {
+    if (trust) return checked(trust);
+    const before = await bmcAccess(this.#database.query, hostId);
+    if (before?.url === url) return before;
+    throw await this.#trustMissing(url);
   }
 
   /** @throws CloudError `forbidden`, `not_found` */
@@ -104,9 +111,11 @@ export class BmcService {
     requireAdmin(caller, 'test the BMC of a host');
     const access = await this.#access(id);
     return this.#ask(access, async (bmc) => {
-      const { path, uuid, power, label } = await bmc.system();
+      const system = await bmc.system();
+      const { path, power, label } = system;
       const watts = (await bmc.watts()) ?? null;
-      const same_machine = isSameMachine({ uuid }, access.machine_uuid) ?? null;
+      const same_machine = isSameMachine(system, access.machine_uuid) ?? null;
+      const uuid = same_machine ? access.machine_uuid : system.uuid;
       return { power, system: path, label, uuid, watts: watts === null ? null : Math.round(watts), same_machine };
     });
   }
@@ -118,8 +127,9 @@ export class BmcService {
   async accept(caller: Caller, id: string): Promise<Bmc> {
     requireAdmin(caller, 'accept the BMC of a host');
     const access = await this.#access(id);
-    const { path, label, uuid } = await this.#ask(access, (bmc) => bmc.system());
-    if (isSameMachine({ uuid }, access.machine_uuid) === false)
+    const system = await this.#ask(access, (bmc) => bmc.system());
+    const { path, label, uuid } = system;
+    if (isSameMachine(system, access.machine_uuid) === false)
       throw new CloudError('conflict', 'bmc_of_another_machine', { host: access.host_name, uuid: uuid ?? '' });
     const accepted: BmcAccepted = {
       ...{ user_id: caller.userId, user_name: caller.userName, at: new Date().toISOString() },
@@ -175,7 +185,7 @@ export class BmcService {
     return access;
   }
 
-  async #ask<T>(access: BmcAccess, work: (bmc: Redfish) => Promise<T>): Promise<T> {
+  async #ask<T>(access: BmcAccess, work: (bmc: ServiceProcessor) => Promise<T>): Promise<T> {
     try {
       await using bmc = openBmc(access, this.#sealer, lookMs);
       return await work(bmc);
@@ -215,10 +225,28 @@ export class BmcService {
 /** @throws CloudError `invalid` */
 function addressOf(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  const plainly = url && url.username + url.password + url.search + url.hash === '' && url.pathname === '/';
-  if (url?.protocol !== 'https:' || !plainly)
-    throw new CloudError('invalid', 'bmc_address_unserved', { scheme: url ? url.protocol.replace(/:$/, '') : '' });
-  return url.origin;
+  const plainly = url && url.username + url.password + url.search + url.hash === '' && /^\/?$/.test(url.pathname);
+  if (plainly && url.protocol === 'https:') return url.origin;
+  if (
+    plainly &&
+    url.protocol === 'ipmi:' &&
+    /^([\w.-]+|\[[\da-f:.]+\])$/i.test(url.hostname) &&
+    !url.hostname.startsWith('-')
+  )
+    return `ipmi://${url.host.toLowerCase()}`;
+  throw new CloudError('invalid', 'bmc_address_unserved', { scheme: url ? url.protocol.replace(/:$/, '') : '' });
+}
+
+/** There are no certificates, one system, and little room for names. @throws CloudError `invalid` */
+function trustOfIpmi({ user, password = '', trust, system = null }: BmcWish): Pick<BmcAccess, 'fingerprint256' | 'ca'> {
+  const field = trust ? Object.keys(trust)[0]! : system === null ? undefined : 'system';
+  if (field !== undefined) throw new CloudError('invalid', 'bmc_field_of_redfish', { field });
+  for (const [name, value, most] of [
+    ['user', user, longestUser],
+    ['password', password, longestPassword],
+  ] as const)
+    if (Buffer.byteLength(value) > most) throw new CloudError('invalid', 'bmc_field_too_long', { field: name, most });
+  return { fingerprint256: null, ca: null };
 }
 
 /** @throws CloudError `invalid` */
@@ -234,7 +262,7 @@ function checked(trust: NonNullable<BmcWish['trust']>): Pick<BmcAccess, 'fingerp
 }
 
 function unusable(error: unknown): CloudError {
-  if (error instanceof RedfishError)
+  if (error instanceof BmcError)
     return new CloudError('conflict', 'bmc_unusable', { kind: error.kind, why: error.message }, { cause: error });
   throw error;
 }

@@ -4,7 +4,7 @@
  */
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
-import { RedfishError } from '../../../protocols/redfish/index.ts';
+import { BmcError } from '../../../protocols/bmc/index.ts';
 import type { HostEndpoint } from '../../host/index.ts';
 import type { Sealer } from '../../identity/index.ts';
 import type { Database } from '../../kit/database/database.ts';
@@ -107,7 +107,7 @@ export class Watts {
         const watts = await bmc.watts();
         if (watts !== undefined) return { watts: Math.round(watts), source: 'bmc', denied };
       } catch (error) {
-        denied = error instanceof RedfishError && error.kind === 'denied';
+        denied = error instanceof BmcError && error.kind === 'denied';
       }
     }
     const watts = connected ? await hosts.watts({ id, url }).catch(() => null) : null;

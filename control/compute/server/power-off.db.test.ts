@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { sql } from 'kysely';
-import type { HostId, ServerId } from '../../../contract/ids.ts';
+import { type HostId, newId, type ServerId } from '../../../contract/ids.ts';
+import { swapped } from '../../../protocols/bmc/index.ts';
 import type { FakeBmc, Quirk, Trouble } from '../../../simulator/redfish/index.ts';
+import { IpmiSimulator, noIpmi } from '../../../test/support/ipmi-simulator.ts';
 import { until } from '../../../test/support/until.ts';
 import { recordLiveness } from '../../host/store.ts';
 import { cloudActor } from '../../kit/database/database.ts';
@@ -120,6 +122,58 @@ test('a host that is lost is turned off, and its servers are another’s before 
   );
   assert.ok(Date.parse(asked_at!) <= Date.parse(off_at!));
   assert.deepEqual(await powerOffsOf(lost), [{ asked: 1, off: true, error: null, ended: null }]);
+});
+
+/** Its machine, and the one behind the BMC, which may be another. */
+async function giveIpmi(host: HostId, { own, behind }: { own: string; behind: string }): Promise<IpmiSimulator> {
+  const [user, password] = ['bothy', 'a-secret'];
+  const bmc = await IpmiSimulator.start({ user, password, guid: swapped(behind).replaceAll('-', '') });
+  await sql`update host set facts = facts || ${JSON.stringify({ machineUuid: own })}::jsonb where id = ${host}`.execute(
+    db.database.query,
+  );
+  await world.service.set(cloud.admin, host, { url: bmc.url, user, password });
+  return bmc;
+}
+
+test('a host whose BMC speaks IPMI is turned off, and seen to be off, by that', { skip: noIpmi }, async () => {
+  const [lost, other] = [await cloud.addHost(), await cloud.addHost()];
+  const id = await runningOn(lost);
+  const own = newId();
+  await using bmc = await giveIpmi(lost, { own, behind: own });
+  const { same_machine, uuid } = await world.service.test(cloud.admin, lost);
+  assert.deepEqual([same_machine, uuid], [true, own]);
+  evacuating({ requestMs: 15_000, turnMs: 60_000, decisionMs: 15_000 });
+  await silence(lost);
+  await until('the server to be given to another', async () => (await hostOf(id)) === other);
+  assert.deepEqual([bmc.asked, bmc.power], [['power 0'], false]);
+  const { rows } = await sql<{ evidence: Record<string, string | null> }>`
+    select evidence from server_migration where server_id = ${id}`.execute(db.database.query);
+  const { kind, system, label, said } = rows[0]!.evidence;
+  assert.deepEqual(
+    { kind, system, label, said },
+    {
+      kind: 'power_off',
+      system: 'chassis',
+      label: 'Contoso 3500 437XR1138R2',
+      said: 'Chassis Power Control: Down/Off',
+    },
+  );
+});
+
+test('another machine behind IPMI is not turned off, and that it is off proves nothing', { skip: noIpmi }, async () => {
+  const lost = await cloud.addHost();
+  await cloud.addHost();
+  const id = await runningOn(lost);
+  await using bmc = await giveIpmi(lost, { own: newId(), behind: newId() });
+  bmc.power = false;
+  await assert.rejects(world.service.accept(cloud.admin, lost), { reason: 'bmc_of_another_machine' });
+  await assert.rejects(world.service.power(cloud.admin, lost, 'on'), { reason: 'bmc_unproven' });
+  evacuating({ requestMs: 15_000, turnMs: 60_000 });
+  await silence(lost);
+  await until('it to be looked at', async () => /another machine/.test((await powerOffsOf(lost))[0]?.error ?? ''));
+  bmc.power = true;
+  await looked();
+  assert.deepEqual([bmc.asked, await hostOf(id)], [[], lost]);
 });
 
 test('between the decision and its request nothing is asked of the BMC', async () => {

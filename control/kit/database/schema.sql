@@ -1071,7 +1071,11 @@ CREATE TABLE public.host_bmc (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     wake_seconds integer,
     accepted jsonb,
-    CONSTRAINT host_bmc_check CHECK (((fingerprint256 IS NULL) <> (ca IS NULL)))
+    CONSTRAINT host_bmc_trust CHECK (
+CASE
+    WHEN (url ~~ 'ipmi:%'::text) THEN ((fingerprint256 IS NULL) AND (ca IS NULL))
+    ELSE ((fingerprint256 IS NULL) <> (ca IS NULL))
+END)
 );
 
 CREATE TABLE public.host_power_off (

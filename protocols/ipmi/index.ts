@@ -1,0 +1,2 @@
+export { Ipmi, type IpmiOptions } from './client.ts';
+export { longestPassword, longestUser } from './tool.ts';
