@@ -246,10 +246,18 @@ export class LimitService {
     return rows;
   }
 
-  /** The rows of quota have names too, which no constraint of the table keeps. @throws CloudError `conflict` */
+  /**
+   * The rows of quota have names too, which no constraint of the table keeps, and hold in every region: a region's own number would
+   * be kept and bind nobody.
+   * @throws CloudError `conflict`, `forbidden`
+   */
   async #requireFree(tx: Tx, name: LimitName): Promise<void> {
-    const [known] = await this.#registered(tx, named(name));
-    if (known) throw new CloudError('conflict', 'limit_registered_already', { resource: name.resource });
+    const { serviceId, region, resource } = name;
+    const everywhere = await this.#registered(tx, named({ serviceId, resource }));
+    const known = everywhere.find((one) => one.region === region);
+    if (known) throw new CloudError('conflict', 'limit_registered_already', { resource });
+    if (everywhere.some(({ quota }) => quota !== null))
+      throw new CloudError('forbidden', 'limit_of_region', { resource });
   }
 
   async #requireUnused(tx: Tx, id: string): Promise<void> {

@@ -167,6 +167,7 @@ export interface IdentityReasons {
   /** It is a row of quota: its number changes, nothing else. */
   limit_served_here: Id;
   limit_of_domain: NoFields;
+  limit_of_region: { resource: string };
 }
 
 declare module '../../contract/errors.ts' {

@@ -157,6 +157,21 @@ test('no limit takes the name of another', async () => {
   assert.equal((await registered(`?service_id=${compute}&resource_name=servers`)).length, 1);
 });
 
+test('what the cloud serves has no other number in a region, which would bind nobody', async () => {
+  const there = { service_id: compute, region_id: 'RegionOne', resource_name: 'servers' };
+  const { status, body } = await call('POST', 'registered_limits', {
+    registered_limits: [{ ...there, default_limit: 1 }],
+  });
+  assert.equal(status, 403);
+  assert.match(body.error.message, /^what this cloud serves has one limit in all regions: change the one of servers/);
+  const service = await make('service', { type: unique() });
+  const other = { service_id: service.id, region_id: 'RegionOne', resource_name: 'servers', default_limit: 1 };
+  const [row] = (await call('POST', 'registered_limits', { registered_limits: [other] })).body.registered_limits;
+  const moved = await call('PATCH', `registered_limits/${row.id}`, { registered_limit: { service_id: compute } });
+  assert.equal(moved.status, 403);
+  assert.equal((await registered(`?service_id=${compute}&resource_name=servers`)).length, 1);
+});
+
 test('a limit is of one project or one domain, and no less than -1', async () => {
   const name = { service_id: compute, resource_name: 'servers' };
   const { project } = await makeTenant(api);

@@ -176,6 +176,8 @@ const identitySentences: SentenceTable<IdentityReasons> = {
   limit_served_here: ({ id }) =>
     `the registered limit ${id} is of what this cloud serves: only its default_limit can be changed`,
   limit_of_domain: 'what this cloud serves is limited for each project; domains have no limits of it',
+  limit_of_region: ({ resource }) =>
+    `what this cloud serves has one limit in all regions: change the one of ${resource} that names none`,
 };
 
 export const keystoneSentences: SentenceTable<KeystoneReasons> = {
