@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { type HostId, type ImageId, newId, type ServerId } from '../../../../contract/ids.ts';
-import { type TestDatabase, testDatabase } from '../../../kit/database/testing.ts';
+import { type TestDatabase, testDatabase, testProject } from '../../../kit/database/testing.ts';
 import { newAdminPassword } from '../admin-password.ts';
 import { legal, type Verb } from '../legal.ts';
 import { powerState, type ServerStatus, serverStatus, type TaskState, taskState, vmState } from '../states.ts';
@@ -346,4 +346,17 @@ test('an image of a server has no property that its maker may not make', async (
     });
   }
   await service.act(cloud.member, id, actions.createImage, { ...wish, metadata: { color: 'red' } });
+});
+
+test('what an administrator locked its owner does not make their own by locking it again', async () => {
+  const id = await active();
+  const elsewhere = callerOf(await testProject(db.database), ['admin']);
+  await cloud.service.act(elsewhere, id, actions.lock, { reason: 'under investigation' });
+  await cloud.service.act(cloud.member, id, actions.lock, { reason: 'mine' });
+  const { locked_by, locked_reason } = await get(id);
+  assert.deepEqual([locked_by, locked_reason], ['admin', 'under investigation']);
+  await assert.rejects(act(id, actions.unlock), { code: 'forbidden' });
+  await assert.rejects(act(id, actions.stop), { reason: 'server_locked' });
+  await cloud.service.act(elsewhere, id, actions.unlock);
+  await act(id, actions.stop);
 });

@@ -10,6 +10,8 @@ export const lock: ServerAction<{ reason: string | null }> = {
   deadlineMs: shortlyMs,
   async decide({ tx, caller }, server, { reason }): Promise<Decision> {
     const owner = caller.projectId === server.project_id;
+    // As Nova: else what an administrator locked were its owner's, who then unlocks it.
+    if (owner && server.locked) return undefined;
     await updateNotes(tx, server.id, { locked: true, locked_by: owner ? 'owner' : 'admin', locked_reason: reason });
     return 'done';
   },
