@@ -76,8 +76,14 @@ export class ImageService {
       const image = await this.#database.transaction(actorOf(caller), async (tx) => {
         const columns = await ownerColumns(tx, caller, owner);
         if (columns.project_id) await checkQuota(tx, columns.project_id, descriptor.usage, { images: 1 });
-        const image = { ...row, ...columns };
-        return tx.insertInto('image').values(image).returningAll().executeTakeFirstOrThrow();
+        const made = await tx
+          .insertInto('image')
+          .values({ ...row, ...columns })
+          .returningAll()
+          .executeTakeFirstOrThrow();
+        // Behind the insertion, which has waited for whoever was just taking such an image away.
+        if (chosen !== undefined) await requireUnused(tx, id);
+        return made;
       });
       this.#log.info({ imageId: id, projectId: image.project_id, requestId: caller.requestId }, 'image: created');
       return this.#protections.shown(caller, image);
@@ -256,6 +262,12 @@ export class ImageService {
       return work(tx, image);
     });
   }
+}
+
+/** An id that an image has had stays that image's: others may name it still. @throws CloudError `conflict` */
+async function requireUnused(tx: Tx, id: ImageId): Promise<void> {
+  const { rows } = await sql`select from image_id_past where id = ${id}`.execute(tx);
+  if (rows.length > 0) throw new CloudError('conflict', 'image_id_taken', { id });
 }
 
 /** @throws CloudError `not_found`, also for what the caller may not know of */

@@ -392,6 +392,19 @@ test('a protected image is not deleted; a deleted one is gone at once, its bytes
 const row = async (id: string) =>
   (await sql`select from image where id = ${id}`.execute(api.db.database.query)).rows[0];
 
+test('the id of an image that is gone is nobody’s again', async () => {
+  const id = newId();
+  await api.create('alice', { id, visibility: 'community' });
+  await api.call(`alice DELETE /images/${id}`);
+  const gone = async () => !(await row(id));
+  await until('the row to go', gone);
+  for (const who of ['bob', 'alice']) {
+    const { status } = await api.call(`${who} POST /images`, { id, name: 'the same', visibility: 'community' });
+    assert.equal(status, 409, who);
+  }
+  assert.ok(await gone(), 'and nothing of it is left');
+});
+
 test('while a host is away a deletion waits unseen, and ends when the host is back', async () => {
   const id = await api.create('alice', {}, Buffer.from('bytes'));
   const setConnected = (connected: boolean) =>

@@ -559,6 +559,14 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.remember_image_id() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  insert into image_id_past (id) values (old.id) on conflict do nothing;
+  return null;
+end $$;
+
 CREATE FUNCTION public.require_reachability_decided() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1234,6 +1242,10 @@ CREATE TABLE public.image_copy (
     host_id uuid NOT NULL,
     copy_id uuid NOT NULL,
     deadline timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.image_id_past (
+    id uuid NOT NULL
 );
 
 CREATE TABLE public.image_location (
@@ -2790,6 +2802,9 @@ ALTER TABLE ONLY public.identity_provider
 ALTER TABLE ONLY public.image_copy
     ADD CONSTRAINT image_copy_pkey PRIMARY KEY (image_id, host_id);
 
+ALTER TABLE ONLY public.image_id_past
+    ADD CONSTRAINT image_id_past_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.image_location
     ADD CONSTRAINT image_location_pkey PRIMARY KEY (image_id, host_id);
 
@@ -3699,6 +3714,8 @@ CREATE TRIGGER host_updated AFTER UPDATE ON public.host FOR EACH ROW WHEN (((to_
 CREATE TRIGGER identity_provider_change AFTER INSERT OR DELETE OR UPDATE ON public.identity_provider FOR EACH ROW EXECUTE FUNCTION public.append_change('identity_provider', 'id', 'sealed_client_secret');
 
 CREATE TRIGGER image_change AFTER INSERT OR DELETE OR UPDATE ON public.image FOR EACH ROW EXECUTE FUNCTION public.append_change('image');
+
+CREATE TRIGGER image_id_past AFTER DELETE ON public.image FOR EACH ROW EXECUTE FUNCTION public.remember_image_id();
 
 CREATE TRIGGER image_key_drop AFTER DELETE ON public.image FOR EACH ROW WHEN ((old.key_id IS NOT NULL)) EXECUTE FUNCTION public.drop_volume_key();
 
