@@ -64,6 +64,7 @@ export interface HostDependencies {
   layerTools: LayerTools;
   tpm: TpmKeeper;
   tryWay: ServerContext['tryWay'];
+  resetConnections: ServerContext['resetConnections'];
   cpuGroups?: CpuGroups | undefined;
   /** QEMU can use io_uring here. Absent: it can't. */
   ioUring?: boolean;
@@ -185,7 +186,7 @@ export class Host {
   #newContext(limits: ServerLimits, maxVirtualBytes: number): Omit<ServerContext, 'layers'> {
     const { dataDirectory, runDirectory, durable = true } = this.#configuration;
     const { log, bootId, launcher, network, guestUsers, vendorData = {}, vendorServices } = this.#dependencies;
-    const { inspect, convert, saveDisk, keeper, tpm, tryWay, cpuGroups } = this.#dependencies;
+    const { inspect, convert, saveDisk, keeper, tpm, tryWay, resetConnections, cpuGroups } = this.#dependencies;
     const images = this.#images;
     return {
       laterDigests: this.#laterDigests,
@@ -193,7 +194,7 @@ export class Host {
         ...{ store: images, sets: this.#digestSets, inspect, maxVirtualBytes },
         inUse: (id) => this.#reconciler.imageInUse(id) || this.#storage.layers.imageInUse(id),
       },
-      ...{ saveDisk, tpm, tryWay, cpuGroups, keeper, ioUring: this.#dependencies.ioUring ?? false },
+      ...{ saveDisk, tpm, tryWay, resetConnections, cpuGroups, keeper, ioUring: this.#dependencies.ioUring ?? false },
       ...{ dataDirectory, runDirectory, bootId, launcher, network, guestUsers, durable, limits, log },
       metadataFiles: async (server) =>
         metadataFiles(server, { vendorData, services: (await vendorServices?.of(server)) ?? {} }),

@@ -12,6 +12,7 @@ import type { HostDependencies } from './host.ts';
 import { qemuImgConverter, qemuImgInspector } from './image/inspect.ts';
 import { WatchdogGuard } from './lease/guard.ts';
 import { probeIoUring, readBootId, readMachineTypes, readQemuVersion } from './machine-facts.ts';
+import { resetConnections } from './migration/break.ts';
 import { tryWay } from './migration/way.ts';
 import { guestsDirectory } from './paths.ts';
 import { qemuLayerTools } from './volume/qemu-tools.ts';
@@ -28,6 +29,7 @@ export type QemuMachine = Pick<
   | 'layerTools'
   | 'tpm'
   | 'tryWay'
+  | 'resetConnections'
   | 'ioUring'
   | 'bootId'
   | 'qemuVersion'
@@ -62,6 +64,7 @@ export async function qemuMachine(
     layerTools: qemuLayerTools(inspector),
     tpm: tpmKeeper,
     tryWay,
+    resetConnections,
     ioUring,
     bootId,
     qemuVersion,

@@ -24,6 +24,8 @@ export type RunState =
 export interface GuestOptions {
   process: QemuProcess;
   qmpPath: string;
+  /** How long it may take to answer. */
+  timeoutMs: number;
   /** Called whenever the state may have changed. */
   onChange(): void;
   /** A file to which it writes has become larger than was said. */
@@ -94,7 +96,13 @@ export class Guest {
   /** @throws HostFault where QEMU can't be asked now; what QmpClient throws */
   execute<T = unknown>(command: string, args?: Record<string, unknown>): Promise<T> {
     if (!this.#qmp) return Promise.reject(new HostFault('guest_silent', 'QEMU does not answer'));
-    return this.#qmp.execute<T>(command, args);
+    return this.#qmp.execute<T>(command, args, { timeoutMs: this.#options.timeoutMs });
+  }
+
+  /** What passes by all that QEMU does (`yank`). @throws as execute */
+  executeOutOfBand<T = unknown>(command: string, args?: Record<string, unknown>): Promise<T> {
+    if (!this.#qmp) return Promise.reject(new HostFault('guest_silent', 'QEMU does not answer'));
+    return this.#qmp.executeOutOfBand<T>(command, args, { timeoutMs: this.#options.timeoutMs });
   }
 
   /** Asks for the state. QEMU tells most of its changes by itself; not that it has loaded a memory. */

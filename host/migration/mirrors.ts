@@ -123,12 +123,11 @@ export async function endMirrors(execute: Execute, disks: readonly string[]): Pr
 }
 
 /**
- * Nothing of them is left in QEMU, and nobody wants what they have sent. Their connections are broken first: over a way that is cut a job does not end
+ * Nothing of them is left in QEMU, and nobody wants what they have sent. Their way is broken already (break.ts): over one that is cut a job does not end
  * otherwise, and with the closing of its node, which is flushed, QEMU (7.2) would stand still until the kernel gives the connection up. Safe to repeat.
  */
 export async function dropMirrors(execute: Execute, disks: readonly string[]): Promise<void> {
   const started = performance.now();
-  for (const disk of disks) await breakConnection(execute, disk);
   for (;;) {
     const jobs = await jobsOf(execute, disks);
     for (const [disk, { status }] of jobs) {
@@ -147,12 +146,4 @@ export async function dropMirrors(execute: Execute, disks: readonly string[]): P
     await sleep(lookMs);
   }
   for (const disk of disks) await closeNode(execute, remoteNode(disk));
-}
-
-async function breakConnection(execute: Execute, disk: string): Promise<void> {
-  const instances = [{ type: 'block-node', 'node-name': remoteNode(disk) }];
-  await execute('yank', { instances }).catch((error) => {
-    // There is none.
-    if (!(error instanceof QmpError)) throw error;
-  });
 }

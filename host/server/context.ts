@@ -14,6 +14,7 @@ import type { UploadContext } from '../image/upload.ts';
 import type { GuestGuard } from '../lease/guard.ts';
 import type { Lease } from '../lease/lease.ts';
 import type { HostLogger } from '../logger.ts';
+import type { Way } from '../migration/break.ts';
 import type { MigrationPlace } from '../migration/reception.ts';
 import type { LayerFiles } from '../volume/index.ts';
 import type { ErasedServers } from './erased.ts';
@@ -37,6 +38,8 @@ export interface ServerLimits {
   consoleLogBytes: number;
   /** How long the agent in a guest may take to answer. */
   agentTimeoutMs: number;
+  /** How long its QEMU may. */
+  qemuTimeoutMs: number;
 }
 
 export const defaultLimits: ServerLimits = {
@@ -51,6 +54,7 @@ export const defaultLimits: ServerLimits = {
   buildAttempts: 5,
   consoleLogBytes: 1024 * 1024,
   agentTimeoutMs: 10_000,
+  qemuTimeoutMs: 10_000,
 };
 
 export interface ServerContext {
@@ -81,6 +85,8 @@ export interface ServerContext {
   migrationPlace(): MigrationPlace;
   /** Another host is reached at this port of it. @throws HostFault `way_cut` */
   tryWay(to: { address: string; port: number }): Promise<void>;
+  /** No connection to there is left. */
+  resetConnections(to: Way): Promise<void>;
   lease: Pick<Lease, 'state'>;
   guard: GuestGuard;
   erased: Pick<ErasedServers, 'epochOf' | 'add'>;

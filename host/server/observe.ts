@@ -35,6 +35,8 @@ export interface Sending {
   passed?: Passed;
   /** By performance.now(): since when it hands over. */
   handsOverSinceMs?: number;
+  /** By performance.now(): since when its QEMU is not heard. */
+  silentSinceMs?: number | undefined;
   /** By performance.now(): since when nobody has said that the target has the guest. */
   handedOverSinceMs?: number;
 }

@@ -7,6 +7,7 @@ import type { CapturedImage, DesiredServer, GuestHardware, ObservedIncoming } fr
 import type { ImageId, LayerId, MigrationId, PortId, ServerId, VolumeId } from '../../contract/ids.ts';
 import { parseId } from '../../contract/ids.ts';
 import { readIfThere, writeWhole } from '../files.ts';
+import type { Way } from '../migration/break.ts';
 
 /** What a disk was made from. */
 export interface DiskRecord {
@@ -93,6 +94,8 @@ export type MigrationRecord = MigrationOf &
         side: 'outgoing';
         /** `sending`: the guest is this host's for certain. */
         state: 'sending' | 'handing_over' | 'handed_over' | 'stayed' | 'lost_sight';
+        /** Absent: none, or that of an older release. */
+        way?: Way;
         downtimeMs?: number;
       }
   );

@@ -86,6 +86,7 @@ export class SimulatedMachine {
         layerTools: headersOnly,
         tpm: { start: async () => {}, end: async () => {} },
         tryWay: async () => {},
+        resetConnections: async (way) => this.qemus.resetConnections(way),
         bootId: `boot ${this.#boots} of ${name}`,
         qemuVersion: '7.2.22',
         machineTypes: ['pc-q35-7.2', 'pc-q35-7.1'],

@@ -75,6 +75,11 @@ export class FakeMachine implements QemuLauncher {
     return this.#of(serverId)[0]?.qemu;
   }
 
+  /** Its kernel ends all connections to there. */
+  resetConnections(to: { address: string; ports: number[] }): void {
+    for (const qemu of this.guests) qemu.resetConnections(to);
+  }
+
   /** The machine loses its power. */
   powerCut(): void {
     for (const qemu of this.guests) qemu.kill();

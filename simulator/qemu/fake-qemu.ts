@@ -24,6 +24,8 @@ export interface QemuBehaviour extends GuestBehaviour {
   startError: string | null;
   /** QEMU hangs: it takes connections and never answers. */
   silent: boolean;
+  /** Where it shall hand its guest over it waits for its disks' target, which stands still: till then it answers only what passes by. Absent: it does not. */
+  drainsForEver?: boolean;
   /** Absent: the guest has none. */
   agent?: AgentBehaviour | undefined;
 }
@@ -153,6 +155,16 @@ export class FakeQemu {
     this.#exit('killed');
   }
 
+  /** It waits for its disks' target, see `drainsForEver`. */
+  get draining(): boolean {
+    return this.#moving?.draining ?? false;
+  }
+
+  /** The kernel ends its connections to there. */
+  resetConnections(to: { address: string; ports: number[] }): void {
+    this.#moving?.reset(to);
+  }
+
   /** SIGTERM, as the machine sends it when it is shut down. */
   terminate(): void {
     if (!this.#alive) return;
@@ -264,6 +276,7 @@ export class FakeQemu {
           path: monitor.path,
           context,
           silent: () => this.behaviour.silent || this.held,
+          busy: () => this.draining,
           executed: this.executed,
         });
         await qmp.open();
@@ -284,7 +297,9 @@ export class FakeQemu {
       appendFileSync(this.#options.logFile, `${words}\n`);
       this.#exit('failed');
     };
-    const moving = new Moving({ description, guest, blocks, event, fail });
+    const drains = () => this.behaviour.drainsForEver === true;
+    const drained = () => this.#qmp?.goOn();
+    const moving = new Moving({ description, guest, blocks, event, fail, drains, drained });
     this.#moving = moving;
     return {
       ...{ pid, description, guest, blocks, throttles, event, moving, outgoing: undefined },

@@ -38,7 +38,13 @@ export interface GuestListener {
 }
 
 /** An act that this state forbids, with QEMU's words. */
-export class StateRefusal extends Error {}
+export class StateRefusal extends Error {
+  readonly errorClass: string;
+  constructor(words: string, errorClass = 'GenericError') {
+    super(words);
+    this.errorClass = errorClass;
+  }
+}
 
 export class SimulatedGuest {
   readonly #listener: GuestListener;

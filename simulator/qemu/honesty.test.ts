@@ -20,7 +20,8 @@ const real = ['/usr/bin/qemu-system-x86_64'].find((path) => existsSync(path));
 const conversation = [
   '{"execute":"query-status","id":1}',
   '{"execute":"nonsense"}',
-  '{"execute":"qmp_capabilities","id":"a"}',
+  '{"exec-oob":"query-yank","id":2}',
+  '{"execute":"qmp_capabilities","arguments":{"enable":["oob"]},"id":"a"}',
   '{"execute":"qmp_capabilities"}',
   '{"execute":"nonsense","id":{"a":1}}',
   '{"foo":1}',
@@ -35,6 +36,10 @@ const conversation = [
   '{"execute":"query-name"}',
   '{"execute":"query-kvm"}',
   '{"execute":"query-chardev"}',
+  '{"exec-oob":"query-yank","id":3}',
+  '{"exec-oob":"query-status","id":4}',
+  '{"exec-oob":"yank","arguments":{"instances":[{"type":"migration"}]},"id":5}',
+  '{"exec-oob":"yank","arguments":{"instances":[{"type":"block-node","node-name":"x"}]},"id":6}',
   '{"execute":"qom-list","arguments":{"path":"/objects"}}',
   '{"execute":"stop"}',
   '{"execute":"stop"}',
@@ -140,6 +145,7 @@ function normalised({ timestamp, QMP, ...message }: Record<string, unknown>): un
   if (timestamp) return { ...message, timestamp: Object.keys(timestamp as object) };
   const list = message.return;
   if (!Array.isArray(list)) return message;
-  const byLabel = (a: { label: string }, b: { label: string }) => (a.label < b.label ? -1 : 1);
-  return { ...message, return: [...list].sort(byLabel) };
+  const byText = (a: object, b: object) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1);
+  const inOrder = (each: object) => Object.fromEntries(Object.entries(each).sort());
+  return { ...message, return: list.map(inOrder).sort(byText) };
 }

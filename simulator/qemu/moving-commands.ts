@@ -45,5 +45,6 @@ export const movingCommands = {
   'query-block-jobs': ({ moving }: MovingContext) => moving.jobs(),
   'block-job-cancel': ({ moving }: MovingContext, args: Arguments) => moving.endMirror(args),
   'job-dismiss': ({ moving }: MovingContext, args: Arguments) => moving.dismiss(args),
+  'query-yank': ({ moving }: MovingContext) => moving.yankable(),
   yank: ({ moving }: MovingContext, args: Arguments) => moving.yank(args),
 };

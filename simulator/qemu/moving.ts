@@ -4,12 +4,13 @@
  * target's file is the source's in the end, as there. Owns its sockets.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { join } from 'node:path';
 import type { BlockGraph } from './block-graph.ts';
 import type { MachineDescription } from './command-line.ts';
 import { type SimulatedGuest, StateRefusal } from './guest.ts';
 import { memoryText, readMemory } from './migration.ts';
+import { type Remote, Wire } from './wire.ts';
 
 type Arguments = Readonly<Record<string, unknown>>;
 
@@ -20,6 +21,10 @@ export interface MovingOptions {
   event(name: string, data: Record<string, unknown>): void;
   /** QEMU ends, with these words. */
   fail(words: string): void;
+  /** Whether its disks' targets take nothing more when the guest stops for the hand-over. */
+  drains(): boolean;
+  /** It waits for them no more. */
+  drained(): void;
 }
 
 interface Mirror {
@@ -30,25 +35,22 @@ interface Mirror {
   socket: Socket;
 }
 
-interface Remote {
-  host: string;
-  port: number;
-  export: string;
-  key: string;
-}
-
 type Sent = {
   status: 'active' | 'pre-switchover' | 'device' | 'completed' | 'failed' | 'cancelled';
   error?: string;
   ran: boolean;
   socket: Socket;
+  to: { host: string; port: number };
 };
 
-/** Who listens at which address and port, of all simulated machines: the ports of the real one are not theirs to take. */
-const listening = new Map<string, Server>();
+const ended: ReadonlySet<Sent['status']> = new Set(['completed', 'failed', 'cancelled']);
 
 const refuse = (words: string): never => {
   throw new StateRefusal(words);
+};
+
+const noInstance = (): never => {
+  throw new StateRefusal('Instance not found', 'DeviceNotFound');
 };
 
 export class Moving {
@@ -57,21 +59,27 @@ export class Moving {
   readonly #remotes = new Map<string, Remote>();
   readonly #mirrors = new Map<string, Mirror>();
   readonly #exports = new Map<string, string>();
-  readonly #sockets = new Set<Socket>();
+  readonly #wire = new Wire();
   #parameters: Record<string, unknown> = {};
   #capabilities = new Set<string>();
   #disks: Server | undefined;
   #memory: Server | undefined;
   #sent: Sent | undefined;
+  #draining = false;
 
   constructor(options: MovingOptions) {
     this.#options = options;
   }
 
+  /** It waits for the targets of its disks, and does nothing else. */
+  get draining(): boolean {
+    return this.#draining;
+  }
+
   close(): void {
     this.#disks?.close();
     this.#memory?.close();
-    for (const socket of this.#sockets) socket.destroy();
+    this.#wire.close();
   }
 
   // --- keys and parameters -----------------------------------------------------------------------------------------------
@@ -110,7 +118,7 @@ export class Moving {
     if (this.#disks) refuse('NBD server already running');
     const { data } = addr as { data: { host: string; port: string } };
     const key = this.#key(creds);
-    this.#disks = this.#listen(data.host, Number(data.port), key, (name, socket) => this.#serve(name, socket));
+    this.#disks = this.#wire.listen(data.host, Number(data.port), key, (name, socket) => this.#serve(name, socket));
     return {};
   }
 
@@ -137,7 +145,7 @@ export class Moving {
     this.#disks!.close();
     this.#disks = undefined;
     this.#exports.clear();
-    for (const socket of this.#sockets) socket.destroy();
+    this.#wire.close();
     return {};
   }
 
@@ -151,7 +159,7 @@ export class Moving {
     if (this.#options.guest.state !== 'inmigrate') refuse("'-incoming' was not specified on the command line");
     if (this.#memory) refuse('The incoming migration has already been started');
     const { host, port } = addressOf(String(uri));
-    this.#memory = this.#listen(host, port, this.#key(this.#parameters['tls-creds']), (_, socket) =>
+    this.#memory = this.#wire.listen(host, port, this.#key(this.#parameters['tls-creds']), (_, socket) =>
       this.#take(socket),
     );
     return {};
@@ -171,24 +179,6 @@ export class Moving {
         this.#options.fail((error as Error).message);
       }
     });
-  }
-
-  #listen(host: string, port: number, key: string, serve: (name: string, socket: Socket) => void): Server {
-    const place = `${host} ${port}`;
-    if (listening.has(place)) refuse(`Failed to find an available port: Address already in use`);
-    const server = createServer((socket) => {
-      this.#hold(socket);
-      socket.once('data', (line: Buffer) => {
-        const [name, theirs] = JSON.parse(String(line)) as [string, string];
-        if (theirs !== key) return void socket.destroy();
-        serve(name, socket);
-        socket.write('ok\n');
-      });
-    });
-    listening.set(place, server);
-    server.on('close', () => listening.get(place) === server && listening.delete(place));
-    server.listen(0);
-    return server;
   }
 
   // --- the source's disks ------------------------------------------------------------------------------------------------
@@ -212,7 +202,7 @@ export class Moving {
     const { blocks, event } = this.#options;
     const remote = this.#remotes.get(String(target)) ?? refuse(`Cannot find device='' nor node-name='${target}'`);
     blocks.fileOf(String(device));
-    const socket = this.#dial(remote);
+    const socket = this.#wire.dial(remote);
     const mirror: Mirror = { status: 'running', disk: String(device), target: String(target), socket };
     this.#mirrors.set(String(id), mirror);
     let answers = 0;
@@ -255,14 +245,51 @@ export class Moving {
     this.#options.event('BLOCK_JOB_COMPLETED', { device: id, type: 'mirror', ...(error !== undefined && { error }) });
   }
 
-  /** What is sent to these nodes of another one gets there no more. */
+  yankable(): object[] {
+    const { sockets } = this.#options.description;
+    const sent = this.#sent && !ended.has(this.#sent.status);
+    return [
+      ...sockets.map(({ id }) => ({ type: 'chardev', id })),
+      ...[...this.#remotes.keys()].map((name) => ({ type: 'block-node', 'node-name': name })),
+      ...(sent ? [{ type: 'migration' }] : []),
+    ];
+  }
+
+  /** What is sent to these nodes of another one, or of the memory, gets there no more. */
   yank({ instances }: Arguments): object {
-    for (const { 'node-name': name } of instances as { 'node-name': string }[]) {
-      if (!this.#remotes.has(name)) refuse('Instance not found');
-      for (const [id, mirror] of this.#mirrors)
-        if (mirror.target === name) this.#conclude(id, mirror, 'Input/output error');
+    for (const { type, 'node-name': name = '' } of instances as { type: string; 'node-name'?: string }[]) {
+      if (type === 'migration') {
+        if (!this.#sent || ended.has(this.#sent.status)) noInstance();
+        this.#breakMemory();
+      } else if (type === 'block-node' && this.#remotes.has(name)) this.#breakDisk(name);
+      else noInstance();
     }
     return {};
+  }
+
+  /** The kernel does the same. */
+  reset({ address, ports }: { address: string; ports: number[] }): void {
+    for (const [name, { host, port }] of this.#remotes)
+      if (host === address && ports.includes(port)) this.#breakDisk(name);
+    if (this.#sent?.to.host === address && ports.includes(this.#sent.to.port)) this.#breakMemory();
+  }
+
+  #breakDisk(name: string): void {
+    for (const [id, mirror] of this.#mirrors)
+      if (mirror.target === name) this.#conclude(id, mirror, 'Input/output error');
+    if (!this.#draining || [...this.#mirrors.values()].some(({ status }) => status !== 'concluded')) return;
+    this.#draining = false;
+    // What it waited for has failed, and so the guest's stop has.
+    this.#breakMemory();
+    this.#options.drained();
+  }
+
+  /** One that waits for its `migrate-continue` sends nothing just then, and hears of it with the next word. */
+  #breakMemory(): void {
+    const sent = this.#sent;
+    if (!sent || this.#draining || sent.status === 'pre-switchover') return;
+    this.#endMemory(sent, 'failed', 'Unable to write to socket: Broken pipe');
+    sent.socket.destroy();
   }
 
   dismiss({ id }: Arguments): object {
@@ -286,12 +313,15 @@ export class Moving {
     const { guest, event } = this.#options;
     if (guest.state === 'postmigrate') refuse("Can't migrate the vm that was paused due to previous migration");
     const key = this.#key(this.#parameters['tls-creds']);
-    const socket = this.#dial({ ...addressOf(uri), export: '', key });
-    const sent: Sent = { status: 'active', ran: false, socket };
+    const to = addressOf(uri);
+    const socket = this.#wire.dial({ ...to, export: '', key });
+    const sent: Sent = { status: 'active', ran: false, socket, to };
     this.#sent = sent;
     socket.once('data', () => {
       if (sent.status !== 'active') return;
       sent.ran = guest.finishMigrate();
+      this.#draining = this.#options.drains();
+      if (this.#draining) return undefined;
       if (!this.#capabilities.has('pause-before-switchover')) return this.continueMemory();
       sent.status = 'pre-switchover';
       event('MIGRATION', { status: 'pre-switchover' });
@@ -327,7 +357,7 @@ export class Moving {
   }
 
   #endMemory(sent: Sent, status: 'completed' | 'failed' | 'cancelled', error?: string): void {
-    if (sent.status === 'completed' || sent.status === 'failed' || sent.status === 'cancelled') return;
+    if (ended.has(sent.status)) return;
     sent.status = status;
     if (error !== undefined) sent.error = error;
     if (status !== 'completed' && sent.ran) this.#options.guest.resume();
@@ -348,21 +378,6 @@ export class Moving {
       ...(status === 'completed' && { downtime: 1 }),
       ram,
     };
-  }
-
-  #dial({ host, port, export: name, key }: Remote): Socket {
-    const server = listening.get(`${host} ${port}`)?.address() as AddressInfo | null | undefined;
-    // Port 1 is nobody's: refused, as where nobody listens.
-    const socket = connect({ host: '::1', port: server?.port ?? 1 });
-    this.#hold(socket);
-    socket.on('connect', () => socket.write(JSON.stringify([name, key])));
-    return socket;
-  }
-
-  #hold(socket: Socket): void {
-    this.#sockets.add(socket);
-    socket.on('error', () => {});
-    socket.on('close', () => this.#sockets.delete(socket));
   }
 }
 

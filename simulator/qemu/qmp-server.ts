@@ -60,6 +60,8 @@ export interface QmpServerOptions {
   context: Omit<CommandContext, 'afterAnswer'>;
   /** True: a QEMU that hangs; it reads and says nothing. */
   silent(): boolean;
+  /** True: it does nothing but what passes by (out of band); goOn() when it is over. */
+  busy(): boolean;
   /** Gets the name of each command that is carried out. */
   executed: string[];
 }
@@ -93,6 +95,11 @@ export class QmpServer {
     this.#listening.close(options);
   }
 
+  /** What has waited is done. */
+  goOn(): void {
+    this.#peer?.goOn();
+  }
+
   #next(): void {
     if (this.#peer) return;
     const socket = this.#waiting.shift();
@@ -110,6 +117,8 @@ export class QmpServer {
 
 const commandNotFound = 'CommandNotFound';
 const genericError = 'GenericError';
+/** What passes by what QEMU does: `allow-oob` in its schema. */
+const passing: ReadonlySet<string> = new Set(['yank', 'query-yank']);
 
 class Refused extends Error {
   readonly errorClass: string;
@@ -124,6 +133,8 @@ class Peer {
   readonly #options: QmpServerOptions;
   #text = '';
   #negotiated = false;
+  #outOfBand = false;
+  readonly #waiting: string[] = [];
 
   constructor(socket: Socket, options: QmpServerOptions) {
     this.socket = socket;
@@ -144,7 +155,15 @@ class Peer {
   #receive(text: string): void {
     const lines = (this.#text + text).split('\n');
     this.#text = lines.pop()!;
-    for (const line of lines) if (line.trim() !== '' && !this.#options.silent()) this.#answer(line);
+    for (const line of lines) {
+      if (line.trim() === '' || this.#options.silent()) continue;
+      if (this.#options.busy() && !(this.#outOfBand && line.includes('"exec-oob"'))) this.#waiting.push(line);
+      else this.#answer(line);
+    }
+  }
+
+  goOn(): void {
+    while (this.#waiting.length > 0 && !this.#options.busy()) this.#answer(this.#waiting.shift()!);
   }
 
   #answer(line: string): void {
@@ -153,22 +172,22 @@ class Peer {
     try {
       const given = parseObject(line);
       id = given.id;
-      const value = this.#run(parseRequest(given), (work) => later.push(work));
+      const value = this.#run(parseRequest(given, this.#outOfBand), (work) => later.push(work));
       this.#send({ return: value, ...(id !== undefined && { id }) });
     } catch (error) {
-      const errorClass = error instanceof Refused ? error.errorClass : genericError;
       if (!(error instanceof Refused || error instanceof StateRefusal)) throw error;
-      this.#send({ ...(id !== undefined && { id }), error: { class: errorClass, desc: error.message } });
+      this.#send({ ...(id !== undefined && { id }), error: { class: error.errorClass, desc: error.message } });
     }
     for (const work of later) work();
   }
 
-  #run({ execute, args }: Request, afterAnswer: (work: () => void) => void): unknown {
+  #run({ execute, passes, args }: Request, afterAnswer: (work: () => void) => void): unknown {
     if (execute === 'qmp_capabilities') {
       if (this.#negotiated) {
         throw new Refused(commandNotFound, 'Capabilities negotiation is already complete, command ignored');
       }
       checkArguments(args, ['enable']);
+      this.#outOfBand = ((args.enable ?? []) as string[]).includes('oob');
       this.#negotiated = true;
       return {};
     }
@@ -177,6 +196,7 @@ class Peer {
     }
     const command = Object.hasOwn(commands, execute) ? commands[execute] : undefined;
     if (!command) throw new Refused(commandNotFound, `The command ${execute} has not been found`);
+    if (passes && !passing.has(execute)) throw new Refused(genericError, `The command ${execute} does not support OOB`);
     checkArguments(args, takes[execute] ?? []);
     this.#options.executed.push(execute);
     return command(Object.assign(this.#options.context, { afterAnswer }), args);
@@ -185,6 +205,8 @@ class Peer {
 
 interface Request {
   execute: string;
+  /** Out of band. */
+  passes: boolean;
   args: Record<string, unknown>;
 }
 
@@ -201,13 +223,16 @@ function parseObject(line: string): Record<string, unknown> {
   return value;
 }
 
-function parseRequest(given: Record<string, unknown>): Request {
-  const { execute, arguments: args = {}, id: _id, ...others } = given;
+function parseRequest(given: Record<string, unknown>, outOfBand: boolean): Request {
+  const { execute: inTurn, arguments: args = {}, id: _id, ...others } = given;
+  const passes = outOfBand && 'exec-oob' in others;
+  const execute = passes ? others['exec-oob'] : inTurn;
+  if (passes) delete others['exec-oob'];
   for (const key of Object.keys(others)) throw new Refused(genericError, `QMP input member '${key}' is unexpected`);
   if (execute === undefined) throw new Refused(genericError, "QMP input lacks member 'execute'");
   if (typeof execute !== 'string') throw new Refused(genericError, "QMP input member 'execute' must be a string");
   if (!isObject(args)) throw new Refused(genericError, "QMP input member 'arguments' must be an object");
-  return { execute, args };
+  return { execute, passes, args };
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>

@@ -42,6 +42,22 @@ test('a server that is off goes too, with all that it wrote', volumeTests, async
   assert.equal(await moving.marker(), 'kept');
 });
 
+test('a target that stands still holds nobody up: the guest goes on at the source', {
+  ...volumeTests,
+  timeout: 900_000,
+}, async (t: TestContext) => {
+  const moving = await MovingServer.running(t);
+  for (const step of ['migrate', 'record-hand-over', 'migrate-continue']) {
+    await moving.freezesAfter(step);
+    const began = performance.now();
+    if (step === 'migrate') assert.equal(await moving.noticed(), 'way_cut');
+    else await moving.takenBack();
+    t.diagnostic(`after ${step}: it goes on after ${((performance.now() - began) / 1000).toFixed(1)} s`);
+  }
+  await moving.migrate();
+  await moving.assertWhole();
+});
+
 test('whoever dies on the way, it runs once, and has all that it wrote', {
   ...volumeTests,
   timeout: 900_000,

@@ -191,6 +191,36 @@ test('a guest that stood still with the lease on its way goes on with the next o
   await move.assertOnly('target', { sameMemory: true });
 });
 
+test('a source whose QEMU waits for a target that stands still is freed, and its guest runs on', async (t) => {
+  const move = await SimulatedMove.of(t, 'live', {}, { qemuTimeoutMs: 3000 });
+  const { source, server } = move;
+  source.world.machine.behave(server.id, { drainsForEver: true });
+  move.announce();
+  move.send(await move.ready());
+  await until('its word', () => move.outgoing?.state === 'stayed');
+  assert.equal(move.outgoing!.error?.code, 'way_cut');
+  assert.equal(await move.end(), 'source');
+  await move.assertOnly('source', { sameMemory: true });
+});
+
+test('a QEMU that waits is freed also by a process that has not spoken with it before', async (t) => {
+  const move = await SimulatedMove.of(t, 'live', {}, { qemuTimeoutMs: 3000 });
+  const { source, server } = move;
+  const { machine } = source.world;
+  machine.behave(server.id, { drainsForEver: true });
+  source.after = (step) => {
+    if (step === 'migrate') source.arm(1);
+  };
+  move.announce();
+  move.send(await move.ready());
+  await until('its death', () => source.dead && machine.guest(server.id)!.draining);
+  source.after = () => {};
+  await source.begin();
+  await until('its word', () => move.outgoing?.state === 'stayed');
+  assert.equal(await move.end(), 'source');
+  await move.assertOnly('source', { sameMemory: true });
+});
+
 test('a source whose key is another is not let in, and its guest runs on', async (t) => {
   const move = await SimulatedMove.of(t, 'live');
   move.announce();

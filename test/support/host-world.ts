@@ -137,6 +137,7 @@ function dependenciesOf(
     layerTools: headersOnly,
     tpm: { start: async () => {}, end: async () => {} },
     tryWay: async () => {},
+    resetConnections: async (way) => machine.resetConnections(way),
     log: silent,
     bootId: 'boot-1',
     qemuVersion: '7.2.22',

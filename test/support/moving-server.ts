@@ -35,6 +35,8 @@ class Side {
   #real: Awaited<ReturnType<typeof qemuMachine>> | undefined;
   host: Host | undefined;
   deaths = 0;
+  /** Told of each step that its process has taken, which waits for it. */
+  after: (step: string) => Promise<void> = async () => {};
   reviving: Promise<void> | undefined;
   /** When it said what, by performance.now(). */
   readonly said: { at: number; message: string; fields: Record<string, unknown> }[] = [];
@@ -48,7 +50,8 @@ class Side {
   /** A new life of the host process. @param diesAfter the step after which it dies, once: the next life begins by itself */
   async begin(diesAfter?: string): Promise<void> {
     let dies = diesAfter !== undefined;
-    const step = (name: string): void => {
+    const step = async (name: string): Promise<void> => {
+      await this.after(name);
       if (!dies || name !== diesAfter) return;
       dies = false;
       throw new ProcessDied(name);
@@ -281,6 +284,37 @@ export class MovingServer {
     await this.there.kill();
     await this.staying();
     return outgoing?.error?.code;
+  }
+
+  /** The target's QEMU stands still from a step of the source's on. */
+  async freezesAfter(step: string): Promise<void> {
+    const { here, there } = this;
+    let frozen = false;
+    here.after = async (name) => {
+      if (frozen || name !== step) return;
+      frozen = true;
+      await there.freeze();
+    };
+    await this.begin('live');
+    await until('the target to stand still', () => frozen, { timeoutMs: 120_000 });
+    here.after = async () => {};
+  }
+
+  /** The source has let go of it and hears nothing of the target, who gives it up when it is asked: it is the source's again. */
+  async takenBack(): Promise<void> {
+    const { server, here, there } = this;
+    const { id } = server;
+    await here.world.control.until(id, 'losing sight', (seen) => seen.outgoing?.state === 'lost_sight', 120_000);
+    const { incoming } = there.world.control.servers.find((each) => each.id === id)!;
+    const generation = server.generation + 1;
+    const asked = { ...server, ...this.#comes, epoch: server.epoch + 1, generation };
+    there.world.control.want({ ...asked, incoming: { ...incoming!, cancelled: true } });
+    await there.world.control.until(id, 'given up', (seen) => seen.incoming?.state === 'given_up');
+    there.world.control.want({ ...server, epoch: server.epoch + 1, generation: generation + 1, presence: 'absent' });
+    await there.world.control.until(id, 'absent', (seen) => seen.state === 'absent');
+    await this.#volume.giveUp(there.world);
+    this.server = { ...server, epoch: server.epoch + 2, generation };
+    await this.want({}, 'running');
   }
 
   /** The target has given it up by itself, or has ended. */

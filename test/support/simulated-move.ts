@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
 import { type MigrationId, newId } from '../../contract/ids.ts';
-import { ProcessDied } from '../../host/server/context.ts';
+import { ProcessDied, type ServerLimits } from '../../host/server/context.ts';
 import { type HostWorld, hostWorld, wantedServer } from './host-world.ts';
 import { until } from './until.ts';
 
@@ -19,14 +19,18 @@ export class MortalHost {
   dead = false;
   #left = Number.POSITIVE_INFINITY;
 
-  constructor(world: HostWorld) {
+  readonly #limits: Partial<ServerLimits>;
+
+  constructor(world: HostWorld, limits: Partial<ServerLimits> = {}) {
     this.world = world;
+    this.#limits = limits;
   }
 
   async begin(): Promise<void> {
     this.dead = false;
     this.#left = Number.POSITIVE_INFINITY;
     const host = this.world.host({
+      configuration: { limits: this.#limits },
       dependencies: {
         step: (name) => {
           this.steps.push(name);
@@ -63,10 +67,15 @@ export class SimulatedMove {
     this.migration = { id: newId(), mode, key: randomBytes(32).toString('hex') };
   }
 
-  static async of(t: TestContext, mode: 'live' | 'cold', changes: Partial<DesiredServer> = {}): Promise<SimulatedMove> {
+  static async of(
+    t: TestContext,
+    mode: 'live' | 'cold',
+    changes: Partial<DesiredServer> = {},
+    limits: Partial<ServerLimits> = {},
+  ): Promise<SimulatedMove> {
     const first = await hostWorld(t);
     const second = await hostWorld(t, { authority: first.authority });
-    const [source, target] = [new MortalHost(first), new MortalHost(second)];
+    const [source, target] = [new MortalHost(first, limits), new MortalHost(second, limits)];
     await Promise.all([source.begin(), target.begin()]);
     const image = await first.storeImage();
     const { client, endpoint } = second;

@@ -229,11 +229,16 @@ export class TravellingGuest implements AsyncDisposable {
     return found.at(-1) ?? { at: Number.NaN, downtimeMs: Number.NaN };
   }
 
+  /** Its QEMU there. */
+  processOn(machine: JoinedMachine): number | undefined {
+    return machine
+      .processes()
+      .find(({ pid, program }) => /qemu-system/.test(program) && commandLine(pid).includes(this.id))?.pid;
+  }
+
   /** Machines on which a process of it is. */
   copies(): JoinedMachine[] {
-    return this.#world.machines.filter((machine) =>
-      machine.processes().some(({ pid, program }) => /qemu-system/.test(program) && commandLine(pid).includes(this.id)),
-    );
+    return this.#world.machines.filter((machine) => this.processOn(machine) !== undefined);
   }
 
   /** One copy runs, both sessions went on, and nothing that it wrote is missing, twice or other than it was written. @returns lines written */

@@ -7,6 +7,7 @@ export function newGuest(task: ServerTask, process: QemuProcess): Guest {
   const guest = new Guest({
     process,
     qmpPath: task.paths.qmp,
+    timeoutMs: task.context.limits.qemuTimeoutMs,
     onChange: () => {
       if (guest.state === 'gone' && task.guest === guest && !guest.ending) {
         task.context.log.warn({ serverId: task.id, pid: process.pid }, 'QEMU ended without being told to');

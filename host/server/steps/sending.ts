@@ -8,8 +8,10 @@
  * next look of this process, or of the one after it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { QmpError } from '../../../protocols/qmp/index.ts';
+import type { OutgoingServer } from '../../../contract/host/index.ts';
+import { QmpError, QmpTimeoutError } from '../../../protocols/qmp/index.ts';
 import { HostFault } from '../../host-error.ts';
+import { breakWay, isSilence, type Way } from '../../migration/break.ts';
 import { dropEnd, sendEnd } from '../../migration/end.ts';
 import { dropKey, giveKey } from '../../migration/key.ts';
 import { isUnderWay, type MigrationInfo, migrationOf, progressOf } from '../../migration/memory.ts';
@@ -37,20 +39,43 @@ const cancelMs = 10_000;
 type OutgoingError = OutgoingRecord['error'];
 
 export const send: StepFunction<'send'> = async (work) => {
-  const { task, desired } = work;
+  const { task } = work;
   try {
-    if (outgoing(task)?.state === 'handing_over') return await finishHandOver(work);
-    if (!outgoing(task)) await first(work);
-    return desired.outgoing!.mode === 'live' ? await sendRunning(work) : await sendStopped(work);
+    const waitMs = await goOn(work);
+    task.sending.silentSinceMs = undefined;
+    return waitMs;
   } catch (error) {
-    // What QEMU refuses it refuses again; that it does not answer, or has ended, the next look tells.
-    const final = error instanceof QmpError || (error instanceof HostFault && error.code !== 'guest_silent');
+    if (isSilence(error)) return whileSilent(work, error);
+    // What QEMU refuses it refuses again.
+    const final = error instanceof QmpError || error instanceof HostFault;
     if (!final || outgoing(task)?.state === 'handing_over') throw error;
     const code = error instanceof HostFault ? error.code : 'migration_failed';
     await endSending(work, { code, message: error.message });
     return undefined;
   }
 };
+
+async function goOn(work: StepWork): Promise<number | undefined> {
+  const { task, desired } = work;
+  if (outgoing(task)?.state === 'handing_over') return finishHandOver(work);
+  if (!outgoing(task)) await first(work);
+  return desired.outgoing!.mode === 'live' ? sendRunning(work) : sendStopped(work);
+}
+
+/** It has ended, which the next look tells, or is busy; or it waits for the target, and its guest with it. */
+async function whileSilent(work: StepWork, error: unknown): Promise<number | undefined> {
+  const { task } = work;
+  const { guest, sending, context } = task;
+  if (outgoing(task)?.state === 'handing_over') return lookAgainOrLoseSight(task, lookMs);
+  sending.silentSinceMs ??= performance.now();
+  const { qemuTimeoutMs } = context.limits;
+  const waits = error instanceof QmpTimeoutError || performance.now() - sending.silentSinceMs > qemuTimeoutMs;
+  // One that is held by the lease's watchdog says nothing either.
+  if (!waits || !guest?.process.alive || context.guard.held(guest.process.pid)) throw error;
+  const message = `QEMU has done nothing for ${qemuTimeoutMs / 1000} s: the target takes nothing`;
+  await endSending(work, { code: 'way_cut', message });
+  return undefined;
+}
 
 const outgoing = ({ record }: ServerTask): OutgoingRecord | undefined =>
   record?.migration?.side === 'outgoing' ? record.migration : undefined;
@@ -72,10 +97,15 @@ const targetOf = ({ task, desired }: StepWork): DisksTarget => {
   return { address, port, nodeOf: (disk) => volumes.get(disk) ?? disk };
 };
 
+const wayTo = ({ address, disksPort, memoryPort }: NonNullable<OutgoingServer['target']>): Way => ({
+  ...{ address, ports: memoryPort === null ? [disksPort] : [disksPort, memoryPort] },
+});
+
 async function first(work: StepWork): Promise<void> {
   const { task, desired } = work;
   const { id, mode, target } = desired.outgoing!;
-  await task.save({ migration: { side: 'outgoing', id, mode, state: 'sending', error: null } });
+  const way = wayTo(target!);
+  await task.save({ migration: { side: 'outgoing', id, mode, state: 'sending', way, error: null } });
   await task.context.step('record-sending');
   task.sending = {};
   refuse(desired);
@@ -214,10 +244,15 @@ async function finishHandOver(work: StepWork, options: { ended?: true } = {}): P
     signal.throwIfAborted();
     await sleep(handOverLookMs);
   }
-  if (performance.now() - task.sending.handsOverSinceMs <= silenceMs) return handOverLookMs;
+  return lookAgainOrLoseSight(task, handOverLookMs);
+}
+
+async function lookAgainOrLoseSight(task: ServerTask, waitMs: number): Promise<number | undefined> {
+  task.sending.handsOverSinceMs ??= performance.now();
+  if (performance.now() - task.sending.handsOverSinceMs <= silenceMs) return waitMs;
   // Not called off: QEMU would let the guest run again, and the target may have it. The target is asked first.
   const error = { code: 'lost_sight', message: `the last of the memory has not got through in ${silenceMs / 1000} s` };
-  await task.save({ migration: { ...migration, state: 'lost_sight', error } });
+  await task.save({ migration: { ...outgoing(task)!, state: 'lost_sight', error } });
   return undefined;
 }
 
@@ -302,8 +337,13 @@ async function endSending(work: StepWork, error: OutgoingError): Promise<void> {
   if (task.guest && mode === 'cold' && known) {
     await quit(task, 'it does not go');
   } else if (task.guest) {
+    const disks = disksOf(desired, mode);
+    await breakWay(disks, known?.way, {
+      outOfBand: (command, args) => task.guest!.executeOutOfBand(command, args),
+      reset: (way) => task.context.resetConnections(way),
+    });
     await endMemory(task);
-    await dropMirrors(task.execute, disksOf(desired, mode));
+    await dropMirrors(task.execute, disks);
     await task.guest.look();
   }
   await dropKey(task.guest && task.execute, task.paths);

@@ -124,6 +124,47 @@ describe('a guest on its way while something breaks', { skip: notLive, concurren
     });
   }
 
+  /** What its QEMU waits for, for as long as it has not got it. */
+  function halfway(phase: 'shaking hands' | 'sending the memory', to: JoinedMachine): () => boolean {
+    const pid = guest.processOn(to)!;
+    const record = JSON.parse(readFileSync(join(to.data, 'host/servers', guest.id, 'record.json'), 'utf8'));
+    const place = `:${record.migration.target.memoryPort.toString(16).toUpperCase().padStart(4, '0')} `;
+    const residentPages = () => Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]);
+    const before = residentPages();
+    const established = () =>
+      readFileSync(`/proc/${pid}/net/tcp`, 'utf8')
+        .split('\n')
+        .some((line) => line.slice(0, 21).includes(place) && / 01 /.test(line.slice(20, 40)));
+    return phase === 'shaking hands' ? established : () => residentPages() > before + 4096;
+  }
+
+  /** The rest of the memory fits into the kernels: the source stops its guest, and waits for the target's disks. */
+  async function widen(machine: JoinedMachine): Promise<void> {
+    for (const buffer of ['tcp_rmem', 'tcp_wmem'])
+      await machine.must('sysctl', '-w', `net.ipv4.${buffer}=4096 400000000 400000000`);
+  }
+
+  for (const phase of ['shaking hands', 'sending the memory'] as const) {
+    test(`the target’s QEMU stands still (${phase}): the guest goes on at the source`, {
+      timeout: 600_000,
+    }, async (t) => {
+      const [source, to] = [guest.at, target()];
+      await Promise.all([source, to].map(widen));
+      await guest.begin(to);
+      await until('the target to wait', async () => (await guest.migration()).status === 'running', 120_000, 5);
+      const isSo = halfway(phase, to);
+      await until(phase, async () => isSo(), 120_000, 1);
+      process.kill(guest.processOn(to)!, 'SIGSTOP');
+      const began = performance.now();
+      assert.equal(await guest.settled(), source);
+      const seconds = (performance.now() - began) / 1000;
+      t.diagnostic(`settled after ${seconds.toFixed(1)} s`);
+      // Shorter than a way is watched on which nothing passes: QEMU's own silence was noticed.
+      assert.ok(seconds < 25, `${seconds} s`);
+      await until('no copy but one', async () => guest.copies().length === 1, 90_000, 200);
+    });
+  }
+
   test('what it wrote is exact, and its sessions have gone on', { timeout: 300_000 }, async (t) => {
     t.diagnostic(`${await guest.assertWhole()} lines, each with its checksum`);
   });

@@ -1,0 +1,64 @@
+/**
+ * Breaks the connections by which a QEMU sends to another host's, whatever it does. It may do nothing: while it drains a disk, writes the last of a memory or
+ * shakes hands (TLS) with a peer that stands still it answers nothing, and its guest stands still with it for as long as the peer's kernel says that it lives.
+ * What was sent before may arrive all the same.
+ */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { QmpConnectionError, QmpError, QmpTimeoutError } from '../../protocols/qmp/index.ts';
+import { HostFault } from '../host-error.ts';
+import type { Execute } from '../volume/nodes.ts';
+import { remoteNode } from './names.ts';
+
+/** Where the target's QEMU listens. */
+export interface Way {
+  address: string;
+  ports: number[];
+}
+
+/** What QEMU can break of itself. */
+interface Instance {
+  type: 'block-node' | 'migration' | (string & {});
+  'node-name'?: string;
+}
+
+/** QEMU says nothing, as it does where it waits for a peer, or it is not there to be asked. */
+export const isSilence = (error: unknown): boolean =>
+  error instanceof QmpTimeoutError ||
+  error instanceof QmpConnectionError ||
+  (error instanceof HostFault && error.code === 'guest_silent');
+
+/**
+ * First by QEMU itself; what that does not reach (a handshake, a QEMU that this process has not spoken with before it began to wait) by the kernel. Safe to repeat.
+ * @param options.outOfBand asks QEMU out of band
+ */
+export async function breakWay(
+  disks: readonly string[],
+  way: Way | undefined,
+  { outOfBand, reset }: { outOfBand: Execute; reset(way: Way): Promise<void> },
+): Promise<void> {
+  const nodes = new Set(disks.map(remoteNode));
+  try {
+    for (const instance of await outOfBand<Instance[]>('query-yank')) {
+      const ours = instance.type === 'migration' || nodes.has(instance['node-name'] ?? '');
+      if (ours) await outOfBand('yank', { instances: [instance] }).catch(unlessGone);
+    }
+  } catch (error) {
+    if (!isSilence(error)) throw error;
+  }
+  if (way) await reset(way);
+}
+
+function unlessGone(error: unknown): void {
+  if (!(error instanceof QmpError)) throw error;
+}
+
+/**
+ * The kernel ends all TCP connections of this machine to there (`ss -K`; Linux with CONFIG_INET_DIAG_DESTROY, as Debian's): no others go to these ports. A kernel
+ * that does not know how does nothing.
+ */
+export async function resetConnections({ address, ports }: Way): Promise<void> {
+  const host = address.includes(':') ? `[${address}]` : address;
+  for (const port of ports)
+    await promisify(execFile)('ss', ['-K', '-tn', 'dst', `${host}:${port}`], { timeout: 10_000 });
+}
