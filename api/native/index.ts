@@ -33,6 +33,7 @@ import { reachabilityRoutes } from './reachability.ts';
 import { reachabilityAssertionRoutes } from './reachability-assertions.ts';
 import { rebalanceRoutes } from './rebalance.ts';
 import { reserveRoutes } from './reserve.ts';
+import { serverWayRoutes } from './server-way.ts';
 import { storagePoolRoutes } from './storage-pools.ts';
 import { survivalRoutes } from './survival.ts';
 import { volumeCacheRoutes } from './volume-cache.ts';
@@ -108,6 +109,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
       volumeReplicaRoutes(boundary, new ReplicaService(deps));
       volumeSpaceRoutes(boundary, deps);
       volumeWayRoutes(boundary, deps);
+      serverWayRoutes(boundary, deps);
       storagePoolRoutes(boundary, deps);
       meterRoutes(boundary, deps.meters);
       reachabilityRoutes(boundary, deps.reachability);

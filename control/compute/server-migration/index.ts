@@ -1,3 +1,4 @@
+export { forecastOf, type MigrationForecast } from './forecast.ts';
 export {
   type Heard,
   hasLetGo,

@@ -56,5 +56,6 @@ export {
 } from './states.ts';
 export { stateColumns } from './states-sql.ts';
 export type { ServerNotes, ServerOperation } from './store.ts';
+export { type ServerWay, wayOfServer } from './way.ts';
 export { type PlacementWhy, type ServerWhy, whyOfServer } from './why.ts';
 export type { ServerWish } from './wish.ts';

@@ -15,6 +15,7 @@ import * as actions from './actions/index.ts';
 import { server as descriptor } from './resource.ts';
 import { powerState, serverStatus, stateOfPower, taskState } from './states.ts';
 import { type ServerCloud, serverCloud } from './testing.ts';
+import { wayOfServer } from './way.ts';
 
 let db: TestDatabase;
 let cloud: ServerCloud;
@@ -129,6 +130,10 @@ test('a server migrates live: it is the source’s until the target has taken ov
   const memory = { total: 1000, remaining: 400, sent: 700, dirtied: 1, throughput: 2, throttle: 0 };
   await sayOfOutgoing('copying', { memory, forecastMs: 10 });
   assert.equal((await migration()).status, 'running');
+  const way = await wayOfServer(db.database, cloud.admin, id);
+  assert.deepEqual([way?.phase, way?.memory, way?.forecast?.remaining_ms], ['copying', memory, 10]);
+  assert.match(way!.to_host!, /target$/);
+  assert.equal((await wayOfServer(db.database, cloud.member, id))?.to_host, null, 'hosts are administrators’');
   await sayOfOutgoing('handing_over');
   assert.deepEqual(await owner(), [source, 1]);
   await say(source, {
@@ -147,6 +152,7 @@ test('a server migrates live: it is the source’s until the target has taken ov
   assert.deepEqual([await carried(source), await carried(target)], [0, 1]);
   assert.deepEqual([await absentOn(), await portsOn(), await portsMigrateTo()], [[source], [target], [null]]);
   assert.equal(await told(source), undefined);
+  assert.equal(await wayOfServer(db.database, cloud.member, id), null, 'it is there');
   assert.deepEqual(await lastOperation(), { verb: 'live-migration', state: 'succeeded', message: null });
   assert.equal((await documentOf(target)).incoming, undefined);
 });
