@@ -159,7 +159,7 @@ export class TravellingGuest implements AsyncDisposable {
   }
 
   /** What became of the newest migration, and what the machines' processes say of it at last, for whoever reads that a test failed. */
-  async #outcome(): Promise<string> {
+  async outcome(): Promise<string> {
     const said = this.#world.machines.flatMap(({ name, data }) => {
       const { log } = cloudPaths(data);
       const files = readdirSync(log).filter((file) => /^(host|control)/.test(file));
@@ -200,7 +200,7 @@ export class TravellingGuest implements AsyncDisposable {
       await until('its floating IP', async () => asking.answered.length > 5, 30_000);
       await this.begin(to);
       const at = await this.settled();
-      if (at !== to) assert.fail(await this.#outcome());
+      if (at !== to) assert.fail(await this.outcome());
       const before = asking.answered.length;
       await until('its floating IP afterwards', async () => asking.answered.length > before + 20, 30_000);
       return { silentMs: asking.longestMs, stoodMs: this.#stood(from, to) };
