@@ -51,7 +51,7 @@ import { LayerKeys } from './volume/keys.ts';
 import { Storage } from './volume/storage.ts';
 import type { LayerTools } from './volume/tools.ts';
 
-export interface HostDependencies {
+export interface HostDependencies extends Pick<ServerContext, 'tryWay' | 'resetConnections'> {
   network: HostNetworkPort;
   launcher: QemuLauncher;
   guard: GuestGuard;
@@ -63,8 +63,6 @@ export interface HostDependencies {
   keeper: DiskKeeper;
   layerTools: LayerTools;
   tpm: TpmKeeper;
-  tryWay: ServerContext['tryWay'];
-  resetConnections: ServerContext['resetConnections'];
   cpuGroups?: CpuGroups | undefined;
   /** QEMU can use io_uring here. Absent: it can't. */
   ioUring?: boolean;

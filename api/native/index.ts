@@ -108,8 +108,7 @@ export function nativeDialect(deps: NativeDeps): Dialect {
       volumeCacheRoutes(boundary, deps);
       volumeReplicaRoutes(boundary, new ReplicaService(deps));
       volumeSpaceRoutes(boundary, deps);
-      volumeWayRoutes(boundary, deps);
-      serverWayRoutes(boundary, deps);
+      for (const routes of [volumeWayRoutes, serverWayRoutes]) routes(boundary, deps);
       storagePoolRoutes(boundary, deps);
       meterRoutes(boundary, deps.meters);
       reachabilityRoutes(boundary, deps.reachability);

@@ -6,14 +6,12 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
 import { type ImageId, type MigrationId, newId } from '../../contract/ids.ts';
-import { type Host, qemuMachine } from '../../host/index.ts';
-import { silent } from '../../host/logger.ts';
-import { ProcessDied } from '../../host/server/context.ts';
 import { CarriedVolume, linkVolume } from './carried-volume.ts';
 import { assertPrefix } from './exact-prefix.ts';
 import { ensureGuestImage } from './guest-image.ts';
 import { GuestShell } from './guest-shell.ts';
-import { type HostWorld, hostWorld, wantedServer } from './host-world.ts';
+import { hostWorld, wantedServer } from './host-world.ts';
+import { MovingSide } from './moving-side.ts';
 import { until } from './until.ts';
 
 /** Of the sequences in the guest. */
@@ -27,80 +25,8 @@ const places = {
 /** In the volume, from before its snapshot. */
 const earlyAt = 8192;
 
-/** One of the two hosts. */
-class Side {
-  readonly world: HostWorld;
-  readonly #firstUid: number;
-  readonly #ports: { first: number; last: number };
-  #real: Awaited<ReturnType<typeof qemuMachine>> | undefined;
-  host: Host | undefined;
-  deaths = 0;
-  /** Told of each step that its process has taken, which waits for it. */
-  after: (step: string) => Promise<void> = async () => {};
-  reviving: Promise<void> | undefined;
-  /** When it said what, by performance.now(). */
-  readonly said: { at: number; message: string; fields: Record<string, unknown> }[] = [];
-
-  constructor(world: HostWorld, index: number) {
-    this.world = world;
-    this.#firstUid = 0x6fff_c000 + 256 * index;
-    this.#ports = { first: 49_152 + 16 * index, last: 49_167 + 16 * index };
-  }
-
-  /** A new life of the host process. @param diesAfter the step after which it dies, once: the next life begins by itself */
-  async begin(diesAfter?: string): Promise<void> {
-    let dies = diesAfter !== undefined;
-    const step = async (name: string): Promise<void> => {
-      await this.after(name);
-      if (!dies || name !== diesAfter) return;
-      dies = false;
-      throw new ProcessDied(name);
-    };
-    if (this.host) await this.host.stop();
-    const { directory } = this.world;
-    const guests = { uid: 64055, gid: 64055, uids: { first: this.#firstUid, count: 256 } };
-    const paths = { dataDirectory: join(directory, 'data'), runDirectory: join(directory, 'run') };
-    const configuration = { guests, accelerator: 'tcg', durable: true, migrationPorts: this.#ports } as const;
-    this.#real ??= await qemuMachine({ ...paths, ...configuration });
-    const note = (fields: object, message: string) =>
-      void this.said.push({ at: performance.now(), message, fields: fields as Record<string, unknown> });
-    const log = { ...silent, info: note, warn: note, error: note };
-    this.host = this.world.host({ configuration, dependencies: { ...this.#real, log, step } });
-    const { host } = this;
-    if (dies) void host.died.then(() => this.#revive(host));
-    await host.start();
-  }
-
-  #revive(dead: Host): void {
-    this.deaths++;
-    if (this.host !== dead) return;
-    this.host = undefined;
-    this.reviving = this.begin();
-  }
-
-  async kill(): Promise<void> {
-    for (const { process } of (await this.#real?.launcher.list()) ?? []) {
-      process.kill();
-      await process.exited;
-    }
-  }
-
-  /** Its QEMU takes in nothing more and says nothing, as one does to which the way is cut. */
-  async freeze(): Promise<void> {
-    for (const { process: qemu } of (await this.#real?.launcher.list()) ?? []) process.kill(qemu.pid, 'SIGSTOP');
-  }
-
-  async guests(): Promise<number> {
-    return ((await this.#real?.launcher.list()) ?? []).length;
-  }
-
-  at(message: string): number | undefined {
-    return this.said.findLast((each) => each.message === message)?.at;
-  }
-}
-
 export class MovingServer {
-  readonly sides: [Side, Side];
+  readonly sides: [MovingSide, MovingSide];
   /** Which has it. */
   #here = 0;
   server: DesiredServer;
@@ -111,7 +37,7 @@ export class MovingServer {
   /** Somebody is logged in at its serial port. */
   #booted = false;
 
-  private constructor(sides: [Side, Side], server: DesiredServer, volume: CarriedVolume) {
+  private constructor(sides: [MovingSide, MovingSide], server: DesiredServer, volume: CarriedVolume) {
     this.sides = sides;
     this.server = server;
     this.#volume = volume;
@@ -121,7 +47,7 @@ export class MovingServer {
   static async running(t: TestContext): Promise<MovingServer> {
     const first = await hostWorld(t);
     const second = await hostWorld(t, { authority: first.authority });
-    const sides: [Side, Side] = [new Side(first, 0), new Side(second, 1)];
+    const sides: [MovingSide, MovingSide] = [new MovingSide(first, 0), new MovingSide(second, 1)];
     t.after(async () => {
       for (const side of sides) await side.kill();
     });
@@ -182,11 +108,11 @@ export class MovingServer {
     return (await this.shell()).run(`dd if=/dev/volume bs=4096 count=64 skip=${earlyAt} 2>/dev/null | sha256sum`);
   }
 
-  get here(): Side {
+  get here(): MovingSide {
     return this.sides[this.#here]!;
   }
 
-  get there(): Side {
+  get there(): MovingSide {
     return this.sides[1 - this.#here]!;
   }
 
