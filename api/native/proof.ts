@@ -19,7 +19,10 @@ const number = Type.Number();
 
 const check = Type.Object(
   {
-    check: Type.String({ description: 'A reason for which hosts refuse servers' }),
+    check: Type.String({
+      description:
+        'A reason for which hosts refuse servers; assertion_violated, which refuses nothing: a reachability assertion that is true now and would not be there',
+    }),
     ok: Type.Boolean(),
     why: Type.Optional(Type.String({ description: 'Of one that does not hold' })),
     fix: Type.Optional(Type.String({ description: 'What who asks can do, or they with the administrators' })),
@@ -29,6 +32,17 @@ const check = Type.Object(
     unit: Type.Optional(text),
   },
   exact,
+);
+const assertions = Type.Object(
+  {
+    concerned: Type.Integer({ description: 'About networks of the server' }),
+    looked_at: Type.Integer({ description: 'Of those the ones that hold and that the place of a server can change' }),
+    broken: Type.Array(
+      Type.Object({ id: text, name: text, kind: Type.Enum(['must', 'never']), project_id: text }, exact),
+      { description: 'That would not be true there' },
+    ),
+  },
+  { ...exact, description: 'Reachability assertions that the caller sees' },
 );
 const answer = Type.Object(
   {
@@ -55,6 +69,7 @@ const answer = Type.Object(
           ),
         ),
         checks: Type.Array(check),
+        assertions: Type.Union([assertions, Type.Null()]),
       },
       { ...exact, title: 'Proof' },
     ),
@@ -74,7 +89,7 @@ export function proofRoutes(app: Boundary, { database }: Pick<NativeDeps, 'datab
     const caller = callerOf(request);
     const id = parseId<ServerId>(request.params.id);
     if (!id) throw notFound('server', request.params.id);
-    const { host, holds, position, tunnels, checks } = await proveServer(database, caller, {
+    const { host, holds, position, tunnels, checks, assertions } = await proveServer(database, caller, {
       id,
       host: request.query.host,
     });
@@ -83,6 +98,7 @@ export function proofRoutes(app: Boundary, { database }: Pick<NativeDeps, 'datab
       proof: {
         ...{ server_id: id, ...(all && { host_id: host?.id ?? null, host: host?.name ?? null }), holds, position },
         ...(all && { tunnels }),
+        assertions: assertions && { ...assertions, broken: assertions.broken.map((one) => ({ ...one })) },
         checks: checks.map(({ check, ok, why, fix, cure, wanted, there, unit }) => ({
           ...{ check, ok, ...(!ok && { why: why!, fix: fix! }) },
           ...(all &&

@@ -3,12 +3,15 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { sql } from 'kysely';
 import type { ObservedServer } from '../../../contract/host/index.ts';
-import type { HostId, PortId, ServerId } from '../../../contract/ids.ts';
+import { type HostId, newId, type PortId, type ServerId } from '../../../contract/ids.ts';
+import { TestCloud } from '../../../test/simulated/ovn-cloud.ts';
 import { recordBandwidths } from '../../host/store.ts';
 import { recordTunnels } from '../../host/tunnels.ts';
 import { cloudActor } from '../../kit/database/database.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import { QosPolicyService } from '../../network/qos-policy/service.ts';
+import { ReachabilityAssertionService } from '../../network/reachability-assertion/index.ts';
+import { testCaller } from '../../network/testing.ts';
 import * as actions from './actions/index.ts';
 import { placeMove, releaseClaim } from './moving.ts';
 import { proveServer } from './proof.ts';
@@ -32,6 +35,7 @@ before(async () => {
 });
 after(() => db[Symbol.asyncDispose]());
 beforeEach(async () => {
+  await sql`delete from reachability_assertion`.execute(db.database.query);
   zone = `zone ${zones++}`;
   source = await cloud.addHost({ zone, vcpus: 4, name: `${zone} source` });
   id = await made();
@@ -214,4 +218,93 @@ test('a server that is to move has its minimum bandwidth there from the decision
     },
   ]);
   assert.deepEqual(await both(), [0, 6000], 'the claim has become what its ports are promised');
+});
+
+/** A network of the member's with a segment on each of two physical networks, and a guest on the first, at a host of its own. */
+async function onSegments() {
+  const own = new TestCloud(db.database, cloud.member.projectId!);
+  const group = await own.securityGroup();
+  await own.rule(group, {});
+  const [red, blue] = [`red ${zone}`, `blue ${zone}`];
+  const provider = { provider_network_type: 'flat', provider_physical_network: red };
+  const network = await own.network({ mtu: 1500, ...provider });
+  await own.insert('segment', {
+    ...{ id: newId(), network_id: network, position: 1, network_type: 'flat', physical_network: blue },
+  });
+  const subnet = await own.subnet(network, '10.1.0.0/24', { gateway_ip: null });
+  const other = await own.port(
+    network,
+    [{ subnet, ip: '10.1.0.11' }],
+    { host_id: await own.host([red]), observed_up: true },
+    [group],
+  );
+  const port = await own.port(network, [{ subnet, ip: '10.1.0.12' }], { device_owner: '' }, [group]);
+  const carries = (host: HostId, ...names: string[]) =>
+    sql`update host set physical_networks = ${names}::text[] where id = ${host}`.execute(db.database.query);
+  await carries(source, red);
+  await carries(target, blue);
+  const open = (enabled: boolean) =>
+    sql`update host set enabled = ${enabled} where id = ${target}`.execute(db.database.query);
+  await open(false);
+  const wish = cloud.wish({ flavor, ports: [{ portId: port as PortId }], availabilityZone: zone });
+  const { ids } = await cloud.service.create(cloud.member, wish);
+  await cloud.controller.reconcile(ids[0]!);
+  await cloud.obey(source);
+  await open(true);
+  return { own, server: ids[0]!, other, port, network, subnet, group, carries, red, blue };
+}
+
+const assertions = () => new ReachabilityAssertionService(db);
+
+test('a reachability assertion that would not be true on a host is named, and refuses nothing', async () => {
+  const { server, other, carries, red } = await onSegments();
+  const wish = { kind: 'must', from: other, to: server, protocol: 'tcp', port: 80 } as const;
+  const { id: asserted, state } = await assertions().create(cloud.member, { ...wish, name: '小屋' });
+  const never = await assertions().create(cloud.member, { ...wish, kind: 'never', protocol: 'udp' });
+  assert.deepEqual([state, never.state], ['holds', 'violated']);
+  const there = await proveServer(db.database, cloud.admin, { id: server, host: target });
+  assert.equal(there.holds, false);
+  assert.deepEqual(
+    there.checks.filter(({ ok }) => !ok).map(({ check }) => check),
+    ['assertion_violated'],
+  );
+  assert.match(there.checks.find(({ ok }) => !ok)!.why!, /would not be true any more: 小屋/);
+  assert.deepEqual([there.assertions!.concerned, there.assertions!.looked_at], [2, 1], 'one is untrue already');
+  assert.deepEqual(
+    there.assertions!.broken.map(({ id: broken, name, kind }) => [broken, name, kind]),
+    [[asserted, '小屋', 'must']],
+  );
+  const moved = await db.database.transaction(cloudActor, (tx) => placeMove(tx, { serverId: server }));
+  assert.equal(moved.host?.id, target, 'it is told, not refused');
+  await carries(target, red);
+  const same = await proveServer(db.database, cloud.admin, { id: server, host: target });
+  assert.deepEqual([same.holds, same.assertions!.broken], [true, []]);
+  assert.equal((await proveServer(db.database, cloud.admin, { id: server, host: source })).holds, true);
+});
+
+test('a local IP that leads nowhere on a host is known before the server is there', async () => {
+  const { own, server, port, network, subnet, group, carries, red } = await onSegments();
+  await carries(target, red);
+  const beside = await own.port(network, [{ subnet, ip: '10.1.0.13' }], { host_id: source, observed_up: true }, [
+    group,
+  ]);
+  const address = '10.1.0.99';
+  const localIp = await own.localIp(network, { subnet, ip: address });
+  await own.associate(localIp, network, { port: beside, ip: '10.1.0.13' });
+  const { state } = await assertions().create(cloud.member, {
+    ...{ kind: 'must', from: port, to: address, protocol: 'tcp', port: 80 },
+  });
+  assert.equal(state, 'holds');
+  const { assertions: found } = await proveServer(db.database, cloud.admin, { id: server, host: target });
+  assert.deepEqual([found!.looked_at, found!.broken.length], [1, 1]);
+});
+
+test('of a network of tunnels no host makes an assertion untrue, and nothing is read for it; others’ are nobody’s to see', async () => {
+  const beside = await made();
+  await assertions().create(cloud.member, { kind: 'never', from: beside, to: id, protocol: 'tcp', port: 80 });
+  const { assertions: found, holds } = await proveServer(db.database, cloud.admin, { id, host: target });
+  assert.deepEqual([holds, found], [true, { concerned: 1, looked_at: 0, broken: [] }]);
+  assert.equal((await proveServer(db.database, cloud.member, { id })).assertions!.concerned, 1);
+  const stranger = testCaller();
+  await assert.rejects(proveServer(db.database, stranger, { id }), { code: 'not_found' });
 });

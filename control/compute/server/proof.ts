@@ -8,6 +8,7 @@ import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
 import { currentPosition, formatPosition } from '../../kit/change-log/changes.ts';
 import type { Database, Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
+import { type AssertionsElsewhere, assertionsElsewhere } from '../../network/reachability-assertion/index.ts';
 import { brokenOnTheWay, type HostCapacity, type ProofCheck, prove } from '../placement/index.ts';
 import { isLive, type Migration } from '../server-migration/index.ts';
 import { reachOf } from './actions/action.ts';
@@ -22,7 +23,14 @@ export interface ServerProof {
   position: string;
   /** How it stands with the host's tunnels; null: it has said nothing of them, or has none. */
   tunnels: { peers: number; tried: number; faults: number; age_ms: number } | null;
-  checks: ProofCheck[];
+  checks: ServerProofCheck[];
+  /** Standing ones about networks of the server, that the caller sees: how many there are, and which would not be true there. Null: there is no host to ask for. */
+  assertions: AssertionsElsewhere | null;
+}
+
+/** Placement's own, and one that keeps no server from a host: what a project says of its network refuses nothing that the cloud does. */
+export interface ServerProofCheck extends Omit<ProofCheck, 'check'> {
+  check: ProofCheck['check'] | 'assertion_violated';
 }
 
 /**
@@ -43,12 +51,14 @@ export function proveServer(
       host !== undefined && isAdmin(caller) ? hosts.find((one) => one.id === host || one.name === host) : undefined;
     if (host !== undefined && !wanted) throw notFound('host', host);
     const one = wanted ?? hosts.find(({ id }) => id === found.verdicts[0]?.host_id);
-    if (!one) return { host: null, holds: false, position, tunnels: null, checks: [] };
+    if (!one) return { host: null, holds: false, position, tunnels: null, checks: [], assertions: null };
     const own = one.id === asked.moving?.host_id;
     const { exclude: _, ...here } = asked;
-    const checks = prove(own ? here : asked, own ? without(one, asked) : one, group);
+    const assertions = await assertionsElsewhere(tx, caller, { portIds: await portsOf(tx, id), hostId: one.id });
+    const placement = prove(own ? here : asked, own ? without(one, asked) : one, group);
+    const checks = [...placement, assertionCheck(assertions, one.name)];
     return {
-      ...{ host: { id: one.id, name: one.name }, holds: checks.every(({ ok }) => ok), position, checks },
+      ...{ host: { id: one.id, name: one.name }, holds: checks.every(({ ok }) => ok), position, checks, assertions },
       tunnels: await tunnelsOf(tx, one.id),
     };
   });
@@ -64,6 +74,26 @@ const without = (
   used_memory_mib: host.used_memory_mib - size.memory_mib,
   used_disk_gib: host.used_disk_gib - size.disk_gib,
 });
+
+async function portsOf(tx: Tx, serverId: ServerId): Promise<string[]> {
+  const { rows } = await sql<{
+    port_id: string;
+  }>`select port_id from server_port where server_id = ${serverId}`.execute(tx);
+  return rows.map(({ port_id }) => port_id);
+}
+
+function assertionCheck({ broken }: AssertionsElsewhere, host: string): ServerProofCheck {
+  const check = 'assertion_violated';
+  if (broken.length === 0) return { check, ok: true };
+  const named = broken.slice(0, 4).map(({ id, name }) => (name === '' ? id : name));
+  const all = named.join(', ') + (broken.length > named.length ? ', …' : '');
+  return {
+    ...{ check, ok: false, wanted: broken.map(({ id }) => id) },
+    why: `there ${broken.length === 1 ? 'a reachability assertion' : 'reachability assertions'} would not be true any more: ${all}`,
+    fix: 'ask the administrators for a host on the same segments of its networks, and with the ports that its local IPs lead to, or let the assertions go',
+    cure: `let ${host} carry the segment on which the others are, or take another host`,
+  };
+}
 
 async function tunnelsOf(tx: Tx, hostId: string): Promise<ServerProof['tunnels']> {
   const { rows } = await sql<NonNullable<ServerProof['tunnels']>>`select peers, tried, faults,

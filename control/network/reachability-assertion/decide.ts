@@ -17,6 +17,7 @@ import {
   type Ground,
   GroundReader,
   loadGround,
+  type Places,
   type Told,
   versionsOf,
 } from '../reachability/index.ts';
@@ -40,6 +41,8 @@ interface Reading {
   reader: GroundReader;
   /** By project. */
   finders: Map<string, EndFinder>;
+  /** As if these ports were on these hosts. */
+  places?: Places | undefined;
 }
 
 /** What one is decided by; only what is missing where that is all that is known. */
@@ -54,8 +57,12 @@ export async function decide(db: Queryable, asserted: Asserted): Promise<Decisio
  * Each is decided as it is by itself, by rows of its own; the statements that find them are the same for all.
  * @returns for each what decides it, and rejects where it can't be decided: one of them keeps no other from it
  */
-export async function readTogether(db: Queryable, list: readonly Asserted[]): Promise<(() => Promise<Decision>)[]> {
-  const reading = { db, reader: new GroundReader(db), finders: new Map() };
+export async function readTogether(
+  db: Queryable,
+  list: readonly Asserted[],
+  places?: Places,
+): Promise<(() => Promise<Decision>)[]> {
+  const reading = { db, reader: new GroundReader(db), finders: new Map(), places };
   const loaded = await Promise.allSettled(list.map((asserted) => load(reading, asserted)));
   return loaded.map((one, n) => async () => {
     if (one.status === 'rejected') throw one.reason;
@@ -63,7 +70,7 @@ export async function readTogether(db: Queryable, list: readonly Asserted[]): Pr
   });
 }
 
-async function load({ db, reader, finders }: Reading, asserted: Asserted): Promise<Loaded> {
+async function load({ db, reader, finders, places }: Reading, asserted: Asserted): Promise<Loaded> {
   const { project_id, source, destination, ip_version } = asserted;
   let finder = finders.get(project_id);
   if (!finder) {
@@ -73,7 +80,7 @@ async function load({ db, reader, finders }: Reading, asserted: Asserted): Promi
   const [from, to] = await Promise.all([endsNow(finder, 'from', source), endsNow(finder, 'to', destination)]);
   if (!from || !to) return { missing: from ? 'to' : 'from' };
   versionsOf([...from, ...to], ip_version ?? undefined);
-  const ground = await loadGround(db, [...from, ...to], { asIfUp: true, reader }).catch(orTooMuch);
+  const ground = await loadGround(db, [...from, ...to], { asIfUp: true, reader, places }).catch(orTooMuch);
   return ground ? { from, to, ground } : { missing: 'answer' };
 }
 

@@ -3,7 +3,7 @@
 export { type Asked, answerOf, readShape, type Shape, type Told, versionsOf } from './answer.ts';
 export { EndFinder, findEnds, requireOwnEnd } from './ends.ts';
 export type { Ground } from './ground.ts';
-export { loadGround } from './load.ts';
+export { loadGround, type Places } from './load.ts';
 export type { Answer, End, Hop, Opening, Stop, StopReason } from './question.ts';
 export { GroundReader } from './rows.ts';
 export { ReachabilityService } from './service.ts';

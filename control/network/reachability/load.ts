@@ -15,14 +15,26 @@ import { GroundReader } from './rows.ts';
 /** A way that may lead over more than these is not looked at; a tenant has a handful. */
 const mostRouters = 64;
 
+/** Hosts by port. */
+export type Places = ReadonlyMap<string, string>;
+const nowhereElse: Places = new Map();
+
+export interface GroundOptions {
+  asIfUp?: boolean;
+  reader?: GroundReader;
+  places?: Places | undefined;
+}
+
 /** @throws CloudError `invalid` where too much hangs together for an answer */
 export async function loadGround(
   db: Queryable,
   ends: readonly End[],
-  /** `asIfUp`: as if whatever is off were on: what rules and routes decide, not power. `reader`: what others read by at the same time. */
-  { asIfUp = false, reader = new GroundReader(db) } = {},
+  /**
+   * `asIfUp`: as if whatever is off were on: what rules and routes decide, not power. `reader`: what others read by at the same time. `places`: as if these ports were on these hosts.
+   */
+  { asIfUp = false, reader = new GroundReader(db), places = nowhereElse }: GroundOptions = {},
 ): Promise<Ground> {
-  const reading = new Reading(reader);
+  const reading = new Reading(reader, places);
   await reading.ends(ends);
   await reading.spread();
   await reading.owners();
@@ -31,6 +43,7 @@ export async function loadGround(
 
 class Reading {
   readonly #reader: GroundReader;
+  readonly #places: Places;
   readonly #ports = new Map<string, PortRow>();
   readonly #routers = new Map<string, RouterRow>();
   readonly #networks = new Map<string, NetworkRow>();
@@ -39,8 +52,9 @@ class Reading {
   readonly #localIps: LocalIpRow[] = [];
   readonly #addresses = new Set<string>();
 
-  constructor(reader: GroundReader) {
+  constructor(reader: GroundReader, places: Places) {
     this.#reader = reader;
+    this.#places = places;
   }
 
   async ends(ends: readonly End[]): Promise<void> {
@@ -128,7 +142,10 @@ class Reading {
   #floatingRouters = (): string[] => [...this.#floatingIps.values()].flatMap(({ router_id }) => router_id ?? []);
 
   #add(ports: readonly PortRow[]): void {
-    for (const port of ports) this.#ports.set(port.id, port);
+    for (const port of ports) {
+      const place = this.#places.get(port.id);
+      this.#ports.set(port.id, place === undefined ? port : { ...port, host_id: place });
+    }
   }
 
   /** As PostgreSQL writes it, which is how rows have it. */
@@ -155,7 +172,11 @@ class Reading {
 
   /** @returns the ports that they lead to on the hosts of the ends */
   async #addLocalIps(networks: readonly string[], addresses: readonly string[]): Promise<PortRow[]> {
-    const found = await this.#reader.localIps.ask({ networks, addresses });
+    const rows = await this.#reader.localIps.ask({ networks, addresses });
+    const found = rows.map((row) => ({
+      ...row,
+      leads_to: row.leads_to.map((one) => ({ ...one, host_id: this.#places.get(one.port_id) ?? one.host_id })),
+    }));
     this.#localIps.push(...found);
     const hosts = new Set([...this.#ports.values()].flatMap(({ host_id }) => host_id ?? []));
     const near = found.flatMap(({ leads_to }) => leads_to.filter(({ host_id }) => hosts.has(host_id ?? '')));
