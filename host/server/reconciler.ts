@@ -17,6 +17,7 @@ import { imageInUse } from './image-in-use.ts';
 import { misreadServer } from './misread.ts';
 import { isServerId } from './record.ts';
 import { type RunningGuest, ServerTask, type TaskOwner } from './task.ts';
+import { unlistedImages } from './unlisted-images.ts';
 
 export interface ReconcilerOptions {
   context: ServerContext;
@@ -132,8 +133,8 @@ export class Reconciler implements TaskOwner {
       servers.push({ id, reason: 'unclaimed', since: this.#stateKnownAt, guest: guest(id), document: null });
     }
     const { images } = this.#context;
-    const unlisted = images.ids().filter((id) => !state.images.has(id) && images.facts(id)?.origin === 'uploaded');
-    return { servers, images: unlisted.flatMap((id) => describe(id, images.facts(id)!)) };
+    const uploads = images.ids().filter((id) => images.facts(id)?.origin === 'uploaded');
+    return { servers, images: unlistedImages(state, uploads).flatMap((id) => describe(id, images.facts(id)!)) };
   }
 
   /** Every server that was named has been looked at at least once. */

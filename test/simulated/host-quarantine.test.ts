@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, wr
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { DesiredServer } from '../../contract/host/index.ts';
-import { newId, type ServerId } from '../../contract/ids.ts';
+import { type ImageId, newId, type ServerId } from '../../contract/ids.ts';
 import { type HostChanges, type HostWorld, hostWorld, wantedServer } from '../support/host-world.ts';
 import { until } from '../support/until.ts';
 
@@ -182,4 +182,16 @@ test('an upload that control does not list is kept whatever its age; one that co
   await world.host({ configuration: { sweepIntervalMs: 20 } }).start();
   await until('the deleted image to go with its last reader', () => !existsSync(file(image.id)));
   assert.ok(existsSync(file(other.id)));
+});
+
+test('an image that control has had made of a server is no stranger before control lists it, unless control forgets the server', async (t) => {
+  const { world, host, server } = await worldWithGuest(t);
+  const imageId = newId<ImageId>();
+  world.control.want({ ...server, generation: 2, captures: [{ imageId }] });
+  await world.control.until(server.id, 'the image', ({ captures }) => captures?.length === 1);
+  assert.ok(!host.status().quarantine.images.includes(imageId));
+  forgetEverything(world);
+  world.control.snapshot();
+  await quarantined(world, server.id);
+  assert.ok(host.status().quarantine.images.includes(imageId));
 });
