@@ -13,6 +13,7 @@ import type { Tx } from '../kit/database/database.ts';
 import { notFound } from '../kit/refusal.ts';
 import { type IdentityContext, refusing } from './context.ts';
 import { checkName, nameTaken } from './directory.ts';
+import { loggedIn } from './fair-gate.ts';
 import { maxPasswordLength } from './password.ts';
 import { requireNoTrust, requireSelfOrAdministrator, requireSelfOrReader, requireUnrestricted } from './rights.ts';
 import { futureInstant } from './times.ts';
@@ -84,7 +85,7 @@ export class ApplicationCredentialService {
     if (length === 0 || length > maxPasswordLength) {
       throw new CloudError('invalid', 'secret_length_out_of_range', { maximum: maxPasswordLength });
     }
-    const hash = await this.#context.passwords.hash(secret);
+    const hash = await this.#context.passwords.hash(secret, loggedIn(caller.userId));
     const id = newOrderedId();
     const credential = await refusing(
       { application_credential_user_id_name_key: () => nameTaken('application_credential', wanted.name) },

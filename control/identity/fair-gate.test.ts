@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isCloudError } from '../../contract/errors.ts';
 import { Secret } from '../../contract/secret.ts';
-import { FairGate } from './fair-gate.ts';
+import { FairGate, loggedIn } from './fair-gate.ts';
 import { PasswordHasher } from './password.ts';
 
 /** A gate whose work ends when told, and who has had their turn. */
@@ -62,6 +62,26 @@ test('where all room is taken, who has most of it gives some to who has less', a
   await end(6);
   await Promise.all(all);
   assert.equal(turns[2], 'b x');
+});
+
+test('who is logged in waits behind their own crowd only, and never for lack of room', async () => {
+  const turns: string[] = [];
+  const ends: (() => void)[] = [];
+  const fair = new FairGate({ concurrency: 1, maxWaiting: 8, maxWaitingPerUser: 6 });
+  const ask = (user: string) =>
+    fair.run(loggedIn(user), () => {
+      turns.push(user);
+      return new Promise<void>((end) => ends.push(end));
+    });
+  const crowd = Array.from({ length: 20 }, () => ask('crowd').catch(() => {}));
+  const another = ask('another crowd');
+  const administrator = ask('administrator');
+  for (let n = 0; n < 9; n++) {
+    ends.shift()?.();
+    await new Promise(setImmediate);
+  }
+  await Promise.all([...crowd, another, administrator]);
+  assert.deepEqual(turns.slice(0, 4), ['crowd', 'crowd', 'another crowd', 'administrator']);
 });
 
 test('the addresses of one IPv6 network are one address', async () => {

@@ -15,7 +15,12 @@ export interface Asker {
   address: string;
   /** Whom the caller claims to be, as the caller wrote it. */
   user: string;
+  /** It is proven already: the computation is for something else. */
+  loggedIn?: true;
 }
+
+/** Whoever acts with a token, with a share of their own: one's flood of new secrets keeps no administrator from making a user. */
+export const loggedIn = (userId: string): Asker => ({ address: `user ${userId}`, user: userId, loggedIn: true });
 
 export interface GateLimits {
   /** Computations at a time. */
@@ -54,7 +59,7 @@ export class FairGate {
   }
 
   /**
-   * Runs the work when its turn has come. Without an asker it is the cloud's own (someone who is logged in).
+   * Runs the work when its turn has come. Without an asker it is the cloud's own.
    * @throws CloudError `unavailable` when too many wait already
    */
   async run<T>(asker: Asker | undefined, work: () => Promise<T>): Promise<T> {
@@ -82,7 +87,7 @@ export class FairGate {
     const { address, user } = asker
       ? { address: networkOf(asker.address), user: asker.user }
       : { address: '', user: '' };
-    const known = !asker || this.#known.has(keyOf(asker));
+    const known = !asker || asker.loggedIn === true || this.#known.has(keyOf(asker));
     const room = this.#rooms[known ? 0 : 1];
     if (asker) this.#checkShare(room, address, user);
     if (room.size >= this.#limits.maxWaiting && !room.dismissOf(address)) throw tooMany('everyone');

@@ -21,6 +21,7 @@ import {
 import { type DomainRight, listedDomain, requireInDomain, requireNoMightier, requireOver } from './domain-rights.ts';
 import { Entries, type EntryChange, findEntry, type Kind } from './entries.ts';
 import { checkFactorOptions, factorRulesOption, factorsEnabledOption } from './factors.ts';
+import { loggedIn } from './fair-gate.ts';
 import { groupKind } from './groups.ts';
 import { provePassword } from './login.ts';
 import type { UserRow } from './tables.ts';
@@ -59,7 +60,7 @@ export class UserService {
   async create(caller: Caller, wanted: NewUser): Promise<UserView> {
     requireInDomain(caller, 'manage', { domainId: wanted.domainId, operation: 'identity:create_user' });
     checkFactorOptions(wanted.options);
-    const hash = await this.#hash(wanted.password);
+    const hash = await this.#hash(caller, wanted.password);
     const own = {
       domain_id: wanted.domainId,
       email: wanted.email ?? null,
@@ -113,7 +114,7 @@ export class UserService {
     await this.#over(caller, 'manage', { table: 'user', id, operation: 'identity:update_user' });
     await requireNoMightier(this.#context.query, caller, { userId: id });
     checkFactorOptions(change.options);
-    const hash = await this.#hash(change.password);
+    const hash = await this.#hash(caller, change.password);
     const row = await this.#entries.update(caller, id, change, async (tx, before) => {
       const ends = hash !== undefined || (change.enabled === false && before.enabled);
       const options = { ...before.options, ...change.options };
@@ -190,9 +191,9 @@ export class UserService {
   }
 
   /** Null where there is to be no password, nothing where it stays. @throws CloudError `invalid` */
-  async #hash(password: Secret | null | undefined): Promise<string | null | undefined> {
+  async #hash(caller: Caller, password: Secret | null | undefined): Promise<string | null | undefined> {
     if (!password) return password;
     this.#context.passwordRules.check(password);
-    return this.#context.passwords.hash(password);
+    return this.#context.passwords.hash(password, loggedIn(caller.userId));
   }
 }
