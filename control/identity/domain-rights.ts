@@ -12,7 +12,7 @@ import { type Caller, isAdmin } from '../kit/caller.ts';
 import type { Queryable } from '../kit/database/database.ts';
 import { isSystemReader, refuse } from './rights.ts';
 
-/** Who has one of these is more than a manager, wherever it is. */
+/** Who has one of these, or a role that comes to one, is more than a manager, wherever it is. */
 const mighty = ['admin', 'service'];
 /** What managers may give. */
 const givable = ['manager', 'member', 'reader'];
@@ -76,11 +76,13 @@ export async function requireNoMightier(
       : sql`a.group_id = ${whom.groupId}`;
   const trusted =
     'userId' in whom
-      ? sql`union all select from trust t join role r on r.id = any(t.role_ids)
-          where t.trustee_user_id = ${whom.userId} and r.name = any(${mighty}) and r.domain_id is null`
+      ? sql`union all select from trust t join might m on m.id = any(t.role_ids) where t.trustee_user_id = ${whom.userId}`
       : sql``;
-  const { rows } = await sql`select from role_assignment a join role r on r.id = a.role_id
-    where ${holder} and (a.system or r.name = any(${mighty}) and r.domain_id is null) ${trusted} limit 1`.execute(db);
+  const { rows } = await sql`with recursive might(id) as (
+      select id from role where name = any(${mighty}) and domain_id is null
+      union select i.prior_role_id from role_implication i join might m on m.id = i.implied_role_id)
+    select from role_assignment a where ${holder} and (a.system or a.role_id in (select id from might))
+      ${trusted} limit 1`.execute(db);
   if (rows.length > 0) throw new CloudError('forbidden', 'mightier_than_manager', {});
 }
 

@@ -130,6 +130,16 @@ test('a manager does not become an administrator by the password or the group of
   assert.equal((await as(manager, 'PATCH', `users/${trusted.id}`, { user: { password: 'mine now' } })).status, 403);
 });
 
+test('nor one who has a service’s rights by a role that comes to them', async () => {
+  const robot = await make('role', { name: unique() });
+  await call('PUT', `roles/${robot.id}/implies/${roles.service}`);
+  const { user, group, project } = await furnish(domain.id);
+  await call('PUT', `projects/${project.id}/users/${user.id}/roles/${robot.id}`);
+  await call('PUT', `projects/${project.id}/groups/${group.id}/roles/${robot.id}`);
+  assert.equal((await as(manager, 'PATCH', `users/${user.id}`, { user: { password: 'taken' } })).status, 403);
+  assert.equal((await as(manager, 'PUT', `groups/${group.id}/users/${own.user.id}`)).status, 403);
+});
+
 test('the same roles in a project give no right over its domain', async () => {
   const { user, project } = await furnish(domain.id);
   await call('PUT', `projects/${project.id}/users/${user.id}/roles/${roles.manager}`);
