@@ -38,6 +38,7 @@ export class ImageTransfer {
   readonly #log: Logger;
   readonly #running = new Map<ImageId, AbortController>();
   readonly #turns = new Gates(uploadsOfProject);
+  #stopped = false;
 
   constructor(options: { database: Database; images: ImageService; client: HostClient; log: Logger }) {
     this.#database = options.database;
@@ -46,8 +47,9 @@ export class ImageTransfer {
     options.images.onDeleted = (id) => this.#running.get(id)?.abort(gone(id));
   }
 
-  /** Breaks off what runs here; each caller is told. */
+  /** Breaks off what runs here, and what waits for its turn; each caller is told. */
   stop(): void {
+    this.#stopped = true;
     for (const upload of this.#running.values()) upload.abort(new CloudError('unavailable', 'service_stopping', {}));
   }
 
@@ -71,6 +73,7 @@ export class ImageTransfer {
     { bytes, sizeBytes }: ByteSource,
     purpose: 'upload' | 'stage',
   ): Promise<void> {
+    if (this.#stopped) throw new CloudError('unavailable', 'service_stopping', {});
     if (bytes.destroyed) throw new CloudError('invalid', 'upload_cut_off', {});
     const actor = actorOf(caller);
     const upload = await this.#patiently(imageId, () =>
