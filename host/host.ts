@@ -48,8 +48,7 @@ import { ControlStream } from './stream/client.ts';
 import type { Observations } from './stream/news.ts';
 import { quarantineStatus } from './stream/quarantine.ts';
 import { LayerKeys } from './volume/keys.ts';
-import { Storage } from './volume/storage.ts';
-import type { LayerTools } from './volume/tools.ts';
+import { Storage, type StorageOptions } from './volume/storage.ts';
 
 export interface HostDependencies extends Pick<ServerContext, 'tryWay' | 'resetConnections'> {
   network: HostNetworkPort;
@@ -61,7 +60,8 @@ export interface HostDependencies extends Pick<ServerContext, 'tryWay' | 'resetC
   convert: ImageConverter;
   saveDisk: DiskSaver;
   keeper: DiskKeeper;
-  layerTools: LayerTools;
+  layerTools: StorageOptions['tools'];
+  receiverEngine?: StorageOptions['receiverEngine'];
   tpm: TpmKeeper;
   cpuGroups?: CpuGroups | undefined;
   /** QEMU can use io_uring here. Absent: it can't. */
@@ -217,6 +217,7 @@ export class Host {
       ...context,
       ...{ hostId, setting, sweepIntervalMs, guestGid: guests?.gid, cloudId: () => this.#cloudId },
       ...{ tools: this.#dependencies.layerTools, keys: this.#keys, openSource: this.#source.open },
+      receiverEngine: this.#dependencies.receiverEngine,
       report: (layers) => this.#stream.report({ layers }),
       levels: (levels) => this.#stream.report({ pools: levels }),
       died: () => this.abandon(),
@@ -249,10 +250,9 @@ export class Host {
         this.#verdict = verdict;
       }),
     ]);
-    const { accelerator, reason } = this.#verdict;
-    this.#dependencies.log.info({ accelerator, reason }, 'accelerator chosen');
+    this.#dependencies.log.info({ ...this.#verdict }, 'accelerator chosen');
     this.#laterDigests.start();
-    await this.#storage.exports.adopt();
+    await this.#storage.adopt();
     if (saved) this.#storage.layers.take(saved);
     await this.#reconciler.start(saved);
     // The guests that run have been found, and what each has open is told.

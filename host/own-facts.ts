@@ -49,6 +49,7 @@ export function hostFactsOf(parts: HostParts): HostFacts {
     migrations: ['cold', 'live'],
     beginsLent: true,
     layerCopies: true,
+    secondCopies: true,
     pools: storage.pools,
     bandwidths: [...(configuration.bandwidths ?? [])],
     ...(configuration.physicalNetworks && { physicalNetworks: [...configuration.physicalNetworks] }),

@@ -13,6 +13,7 @@
  *   <data>/volumes/, pools.json  the pool of layers that needs no setting, and which pools are this host's, see volume/pool.ts
  *   <data>/layers, layer-outcomes/ which layers were made and erased, and what was made of them, see volume/ledger.ts, volume/outcomes.ts
  *   <data>/meters.json             the last readings of taps that are gone, until control has them, see meter/meters.ts
+ *   <data>/receivers/              second copies that take writes, see volume/receive/record.ts
  *   <data>/exports/                volumes that machines outside have, see volume/export/record.ts
  *   <data>/backups/                backups of volumes, where no other directory is named, see volume/backups.ts
  *   <run>/exports/<layer id>/      sockets of a volume's export, see volume/export/exports.ts

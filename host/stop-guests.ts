@@ -12,6 +12,7 @@ import { guestsDirectory, serverPaths } from './paths.ts';
 import { readRecord, writeRecord } from './server/record.ts';
 import { endProcesses } from './volume/export/processes.ts';
 import { readExportRecords } from './volume/export/record.ts';
+import { readReceiverRecords } from './volume/receive/record.ts';
 
 /** Whose guests. */
 export interface GuestsPlace {
@@ -21,9 +22,12 @@ export interface GuestsPlace {
   accounts: GuestAccounts | undefined;
 }
 
-/** Volumes of machines outside: their connections end, and the next host process exports them again. */
+/**
+ * Volumes of machines outside, and second copies of volumes of other hosts: their connections end. The next host process exports them again; a copy is begun anew, which control sees.
+ */
 export async function stopExports({ dataDirectory }: Pick<GuestsPlace, 'dataDirectory'>): Promise<void> {
   for (const record of readExportRecords(dataDirectory)) await endProcesses(record);
+  for (const { uid } of readReceiverRecords(dataDirectory)) if (uid !== null) await endProcesses({ uid });
 }
 
 /** Every QEMU of this host that runs. */

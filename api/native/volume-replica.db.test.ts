@@ -80,7 +80,7 @@ test('its owner sees how old a replica is, and administrators where it lies, too
   const expected = {
     ...{ volume_id: id, status: 'enabled', rpo_seconds: 60, idle: false, round: null, rounds: 7 },
     ...{ last_round_bytes: null, last_round_seconds: null, problem: null, late_since: null, failed_over_at: null },
-    ...{ former_kept: false, host: `host-${far}`, pool: 'local' },
+    ...{ synchronous: false, in_sync: false, former_kept: false, host: `host-${far}`, pool: 'local' },
   };
   assert.deepEqual(known, expected);
   const { as_of: _, age_seconds: __, ...own } = (await call('GET', `/volumes/${id}/replica`, owner.token)).body.replica;

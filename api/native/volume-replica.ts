@@ -17,7 +17,12 @@ const replica = Type.Object(
   {
     volume_id: text,
     status: Type.Enum(['enabling', 'enabled', 'error'], {
-      description: 'enabling: there is no whole one yet; error: it is older than it shall be',
+      description:
+        'enabling: there is no whole one yet, or its second copy is not in sync yet; error: it is older than it shall be, or its second copy was given up',
+    }),
+    synchronous: Type.Boolean({ description: 'Each write of the volume’s guest waits for it' }),
+    in_sync: Type.Boolean({
+      description: 'It has all that the guest was told is written; where no guest has the volume, all that is written',
     }),
     rpo_seconds: Type.Integer({ description: 'It shall never be older' }),
     as_of: orNull(Type.String({ description: 'It holds all that was written until then' })),
@@ -90,6 +95,7 @@ const time = (at: Date | null): string | null => at?.toISOString() ?? null;
 
 const document = ({ fault, host_name, pool_name, round_began_at, round_full, ...known }: ShownReplica) => ({
   ...{ volume_id: known.volume_id, status: known.status, rpo_seconds: known.rpo_seconds, idle: known.idle },
+  ...{ synchronous: known.synchronous, in_sync: known.in_sync },
   ...{ as_of: time(known.as_of), age_seconds: known.age_seconds, former_kept: known.former_kept },
   round: round_began_at && { began_at: round_began_at.toISOString(), whole: round_full },
   ...{ rounds: known.rounds, last_round_bytes: known.last_round_bytes, last_round_seconds: known.last_round_seconds },

@@ -76,8 +76,8 @@ test('servers that shall be restarted elsewhere and would not be are a finding f
 });
 
 test('late replicas are a finding for people, with the reason and where to look, and no start waits for them', () => {
-  assert.deepEqual(replicaParts({ replicas: 7, late: 0, why: null }), []);
-  const parts = replicaParts({ replicas: 7, late: 2, why: 'The host of the replica is away.' });
+  assert.deepEqual(replicaParts({ replicas: 7, late: 0, out_of_sync: 0, why: null }), []);
+  const parts = replicaParts({ replicas: 7, late: 2, out_of_sync: 0, why: 'The host of the replica is away.' });
   assert.deepEqual(parts, [
     {
       ...{ name: 'replicas', ok: false, forPeople: true },
@@ -85,5 +85,9 @@ test('late replicas are a finding for people, with the reason and where to look,
       cure: 'GET /native/v1/volume-replicas?late=true says which and why',
     },
   ]);
-  assert.match(replicaParts({ replicas: 7, late: 1, why: null })[0]!.detail, /rounds take too long$/);
+  assert.match(replicaParts({ replicas: 7, late: 1, out_of_sync: 0, why: null })[0]!.detail, /rounds take too long$/);
+  assert.match(
+    replicaParts({ replicas: 7, late: 0, out_of_sync: 2, why: null })[0]!.detail,
+    /^2 volumes .* second copy/,
+  );
 });

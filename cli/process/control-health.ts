@@ -188,9 +188,15 @@ async function quarantinePart(database: Database): Promise<HealthPart[]> {
 }
 
 /** Replicas that are older than they shall be; nothing where there are none. */
-export function replicaParts({ replicas, late, why }: LateReplicas): HealthPart[] {
-  if (late === 0) return [];
+export function replicaParts({ replicas, late, out_of_sync: alone, why }: LateReplicas): HealthPart[] {
+  const outOfSync: HealthPart = {
+    ...{ name: 'replicas', ok: false, forPeople: true },
+    detail: `${alone} volumes are written to without their second copy, which was given up`,
+    cure: 'GET /native/v1/volumes/{id}/replica says why; it is copied anew by itself',
+  };
+  if (late === 0) return alone > 0 ? [outOfSync] : [];
   return [
+    ...(alone > 0 ? [outOfSync] : []),
     {
       name: 'replicas',
       ok: false,

@@ -78,6 +78,8 @@ export const hostFacts = object({
   beginsLent: optional(boolean),
   /** It gives and takes copies of layers (layer.ts, `copyOf`). Absent (an older host): it does not. */
   layerCopies: optional(boolean),
+  /** It keeps second copies of volumes in step with its guests' writes (server.ts, `copy`), and takes such writes. Absent (an older host): it does not. */
+  secondCopies: optional(boolean),
   /** Where its tunnels end, if frames are given back there. Absent (an older host, or one that has none): nobody can try them. */
   tunnels: optional(tunnelEnd),
   /** Where other machines reach this host's HTTPS service, e.g. https://10.0.0.5:8444 */

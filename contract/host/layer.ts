@@ -17,7 +17,7 @@ import type {
 import { boolean, count, id, integer, list, literal, nullable, object, oneOf, optional, text } from '../schema/type.ts';
 import { desiredExport, observedExport } from './export.ts';
 import { desiredImage, hostUrl } from './image.ts';
-import { hostLimits, layerLimits as limits } from './limits.ts';
+import { hostLimits, layerLimits as limits, migrationLimits } from './limits.ts';
 import { capturedImage } from './service.ts';
 
 /** Lower-case hex. */
@@ -162,6 +162,11 @@ export const desiredLayer = object({
   sinks: optional(boolean),
   /** Control wants to know soon when anything was first written to it. */
   watched: optional(boolean),
+  /**
+   * It is the second copy of a volume whose guest runs on another host: that guest's QEMU writes to it (NBD, TLS with this key, in hex, 256 bits), and each write is on the disk before it is
+   * answered. Absent: nobody does.
+   */
+  receives: optional(object({ key: text(64, { pattern: '^[0-9a-f]{64}$' }) })),
   /** The top of a volume that a machine outside has, and nobody else. Absent: none has it. */
   export: optional(desiredExport),
   /**
@@ -266,6 +271,8 @@ export const observedLayer = object({
   full: optional(boolean),
   /** Of one that is watched: whether anything was written to it since it was made. Absent: it is not known, or not asked. */
   written: optional(boolean),
+  /** Where writes to a second copy are taken; another place is another beginning. Absent: nowhere. */
+  receiver: optional(object({ address: text(migrationLimits.addressLength), port: integer(1, 65_535) })),
   /** What its document asks for, open. Absent: nothing is. */
   export: optional(observedExport),
   captures: optional(

@@ -17,7 +17,7 @@ import {
 } from '../schema/type.ts';
 import { diskLimits, guestHardware } from './hardware.ts';
 import { desiredImage } from './image.ts';
-import { hostLimits, serverLimits as limits } from './limits.ts';
+import { hostLimits, serverLimits as limits, migrationLimits } from './limits.ts';
 import { guestMachine } from './machine.ts';
 import { incomingServer, observedIncoming, observedOutgoing, outgoingServer } from './migration.ts';
 import { desiredPort } from './port.ts';
@@ -55,6 +55,20 @@ export const desiredVolume = object({
   device: text(limits.deviceNameLength),
   /** Of its type. Absent: none. */
   limits: optional(diskLimits),
+  /**
+   * The volume's second copy on another host: all that the guest writes goes there, too, and it is told that it is written when it is in both. `inSync`: control has written down that the copy has all of it.
+   * The guest writes without it only after a document that names this copy no more: where the way there is cut, or the guest is to begin anew, the host says so (`copies`) and waits for that.
+   * Absent: there is none.
+   */
+  copy: optional(
+    object({
+      id: id<LayerId>(),
+      address: text(migrationLimits.addressLength),
+      port: integer(1, 65_535),
+      key: text(64, { pattern: '^[0-9a-f]{64}$' }),
+      inSync: boolean,
+    }),
+  ),
 });
 export type DesiredVolume = Static<typeof desiredVolume>;
 
@@ -239,6 +253,23 @@ export const observedServer = object({
         full: optional(boolean),
       }),
       2 * limits.volumes,
+    ),
+  ),
+  /**
+   * Of the second copies that its document names. copying: what was written before goes there; ready: the copy has all that the guest was told is written, and will have; lost: it can not be
+   * vouched for any more, and the guest waits until its document says that it may do without (`error`: what went wrong; null: its QEMU is to begin).
+   */
+  copies: optional(
+    list(
+      object({
+        volumeId: id<VolumeId>(),
+        id: id<LayerId>(),
+        state: oneOf('copying', 'ready', 'lost'),
+        error: nullable(
+          object({ code: text(hostLimits.errorCodeLength), message: text(hostLimits.errorMessageLength) }),
+        ),
+      }),
+      limits.volumes,
     ),
   ),
   /** Of the migration that its document names, as long as it does. */

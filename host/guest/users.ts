@@ -12,6 +12,7 @@ import { parseId } from '../../contract/ids.ts';
 import { identifyProcess } from '../../engine/process-identity.ts';
 import { serverPaths, serversDirectory } from '../paths.ts';
 import { readExportRecords } from '../volume/export/record.ts';
+import { readReceiverRecords } from '../volume/receive/record.ts';
 
 export interface GuestUser {
   uid: number;
@@ -56,6 +57,8 @@ export class GuestUsers {
     this.#owners.clear();
     for (const [uid, id] of recordedUids(dataDirectory)) this.#owners.set(uid, id);
     for (const { uid, id } of readExportRecords(dataDirectory)) this.#owners.set(uid, id as unknown as ServerId);
+    for (const { uid, layerId } of readReceiverRecords(dataDirectory))
+      if (uid !== null) this.#owners.set(uid, layerId as unknown as ServerId);
     // Without a record that can be read, the disk tells whose number it was.
     for (const id of serverIds(dataDirectory)) {
       const uid = ownerOf(serverPaths({ dataDirectory, runDirectory: '' }, id).disk);

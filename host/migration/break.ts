@@ -32,15 +32,23 @@ export const isSilence = (error: unknown): boolean =>
  * First by QEMU itself; what that does not reach (a handshake, a QEMU that this process has not spoken with before it began to wait) by the kernel. Safe to repeat.
  * @param options.outOfBand asks QEMU out of band
  */
-export async function breakWay(
-  disks: readonly string[],
+export const breakWay = (disks: readonly string[], way: Way | undefined, means: Means): Promise<void> =>
+  breakConnections({ nodes: disks.map(remoteNode), memory: true }, way, means);
+
+interface Means {
+  outOfBand: Execute;
+  reset(way: Way): Promise<void>;
+}
+
+/** The same, of any nodes that are another host's. */
+export async function breakConnections(
+  { nodes, memory }: { nodes: readonly string[]; memory: boolean },
   way: Way | undefined,
-  { outOfBand, reset }: { outOfBand: Execute; reset(way: Way): Promise<void> },
+  { outOfBand, reset }: Means,
 ): Promise<void> {
-  const nodes = new Set(disks.map(remoteNode));
   try {
     for (const instance of await outOfBand<Instance[]>('query-yank')) {
-      const ours = instance.type === 'migration' || nodes.has(instance['node-name'] ?? '');
+      const ours = (memory && instance.type === 'migration') || nodes.includes(instance['node-name'] ?? '');
       if (ours) await outOfBand('yank', { instances: [instance] }).catch(unlessGone);
     }
   } catch (error) {

@@ -16,8 +16,15 @@ export async function giveKey(
   execute: Execute,
   options: { paths: Pick<ServerPaths, 'run'>; user: GuestUser | undefined; key: string; endpoint: 'server' | 'client' },
 ): Promise<void> {
-  const { paths, user, key, endpoint } = options;
-  const directory = keyDirectory(paths);
+  await giveKeyAs(execute, { ...options, id: credentials, directory: keyDirectory(options.paths) });
+}
+
+/** The same, of another key that its QEMU has. @param options.id of the object in it, @param options.directory of the file */
+export async function giveKeyAs(
+  execute: Execute,
+  options: { id: string; directory: string; user: GuestUser | undefined; key: string; endpoint: 'server' | 'client' },
+): Promise<void> {
+  const { id, directory, user, key, endpoint } = options;
   await removeTree(directory);
   await mkdir(directory, { mode: 0o700 });
   const file = join(directory, 'keys.psk');
@@ -27,19 +34,27 @@ export async function giveKey(
     await chown(directory, 0, user.gid);
     await chmod(directory, 0o710);
   }
-  await forgetKey(execute);
-  await execute('object-add', { 'qom-type': 'tls-creds-psk', id: credentials, dir: directory, endpoint });
+  await forgetKey(execute, id);
+  await execute('object-add', { 'qom-type': 'tls-creds-psk', id, dir: directory, endpoint });
 }
 
 /** QEMU knows it no more. One that never did says so, and one whose connections still stand keeps it. */
-async function forgetKey(execute: Execute): Promise<void> {
-  await execute('object-del', { id: credentials }).catch(unlessRefused);
+async function forgetKey(execute: Execute, id: string): Promise<void> {
+  await execute('object-del', { id }).catch(unlessRefused);
 }
 
 /** Safe to repeat. */
 export async function dropKey(execute: Execute | undefined, paths: Pick<ServerPaths, 'run'>): Promise<void> {
-  if (execute) await forgetKey(execute);
-  await removeTree(keyDirectory(paths));
+  await dropKeyAs(execute, { id: credentials, directory: keyDirectory(paths) });
+}
+
+/** Safe to repeat. */
+export async function dropKeyAs(
+  execute: Execute | undefined,
+  { id, directory }: { id: string; directory: string },
+): Promise<void> {
+  if (execute) await forgetKey(execute, id);
+  await removeTree(directory);
 }
 
 function unlessRefused(error: unknown): void {

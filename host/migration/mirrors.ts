@@ -71,17 +71,8 @@ async function begin(
 ): Promise<void> {
   const node = remoteNode(disk);
   try {
-    if (!(await nodesOf(execute)).some((each) => each['node-name'] === node)) {
-      const server = { type: 'inet', host: address, port: String(port) };
-      await execute('blockdev-add', {
-        driver: 'nbd',
-        'node-name': node,
-        server,
-        export: disk,
-        'tls-creds': credentials,
-        'open-timeout': openTimeout,
-      });
-    }
+    if (!(await nodesOf(execute)).some((each) => each['node-name'] === node))
+      await addRemote(execute, { node, address, port, exported: disk, credentials });
     await execute('blockdev-mirror', {
       ...{ 'job-id': jobOf(disk), device, target: node, 'copy-mode': 'background', 'auto-dismiss': false },
       ...{ sync: isOnBase(disk) ? 'top' : 'full', 'on-target-error': 'report', 'on-source-error': 'report' },
@@ -92,6 +83,28 @@ async function begin(
     const message = `disk ${disk}: the target does not answer in ${openTimeout} s`;
     throw new HostFault('way_cut', message, { permanent: true });
   }
+}
+
+/** A node of another host's export. */
+export async function addRemote(
+  execute: Execute,
+  { node, address, port, exported, credentials: creds, reconnectDelay }: Remote,
+): Promise<void> {
+  const server = { type: 'inet', host: address, port: String(port) };
+  await execute('blockdev-add', {
+    ...{ driver: 'nbd', 'node-name': node, server, export: exported, 'tls-creds': creds },
+    ...{ 'open-timeout': openTimeout, ...(reconnectDelay !== undefined && { 'reconnect-delay': reconnectDelay }) },
+  });
+}
+
+interface Remote {
+  node: string;
+  address: string;
+  port: number;
+  exported: string;
+  credentials: string;
+  /** In seconds: so long what is asked of it waits where its connection has ended. Absent: not at all. */
+  reconnectDelay?: number;
 }
 
 /**
@@ -126,24 +139,32 @@ export async function endMirrors(execute: Execute, disks: readonly string[]): Pr
  * Nothing of them is left in QEMU, and nobody wants what they have sent. Their way is broken already (break.ts): over one that is cut a job does not end
  * otherwise, and with the closing of its node, which is flushed, QEMU (7.2) would stand still until the kernel gives the connection up. Safe to repeat.
  */
-export async function dropMirrors(execute: Execute, disks: readonly string[]): Promise<void> {
+export const dropMirrors = (execute: Execute, disks: readonly string[]): Promise<void> =>
+  dropJobs(
+    execute,
+    disks.map((disk) => ({ job: jobOf(disk), node: remoteNode(disk) })),
+  );
+
+/** The same, of any mirrors to other hosts. */
+export async function dropJobs(execute: Execute, mirrors: readonly { job: string; node: string }[]): Promise<void> {
   const started = performance.now();
   for (;;) {
-    const jobs = await jobsOf(execute, disks);
-    for (const [disk, { status }] of jobs) {
-      const id = jobOf(disk);
+    const jobs = (await execute<Job[]>('query-block-jobs')).filter(({ device }) =>
+      mirrors.some(({ job }) => job === device),
+    );
+    for (const { device, status } of jobs) {
       const command =
         status === 'concluded'
-          ? execute('job-dismiss', { id })
-          : execute('block-job-cancel', { device: id, force: true });
+          ? execute('job-dismiss', { id: device })
+          : execute('block-job-cancel', { device, force: true });
       await command.catch((error) => {
         if (!(error instanceof QmpError)) throw error;
       });
     }
-    if (jobs.size === 0) break;
+    if (jobs.length === 0) break;
     if (performance.now() - started > endMs)
-      throw new HostFault('disks_not_sent', 'QEMU does not end the jobs of a migration');
+      throw new HostFault('disks_not_sent', 'QEMU does not end the jobs of a mirror');
     await sleep(lookMs);
   }
-  for (const disk of disks) await closeNode(execute, remoteNode(disk));
+  for (const { node } of mirrors) await closeNode(execute, node);
 }

@@ -59,7 +59,8 @@ export async function stopListening(execute: Execute, disks: readonly Exported[]
   for (const { name, path } of disks) if (path !== undefined) await closeNode(execute, remoteNode(name));
 }
 
-async function atSomePort(
+/** @returns the first of its ports, from one by chance on, that can be bound. @throws HostFault where none can */
+export async function atSomePort(
   { address, ports }: MigrationPlace,
   bind: (port: number) => Promise<unknown>,
 ): Promise<number> {

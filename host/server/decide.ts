@@ -9,6 +9,7 @@ import type { ImageId, LayerId } from '../../contract/ids.ts';
 import type { LocalDiskFile } from '../disk/local-disk.ts';
 import type { RunState } from '../guest/guest.ts';
 import { type CardFacts, type CardStep, cardStep } from './cards.ts';
+import { copiesToLeave, copyToDrop } from './copies.ts';
 import { type LocalDiskStep, localDiskStep } from './local-disks.ts';
 import { comesBackToWhatItLeft, leftBehindStep, type MigrationStep, migrationStep, takeBackStep } from './migrating.ts';
 import type { ServerRecord } from './record.ts';
@@ -104,6 +105,8 @@ export type Step =
   | { do: 'forget-disk' }
   /** An image of its disk is wanted, and all else is as it shall be. */
   | { do: 'capture'; imageId: ImageId }
+  /** Its volumes are about to be written to without their second copies, which control has to know first. */
+  | { do: 'leave-copies'; ids: readonly LayerId[] }
   /** It has no disk of its own. */
   | { do: 'make-record' }
   | CardStep
@@ -126,9 +129,14 @@ const nothing = (state: Rest['state'], error: HaltError = null): Step => ({ do: 
 export function decide(desired: DesiredServer | undefined, facts: ServerFacts): Step {
   const step = nextStep(desired, facts);
   if (!mayBegin(desired, facts) && beginsSomething(step)) return { do: 'await-lease' };
+  const left = leaves.has(step.do) ? copiesToLeave(desired!, facts.record) : [];
+  if (left.length > 0) return { do: 'leave-copies', ids: left };
   const imageId = step.do === 'nothing' ? captureWanted(desired, facts) : undefined;
   return imageId === undefined ? step : { do: 'capture', imageId };
 }
+
+/** With which a QEMU begins or goes on that nobody has watched, or does what it can not do while a mirror is under way. */
+const leaves: ReadonlySet<Step['do']> = new Set(['launch', 'release', 'save-memory', 'send']);
 
 function mayBegin(desired: DesiredServer | undefined, { leaseEnded, leaseHeld, guard }: ServerFacts): boolean {
   if (leaseEnded) return false;
@@ -181,6 +189,8 @@ function nextStep(desired: DesiredServer | undefined, facts: ServerFacts): Step 
     if (guest) return { do: 'quit', why: 'it ran under an older epoch' };
     return { do: 'adopt-epoch' };
   }
+  const dropped = facts.volumes && copyToDrop(desired, facts.volumes.volumes);
+  if (guest && dropped) return { do: 'drop-copy', volume: dropped };
   const moving = migrationStep(desired, facts);
   if (moving) return goingOn(moving, desired, facts);
   if (!guest) return decideWithoutGuest(desired, facts);

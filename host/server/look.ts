@@ -11,6 +11,7 @@ import { hasEnd } from '../migration/end.ts';
 import { keysOf } from '../volume/index.ts';
 import { isWanted, type ServerFacts } from './decide.ts';
 import { devicesOf } from './steps/cards.ts';
+import { lookAtCopies } from './steps/copies.ts';
 import type { ServerTask } from './task.ts';
 import type { LayerFacts } from './volumes.ts';
 import { volumesToOpen } from './volumes.ts';
@@ -22,6 +23,7 @@ export async function look(task: ServerTask, desired: DesiredServer | undefined)
   const names = await readdir(data).catch(() => undefined);
   const here = (path: string) => dirname(path) === data && names?.includes(basename(path)) === true;
   const guard = guardFacts(task, desired);
+  if (guest && !guest.ending && !guard?.held && record?.running) await lookAtCopies(task);
   return {
     record,
     files: names !== undefined || (await exists(run)),

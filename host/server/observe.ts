@@ -9,6 +9,7 @@ import type {
 } from '../../contract/host/index.ts';
 import type { VolumeId } from '../../contract/ids.ts';
 import type { Passed } from '../migration/way.ts';
+import { type KnownCopies, observedCopies } from './copies.ts';
 import type { MigrationRecord, ServerRecord } from './record.ts';
 import { observedVolumes } from './volumes.ts';
 
@@ -20,6 +21,7 @@ export interface Observation extends Pick<ObservedServer, 'state' | 'error' | 's
   /** For want of room to write to these it stands still. */
   full: ReadonlySet<VolumeId>;
   progress: OutgoingProgress | undefined;
+  copies: KnownCopies;
 }
 
 type OutgoingProgress = Pick<ObservedOutgoing, 'disks' | 'memory' | 'forecastMs'>;
@@ -43,9 +45,10 @@ export interface Sending {
 
 export function observedServer(
   desired: DesiredServer,
-  { record, guest, onLeaseEnd, full, progress, state, error, step }: Observation,
+  { record, guest, onLeaseEnd, full, progress, copies: known, state, error, step }: Observation,
 ): ObservedServer {
   const { id, epoch, generation } = desired;
+  const copies = observedCopies(desired, { record, guest, ...known });
   const asked = ({ imageId }: { imageId: string }) => desired.captures?.some((capture) => capture.imageId === imageId);
   return {
     ...{ id, epoch, generation, state },
@@ -55,6 +58,7 @@ export function observedServer(
     resizeCount: record?.resize?.count ?? 0,
     captures: record?.captures?.filter(asked) ?? [],
     ...(record?.volumes?.length && { volumes: observedVolumes(desired, record, { guest, full }) }),
+    ...(copies.length > 0 && { copies }),
     ...(desired.incoming && { incoming: observedIncoming(desired.incoming, record?.migration) }),
     ...(desired.outgoing && { outgoing: observedOutgoing(desired.outgoing, record?.migration, progress) }),
     ...(record?.guestPassword && { guestPassword: record.guestPassword }),

@@ -127,6 +127,8 @@ export interface VolumeRecord {
   plugged: boolean;
   /** When the guest was first asked to let go of it (ms since 1970). */
   askedAt?: number;
+  /** The second copy to which this QEMU was told to write, too, from before it was; absent: none. */
+  copy?: { id: LayerId; address: string; port: number } | undefined;
 }
 
 /** What came of an image that was to be made of its disk. */

@@ -13,6 +13,7 @@ import { type ServerPaths, serverPaths } from '../paths.ts';
 import type { Execute } from '../volume/nodes.ts';
 import { backOffMs } from './back-off.ts';
 import { ProcessDied, type ServerContext } from './context.ts';
+import { hasCopies, type KnownCopies, watchCopiesMs } from './copies.ts';
 import { decide, type ServerFacts, type Step } from './decide.ts';
 import { look } from './look.ts';
 import { observedServer, type Sending } from './observe.ts';
@@ -62,6 +63,7 @@ export class ServerTask {
   readonly keptOpen = new Map<VolumeId, number>();
   /** For want of room to write to these its guest stands still. */
   full: ReadonlySet<VolumeId> = new Set();
+  readonly copies: KnownCopies = { seen: new Map(), progress: new Map(), left: new Set() };
   /** What this process knows of its way to another host. */
   sending: Sending = {};
   /** Asks its QEMU. @throws HostFault where there is none */
@@ -94,7 +96,7 @@ export class ServerTask {
     this.paths = serverPaths(context, id);
   }
 
-  /** What is, as the last pass saw it; undefined where control never named the server or nothing was seen yet. */
+  /** As the last pass saw it; undefined where control never named the server or nothing was seen yet. */
   get observed(): ObservedServer | undefined {
     return this.#observed;
   }
@@ -143,9 +145,8 @@ export class ServerTask {
   letGo(guest: Guest): void {
     guest.release();
     if (this.guest === guest) this.guest = undefined;
-    this.askedFor.clear();
-    this.keptOpen.clear();
     this.full = new Set();
+    for (const known of [this.askedFor, this.keptOpen, this.copies.seen, this.copies.progress]) known.clear();
     const { progress } = this.sending;
     this.sending = progress ? { progress } : {};
     this.tellClosed();
@@ -345,6 +346,7 @@ export class ServerTask {
       this.context.guestUsers?.release(this.id);
     }
     this.#become(desired, step.state, step.error);
+    if (this.guest && hasCopies(this.record)) this.#wakeIn(watchCopiesMs);
   }
 
   #failed(error: unknown, desired: DesiredServer | undefined): void {
@@ -388,9 +390,9 @@ export class ServerTask {
     }
     const [guest, pid] = [this.guest !== undefined, this.guest?.process.pid];
     const onLeaseEnd = pid === undefined ? undefined : this.context.guard.guarded(this.id, pid);
-    const { record, full, sending } = this;
+    const { record, full, sending, copies } = this;
     const step = state === 'failed' ? null : this.#pending;
-    const seen = { record, guest, onLeaseEnd, full, progress: sending.progress, state, error, step };
+    const seen = { record, guest, onLeaseEnd, full, progress: sending.progress, copies, state, error, step };
     this.#observed = observedServer(desired, seen);
     this.#owner.observed(this);
   }

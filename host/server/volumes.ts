@@ -8,6 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { DesiredServer, DesiredVolume, ObservedServer } from '../../contract/host/index.ts';
 import type { LayerId, VolumeId } from '../../contract/ids.ts';
 import { volumeDeviceId } from '../guest/volumes.ts';
+import { copyToDrop } from './copies.ts';
 import type { DiskLimits, ServerRecord, VolumeRecord } from './record.ts';
 
 export type VolumeStep =
@@ -21,6 +22,10 @@ export type VolumeStep =
   | { do: 'switch-volumes'; switches: readonly VolumeSwitch[] }
   | { do: 'grow-volume'; volume: DesiredVolume }
   | { do: 'limit-volume'; volume: DesiredVolume }
+  /** All that the guest writes to it goes to its second copy, too, from now on. */
+  | { do: 'begin-copy'; volume: DesiredVolume }
+  /** It is written to without. */
+  | { do: 'drop-copy'; volume: VolumeRecord }
   | { do: 'await-layer'; layerId: LayerId; why: string };
 
 /** A volume whose top shall be this layer, which builds on its present one. */
@@ -60,6 +65,8 @@ export const wantedAs = ({ volumes = [] }: DesiredServer, record: VolumeRecord):
   volumes.find(({ id, slot, readOnly }) => id === record.id && slot === record.slot && readOnly === record.readOnly);
 
 export function volumeStep(desired: DesiredServer, facts: VolumeFacts): VolumeStep | undefined {
+  const dropped = copyToDrop(desired, facts.volumes);
+  if (dropped) return { do: 'drop-copy', volume: dropped };
   for (const record of facts.volumes) {
     const step = leaving(desired, record, facts);
     if (step) return step;
@@ -130,7 +137,9 @@ function changing(
     return { do: 'switch-volumes', switches: [{ volume, layerId }] };
   }
   if (volume.sizeBytes > record.sizeBytes) return { do: 'grow-volume', volume };
-  return isDeepStrictEqual(limitsOf(desired, volume), record.limits) ? undefined : { do: 'limit-volume', volume };
+  if (!isDeepStrictEqual(limitsOf(desired, volume), record.limits)) return { do: 'limit-volume', volume };
+  const begins = volume.copy && !volume.copy.inSync && !record.copy && !record.readOnly;
+  return begins ? { do: 'begin-copy', volume } : undefined;
 }
 
 /**
@@ -200,7 +209,7 @@ export function observedVolumes(
 }
 
 /** A volume as a guest is to have it at its start. */
-export type VolumeToOpen = Omit<DesiredVolume, 'attachmentId' | 'tag' | 'device'>;
+export type VolumeToOpen = Omit<DesiredVolume, 'attachmentId' | 'tag' | 'device' | 'copy'>;
 
 /** A guest that goes on with its memory has the volumes that this knows, also those that shall go; others come when it runs. */
 export function volumesToOpen(desired: DesiredServer, record: ServerRecord | undefined): VolumeToOpen[] {

@@ -13,6 +13,7 @@ import type { LayerLedger } from './ledger.ts';
 import type { ManagedFiles } from './managed.ts';
 import type { OutcomeStore } from './outcomes.ts';
 import type { Pools } from './pool.ts';
+import type { Receivers } from './receive/receivers.ts';
 import type { Together } from './together.ts';
 import type { LayerTools } from './tools.ts';
 
@@ -23,6 +24,7 @@ export interface LayerContext {
   outcomes: OutcomeStore;
   backups: BackupDirectory;
   exports: Exports;
+  receivers: Receivers;
   managed: ManagedFiles;
   copies: LayerCopies;
   tools: LayerTools;

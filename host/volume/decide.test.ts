@@ -31,6 +31,7 @@ const here: LayerFacts = {
     leaseEnded: false,
     taken: false,
     exported: undefined,
+    receiving: false,
   },
 };
 const absent = { ...layer, presence: 'absent' as const };
@@ -149,4 +150,18 @@ test('what was to be made of a file gives the file back, unless it was made', ()
     ['it was made', absent, { taken: true }, 'drop-taken'],
     ['it was made, and its file is gone', absent, { file: undefined, taken: true }, 'drop-taken'],
   ]);
+});
+
+test('a second copy takes writes of another host as long as it shall, and is nobody else’s meanwhile', () => {
+  const receives = { key: 'a'.repeat(64) };
+  expect([
+    ['it is begun', { receives }, {}, 'receive-writes'],
+    ['once', { receives }, { receiving: true, writers: 1, volumeOpen: true }, 'nothing'],
+    ['not where a guest has the volume', { receives }, { volumeOpen: true }, 'wait'],
+    ['not before it is known what guests have', { receives }, { guestsKnown: false }, 'wait'],
+    ['not without a lease', { receives }, { leaseEnded: true }, 'await-lease'],
+    ['it ends when nobody wants it', {}, { receiving: true, writers: 1, volumeOpen: true }, 'end-receiving'],
+    ['and when it is frozen', { receives, readOnly: true }, { receiving: true, writers: 1 }, 'end-receiving'],
+  ]);
+  assert.equal(decide(absent, { ...here, receiving: true, writers: 1 }).do, 'end-receiving');
 });

@@ -40,6 +40,8 @@ export interface LayerFacts {
   taken: boolean;
   /** A machine outside has it open: as its document says, but for its limits, or otherwise. */
   exported: 'as-wanted' | 'limited-otherwise' | 'otherwise' | undefined;
+  /** A guest of another host may write to it. */
+  receiving: boolean;
 }
 
 export type Step =
@@ -77,6 +79,9 @@ export type Step =
   | { do: 'export' }
   | { do: 'limit-export' }
   | { do: 'end-export' }
+  /** A guest of another host shall write to it. */
+  | { do: 'receive-writes' }
+  | { do: 'end-receiving' }
   | { do: 'forget-outcomes' }
   /** What its guest's QEMU has below it beside layers. */
   | { do: 'furnish' }
@@ -103,6 +108,7 @@ const begins: ReadonlySet<Step['do']> = new Set([
   'capture',
   'back-up',
   'export',
+  'receive-writes',
 ]);
 
 /** Whether a machine outside has the layer, and as its document says. */
@@ -138,7 +144,9 @@ export const isReady = (desired: DesiredLayer, { file }: Pick<LayerFacts, 'file'
 /** Nobody writes to it, and it is not of a cache: whoever builds on it may read it. */
 export const isShared = ({ readOnly, cache }: Pick<DesiredLayer, 'readOnly' | 'cache'>): boolean => readOnly && !cache;
 
-function decideAbsent({ file, made, taken, outcomes, writers, guestsKnown, exported }: LayerFacts): Step {
+function decideAbsent(facts: LayerFacts): Step {
+  const { file, made, taken, outcomes, writers, guestsKnown, exported } = facts;
+  if (facts.receiving) return { do: 'end-receiving' };
   if (exported) return { do: 'end-export' };
   // What it was to be made of is somebody's; what was made of it is what shall go.
   if (taken) return made || file ? { do: 'drop-taken' } : { do: 'give-back' };
@@ -152,6 +160,7 @@ const waitForGuests: Step = { do: 'wait', what: 'waiting until it is known what 
 
 function decidePresent(desired: DesiredLayer, facts: LayerFacts): Step {
   const { file, made, baseNoted, writers, guestsKnown } = facts;
+  if (facts.receiving && (!desired.receives || desired.readOnly)) return { do: 'end-receiving' };
   if (facts.exported === 'otherwise') return { do: 'end-export' };
   if (facts.exported === 'limited-otherwise') return { do: 'limit-export' };
   if (!file) return decideWithoutFile(desired, facts);
@@ -179,7 +188,11 @@ function decidePresent(desired: DesiredLayer, facts: LayerFacts): Step {
     } else if (file.owner !== 'root' && !(desired.cache && facts.volumeOpen)) return { do: 'take-back' };
   }
   if (facts.unfurnished) return { do: 'furnish' };
-  return outcomeWanted(desired, facts) ?? exportWanted(desired, facts) ?? { do: 'nothing', state: 'ready' };
+  return (
+    outcomeWanted(desired, facts) ??
+    exportWanted(desired, facts) ??
+    writesWanted(desired, facts) ?? { do: 'nothing', state: 'ready' }
+  );
 }
 
 /** Nobody has the volume, and a machine outside shall. */
@@ -187,6 +200,13 @@ function exportWanted({ export: wanted }: DesiredLayer, { exported, guestsKnown,
   if (!wanted || exported) return undefined;
   if (!guestsKnown) return waitForGuests;
   return volumeOpen ? waitForWriter : ({ do: 'export' } as const);
+}
+
+/** Nobody has the volume here, and a guest of another host shall write to this. */
+function writesWanted({ receives, readOnly }: DesiredLayer, { receiving, guestsKnown, volumeOpen }: LayerFacts) {
+  if (!receives || readOnly || receiving) return undefined;
+  if (!guestsKnown) return waitForGuests;
+  return volumeOpen ? waitForWriter : ({ do: 'receive-writes' } as const);
 }
 
 const waitForParent: Step = { do: 'wait', what: 'waiting for the layer that it builds on' };

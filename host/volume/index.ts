@@ -12,6 +12,7 @@ export { LayerFiles } from './layer-files.ts';
 export {
   baseNode,
   cacheNode,
+  copyNames,
   layerFileNode,
   layerNode,
   movedVolume,

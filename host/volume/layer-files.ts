@@ -67,6 +67,11 @@ export class LayerFiles {
   async openable(layerId: LayerId): Promise<LayerChain> {
     const chain = await this.chain(layerId);
     requireSize(chain.top, this.#options.largestOf?.(layerId));
+    // A second copy that has taken its volume's place: who wrote to it from another host is being ended.
+    if (
+      chain.lower.some((link) => this.open.writersOf(link.layerId).some(({ serverId }) => isReceiver(serverId, link)))
+    )
+      throw new HostFault('layer_not_ready', 'what it builds on still takes writes of another host');
     return chain;
   }
 
@@ -215,6 +220,9 @@ export class LayerFiles {
     for (const listener of this.#listeners) listener(layerId);
   }
 }
+
+/** Who takes writes to a layer is known under its id (receive/receivers.ts). */
+const isReceiver = (writer: string, { layerId }: { layerId: string }): boolean => writer === layerId;
 
 /** @throws HostFault `layer_damaged` */
 export function requireSize({ sizeBytes }: { sizeBytes: number }, largest = Number.POSITIVE_INFINITY): void {

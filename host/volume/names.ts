@@ -72,6 +72,12 @@ const movedPrefix = 'v-';
 export const movedVolumeNode = (disk: string): string | undefined =>
   disk.startsWith(movedPrefix) ? `m-${disk.slice(movedPrefix.length)}` : undefined;
 
+/** What is in a guest's QEMU for a volume's second copy on another host: the job, the node by which it writes there, and what has the key. */
+export const copyNames = (volumeId: VolumeId) => {
+  const id = short(volumeId);
+  return { job: `copy-${id}`, node: `s-${id}`, credentials: `copy-${id}` };
+};
+
 /** The secret in a QEMU that opens what is encrypted with the key. */
 export const keyObject = (keyId: VolumeKeyId): string => `key-${keyId}`;
 

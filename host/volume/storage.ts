@@ -23,6 +23,8 @@ import type { BuildsOn } from './names.ts';
 import { OutcomeStore } from './outcomes.ts';
 import { defaultPool, Pools, type PoolsOptions, type StorageSetting } from './pool.ts';
 import type { RbdStorage } from './rbd/index.ts';
+import { storageDaemons } from './receive/daemon.ts';
+import { type ReceiverEngine, Receivers, type ReceiversOptions } from './receive/receivers.ts';
 import { Together } from './together.ts';
 
 type Shared =
@@ -50,6 +52,9 @@ export interface StorageOptions
   /** Undefined (tests): all runs as this process. */
   guestUsers: GuestUsers | undefined;
   runDirectory: string;
+  /** How writes to second copies are taken (undefined: by storage daemons), and where. */
+  receiverEngine: ReceiverEngine | undefined;
+  migrationPlace: ReceiversOptions['place'];
 }
 
 /** What a pool may gain or lose without its being news. */
@@ -61,6 +66,7 @@ export class Storage {
   readonly layers: Layers;
   readonly backups: BackupDirectory;
   readonly exports: Exports;
+  readonly receivers: Receivers;
   readonly managed: ManagedFiles;
   readonly #context: LayerContext;
   readonly #dataDirectory: string;
@@ -95,6 +101,10 @@ export class Storage {
     const { guestUsers: users, runDirectory, log } = options;
     const portal = setting.iscsiPortal;
     this.exports = new Exports({ portal, users, files: this.files, dataDirectory, runDirectory, log });
+    this.receivers = new Receivers({
+      ...{ engine: options.receiverEngine ?? storageDaemons, users, files: this.files, place: options.migrationPlace },
+      ...{ dataDirectory, runDirectory, log },
+    });
     this.managed = new ManagedFiles({
       ...{ pools: this.pools, hostId, durable, guestGid, inspect: options.upload.inspect },
       seal: (path) => this.files.seal(path),
@@ -107,6 +117,7 @@ export class Storage {
       outcomes: new OutcomeStore({ dataDirectory, durable }),
       backups: this.backups,
       exports: this.exports,
+      receivers: this.receivers,
       managed: this.managed,
       copies: new LayerCopies(options.openSource),
       sync: new Together(async (directories) => {
@@ -133,15 +144,23 @@ export class Storage {
     }
   }
 
+  /** What others have of this host's volumes, before it is said that all is known. */
+  async adopt(): Promise<void> {
+    await this.exports.adopt();
+    await this.receivers.adopt();
+  }
+
   /** Ends all acting; what machines outside have they keep. */
   async close(): Promise<void> {
     await this.layers.close();
     this.exports.close();
+    this.receivers.close();
   }
 
   abandon(): void {
     this.layers.abandon();
     this.exports.close();
+    this.receivers.close();
   }
 
   /** A hello says it; reports say what has changed since. */

@@ -303,6 +303,7 @@ export class LayerTask {
         (desired.managed !== undefined || desired.presence === 'absent') &&
         (await this.context.managed.isTaken(this.id)),
       exported: exportedAs(desired, this.context.exports.of(this.id)),
+      receiving: this.context.receivers.has(this.id),
     };
   }
 
@@ -347,6 +348,7 @@ export class LayerTask {
     const { captures = [], backups = [] } = this.context.outcomes.of(this.id) ?? {};
     const full = desired.cache?.fullBytes != null && (this.#file?.allocatedBytes ?? 0) >= desired.cache.fullBytes;
     const exported = this.context.exports.observed(this.id);
+    const receiver = this.context.receivers.observed(this.id);
     const error = this.#error && { code: this.#error.code, message: this.#error.message };
     const observed: ObservedLayer = {
       ...{ id: this.id, epoch: desired.epoch, generation: desired.generation, state },
@@ -356,6 +358,7 @@ export class LayerTask {
       ...(this.#file?.written !== undefined && { written: this.#file.written }),
       ...(this.#use && { use: this.#use }),
       ...(exported && { export: exported }),
+      ...(receiver && { receiver }),
       captures: captures.filter(({ imageId }) => desired.captures?.some((each) => each.imageId === imageId)),
       backups: backups.filter(({ id }) => desired.backups?.some((each) => each.id === id)),
       ...{ step, error: error ?? null },

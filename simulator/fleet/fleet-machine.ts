@@ -12,6 +12,7 @@ import { Host, type HostDependencies } from '../../host/host.ts';
 import { type HostLogger, silent } from '../../host/logger.ts';
 import { HostNetwork } from '../../host/network/index.ts';
 import { FakeMachine, type QemuBehaviour } from '../qemu/index.ts';
+import { FakeReceivers } from '../qemu/receivers.ts';
 import { keepNothing, saveEmptyDisk } from '../qemu/save-disk.ts';
 import { headersOnly } from './layer-tools.ts';
 import { FakeSwitch } from './switch.ts';
@@ -37,6 +38,7 @@ const generous = { cpus: 64, memoryMiB: 512 * 1024, diskGiB: 20_000 };
 export class SimulatedMachine {
   readonly qemus: FakeMachine;
   readonly switch = new FakeSwitch();
+  readonly receivers = new FakeReceivers();
   readonly options: SimulatedMachineOptions;
   #boots = 1;
   #bootedAt = '2026-01-01T00:00:00.000Z';
@@ -67,6 +69,7 @@ export class SimulatedMachine {
     this.#boots++;
     this.#bootedAt = new Date().toISOString();
     this.qemus.powerCut();
+    this.receivers.powerCut();
     this.switch.powerCut();
   }
 
@@ -84,6 +87,7 @@ export class SimulatedMachine {
         saveDisk: saveEmptyDisk,
         keeper: keepNothing,
         layerTools: headersOnly,
+        receiverEngine: this.receivers.engine,
         tpm: { start: async () => {}, end: async () => {} },
         tryWay: async () => {},
         resetConnections: async (way) => this.qemus.resetConnections(way),
@@ -105,6 +109,7 @@ export class SimulatedMachine {
   /** For good. */
   async remove(): Promise<void> {
     this.qemus.powerCut();
+    this.receivers.powerCut();
     await this.switch.close();
   }
 

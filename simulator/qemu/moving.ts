@@ -3,13 +3,14 @@
  * begins with a line that names the export, or none, and the key. What passes is a file's whole content, again whenever it may have changed, so that the
  * target's file is the source's in the end, as there. Owns its sockets.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { Server, Socket } from 'node:net';
 import { join } from 'node:path';
 import type { BlockGraph } from './block-graph.ts';
 import type { MachineDescription } from './command-line.ts';
 import { type SimulatedGuest, StateRefusal } from './guest.ts';
 import { memoryText, readMemory } from './migration.ts';
+import { takeWrites } from './take-writes.ts';
 import { type Remote, Wire } from './wire.ts';
 
 type Arguments = Readonly<Record<string, unknown>>;
@@ -125,19 +126,7 @@ export class Moving {
   #serve(name: string, socket: Socket): void {
     const node = this.#exports.get(name);
     if (node === undefined) return void socket.destroy();
-    let text = '';
-    socket.setEncoding('latin1').on('data', (piece) => {
-      text += piece;
-      for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n')) {
-        const [offset, content] = JSON.parse(text.slice(0, end)) as [number, string];
-        text = text.slice(end + 1);
-        const path = this.#options.blocks.fileOf(node);
-        const file = readFileSync(path);
-        Buffer.from(content, 'base64').copy(file, offset);
-        writeFileSync(path, file);
-        socket.write('ok\n');
-      }
-    });
+    takeWrites(socket, () => this.#options.blocks.fileOf(node));
   }
 
   stopDisks(): object {

@@ -59,6 +59,7 @@ export const takes: Readonly<Record<string, readonly string[]>> = {
     'export',
     'tls-creds',
     'open-timeout',
+    'reconnect-delay',
     'driver',
     'node-name',
     'read-only',

@@ -71,6 +71,12 @@ const properties = {
     description: 'Volumes may have a replica on another host.',
     type: 'boolean',
   },
+  replication_type: {
+    title: 'Replication type',
+    description:
+      'async: a replica is brought up to date again and again; sync: each write of a guest waits for a second copy on another host.',
+    type: 'string',
+  },
 };
 
 export function poolRoutes(app: Boundary, backends: BackendService): void {

@@ -17,11 +17,18 @@ export interface DesiredVolumeRow {
   device: string;
   size_gib: number;
   qos: QosSpecs | null;
+  copy: { id: LayerId; address: string; port: number; key: string; in_sync: boolean } | null;
 }
 
 /** Of volume `v`: its top on the host that its server goes to, as long as it is on its way there (../volume/carry.ts). */
 export const carriedTopSql: RawBuilder<unknown> = sql`case when v.desired_task ->> 'kind' = 'carry'
   then (v.desired_task ->> 'layer_id')::uuid else v.layer_id end`;
+
+/** Of volume `v` with its top `l`: where each of its guest's writes goes, too. It is said as long as it may be in sync (../replica/age.ts), and never again once it is not. */
+const copyOf = sql`(select json_build_object('id', r.copy_layer_id, 'address', r.copy_place ->> 'address', 'port', (r.copy_place ->> 'port')::integer, 'key', k.key,
+    'in_sync', r.copy_state = 'in_sync')
+  from volume_replica r join volume_replica_key k on k.volume_id = r.volume_id join volume_layer c on c.id = r.copy_layer_id
+  where r.volume_id = v.id and r.copy_state in ('copying', 'in_sync') and r.copy_of_layer_id = v.layer_id and c.size_bytes = l.size_bytes)`;
 
 /**
  * Of a server by its id: the volumes that it shall have and that have a place on its host, as one value; null where there are none. All that a
@@ -33,7 +40,7 @@ export const desiredVolumesOf = (
 ): RawBuilder<DesiredVolumeRow[] | null> => sql`
   (select json_agg(json_build_object('id', v.id, 'attachment_id', a.id, 'layer_id', ${topOf}, 'size_bytes', l.size_bytes,
     'slot', a.slot, 'boot_index', a.boot_index, 'read_only', a.mode = 'ro' or v.read_only, 'tag', a.tag, 'device', a.device,
-    'size_gib', v.size_gib, 'qos', ${qosOfTypeSql(sql`t.qos_specs_id`)})
+    'size_gib', v.size_gib, 'qos', ${qosOfTypeSql(sql`t.qos_specs_id`)}, 'copy', ${copyOf})
     order by a.slot)
   from volume_attachment a join volume v on v.id = a.volume_id join volume_layer l on l.id = v.layer_id
     join volume_type t on t.id = v.volume_type_id
@@ -41,6 +48,7 @@ export const desiredVolumesOf = (
 
 export function volumeDocument(row: DesiredVolumeRow): DesiredVolume {
   const limits = qosLimits(row.qos, row.size_gib);
+  const { copy } = row;
   return {
     ...{
       id: row.id,
@@ -51,5 +59,8 @@ export function volumeDocument(row: DesiredVolumeRow): DesiredVolume {
     },
     ...{ bootIndex: row.boot_index, readOnly: row.read_only, tag: row.tag, device: row.device },
     ...(limits && { limits }),
+    ...(copy && {
+      copy: { id: copy.id, address: copy.address, port: copy.port, key: copy.key, inSync: copy.in_sync },
+    }),
   };
 }

@@ -5,7 +5,8 @@ import { applyVolumes, type KnownAttachment } from './observed.ts';
 
 const row = (over: Partial<KnownAttachment> = {}): KnownAttachment => ({
   ...{ id: 'attachment', volume_id: 'volume', desired_presence: 'present', server_generation: 5, observed_state: null },
-  ...{ observed_layer_id: null, observed_size_bytes: null, observed_full: false, attached: false, ...over },
+  ...{ observed_layer_id: null, observed_size_bytes: null, observed_full: false, attached: false },
+  ...{ observed_copy_id: null, observed_copy: null, ...over },
 });
 const applied = (
   row: KnownAttachment,
@@ -14,12 +15,28 @@ const applied = (
   state: Parameters<typeof applyVolumes>[2]['state'] = 'running',
 ) => applyVolumes([row], report, { generation, state });
 const has = { id: 'volume' as VolumeId, layerId: 'layer' as LayerId, sizeBytes: 7, state: 'attached' } as const;
-const roomy = { observed_full: false, fills: false, holds: false };
+const roomy = { observed_full: false, fills: false, holds: false, observed_copy_id: null, observed_copy: null };
 const seen = { observed_state: 'attached', observed_layer_id: 'layer', observed_size_bytes: 7 } as const;
 
 test('a volume is attached once its guest has it, whatever generation the host has served', () => {
   const [change] = applied(row(), { generation: 4, state: 'building', volumes: [has] });
   assert.deepEqual(change, { id: 'attachment', gone: false, attached: true, ...seen, ...roomy });
+});
+
+test('what its host says of its second copy is news, until it says nothing of it', () => {
+  const copy = { volumeId: 'volume' as VolumeId, id: 'copy' as LayerId, state: 'ready', error: null } as const;
+  const known = row({ attached: true, ...seen });
+  const [ready] = applied(known, { generation: 5, state: 'running', volumes: [has], copies: [copy] });
+  assert.deepEqual([ready?.observed_copy_id, ready?.observed_copy?.state], ['copy', 'ready']);
+  const told = row({
+    attached: true,
+    ...seen,
+    observed_copy_id: 'copy',
+    observed_copy: { state: 'ready', error: null },
+  });
+  assert.deepEqual(applied(told, { generation: 5, state: 'running', volumes: [has], copies: [copy] }), []);
+  const [none] = applied(told, { generation: 5, state: 'running', volumes: [has] });
+  assert.deepEqual([none?.observed_copy_id, none?.observed_copy], [null, null]);
 });
 
 test('that a guest stands still for want of room is news once, and that it goes on', () => {

@@ -3,6 +3,7 @@
  * the volume any more: it shall not be had, and the host has said, of the generation that says so, that its guest does not have it.
  * So a guest that never lets go keeps nobody waiting beyond its next stop.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { type RawBuilder, sql } from 'kysely';
 import type { ObservedServer } from '../../../contract/host/index.ts';
 import { newOrderedId } from '../../../contract/ids.ts';
@@ -18,8 +19,12 @@ export interface KnownAttachment {
   observed_layer_id: string | null;
   observed_size_bytes: number | null;
   observed_full: boolean;
+  observed_copy_id: string | null;
+  observed_copy: ObservedCopy | null;
   attached: boolean;
 }
+
+type ObservedCopy = Pick<NonNullable<ObservedServer['copies']>[number], 'state' | 'error'>;
 
 export interface AttachmentChange {
   id: string;
@@ -29,6 +34,9 @@ export interface AttachmentChange {
   observed_size_bytes: number | null;
   /** Its guest stands still until there is room for what it writes to it. */
   observed_full: boolean;
+  /** What its host says of its second copy, and of which. */
+  observed_copy_id: string | null;
+  observed_copy: ObservedCopy | null;
   /** It did not before. */
   fills: boolean;
   /** Its guest was asked to let go of it for a while and has not: its host waits for that no longer, from this report on. */
@@ -43,13 +51,14 @@ export interface Before {
   state: ObservedServer['state'] | 'none';
 }
 
-type Report = Pick<ObservedServer, 'generation' | 'state' | 'volumes'>;
+type Report = Pick<ObservedServer, 'generation' | 'state' | 'volumes' | 'copies'>;
 
 /** Of a server by its id: all its attachments but those whose volumes are still on another host, as one value; null where there are none. */
 export const attachmentsOfServer = (serverId: RawBuilder<unknown>): RawBuilder<KnownAttachment[] | null> => sql`
   (select json_agg(json_build_object('id', a.id, 'volume_id', a.volume_id, 'desired_presence', a.desired_presence,
     'server_generation', a.server_generation, 'observed_state', a.observed_state, 'observed_layer_id', a.observed_layer_id,
-    'observed_size_bytes', a.observed_size_bytes, 'observed_full', a.observed_full, 'attached', a.attached_at is not null))
+    'observed_size_bytes', a.observed_size_bytes, 'observed_full', a.observed_full,
+    'observed_copy_id', a.observed_copy_id, 'observed_copy', a.observed_copy, 'attached', a.attached_at is not null))
    from volume_attachment a where a.server_id = ${serverId} and a.target_host_id is null)`;
 
 /** What no guest runs in has its volumes as soon as its host knows of them: they are there with its next start. */
@@ -63,8 +72,10 @@ const settled: ReadonlySet<string> = new Set(['running', 'paused']);
  */
 export function applyVolumes(known: readonly KnownAttachment[], report: Report, before: Before): AttachmentChange[] {
   const had = new Map((report.volumes ?? []).map((volume) => [volume.id as string, volume]));
+  const copies = new Map((report.copies ?? []).map((copy) => [copy.volumeId as string, copy]));
   return known.flatMap((row) => {
     const volume = had.get(row.volume_id);
+    const copy = copies.get(row.volume_id);
     const heard = report.generation >= row.server_generation;
     const gone = !volume && heard && row.desired_presence === 'absent';
     const leaves = heard && row.desired_presence === 'absent' && settled.has(report.state);
@@ -72,6 +83,7 @@ export function applyVolumes(known: readonly KnownAttachment[], report: Report, 
     const change: AttachmentChange = {
       ...{ id: row.id, gone, observed_state: volume?.state ?? null },
       ...{ observed_layer_id: volume?.layerId ?? null, observed_size_bytes: volume?.sizeBytes ?? null },
+      ...{ observed_copy_id: copy?.id ?? null, observed_copy: copy ? { state: copy.state, error: copy.error } : null },
       ...{ observed_full: volume?.full === true, fills: volume?.full === true && !row.observed_full },
       holds: leaves && !told && volume?.state === 'releasing',
       attached: row.attached || volume !== undefined || (heard && restful.has(report.state)),
@@ -86,6 +98,8 @@ const differs = (row: KnownAttachment, change: AttachmentChange): boolean =>
   row.observed_layer_id !== change.observed_layer_id ||
   row.observed_size_bytes !== change.observed_size_bytes ||
   row.observed_full !== change.observed_full ||
+  row.observed_copy_id !== change.observed_copy_id ||
+  !isDeepStrictEqual(row.observed_copy, change.observed_copy) ||
   row.attached !== change.attached;
 
 const full = 'There is no room for what its server writes to it: the server stands still, and goes on when there is.';
@@ -112,7 +126,7 @@ export async function recordVolumes(tx: Tx, changes: readonly AttachmentChange[]
   });
   await sql`
     with p as (select * from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as p(id uuid, gone boolean, observed_state text,
-        observed_layer_id uuid, observed_size_bytes bigint, observed_full boolean, message_id uuid, verb text, code text, words text, attached boolean)),
+        observed_layer_id uuid, observed_size_bytes bigint, observed_full boolean, observed_copy_id uuid, observed_copy jsonb, message_id uuid, verb text, code text, words text, attached boolean)),
     told as (
       insert into operation (id, project_id, resource_type, resource_id, verb, generation, state, owner, deadline,
         error_code, error_message, actor_id, request_id, finished_at)
@@ -124,7 +138,8 @@ export async function recordVolumes(tx: Tx, changes: readonly AttachmentChange[]
     gone as (delete from volume_attachment a using p where a.id = p.id and p.gone returning a.volume_id),
     seen as (
       update volume_attachment a set observed_state = p.observed_state, observed_layer_id = p.observed_layer_id,
-        observed_size_bytes = p.observed_size_bytes, observed_full = p.observed_full, attached_at = case when p.attached then coalesce(a.attached_at, now()) end,
+        observed_size_bytes = p.observed_size_bytes, observed_full = p.observed_full,
+        observed_copy_id = p.observed_copy_id, observed_copy = nullif(p.observed_copy, 'null'::jsonb), attached_at = case when p.attached then coalesce(a.attached_at, now()) end,
         updated_at = now()
       from p where a.id = p.id and not p.gone returning a.volume_id),
     touched as (select volume_id from gone union select volume_id from seen)
@@ -137,7 +152,7 @@ export async function volumesLeftHost(tx: Tx, serverId: string): Promise<void> {
     with gone as (delete from volume_attachment where server_id = ${serverId} and desired_presence = 'absent' returning volume_id),
     left_host as (
       update volume_attachment set observed_state = null, observed_layer_id = null, observed_size_bytes = null, observed_full = false,
-        attached_at = coalesce(attached_at, now()), updated_at = now()
+        observed_copy_id = null, observed_copy = null, attached_at = coalesce(attached_at, now()), updated_at = now()
       where server_id = ${serverId} and desired_presence = 'present' and target_host_id is null returning volume_id),
     touched as (select volume_id from gone union select volume_id from left_host)
     ${wakeOf(sql`touched`)}`.execute(tx);
@@ -152,6 +167,6 @@ export const wakeOf = (touched: RawBuilder<unknown>): RawBuilder<unknown> => sql
   union all select enqueue('volume_snapshot', n.id::text, now()) from volume_snapshot n
     where n.ready_at is null and n.volume_id in (select volume_id from ${touched})
   union all select enqueue('volume_replica', r.volume_id::text, now()) from volume_replica r
-    where r.round_began_at is not null and r.volume_id in (select volume_id from ${touched})
+    where (r.round_began_at is not null or r.copy_state is not null or r.synchronous) and r.volume_id in (select volume_id from ${touched})
   union all select enqueue('volume', c.id::text, now()) from volume c
     where c.launched_at is null and c.source_volume_id in (select volume_id from ${touched})`;

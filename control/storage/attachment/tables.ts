@@ -22,6 +22,9 @@ export interface VolumeAttachmentTable {
   observed_size_bytes: number | null;
   /** Since migration 0550: its guest stands still until there is room for what it writes to it. */
   observed_full: Generated<boolean>;
+  /** Since migration 1096: what its host says of the volume's second copy, and of which. */
+  observed_copy_id: string | null;
+  observed_copy: Json<{ state: 'copying' | 'ready' | 'lost'; error: { code: string; message: string } | null }> | null;
   attached_at: Timestamp | null;
   /** Of its server, since which it is as it is. */
   server_generation: Generated<number>;

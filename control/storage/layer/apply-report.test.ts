@@ -19,6 +19,7 @@ const row = (over: Partial<ReportedLayer> = {}): ReportedLayer => ({
     observed_backups: [],
   },
   observed_export: null,
+  observed_receiver: null,
   ...over,
 });
 const report = (over: Partial<ObservedLayer> = {}): ObservedLayer => ({

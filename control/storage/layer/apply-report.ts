@@ -41,6 +41,7 @@ export type ReportedLayer = Pick<
   | 'observed_captures'
   | 'observed_backups'
   | 'observed_export'
+  | 'observed_receiver'
 >;
 
 /** The columns that a report may write. */
@@ -66,6 +67,7 @@ export interface LayerPatch {
   observed_captures: LayerCaptureOutcome[];
   observed_backups: LayerBackupOutcome[];
   observed_export: ObservedExport | null;
+  observed_receiver: LayerRow['observed_receiver'];
 }
 
 export type LayerOutcome =
@@ -115,6 +117,7 @@ export function applyReport(row: ReportedLayer, hostId: string, report: Observed
     observed_captures: capturesOf(row, report),
     observed_backups: backupsOf(row, report),
     observed_export: report.export ?? null,
+    observed_receiver: report.receiver ?? null,
   };
   if (same(row, patch, watched) && same(row, patch, unwatched)) return { kind: 'unchanged' };
   // Whoever waits does so for what comes of it: a look at each volume that is begun costs more than its making.
@@ -168,7 +171,7 @@ const outcomes = [
     'observed_size_bytes',
     'observed_error',
   ],
-  ...['observed_captures', 'observed_backups', 'observed_export'],
+  ...['observed_captures', 'observed_backups', 'observed_export', 'observed_receiver'],
 ] as Column[];
 const watched = [...outcomes, ...['observed_epoch', 'observed_generation', 'observed_state']] as Column[];
 const unwatched = ['observed_step', 'observed_allocated_bytes'] as const;

@@ -58,6 +58,8 @@ interface Row {
   desired_backups: LayerBackup[];
   record: LayerRecord | null;
   outside: ExportRow | null;
+  /** A guest of another host writes to it with this key. */
+  receives_key: string | null;
   stamp: string;
   /** Null when this host holds the bytes itself. */
   image_sources: string[] | null;
@@ -102,7 +104,11 @@ const copiedBy = sql`case when l.read_only then (select jsonb_agg(distinct c.hos
   where c.desired_source ->> 'copy_of' = l.id::text and c.desired_presence = 'present') end`;
 
 /** The top of a volume with a replica: a round is due only when something was written. */
-const isWatched = sql`(not l.read_only and exists (select from volume_replica r where r.volume_id = l.volume_id))`;
+const isWatched = sql`(not l.read_only and exists (select from volume_replica r where r.volume_id = l.volume_id and r.copy_layer_id is distinct from l.id))`;
+
+/** Of a second copy that takes writes (../replication/second-copy.ts). */
+const receivesKey = sql`case when not l.read_only then (select k.key from volume_replica r join volume_replica_key k on k.volume_id = r.volume_id
+  where r.volume_id = l.volume_id and r.copy_layer_id = l.id) end`;
 
 /** All that documents are made from but an image's hosts. */
 const facts = ({
@@ -115,7 +121,7 @@ const facts = ({
   from (select l.host_id, l.id, l.volume_id, l.epoch, l.generation, l.desired_presence, p.name as pool, l.size_bytes, l.parent_id,
       l.image_id, l.image, ${laterDigest(sql`l.image`, sql`l.image_id`)} as image_sha256, l.read_only, l.cache_role, l.full_bytes, l.sinks, l.moment, ${isWatched} as watched, l.desired_source,
       l.desired_captures, l.desired_backups, l.key_id, k.cipher, k.key_size_bits, f.name as reads_pool, v.cache_bytes as reads_bytes,
-      ${baseHost} as base_host, ${copyHost} as copy_host, ${copyHostId} as copy_host_id, ${copyForReplica} as copy_for_replica, ${copyIsWhole} as copy_is_whole, ${copiedBy} as copied_by, ${record} as record, ${exportDocumentSql} as outside
+      ${baseHost} as base_host, ${copyHost} as copy_host, ${copyHostId} as copy_host_id, ${copyForReplica} as copy_for_replica, ${copyIsWhole} as copy_is_whole, ${copiedBy} as copied_by, ${record} as record, ${exportDocumentSql} as outside, ${receivesKey} as receives_key
     from volume_layer l join storage_pool p on p.id = l.pool_id
       left join volume_key k on k.id = l.key_id
       left join volume v on l.cache_role = 'writes' and v.id = l.volume_id and v.cache_policy = 'write-through'
@@ -166,6 +172,7 @@ function documentOf(row: Row): DesiredLayer {
     ...(row.watched && { watched: true }),
     ...(row.moment && { moment: row.moment }),
     ...(row.outside && { export: exportDocument(row.outside) }),
+    ...(row.receives_key && { receives: { key: row.receives_key } }),
     readOnly: row.read_only,
     ...(row.desired_captures.length > 0 && { captures: row.desired_captures.map(captureOf) }),
     ...(row.desired_backups.length > 0 && { backups: row.desired_backups.map(backupOf) }),

@@ -19,7 +19,7 @@ export const isNeededByOthers: RawBuilder<boolean> = sql<boolean>`(
   or exists (select from volume_layer c where c.former_parent_id = l.id and c.desired_presence = 'present')
   or exists (select from volume_layer c where c.desired_source ->> 'copy_of' = l.id::text and c.desired_presence = 'present')
   or exists (select from volume_replica r where r.volume_id = l.volume_id and l.id in (r.source_layer_id, r.layer_id,
-    r.round_source_layer_id, r.round_layer_id, r.former_layer_id)))`;
+    r.round_source_layer_id, r.round_layer_id, r.former_layer_id, r.copy_layer_id)))`;
 
 const isNeeded: RawBuilder<boolean> = sql<boolean>`(${isNeededByOthers}
   or exists (select from volume_layer c where c.parent_id = l.id and c.desired_presence = 'present'))`;

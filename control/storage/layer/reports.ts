@@ -120,7 +120,7 @@ async function reportedRows(
   const { rows } = await sql<ReportedLayer>`
     select id, host_id, epoch, generation, parent_id, former_parent_id, sinks, observed_full, observed_written, desired_presence, desired_source, desired_captures, desired_backups,
       observed_epoch, observed_generation, observed_state, observed_size_bytes, observed_allocated_bytes, observed_step, observed_error,
-      observed_captures, observed_backups, observed_export, exported, volume_id
+      observed_captures, observed_backups, observed_export, observed_receiver, exported, volume_id
     from volume_layer l where ${isOneOf(sql`l.id`, ids)} ${locking}`.execute(db);
   return new Map(rows.map((row) => [row.id, row]));
 }
@@ -145,10 +145,11 @@ async function writePatches(tx: Tx, patches: readonly LayerPatch[]): Promise<voi
       observed_epoch = p.observed_epoch, observed_generation = p.observed_generation, observed_state = p.observed_state,
       observed_size_bytes = p.observed_size_bytes, observed_allocated_bytes = p.observed_allocated_bytes,
       observed_step = p.observed_step, observed_error = nullif(p.observed_error, 'null'::jsonb),
-      observed_captures = p.observed_captures, observed_backups = p.observed_backups, observed_export = nullif(p.observed_export, 'null'::jsonb), observed_at = now(), updated_at = now()
+      observed_captures = p.observed_captures, observed_backups = p.observed_backups, observed_export = nullif(p.observed_export, 'null'::jsonb),
+      observed_receiver = nullif(p.observed_receiver, 'null'::jsonb), observed_at = now(), updated_at = now()
     from ${rows} as p(id uuid, generation bigint, parent_id uuid, put_back boolean, former_parent_id uuid, sinks boolean, observed_full boolean, observed_written boolean, desired_source jsonb,
       observed_epoch bigint, observed_generation bigint, observed_state text, observed_size_bytes bigint,
-      observed_allocated_bytes bigint, observed_step text, observed_error jsonb, observed_captures jsonb, observed_backups jsonb, observed_export jsonb)
+      observed_allocated_bytes bigint, observed_step text, observed_error jsonb, observed_captures jsonb, observed_backups jsonb, observed_export jsonb, observed_receiver jsonb)
     where l.id = p.id`.execute(tx);
 }
 

@@ -116,6 +116,8 @@ export interface VolumeLayerTable {
   /** Once a machine outside was to have it. */
   exported: Generated<boolean>;
   observed_export: Json<ObservedExport> | null;
+  /** Of a second copy: where its host takes writes to it. */
+  observed_receiver: Json<{ address: string; port: number }> | null;
   created_at: Timestamp;
   updated_at: Timestamp;
 }

@@ -37,6 +37,8 @@ export const capabilitiesOf = ({
   multiattach: 'False',
   /** What is there can be brought to another host, or from there. */
   replication_enabled: kind === 'rbd' || tier === 'ram' ? 'False' : 'True',
+  /** By rounds, and by a second copy that each write waits for. */
+  replication_type: kind === 'rbd' || tier === 'ram' ? '' : 'async sync',
   // A cluster snapshots each image by itself.
   consistent_group_snapshot_enabled: kind === 'rbd' ? 'False' : 'True',
   QoS_support: 'True',
@@ -58,9 +60,13 @@ export function unmetSpecs(extraSpecs: Readonly<Record<string, string>>, pool: P
     if (scope !== 'capabilities' || notOfPools.has(name)) return [];
     // A volume without a replica lies anywhere.
     if (name === 'replication_enabled' && meets('False', wanted)) return [];
+    if (name === 'replication_type' && !replicates(extraSpecs)) return [];
     return Object.hasOwn(capabilities, name) && meets(capabilities[name]!, wanted) ? [] : [key];
   });
 }
+
+const replicates = (extraSpecs: Readonly<Record<string, string>>): boolean =>
+  extraSpecs.replication_enabled !== undefined && meets('True', extraSpecs.replication_enabled);
 
 const splitAt = (text: string, at: number): [string, string] => [text.slice(0, at), text.slice(at + 1)];
 

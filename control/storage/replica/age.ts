@@ -22,15 +22,30 @@ export const isIdleSql: RawBuilder<boolean> = sql<boolean>`(r.layer_id is not nu
   and l.parent_id is not distinct from r.source_layer_id and l.observed_written is not distinct from false)`;
 
 /**
+ * Its second copy has all that its guest was told is written: it was whole once, and nobody has been allowed since to write to the volume alone. What is compared here
+ * never becomes true again once it is not.
+ */
+export const isInSyncSql: RawBuilder<boolean> = sql<boolean>`(r.copy_state = 'in_sync' and r.copy_of_layer_id = v.layer_id
+  and exists (select from volume_layer c where c.id = r.copy_layer_id and c.size_bytes = l.size_bytes))`;
+
+/** A guest has it that runs on when the lease of its host ends: what it writes then nobody here hears of. */
+const outlivesLease = sql`exists (select from volume_attachment a join server s on s.id = a.server_id
+  where a.volume_id = r.volume_id and a.observed_state is not null and s.observed_on_lease_end is null)`;
+
+/** A copy that has ended, and has more than the last round brought. */
+const keptAsOf = sql`case when r.copy_state in ('ended', 'kept') then r.copy_as_of end`;
+
+/**
  * All that was written until then is in the replica: to the last complete round, or later where nothing was written since. Null: there is no whole
  * replica, or its host has lost it. Never later than what is certain: what its host has not said counts as written.
  */
 export const asOfSql: RawBuilder<Date | null> = sql<Date | null>`(case
+  when ${isInSyncSql} then case when ${outlivesLease} then ${heardAt} else now() end
   when r.layer_id is null or r.as_of is null or r.fault ->> 'code' = 'replica_lost' then null
-  when ${isIdleSql} then greatest(r.as_of, ${heardAt} - ${heardWithin})
+  when ${isIdleSql} then greatest(r.as_of, ${keptAsOf}, ${heardAt} - ${heardWithin})
   -- What a host says when it is back may have been so all the while that it was away.
-  when l.parent_id = r.source_layer_id and l.written_at is not null and coalesce(h.connected_at < l.written_at - ${heardWithin}, true) then greatest(r.as_of, l.written_at - ${heardWithin})
-  else r.as_of end)`;
+  when l.parent_id = r.source_layer_id and l.written_at is not null and coalesce(h.connected_at < l.written_at - ${heardWithin}, true) then greatest(r.as_of, ${keptAsOf}, l.written_at - ${heardWithin})
+  else greatest(r.as_of, ${keptAsOf}) end)`;
 
 /** It is older than it shall be, or there is none although there was time to make one. */
 export const isLateSql: RawBuilder<boolean> = sql<boolean>`(coalesce(${asOfSql}, r.failed_over_at, r.created_at)

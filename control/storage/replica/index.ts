@@ -1,4 +1,4 @@
-export { asOfSql, isIdleSql, isLateSql, replicaFrom } from './age.ts';
+export { asOfSql, isIdleSql, isInSyncSql, isLateSql, replicaFrom } from './age.ts';
 export { chooseReplicaPool, type ReplicaWish } from './placing.ts';
 export {
   changeReplica,
@@ -6,6 +6,7 @@ export {
   forgetHostReplicas,
   insertReplica,
   layersOfReplica,
+  noCopy,
   noRound,
   type ReplicaChange,
 } from './store.ts';

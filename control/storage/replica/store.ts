@@ -7,14 +7,18 @@ import type { ReplicaFault, VolumeReplicaRow } from './tables.ts';
 export interface NewReplica {
   volumeId: string;
   rpoSeconds: number;
+  synchronous: boolean;
   sizeBytes: number;
   /** Null: one is looked for again and again (../replication). */
   poolId: string | null;
 }
 
-export async function insertReplica(tx: Tx, { volumeId, rpoSeconds, sizeBytes, poolId }: NewReplica): Promise<void> {
-  await sql`insert into volume_replica (volume_id, rpo_seconds, size_bytes, pool_id)
-    values (${volumeId}, ${rpoSeconds}, ${sizeBytes}, ${poolId})`.execute(tx);
+export async function insertReplica(
+  tx: Tx,
+  { volumeId, rpoSeconds, synchronous, sizeBytes, poolId }: NewReplica,
+): Promise<void> {
+  await sql`insert into volume_replica (volume_id, rpo_seconds, synchronous, size_bytes, pool_id)
+    values (${volumeId}, ${rpoSeconds}, ${synchronous}, ${sizeBytes}, ${poolId})`.execute(tx);
 }
 
 /** The volume has no second place any more. @returns the layers that were kept for it, to be released after this */
@@ -37,7 +41,7 @@ export async function forgetHostReplicas(tx: Tx, hostId: string): Promise<void> 
 export const layersOfReplica = (replica: VolumeReplicaRow): string[] =>
   [
     ...[replica.source_layer_id, replica.layer_id, replica.round_source_layer_id, replica.round_layer_id],
-    replica.former_layer_id,
+    ...[replica.former_layer_id, replica.copy_layer_id],
   ].flatMap((id) => id ?? []);
 
 export type ReplicaChange = Partial<
@@ -46,9 +50,18 @@ export type ReplicaChange = Partial<
     | ('pool_id' | 'size_bytes' | 'source_layer_id' | 'layer_id' | 'as_of' | 'round_began_at' | 'round_source_layer_id')
     | ('round_layer_id' | 'round_full' | 'former_layer_id' | 'failed_over_at' | 'rounds' | 'last_round_bytes')
     | ('round_moved_at' | 'round_copied_bytes' | 'round_pool_id' | 'round_moment' | 'moment')
-    | ('last_round_seconds' | 'failures' | 'late_since' | 'next_at' | 'rpo_seconds')
+    | ('last_round_seconds' | 'failures' | 'late_since' | 'next_at' | 'rpo_seconds' | 'synchronous')
+    | (
+        | 'copy_state'
+        | 'copy_layer_id'
+        | 'copy_of_layer_id'
+        | 'copy_since'
+        | 'copy_as_of'
+        | 'copy_ended_at'
+        | 'copy_failures'
+      )
   >
-> & { fault?: ReplicaFault | null };
+> & { fault?: ReplicaFault | null; copy_place?: { address: string; port: number } | null };
 
 /** None is under way. */
 export const noRound = {
@@ -56,12 +69,22 @@ export const noRound = {
   ...{ round_pool_id: null, round_moment: null },
 } satisfies ReplicaChange;
 
-export async function changeReplica(tx: Tx, volumeId: string, { fault, ...change }: ReplicaChange): Promise<void> {
+/** There is no second copy. */
+export const noCopy = {
+  ...{ copy_state: null, copy_layer_id: null, copy_of_layer_id: null, copy_place: null, copy_since: null },
+} satisfies ReplicaChange;
+
+export async function changeReplica(
+  tx: Tx,
+  volumeId: string,
+  { fault, copy_place, ...change }: ReplicaChange,
+): Promise<void> {
   await tx
     .updateTable('volume_replica')
     .set({
       ...change,
       ...(fault !== undefined && { fault: fault && json(fault) }),
+      ...(copy_place !== undefined && { copy_place: copy_place && json(copy_place) }),
       generation: sql`generation + 1`,
       updated_at: sql`now()`,
     })

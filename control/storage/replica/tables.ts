@@ -1,10 +1,10 @@
-/** The table of replicas as Kysely sees it; the columns' meaning stands in migrations 0940, 1005, 1050 and 1051. */
+/** The table of replicas as Kysely sees it; the columns' meaning stands in migrations 0940, 1005, 1050, 1051 and 1095. */
 import type { Generated, Selectable } from 'kysely';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
 
 /** Why there is no newer replica. */
 export interface ReplicaFault {
-  code: 'no_pool' | 'host_away' | 'connected' | 'busy' | 'round_failed' | 'replica_lost';
+  code: 'no_pool' | 'host_away' | 'connected' | 'busy' | 'round_failed' | 'replica_lost' | 'out_of_sync';
   message: string;
 }
 
@@ -27,6 +27,16 @@ export interface VolumeReplicaTable {
   moment: string | null;
   former_layer_id: string | null;
   failed_over_at: Timestamp | null;
+  synchronous: Generated<boolean>;
+  /** See ../replication/second-copy.ts; null: there is none. */
+  copy_state: 'preparing' | 'copying' | 'in_sync' | 'ended' | 'kept' | null;
+  copy_layer_id: string | null;
+  copy_of_layer_id: string | null;
+  copy_place: Json<{ address: string; port: number }> | null;
+  copy_since: Timestamp | null;
+  copy_as_of: Timestamp | null;
+  copy_ended_at: Timestamp | null;
+  copy_failures: Generated<number>;
   rounds: Generated<number>;
   last_round_bytes: number | null;
   last_round_seconds: number | null;

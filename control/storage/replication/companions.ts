@@ -8,6 +8,7 @@ import { isOneOf } from '../../kit/database/one-of.ts';
 import { filesOf } from '../layer/index.ts';
 import { hindranceOf } from './hindrance.ts';
 import { type Look, lookAtReplica } from './look.ts';
+import { takesWrites } from './second-copy.ts';
 
 /** Other replicated volumes of the server that has it, and that are on its host. */
 const ofOneServer = (volumeId: string) => sql`volume_attachment a
@@ -79,7 +80,8 @@ export async function thoseThatJoin(tx: Tx, look: Look, locked: ReadonlySet<stri
 async function mayJoin(tx: Tx, other: Look, { hosts }: Look): Promise<boolean> {
   const { volume, replica, lost, now } = other;
   if (volume.desired_presence === 'absent' || volume.launched_at === null || lost) return false;
-  if (replica.round_began_at !== null || other.hosts.replica.id !== hosts.replica.id) return false;
+  if (replica.round_began_at !== null || takesWrites(replica) || other.hosts.replica.id !== hosts.replica.id)
+    return false;
   if (replica.failures > 0 && (replica.next_at?.getTime() ?? 0) > now.getTime()) return false;
   if (await isAwaited(tx, other)) return false;
   return (await canDiffer(tx, other)) && (await hindranceOf(tx, other)) === undefined;

@@ -38,6 +38,8 @@ export async function tellLate(database: Database, log: Logger): Promise<void> {
 export interface LateReplicas {
   replicas: number;
   late: number;
+  /** Whose second copies were given up, and are not in sync again. */
+  out_of_sync: number;
   /** Of the one that is late for the longest time: why. */
   why: string | null;
 }
@@ -45,6 +47,7 @@ export interface LateReplicas {
 /** For `bothy doctor`. */
 export async function lateReplicas({ query }: Pick<Database, 'query'>): Promise<LateReplicas> {
   const { rows } = await sql<LateReplicas>`select count(*)::integer as replicas, count(late_since)::integer as late,
+    count(*) filter (where fault ->> 'code' = 'out_of_sync')::integer as out_of_sync,
     (select fault ->> 'message' from volume_replica where late_since is not null order by late_since limit 1) as why
     from volume_replica`.execute(query);
   return rows[0]!;

@@ -12,10 +12,11 @@ import type { Actor, Tx } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import { endOperations, recordOperation } from '../../kit/operation/operations.ts';
 import { volumesLeftHost } from '../attachment/index.ts';
-import { insertLayer, releaseLayers } from '../layer/index.ts';
-import { asOfSql, changeReplica, noRound, replicaFrom } from '../replica/index.ts';
+import { freezeLayer, insertLayer, releaseLayers } from '../layer/index.ts';
+import { asOfSql, changeReplica, isInSyncSql, noCopy, noRound, replicaFrom } from '../replica/index.ts';
 import { changeVolume, type ListedVolume } from '../volume/index.ts';
 import { type Look, lookAtReplica } from './look.ts';
+import { bestCopy } from './second-copy.ts';
 
 /** Kept with the evidence. */
 export interface Promotion {
@@ -50,8 +51,12 @@ export const replicaHostSql = sql<
 export const replicaAgeSql = sql<number | null>`(select extract(epoch from now() - min(${asOfSql}))::float8
   from volume_attachment a join (${replicaFrom}) on v.id = a.volume_id where a.server_id = s.id and a.desired_presence = 'present' and a.target_host_id is null)`;
 
+/** Second copies that are in sync are of one moment, that of the loss; one that has ended is of its own. */
+const momentSql = sql`(case when ${isInSyncSql} then '00000000-0000-0000-0000-000000000000'::uuid
+  when r.copy_state in ('ended', 'kept') and r.copy_as_of > r.as_of then null else r.moment end)`;
+
 /** Until when all that was written is in all of them; null: it has none, or they are not of one moment. */
-export const replicaMomentSql = sql<Date | null>`(select case when count(*) = 1 or (count(r.moment) = count(*) and count(distinct r.moment) = 1) then min(${asOfSql}) end
+export const replicaMomentSql = sql<Date | null>`(select case when count(*) = 1 or (count(${momentSql}) = count(*) and count(distinct ${momentSql}) = 1) then min(${asOfSql}) end
   from volume_attachment a join (${replicaFrom}) on v.id = a.volume_id where a.server_id = s.id and a.desired_presence = 'present' and a.target_host_id is null)`;
 
 /** By server; of those for which {@link replicaHostSql} knows a host. Locks their volumes. */
@@ -101,28 +106,45 @@ export async function promoteReplica(tx: Tx, volumeId: string, actor: Actor): Pr
   await giveUpTask(tx, volume);
   const former = volume.layer_id!;
   const hostId = look.hosts.replica.id;
+  const copyId = await bestCopy(tx, look);
+  // What a guest of the lost host may still be writing there comes before its host has ended that, or not at all.
+  if (copyId !== null) await freezeLayer(tx, copyId);
   const layerId = await insertLayer(tx, {
     ...{ volumeId, pool: { id: replica.pool_id, host_id: hostId } },
-    ...{ sizeBytes: volume.layer_bytes, base: { parentId: replica.layer_id } },
+    ...{ sizeBytes: volume.layer_bytes, base: { parentId: copyId ?? replica.layer_id } },
   });
   const generation = await changeVolume(tx, volumeId, { layerId, poolId: replica.pool_id, fault: null });
   await sql`update volume set host_id = ${hostId} where id = ${volumeId}`.execute(tx);
   await sql`update volume_layer set read_only = true, epoch = epoch + 1, generation = generation + 1, updated_at = now()
     where id = ${former}`.execute(tx);
   await changeReplica(tx, volumeId, {
-    ...{ ...noRound, pool_id: null, layer_id: null, source_layer_id: null, as_of: null, moment: null },
+    ...{
+      ...noRound,
+      ...noCopy,
+      copy_as_of: null,
+      copy_failures: 0,
+      pool_id: null,
+      layer_id: null,
+      source_layer_id: null,
+      as_of: null,
+      moment: null,
+    },
     ...{ former_layer_id: former, failed_over_at: now, failures: 0, fault: null, next_at: now },
   });
   await releaseLayers(tx, unneededOf(look));
   await recordOperation(tx, actor, {
     ...{ projectId: volume.project_id, resourceType: 'volume', resourceId: volumeId, verb: 'failover', generation },
   });
-  const age_seconds = Math.round((now.getTime() - asOf.getTime()) / 100) / 10;
-  return { volume_id: volumeId, as_of: asOf.toISOString(), age_seconds };
+  // Without its second copy it has what the last round brought.
+  const heldAt = copyId === null && replica.copy_layer_id !== null ? (replica.as_of ?? asOf) : asOf;
+  const age_seconds = Math.round((now.getTime() - heldAt.getTime()) / 100) / 10;
+  return { volume_id: volumeId, as_of: heldAt.toISOString(), age_seconds };
 }
 
 const unneededOf = ({ replica }: Look): string[] =>
-  [replica.source_layer_id, replica.round_source_layer_id, replica.round_layer_id].flatMap((id) => id ?? []);
+  [replica.source_layer_id, replica.round_source_layer_id, replica.round_layer_id, replica.copy_layer_id].flatMap(
+    (id) => id ?? [],
+  );
 
 /** What was being done to it was being done where it is no more; who began a backup or a transfer ends that. */
 async function giveUpTask(tx: Tx, { id, desired_task: task, generation }: ListedVolume): Promise<void> {

@@ -18,15 +18,24 @@ import { newId } from '../../../contract/ids.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { filesOf, hasFailed, insertLayer, isServed, type LayerRow, releaseLayers } from '../layer/index.ts';
 import type { PoolState } from '../pool/index.ts';
-import { changeReplica, noRound, type ReplicaChange, type ReplicaFault } from '../replica/index.ts';
+import { changeReplica, noCopy, noRound, type ReplicaChange, type ReplicaFault } from '../replica/index.ts';
 import { freezeTop } from '../volume/index.ts';
 import { canDiffer, hostOfCompanions, lockCompanions, roundOf, thoseThatJoin } from './companions.ts';
 import { hindranceOf, isFinal, isTheirTurn, retryMs } from './hindrance.ts';
 import { isGone, type Look, lookAtReplica } from './look.ts';
 import { giveItAPool, poolFor } from './pool.ts';
+import { beginCopy, type CopyStep, copyDue, outOfSync, takesWrites, tendCopy } from './second-copy.ts';
 
 /** The steps after which a test may kill the controller. */
-export type ReplicaStep = 'placed' | 'frozen' | 'copying' | 'complete' | 'thrown away' | 'begun anew' | 'rested';
+export type ReplicaStep =
+  | CopyStep
+  | 'placed'
+  | 'frozen'
+  | 'copying'
+  | 'complete'
+  | 'thrown away'
+  | 'begun anew'
+  | 'rested';
 
 /** One that comes no further for so long is thrown away: others wait for its turn. */
 const stalledMs = 900_000;
@@ -39,6 +48,10 @@ export async function tendReplica(tx: Tx, volumeId: string): Promise<ReplicaStep
   const { volume, replica } = look;
   if (volume.desired_presence === 'absent' || volume.launched_at === null || volume.host_id === null)
     return rest(tx, look, null);
+  if (takesWrites(replica)) {
+    const step = await tendCopy(tx, look);
+    return typeof step === 'string' ? step : rest(tx, look, step.again, replica.fault);
+  }
   const nothingThere = replica.layer_id === null && replica.round_began_at === null && !look.hosts.replica.connected;
   if (replica.pool_id === null || nothingThere) return giveItAPool(tx, look);
   // The volume has moved to the host of its replica.
@@ -58,8 +71,8 @@ export async function tendReplica(tx: Tx, volumeId: string): Promise<ReplicaStep
 const replicaLost: ReplicaFault = { code: 'replica_lost', message: 'The host of the replica has lost it.' };
 
 /** Of a replica that is lost that is said until there is a whole one (../replica/age.ts); one that was found again is lost no more. */
-const faultOf = ({ lost }: Look, fault: ReplicaFault | null): ReplicaFault | null =>
-  lost ? replicaLost : fault?.code === 'replica_lost' ? null : fault;
+const faultOf = ({ lost, replica }: Look, fault: ReplicaFault | null): ReplicaFault | null =>
+  lost ? replicaLost : fault?.code === 'replica_lost' ? null : (fault ?? outOfSync(replica));
 
 /** Something is to be done then, if nothing comes before; null: when something is written. */
 async function rest(tx: Tx, look: Look, at: Date | null, wanted: ReplicaFault | null = null): Promise<undefined> {
@@ -75,13 +88,19 @@ async function whenAtRest(tx: Tx, look: Look, locked: ReadonlySet<string>): Prom
   const { replica, idle, asOf, now } = look;
   const to = await poolToGoTo(tx, look, locked);
   const rested = replica.failures > 0 ? replica.fault : null;
+  const copy = to ? undefined : await copyDue(tx, look);
+  if (copy === 'begin') return beginCopy(tx, look);
+  if (copy === undefined && idle && outOfSync(replica)) await changeReplica(tx, replica.volume_id, { fault: null });
+  const waits = typeof copy === 'object' ? copy.later : null;
   // What would go, and nobody takes now, is tried again.
-  if (idle && !to) return rest(tx, look, to === null ? later(look, retryMs.longest) : null, rested);
+  if (idle && !to && copy !== 'round')
+    return rest(tx, look, to === null ? later(look, retryMs.longest) : waits, rested);
   // A whole round fits into what is left then.
-  const dueMs = asOf === null || to ? now.getTime() : asOf.getTime() + (replica.rpo_seconds * 1000) / 2;
+  const dueMs =
+    asOf === null || to || copy === 'round' ? now.getTime() : asOf.getTime() + (replica.rpo_seconds * 1000) / 2;
   // After a failure it is as was said then.
   const at = new Date(Math.max(dueMs, replica.failures > 0 ? (replica.next_at?.getTime() ?? 0) : 0));
-  if (at.getTime() > now.getTime()) return rest(tx, look, at, rested);
+  if (at.getTime() > now.getTime()) return rest(tx, look, waits && waits < at ? waits : at, rested);
   const hindrance = await hindranceOf(tx, look);
   if (hindrance) return rest(tx, look, later(look, hindrance.ms), hindrance.fault);
   // It waits for its turn, which is nobody's fault until it is late.
@@ -104,7 +123,8 @@ async function freeze(tx: Tx, look: Look, round: Pick<ReplicaChange, 'round_pool
   const { frozen } = await freezeTop(tx, volume, round.round_moment ? { moment: round.round_moment } : {});
   await changeReplica(tx, volume.id, {
     ...{ ...round, round_source_layer_id: frozen, round_began_at: now },
-    ...{ as_of: asOf ?? replica.as_of, size_bytes: volume.layer_bytes },
+    // Not what a copy has that has ended: that is no part of the replica.
+    ...{ as_of: (replica.copy_layer_id === null ? asOf : null) ?? replica.as_of, size_bytes: volume.layer_bytes },
     ...{ round_moved_at: now, round_copied_bytes: 0, next_at: later(look, retryMs.turn) },
   });
 }
@@ -207,11 +227,12 @@ async function complete(tx: Tx, look: Look): Promise<void> {
     ...{ ...noRound, source_layer_id: replica.round_source_layer_id, layer_id: replica.round_layer_id },
     ...{ as_of: replica.round_began_at, moment: replica.round_moment },
     pool_id: replica.round_pool_id ?? replica.pool_id,
-    ...{ former_layer_id: null, rounds: replica.rounds + 1, failures: 0, fault: null, next_at: now },
+    ...{ former_layer_id: null, rounds: replica.rounds + 1, failures: 0, fault: outOfSync(replica), next_at: now },
+    ...{ ...noCopy, copy_as_of: null },
     last_round_bytes: copiedBytes,
     last_round_seconds: (now.getTime() - replica.round_began_at!.getTime()) / 1000,
   });
-  await release(tx, [replica.source_layer_id, replica.layer_id, replica.former_layer_id]);
+  await release(tx, [replica.source_layer_id, replica.layer_id, replica.former_layer_id, replica.copy_layer_id]);
 }
 
 /** Why what is still to be copied can not be: the volume's host has lost it, or given it up. */
@@ -269,11 +290,11 @@ async function throwAwayOne(
 async function beginAnew(tx: Tx, look: Look): Promise<ReplicaStep> {
   const { volume, replica } = look;
   await changeReplica(tx, volume.id, {
-    ...{ ...noRound, source_layer_id: null, layer_id: null, as_of: null, moment: null, pool_id: null },
-    ...{ fault: null, next_at: look.now },
+    ...{ ...noRound, ...noCopy, source_layer_id: null, layer_id: null, as_of: null, moment: null, pool_id: null },
+    ...{ copy_as_of: null, fault: null, next_at: look.now },
   });
-  const { round_source_layer_id, round_layer_id, source_layer_id, layer_id } = replica;
-  await release(tx, [round_source_layer_id, round_layer_id, source_layer_id, layer_id]);
+  const { round_source_layer_id, round_layer_id, source_layer_id, layer_id, copy_layer_id } = replica;
+  await release(tx, [round_source_layer_id, round_layer_id, source_layer_id, layer_id, copy_layer_id]);
   return 'begun anew';
 }
 

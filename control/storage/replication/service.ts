@@ -9,6 +9,7 @@ import {
   asOfSql,
   changeReplica,
   isIdleSql,
+  isInSyncSql,
   isLateSql,
   noRound,
   replicaFrom,
@@ -17,9 +18,10 @@ import {
 import { findVolume, onLockedVolume, reachOf } from '../volume/index.ts';
 import { type Look, lookAtReplica } from './look.ts';
 import { type Promotion, promoteReplica } from './promote.ts';
+import { takesWrites } from './second-copy.ts';
 
 /**
- * enabling: there is no whole one yet; enabled: it is as new as it shall be; error: it is older, or none can be made. Cinder's words.
+ * enabling: there is no whole one yet, or its second copy is not in sync yet; enabled: it is as new as it shall be; error: it is older, its second copy was given up, or none can be made. Cinder's words.
  */
 export type ReplicaStatus = 'enabling' | 'enabled' | 'error';
 
@@ -34,6 +36,7 @@ export interface ShownReplica
         | 'last_round_seconds'
         | 'round_began_at'
         | 'round_full'
+        | 'synchronous'
       )
     | ('fault' | 'late_since' | 'failed_over_at')
   > {
@@ -42,16 +45,19 @@ export interface ShownReplica
   age_seconds: number | null;
   /** Nothing was written since. */
   idle: boolean;
+  /** It has all that the volume's guest was told is written; of one that no guest has: all that is written. */
+  in_sync: boolean;
   host_name: string | null;
   pool_name: string | null;
   /** What the volume held on a host that was lost is still kept there. */
   former_kept: boolean;
 }
 
-type Found = ShownReplica & { late: boolean };
+type Found = Omit<ShownReplica, 'in_sync'> & { late: boolean; copied: boolean; written_to: boolean };
 
-const columns = sql`r.volume_id, r.rpo_seconds, r.rounds, r.last_round_bytes, r.last_round_seconds, r.round_began_at, r.round_full, r.fault,
-  r.late_since, r.failed_over_at, ${asOfSql} as as_of, extract(epoch from now() - ${asOfSql})::float8 as age_seconds, ${isIdleSql} as idle,
+const columns = sql`r.volume_id, r.rpo_seconds, r.rounds, r.last_round_bytes, r.last_round_seconds, r.round_began_at, r.round_full, r.synchronous, r.fault,
+  r.late_since, r.failed_over_at, ${asOfSql} as as_of, extract(epoch from now() - ${asOfSql})::float8 as age_seconds, ${isIdleSql} as idle, ${isInSyncSql} as copied,
+  exists (select from volume_attachment a where a.volume_id = r.volume_id and a.observed_state is not null) as written_to,
   ${isLateSql} as late, b.name as host_name, p.name as pool_name, r.former_layer_id is not null as former_kept`;
 
 /** Whether nothing writes to the volume on its host, which is lost, by evidence of servers' (control/compute/server). */
@@ -119,6 +125,7 @@ export class ReplicaService {
       await changeReplica(tx, replica.volume_id, {
         ...{ ...noRound, source_layer_id: null, next_at: now, failures: 0, fault: null },
         ...(!kept && { pool_id: null, layer_id: null, as_of: null, moment: null }),
+        ...(takesWrites(replica) && { copy_state: 'ended' }),
       });
       const unneeded = [source_layer_id, round_source_layer_id, round_layer_id, kept ? null : layer_id];
       await releaseLayers(
@@ -156,8 +163,10 @@ export class ReplicaService {
 }
 
 /** Where it lies is for administrators, and what a host says of it. */
-function shown(caller: Caller, { late, ...replica }: Found): ShownReplica {
-  const status: ReplicaStatus = late ? 'error' : replica.as_of === null ? 'enabling' : 'enabled';
-  const known = { ...replica, status };
+function shown(caller: Caller, { late, copied, written_to: writtenTo, ...replica }: Found): ShownReplica {
+  const inSync = copied || (replica.synchronous && replica.idle && !writtenTo);
+  const failed = late || replica.fault?.code === 'out_of_sync';
+  const whole = replica.as_of !== null && (inSync || !replica.synchronous);
+  const known = { ...replica, in_sync: inSync, status: failed ? 'error' : whole ? 'enabled' : 'enabling' } as const;
   return isAdmin(caller) ? known : { ...known, host_name: null, pool_name: null };
 }

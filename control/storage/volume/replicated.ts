@@ -5,14 +5,14 @@ import type { Tx } from '../../kit/database/database.ts';
 import { releaseLayers } from '../layer/index.ts';
 import { chooseFrom, type PoolChoice, type PoolState, type PoolWish } from '../pool/index.ts';
 import { changeReplica, chooseReplicaPool, deleteReplica, insertReplica } from '../replica/index.ts';
-import { replicationWords, type VolumeTypeRow } from '../volume-type/index.ts';
+import { type ReplicationWords, replicationWords, type VolumeTypeRow } from '../volume-type/index.ts';
 import type { ListedVolume } from './volume.ts';
 
 interface Chosen {
   /** Without a pool where its replica has none. */
   found: PoolChoice;
   /** Absent: its type asks for none, or no pool takes both. */
-  replica?: { rpoSeconds: number; sizeBytes: number; poolId: string };
+  replica?: { rpoSeconds: number; synchronous: boolean; sizeBytes: number; poolId: string };
 }
 
 /** Under the lock of the pools. */
@@ -29,7 +29,7 @@ export async function chooseBoth(
     const message = `no pool on another host takes its replica: ${second.message}`;
     return { found: { ...found, pool: null, cachePool: null, message, fix: second.fix } };
   }
-  return { found, replica: { rpoSeconds: words.rpoSeconds, sizeBytes, poolId: second.pool.id } };
+  return { found, replica: { ...words, sizeBytes, poolId: second.pool.id } };
 }
 
 /**
@@ -47,7 +47,7 @@ export async function replicateAs(
   const words = replicationWords(type.extra_specs);
   const { rows } = await sql`select from volume_replica where volume_id = ${id}`.execute(tx);
   const has = rows.length > 0;
-  if (words && has) return changeReplica(tx, id, { rpo_seconds: words.rpoSeconds });
+  if (words && has) return keepAs(tx, id, words);
   if (!words && !has) return;
   if (!alone || hostId === null)
     throw new CloudError('invalid', 'volume_type_unfit', { type: type.name, why: 'replica' });
@@ -59,8 +59,12 @@ export async function replicateAs(
   const wish = { hostId, sizeBytes, extraSpecs: type.extra_specs, encrypted: key_id !== null };
   const { pool, message: why, fix } = await chooseReplicaPool(tx, wish);
   if (!pool) throw new CloudError('no_capacity', 'no_pool', { why, fix });
-  await insertReplica(tx, { volumeId: id, rpoSeconds: words.rpoSeconds, sizeBytes, poolId: pool.id });
+  await insertReplica(tx, { volumeId: id, ...words, sizeBytes, poolId: pool.id });
 }
+
+/** One that is synchronous no more lets go of its second copy (../replication/second-copy.ts). */
+const keepAs = (tx: Tx, id: string, { rpoSeconds, synchronous }: ReplicationWords): Promise<void> =>
+  changeReplica(tx, id, { rpo_seconds: rpoSeconds, synchronous, next_at: new Date() });
 
 /** A host that is away may be lost: nobody gives up what there is beside it without knowing that. */
 async function requireNotAlone(tx: Tx, { id, host_id }: ListedVolume): Promise<void> {

@@ -28,8 +28,8 @@ const keyIdSql = sql`case when v.desired_task ? 'former_key_id' then (v.desired_
 
 /** Cinder's replication_status; null: its type asks for no replica. What is late is what `bothy doctor` says (../replication/late.ts). */
 const replicationStatusSql = sql`(select case when r.layer_id is null and r.failed_over_at is not null then 'failed-over'
-    when r.late_since is not null or r.fault ->> 'code' = 'replica_lost' then 'error'
-    when r.layer_id is null then 'enabling' else 'enabled' end
+    when r.late_since is not null or r.fault ->> 'code' in ('replica_lost', 'out_of_sync') then 'error'
+    when r.layer_id is null or (r.synchronous and r.copy_state is distinct from 'in_sync' and exists (select from volume_attachment w where w.volume_id = v.id and w.observed_state is not null)) then 'enabling' else 'enabled' end
   from volume_replica r where r.volume_id = v.id)`;
 
 export const volumeColumns = sql`v.*, ${replicationStatusSql} as replication_status, t.name as type_name, h.name as host_name, h.availability_zone as host_zone,

@@ -4,6 +4,7 @@ import { HostFault } from '../../host-error.ts';
 import type { ServerTask } from '../task.ts';
 import { capture } from './capturing.ts';
 import { awaitCard, forgetCard, plugCard, unplugCard } from './cards.ts';
+import { beginCopy, dropCopy, leaveCopies } from './copies.ts';
 import { dropDisk, dropRescue, makeDisk, makeRecord, makeRescueDisk } from './disks.ts';
 import { halt, powerDown, quit } from './ending.ts';
 import { guardGuest, releaseGuest, unguardGuest } from './guarding.ts';
@@ -92,6 +93,9 @@ const functions: { [Name in Doing['do']]: StepFunction<Name> } = {
   'grow-volume': growVolume,
   'limit-volume': limitVolume,
   'await-layer': awaitLayer,
+  'begin-copy': beginCopy,
+  'drop-copy': dropCopy,
+  'leave-copies': leaveCopies,
   receive,
   'await-source': awaitSource,
   'take-over': takeOver,

@@ -51,7 +51,11 @@ const recordOf = (task: ServerTask, id: VolumeId): VolumeRecord | undefined =>
   task.record?.volumes?.find((volume) => volume.id === id);
 
 /** Changes what is known of one volume, or adds it. */
-async function note(task: ServerTask, id: VolumeId, changes: Partial<VolumeRecord> | VolumeRecord): Promise<void> {
+export async function note(
+  task: ServerTask,
+  id: VolumeId,
+  changes: Partial<VolumeRecord> | VolumeRecord,
+): Promise<void> {
   const before = task.record?.volumes ?? [];
   const known = before.find((volume) => volume.id === id);
   const volumes = known

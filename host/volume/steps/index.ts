@@ -8,6 +8,7 @@ import { endExport, exportIt, limitExport } from './exporting.ts';
 import { furnish } from './furnishing.ts';
 import { dropTaken, giveBack } from './managing.ts';
 import { backUp, capture, forgetOutcomes } from './outcomes.ts';
+import { endReceiving, receiveWrites } from './receiving.ts';
 import type { StepFunction } from './step.ts';
 
 /** Who does what is waited for wakes the task; this is for the case that nobody does. */
@@ -42,6 +43,8 @@ const functions: { [Name in Exclude<Doing['do'], KindStep>]: StepFunction<Name> 
   export: exportIt,
   'limit-export': limitExport,
   'end-export': endExport,
+  'receive-writes': receiveWrites,
+  'end-receiving': endReceiving,
   'drop-taken': dropTaken,
   'give-back': giveBack,
   capture,
