@@ -92,6 +92,37 @@ test('from 2.40 on usage comes in pages, each with its own sums', async () => {
   for (const marker of [newId(), 'x']) assert.equal((await own(`start=${stamp(9)}&marker=${marker}`, 40)).status, 400);
 });
 
+test('pages of all projects have each server once, whatever the order in which the projects’ servers were made', async () => {
+  const { admin, service } = api.cloud;
+  const other = callerOf(await testProject(api.db.database));
+  const between = (await service.create(other, api.cloud.wish({ flavor }))).ids[0]!;
+  const later = (await service.create(api.cloud.member, api.cloud.wish({ flavor }))).ids[0]!;
+  const mine = [...ids.slice(0, 3), later];
+  await sql`update server set launched_at = now() - interval '1 hour' where id in (${between}, ${later})`.execute(
+    api.db.database.query,
+  );
+  for (const limit of [1, 2, 1000]) {
+    const seen: string[] = [];
+    for (let marker = ''; ; ) {
+      const query = `start=${stamp(10)}&detailed=1&limit=${limit}${marker && `&marker=${marker}`}`;
+      const { body } = await get(`/os-simple-tenant-usage?${query}`, 40, admin);
+      const page: string[] = body.tenant_usages.flatMap(
+        ({ server_usages: servers }: { server_usages: { instance_id: string }[] }) =>
+          servers.map(({ instance_id: id }) => id),
+      );
+      if (page.length === 0) break;
+      seen.push(...page);
+      // As clients do: the last server of the last project.
+      marker = page.at(-1)!;
+    }
+    assert.deepEqual(seen.toSorted(), [between, ...mine].toSorted(), `${limit}`);
+  }
+  await sql`delete from server where id in (${between}, ${later})`.execute(api.db.database.query);
+  await sql`update change set at = now() - interval '2 days' where resource_id in (${between}, ${later}) and action = 'deleted'`.execute(
+    api.db.database.query,
+  );
+});
+
 test('times that are none, that end before they begin, and unknown parameters are refused', async () => {
   for (const query of [
     'start=yesterday',

@@ -113,7 +113,7 @@ function linksOf(request: FastifyRequest, path: string, { limit }: UsageQuery, r
   return nextLinks(request, path, { limit, count: rows.length, last: rows.at(-1)?.id });
 }
 
-/** Of each project that used something, in the order in which its first server comes. */
+/** Of each project that used something, in the order of the servers, which is by project. */
 function sums({ from, to }: UsageQuery, rows: readonly ServerUsage[], { detailed }: { detailed: boolean }) {
   const times = { start: plainTime(from), stop: plainTime(to) };
   return [...Map.groupBy(rows, ({ project_id }) => project_id)].map(([tenant_id, used]) => {

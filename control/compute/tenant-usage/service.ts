@@ -35,7 +35,7 @@ export class TenantUsageService {
     this.#database = options.database;
   }
 
-  /** Of all projects, by server. @throws CloudError `forbidden`; `invalid` for an unknown marker */
+  /** Of all projects, by project and server. @throws CloudError `forbidden`; `invalid` for an unknown marker */
   async list(caller: Caller, query: UsageQuery): Promise<ServerUsage[]> {
     requireAdmin(caller, 'list the usage of all projects');
     return usage(this.#database.query, null, query);
@@ -58,16 +58,19 @@ async function usage(db: Queryable, projectId: string | null, query: UsageQuery)
     union all select r.*, c.at as deleted_at from change c, lateral jsonb_populate_record(null::server, c.body) r
       where c.resource_type = 'server' and c.action = 'deleted' and c.at > ${from} and ${own('c.project_id')}
         and r.launched_at < ${to}`;
+  let after = sql`true`;
   if (marker !== undefined) {
-    const { rows } = await sql`select from (${servers}) s where s.id = ${marker}::uuid`.execute(db);
-    if (rows.length === 0) throw new CloudError('invalid', 'marker_not_found', { marker });
+    const of = sql<{ project_id: string }>`select s.project_id from (${servers}) s where s.id = ${marker}::uuid`;
+    const last = (await of.execute(db)).rows[0];
+    if (!last) throw new CloudError('invalid', 'marker_not_found', { marker });
+    after = sql`(s.project_id, s.id) > (${last.project_id}::uuid, ${marker}::uuid)`;
   }
+  // By project first: answers are grouped so, and clients take the last server of the last group for the marker.
   const { rows } =
     await sql<Row>`select ${stateColumns}, s.id, s.name, s.project_id, s.flavor ->> 'name' as flavor_name,
       s.vcpus, s.memory_mib, s.disk_gib + coalesce((s.flavor ->> 'ephemeral_gib')::bigint, 0) as disk_gib,
       s.launched_at as started_at, s.deleted_at as ended_at
-    from (${servers}) s where ${marker === undefined ? sql`true` : sql`s.id > ${marker}::uuid`}
-    order by s.id limit ${limit}`.execute(db);
+    from (${servers}) s where ${after} order by s.project_id, s.id limit ${limit}`.execute(db);
   return rows.map((row) => ({
     ...{ id: row.id, name: row.name, project_id: row.project_id, flavor_name: row.flavor_name, vcpus: row.vcpus },
     ...{ memory_mib: row.memory_mib, disk_gib: row.disk_gib, started_at: row.started_at, ended_at: row.ended_at },
