@@ -13,6 +13,8 @@ export interface BmcSystem {
   power: PowerState;
   /** Maker, model and serial number, as far as it says them. */
   label: string;
+  /** When power was asked for, by the clock of `performance`: what was said is true of no moment before. */
+  askedAt: number;
 }
 
 export type ResetType = 'ForceOff' | 'GracefulShutdown' | 'On';

@@ -41,7 +41,7 @@ describe('a machine behind IPMI', { skip: noIpmi }, () => {
 
   test('it says who it is, is turned off, on, and asked to shut down', async () => {
     const ipmi = opened();
-    const { uuid: said, otherUuids, ...rest } = await ipmi.system();
+    const { uuid: said, otherUuids, askedAt: _, ...rest } = await ipmi.system();
     assert.deepEqual(rest, { path: 'chassis', power: 'on', label: 'Contoso 3500 437XR1138R2' });
     assert.equal(said, uuid);
     assert.ok(otherUuids.includes(swapped(uuid)));
@@ -56,9 +56,10 @@ describe('a machine behind IPMI', { skip: noIpmi }, () => {
     assert.equal(await ipmi.watts(), undefined, 'it measures none');
   });
 
-  test('one without a number of its own says none', async () => {
-    await using other = await IpmiSimulator.start({ user, password, guid: '00'.repeat(16) });
-    assert.equal((await opened({ port: other.port }).system()).uuid, null);
+  test('one without a number of its own, and without names, says none', async () => {
+    await using other = await IpmiSimulator.start({ user, password, guid: '00'.repeat(16), named: false });
+    const { uuid: said, label, power } = await opened({ port: other.port }).system();
+    assert.deepEqual([said, label, power], [null, '', 'on']);
   });
 
   test('the password is in no argument', async () => {
@@ -88,10 +89,26 @@ describe('a machine behind IPMI', { skip: noIpmi }, () => {
   });
 });
 
+const guid = ` ${(swapped(uuid).replaceAll('-', '').match(/../g) ?? []).join(' ')}`;
+
 const faked = (name: string) =>
   new Ipmi({
     ...{ host: '127.0.0.1', port: 623, user, password: new Secret(password), timeoutMs: 10_000, program: name },
   });
+
+test('an address at which another machine answers than a moment ago says nothing of either', async () => {
+  const other = guid.replace(' 32', ' 33');
+  const both = `case "$*" in *look-closely) echo '${guid}' ;; *) echo '${other}' ;; esac; echo 'Chassis Power is off'`;
+  await assert.rejects(faked(program('two', both)).system(), { kind: 'ambiguous' });
+});
+
+test('one that tells no number, or has no names, is of use all the same', async () => {
+  const refused = 'Unable to send RAW command (channel=0x0 netfn=0x6 lun=0x0 cmd=0x37 rsp=0xc1): Invalid command';
+  const { power, uuid: said, label } = await faked(told('Chassis Power is off', 1, refused)).system();
+  assert.deepEqual([power, said, label], ['off', null, '']);
+  const cut = refused.replace(' rsp=0xc1', '');
+  await assert.rejects(faked(told('Chassis Power is off', 1, cut)).system(), { kind: 'refused' });
+});
 
 test('where there is no ipmitool it is said so', async () => {
   await assert.rejects(faked(join(directory, 'nothing')).system(), { kind: 'not_installed', message: /there is no/ });
@@ -111,7 +128,6 @@ test('watts are what DCMI measures, while it does', async () => {
   assert.equal(await faked(told(reading('deactivated'))).watts(), undefined);
 });
 
-const guid = ` ${(swapped(uuid).replaceAll('-', '').match(/../g) ?? []).join(' ')}`;
 const hostile: [string, string, BmcErrorKind | 'on'][] = [
   ['no word of power', guid, 'malformed'],
   ['a word that is not quite one', `${guid}\nChassis Power is offline`, 'malformed'],

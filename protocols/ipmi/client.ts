@@ -4,12 +4,18 @@
  */
 import { fileURLToPath } from 'node:url';
 import { BmcError, type BmcSystem, type ResetOptions, type ResetType, type ServiceProcessor } from '../bmc/index.ts';
-import { dcmiWattsIn, isOfCiphers, labelIn, powerIn, type Said, uuidsIn } from './reading.ts';
+import { dcmiWattsIn, hasNoNumber, isOfCiphers, labelIn, powerIn, type Said, saysPower, uuidsIn } from './reading.ts';
 import { type CipherSuite, callTool, type ToolOptions } from './tool.ts';
 
 export interface IpmiOptions extends ToolOptions {
-  /** For one call of ipmitool; the first, which reads more, may take twice as long. */
+  /** For one call of ipmitool; the one that reads what the machine is called, once, may take twice as long. */
   timeoutMs?: number;
+}
+
+/** What does not change, and of which machine. */
+interface Names {
+  uuid: string | null;
+  label: string;
 }
 
 const usualTimeoutMs = 10_000;
@@ -21,7 +27,7 @@ const actions: Record<ResetType, string> = { On: 'on', ForceOff: 'off', Graceful
 export class Ipmi implements ServiceProcessor {
   readonly #options: IpmiOptions;
   readonly #timeoutMs: number;
-  #label: string | undefined;
+  #names: Names | undefined;
   #suite: CipherSuite = 17;
 
   constructor(options: IpmiOptions) {
@@ -30,13 +36,19 @@ export class Ipmi implements ServiceProcessor {
   }
 
   async system(): Promise<BmcSystem> {
-    const first = this.#label === undefined;
-    const timeoutMs = first ? 2 * this.#timeoutMs : this.#timeoutMs;
-    const said = await this.#call(['exec', file(first ? 'look-closely' : 'look')], timeoutMs);
+    this.#names ??= await this.#readNames();
+    const askedAt = performance.now();
+    const said = await this.#call(['exec', file('look')], this.#timeoutMs, hasNoNumber);
     const power = powerIn(said);
     const [uuid = null, ...otherUuids] = uuidsIn(said);
-    this.#label ??= labelIn(said);
-    return { path, uuid, otherUuids, power, label: this.#label };
+    if (uuid !== this.#names.uuid) throw new BmcError('ambiguous', 'another machine answers there than a moment ago');
+    return { path, uuid, otherUuids, power, label: this.#names.label, askedAt };
+  }
+
+  /** Slow where much is written there. */
+  async #readNames(): Promise<Names> {
+    const said = await this.#call(['exec', file('look-closely')], 2 * this.#timeoutMs, saysPower);
+    return { uuid: uuidsIn(said)[0] ?? null, label: labelIn(said) };
   }
 
   async reset(type: ResetType, { withinMs = this.#timeoutMs }: ResetOptions = {}): Promise<string> {
@@ -57,15 +69,16 @@ export class Ipmi implements ServiceProcessor {
     }
   }
 
-  async #call(command: readonly string[], timeoutMs: number): Promise<Said> {
+  async #call(command: readonly string[], timeoutMs: number, isDone?: (said: Said) => boolean): Promise<Said> {
     const began = performance.now();
     try {
-      return await callTool(this.#options, command, { timeoutMs, suite: this.#suite });
+      return await callTool(this.#options, command, { timeoutMs, isDone, suite: this.#suite });
     } catch (error) {
       if (this.#suite === 3 || !isOfCiphers(error)) throw error;
     }
     this.#suite = 3;
-    return callTool(this.#options, command, { timeoutMs: timeoutMs - (performance.now() - began), suite: 3 });
+    const leftMs = timeoutMs - (performance.now() - began);
+    return callTool(this.#options, command, { timeoutMs: leftMs, isDone, suite: 3 });
   }
 
   async close(): Promise<void> {}

@@ -38,6 +38,13 @@ export function uuidsIn({ out }: Said): readonly string[] {
   return (bytes && uuidsOf(Buffer.from(bytes.replaceAll(' ', ''), 'hex'))) || [];
 }
 
+/** It has answered that it tells none, and whether the machine has power. */
+export const hasNoNumber = ({ out, err }: Said): boolean =>
+  /^Unable to send RAW command \(.*\bcmd=0x37 rsp=0x[0-9a-f]{2}\)/m.test(err) && saysPower({ out, err });
+
+/** It has answered to the end. */
+export const saysPower = ({ out }: Said): boolean => powerForm.test(linesOf(out).at(-1) ?? '');
+
 /** Of `fru print 0`: of the product, else of its board or chassis. Empty: it says none. */
 export function labelIn({ out }: Said): string {
   const said = new Map<string, string>();

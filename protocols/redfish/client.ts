@@ -103,6 +103,7 @@ export class Redfish implements ServiceProcessor {
 
   async #find(): Promise<Found> {
     this.#path ??= await this.#choose();
+    const askedAt = performance.now();
     const body = await this.#get(this.#path);
     const { UUID: uuid, PowerState: power, Manufacturer, Model, SerialNumber } = body;
     const own = typeof uuid === 'string' && /^[0-9a-f-]{36}$/i.test(uuid) ? uuid.toLowerCase() : null;
@@ -110,7 +111,7 @@ export class Redfish implements ServiceProcessor {
       path: this.#path,
       ...{ uuid: own, otherUuids: own === null ? [] : [swapped(own)] },
       power: (typeof power === 'string' && Object.hasOwn(states, power) && states[power]) || 'unknown',
-      label: labelOf([Manufacturer, Model, SerialNumber]),
+      ...{ label: labelOf([Manufacturer, Model, SerialNumber]), askedAt },
     };
     this.#bodies.set(system, body);
     return { body, system };

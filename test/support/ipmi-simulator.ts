@@ -21,6 +21,8 @@ export interface IpmiSimulatorOptions {
   right?: 'user' | 'operator' | 'admin';
   /** Sixteen bytes in hexadecimal digits, in the order in which they are told. */
   guid: string;
+  /** False: its machine has no inventory. */
+  named?: boolean;
 }
 
 export class IpmiSimulator implements AsyncDisposable {
@@ -58,7 +60,7 @@ export class IpmiSimulator implements AsyncDisposable {
     return `ipmi://127.0.0.1:${this.port}`;
   }
 
-  async #begin({ user, password, right = 'operator', guid }: IpmiSimulatorOptions): Promise<void> {
+  async #begin({ user, password, right = 'operator', guid, named = true }: IpmiSimulatorOptions): Promise<void> {
     const file = (name: string) => join(this.#directory, name);
     this.power = true;
     const machine = `#!/bin/sh
@@ -89,7 +91,7 @@ user 2 true "${user}" "${password}" ${right} 10 ${all}
 mc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02 persist_sdr
 sel_enable 0x20 1000 0x0a
 mc_enable 0x20
-mc_add_fru_data 0x20 0 256 data ${names(['Contoso', '3500', '', '', '437XR1138R2', '', ''])}
+${named ? `mc_add_fru_data 0x20 0 256 data ${names(['Contoso', '3500', '', '', '437XR1138R2', '', ''])}` : ''}
 `;
     writeFileSync(file('commands'), commands);
     mkdirSync(file('state'));

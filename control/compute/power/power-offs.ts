@@ -174,10 +174,9 @@ export class PowerOffs {
   async #turnOff(access: PowerOff, bmc: ServiceProcessor): Promise<void> {
     const began = performance.now();
     for (;;) {
-      const asked = performance.now();
       const system = await bmc.system();
       requireSameMachine(access, system);
-      if (system.power === 'off') return this.#seenOff(access, system, performance.now() - asked);
+      if (system.power === 'off') return this.#seenOff(access, system);
       await this.#ask(access, bmc, system);
       // The rest is another turn's.
       if (performance.now() - began > this.#timing.turnMs / 2) return this.#note(access.id, null, this.#timing.retryMs);
@@ -209,9 +208,10 @@ export class PowerOffs {
   }
 
   /** It was so when it was asked for, which is the latest moment of which that is known. */
-  async #seenOff({ id, host_id, host_name }: PowerOff, system: BmcSystem, elapsedMs: number): Promise<void> {
+  async #seenOff({ id, host_id, host_name }: PowerOff, system: BmcSystem): Promise<void> {
     const seen = await this.#options.database.transaction(cloudActor, async (tx) => {
       await sql`select from host where id = ${host_id} for no key update`.execute(tx);
+      const elapsedMs = performance.now() - system.askedAt;
       const { rows } = await sql<{ first: boolean }>`
         with noted as (update host_power_off p set off_at = ${ago(elapsedMs)}, error = null, system = ${system.path}, label = ${system.label},
             next_at = ${later(this.#timing.retryMs)}, updated_at = now()
