@@ -5,7 +5,7 @@ import { sql } from 'kysely';
 import { newId, type ServerId } from '../../../contract/ids.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import { testPool, testVolume } from '../../storage/attachment/testing.ts';
-import { VolumeController } from '../../storage/volume/index.ts';
+import { findVolume, VolumeController, volumeStatus } from '../../storage/volume/index.ts';
 import * as serverActions from './actions/index.ts';
 import type { ServerVolumeWish } from './create-volumes.ts';
 import { serverStatus } from './states.ts';
@@ -122,7 +122,51 @@ test('a server whose volumes are made with it is beside whom it names, or away f
   assert.match((await make({ sameHost: [newId()] })).fault!.message, /hint same_host/);
 });
 
-test('what is not available, not bootable, somebody else’s or on several hosts makes nothing', async () => {
+test('volumes of several hosts come to where the server boots from: it runs meanwhile, and has them when they are there', async () => {
+  const [here, far] = [await hostWithPool(), await hostWithPool()];
+  const { projectId } = cloud;
+  const root = await testVolume(db.database, { projectId, hostId: here, bootable: true });
+  const data = await testVolume(db.database, { projectId, hostId: far, sizeGib: 9 });
+  const there = (id: string, over: Partial<ServerVolumeWish> = {}) => wishOf({ source: 'volume', id, ...over });
+  const [id] = await create([there(data.id.toUpperCase()), there(root.id, { bootIndex: 0 })], { imageId: null });
+  assert.equal((await row(id!)).host_id, here);
+  const document = async () => (await cloud.side.desiredServers(db.database.query, { serverIds: [id!] }))[0]!;
+  const told = async () => (await document()).volumes!.map((one) => one.id);
+  assert.deepEqual(await told(), [root.id], 'what is not there is told to no host');
+  await cloud.obey(here);
+  assert.equal(serverStatus(await cloud.service.get(cloud.member, id!)), 'ACTIVE');
+  const status = async () => volumeStatus(await findVolume(db.database.query, 'all', data.id));
+  assert.equal(await status(), 'attaching');
+  await sql`update volume_layer set observed_state = 'ready', observed_generation = generation, observed_epoch = epoch,
+    desired_source = null where volume_id = ${data.id} and host_id = ${here}`.execute(db.database.query);
+  await new VolumeController({ database: db.database, log: silentLog }).reconcile(data.id);
+  assert.deepEqual(await told(), [root.id, data.id]);
+  assert.deepEqual(
+    (await volumesOf(id!)).map(({ volume_id, device, host_id }) => [volume_id, device, host_id]),
+    [
+      [root.id, '/dev/vda', here],
+      [data.id, '/dev/vdb', here],
+    ],
+  );
+});
+
+test('without one that it boots from a server goes to where most of its volumes’ bytes are', async () => {
+  const [small, large] = [await hostWithPool(), await hostWithPool()];
+  const { projectId } = cloud;
+  const [few, many] = [
+    await testVolume(db.database, { projectId, hostId: small }),
+    await testVolume(db.database, { projectId, hostId: large, sizeGib: 5 }),
+  ];
+  const volumes = [few, many].map(({ id }) => wishOf({ source: 'volume', id }));
+  const [id] = await create(volumes);
+  assert.equal((await row(id!)).host_id, large);
+  await cloud.service.delete(cloud.member, id!);
+  await new VolumeController({ database: db.database, log: silentLog }).reconcile(few.id);
+  const { host_id, attachment } = await findVolume(db.database.query, 'all', few.id);
+  assert.deepEqual([host_id, attachment], [small, null], 'one that is not wanted any more stays where it was');
+});
+
+test('what is not available, not bootable, somebody else’s or can not come to one host makes nothing', async () => {
   const [one, other] = [await hostWithPool(), await hostWithPool()];
   const { projectId } = cloud;
   const [a, b] = [
@@ -141,7 +185,21 @@ test('what is not available, not bootable, somebody else’s or on several hosts
   const there = (id: string, over: Partial<ServerVolumeWish> = {}) => wishOf({ source: 'volume', id, ...over });
   const refused = (volumes: ServerVolumeWish[], reason: string, over = {}) =>
     assert.rejects(create(volumes, over), { reason });
-  await refused([there(a.id), there(b.id)], 'volumes_on_several_hosts');
+  const snapshotId = newId();
+  await sql`insert into volume_snapshot (id, project_id, user_id, volume_id, name, size_gib, layer_id, ready_at)
+    values (${snapshotId}, ${projectId}, ${newId()}, ${b.id}, 's', 1, ${b.layerId}, now())`.execute(db.database.query);
+  const boots = await testVolume(db.database, { projectId, hostId: one, bootable: true });
+  const ofSnapshot = wishOf({ source: 'snapshot', id: snapshotId });
+  const all = await count();
+  await refused([there(boots.id, { bootIndex: 0 }), ofSnapshot], 'volumes_on_several_hosts', { imageId: null });
+  assert.equal(await count(), all);
+  await sql`update host set connected = false, last_seen_at = now() - interval '1 hour' where id = ${other}`.execute(
+    db.database.query,
+  );
+  await refused([there(boots.id, { bootIndex: 0 }), there(b.id)], 'volume_not_brought', { imageId: null });
+  assert.equal(await count(), all);
+  await sql`update host set connected = true, last_seen_at = now() where id = ${other}`.execute(db.database.query);
+  await sql`delete from volume where id = ${boots.id}`.execute(db.database.query);
   await refused([there(a.id, { bootIndex: 0 })], 'volume_not_bootable', { imageId: null });
   await refused([there(a.id), there(a.id)], 'volume_status_unfit');
   await refused([there(a.id)], 'volumes_for_many_servers', { minCount: 2, maxCount: 2 });

@@ -1,19 +1,21 @@
 /**
  * The volumes that a server is made with: those that are there, and those that are made with it, in its own transaction. Local volumes are
- * where their server is: what is there decides where it goes; where nothing is, the host is chosen here, for both together.
+ * where their server is: what is there decides where it goes; where nothing is, the host is chosen here, for both together. What is there on several hosts
+ * is brought to one of them (storage/volume/bring.ts), while the server already runs.
  */
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { serverLimits } from '../../../contract/host/limits.ts';
 import { type ImageId, parseId } from '../../../contract/ids.ts';
-import type { Caller } from '../../kit/caller.ts';
+import { actorOf, type Caller } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { type AttachmentRowWish, insertAttachments } from '../../storage/server-volume/index.ts';
+import { beginBring } from '../../storage/volume/bring.ts';
 import { createVolumeIn, emptyWish } from '../../storage/volume/create.ts';
 import { holdVolumeQuota } from '../../storage/volume/quota.ts';
 import { lockVolume, reachOf } from '../../storage/volume/store.ts';
-import { gibBytes, requireStatus } from '../../storage/volume/volume.ts';
+import { gibBytes, type ListedVolume, requireStatus } from '../../storage/volume/volume.ts';
 import {
   cacheWords,
   iopsOfType,
@@ -54,6 +56,8 @@ export interface VolumePlan {
   wishes: readonly ServerVolumeWish[];
   /** Where the server has to go for them; null: anywhere. */
   hostId: string | null;
+  /** Those that have to be brought there, by their ids as the wishes have them. */
+  away: ReadonlyMap<string, ListedVolume>;
   /** Null: it does not boot from a volume. */
   boot: BootSource | null;
   /** Of the snapshots that volumes are made of. */
@@ -63,13 +67,15 @@ export interface VolumePlan {
 /** Of one request: each takes some statements of a transaction that others wait for. */
 const newVolumes = 100;
 
-const noVolumes: VolumePlan = { wishes: [], hostId: null, boot: null, types: [] };
+const noVolumes: VolumePlan = { wishes: [], hostId: null, away: new Map(), boot: null, types: [] };
 
 export const rootVolume = (wishes: readonly ServerVolumeWish[]): ServerVolumeWish | undefined =>
   wishes.find(({ bootIndex }) => bootIndex === 0);
 
 interface Found extends BootSource {
   hostId: string | null;
+  /** That is there. */
+  volume?: ListedVolume;
   bootable: boolean;
   /** What a volume is of that is made of it; null: none is. */
   type: { id: string; name: string } | null;
@@ -77,7 +83,7 @@ interface Found extends BootSource {
 
 /**
  * Locks what is there and says what follows from it for the server.
- * @throws CloudError `not_found`; `invalid` where one is not available, can't be booted from, or they are on several hosts
+ * @throws CloudError `not_found`; `invalid` where one is not available, can't be booted from, or they are on several hosts and can't be brought to one
  */
 export async function planVolumes(
   tx: Tx,
@@ -95,14 +101,38 @@ export async function planVolumes(
     found.set(wish, await ofVolume(tx, caller, wish.id!));
   for (const wish of wishes.filter(({ source }) => source === 'snapshot'))
     found.set(wish, await ofSnapshot(tx, caller, wish.id!));
-  const hosts = new Set([...found.values()].flatMap(({ hostId }) => hostId ?? []));
-  if (hosts.size > 1) throw new CloudError('invalid', 'volumes_on_several_hosts', {});
-  const [hostId = null] = hosts;
+  const hostId = hostOf(found);
+  const away = [...found.values()].flatMap(({ volume }) =>
+    volume?.host_id && volume.host_id !== hostId ? volume : [],
+  );
   const types = [...found.values()].flatMap(({ type }) => type ?? []);
-  return { wishes, hostId, types, boot: await bootSource(tx, { images, caller, found }, rootVolume(wishes)) };
+  return {
+    wishes,
+    hostId,
+    away: new Map(away.map((volume) => [volume.id, volume])),
+    types,
+    boot: await bootSource(tx, { images, caller, found }, rootVolume(wishes)),
+  };
 }
 
-/** As the database orders ids, however they are written. */
+/**
+ * Where the server goes. What it boots from can't come later, and what is made of a snapshot is where that is; else it is where most of its bytes are.
+ * Null: nowhere yet.
+ */
+function hostOf(found: ReadonlyMap<ServerVolumeWish, Found>): string | null {
+  const bytes = new Map<string, number>();
+  const pinned = new Set<string>();
+  for (const [{ bootIndex }, { hostId, volume }] of found) {
+    if (hostId === null) continue;
+    if (bootIndex === 0 || !volume) pinned.add(hostId);
+    bytes.set(hostId, (bytes.get(hostId) ?? 0) + (volume?.layer_bytes ?? 0));
+  }
+  if (pinned.size > 1) throw new CloudError('invalid', 'volumes_on_several_hosts', {});
+  const [most] = [...bytes].toSorted(([a, ofA], [b, ofB]) => ofB - ofA || (a < b ? -1 : 1));
+  return [...pinned][0] ?? most?.[0] ?? null;
+}
+
+/** As the database has ids, however they are written. */
 const keyOf = ({ id }: ServerVolumeWish): string => parseId(id!) ?? '';
 
 /** Before anything is locked: all others that place something wait meanwhile. */
@@ -117,7 +147,7 @@ function requireBounds(wishes: readonly ServerVolumeWish[], count: number): void
 async function ofVolume(tx: Tx, caller: Caller, id: string): Promise<Found> {
   const volume = await lockVolume(tx, reachOf(caller), id);
   requireStatus(volume, 'attach', ['available']);
-  return { hostId: volume.host_id, bootable: volume.bootable, type: null, ...sourceOf(volume.image_metadata) };
+  return { hostId: volume.host_id, volume, bootable: volume.bootable, type: null, ...sourceOf(volume.image_metadata) };
 }
 
 async function ofSnapshot(tx: Tx, caller: Caller, id: string): Promise<Found> {
@@ -210,11 +240,21 @@ export async function giveVolumes(
       const made = wish.source === 'volume' ? null : await makeVolume(tx, { images, caller }, { wish, server, hostId });
       if (made?.fault != null) failed.set(server.id, made.fault);
       const { tag, deleteOnTermination, bootIndex } = wish;
-      rows.push({ volumeId: made?.id ?? wish.id!, tag, deleteOnTermination, bootIndex, atOnce: false });
+      const volumeId = made?.id ?? keyOf(wish);
+      const targetHostId = plan.away.has(volumeId) ? hostId : null;
+      rows.push({ volumeId, tag, deleteOnTermination, bootIndex, atOnce: false, targetHostId });
     }
     const prefix = devicePrefix(server.hardware);
     const place = { host_id: null, generation: 0, devices: diskDevices(server, prefix), prefix };
-    await insertAttachments(tx, { ...server, ...place }, rows);
+    // To one that can't run nothing is brought.
+    const given = rows.filter(({ targetHostId }) => targetHostId === null || !failed.has(server.id));
+    await insertAttachments(tx, { ...server, ...place }, given);
+    for (const { volumeId, targetHostId } of given)
+      if (targetHostId != null)
+        await beginBring(tx, actorOf(caller), plan.away.get(volumeId)!, {
+          serverId: server.id,
+          targetId: targetHostId,
+        });
   }
   return failed;
 }
