@@ -15,6 +15,8 @@ interface Job {
   offset: number;
   len: number;
   error?: string;
+  /** Other than `ok`: a disk could not be read or written, and the job stands still. */
+  'io-status': 'ok' | 'failed' | 'nospace';
 }
 
 export interface DisksTarget {
@@ -53,12 +55,17 @@ export async function mirror(
   const jobs = await jobsOf(execute, disks);
   for (const disk of disks) if (!jobs.has(disk)) await begin(execute, { disk, device: nodeOf(disk) }, target);
   const all = [...(await jobsOf(execute, disks))];
-  for (const [disk, { error }] of all) if (error !== undefined) throw failed(disk, error);
+  for (const [disk, job] of all) requireWell(disk, job);
   return {
     ready: all.length === disks.length && all.every(([, { status }]) => status === 'ready' || status === 'concluded'),
     total: all.reduce((sum, [, { len }]) => sum + len, 0),
     copied: all.reduce((sum, [, { offset }]) => sum + offset, 0),
   };
+}
+
+function requireWell(disk: string, { error, 'io-status': status }: Job): void {
+  if (error !== undefined) throw failed(disk, error);
+  if (status !== 'ok') throw failed(disk, status === 'nospace' ? 'No space left on device' : 'Input/output error');
 }
 
 /** What it builds on is at the target. */
@@ -75,7 +82,9 @@ async function begin(
       await addRemote(execute, { node, address, port, exported: disk, credentials });
     await execute('blockdev-mirror', {
       ...{ 'job-id': jobOf(disk), device, target: node, 'copy-mode': 'background', 'auto-dismiss': false },
-      ...{ sync: isOnBase(disk) ? 'top' : 'full', 'on-target-error': 'report', 'on-source-error': 'report' },
+      // What fails stands still until it is called off. A job that ended by itself while QEMU (7.2) flushes all disks for the hand-over, and goes through their
+      // nodes for that, would leave its own above the disk for ever, and QEMU's count of who uses the disk would be wrong.
+      ...{ sync: isOnBase(disk) ? 'top' : 'full', 'on-target-error': 'stop', 'on-source-error': 'stop' },
     });
   } catch (error) {
     if (!(error instanceof QmpError)) throw error;
@@ -119,10 +128,10 @@ export async function endMirrors(execute: Execute, disks: readonly string[]): Pr
     const jobs = await jobsOf(execute, disks);
     const missing = disks.find((disk) => !jobs.has(disk));
     if (missing !== undefined) throw failed(missing, 'there is no job of it any more');
-    for (const [disk, { status, error }] of jobs) {
-      if (status === 'concluded') {
-        if (error !== undefined) throw failed(disk, error);
-      } else if (!told.has(disk)) {
+    for (const [disk, job] of jobs) {
+      requireWell(disk, job);
+      const { status } = job;
+      if (status !== 'concluded' && !told.has(disk)) {
         told.add(disk);
         if (status === 'ready') await execute('block-job-cancel', { device: jobOf(disk) });
         else throw failed(disk, `its job is ${status}`);

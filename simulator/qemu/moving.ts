@@ -29,7 +29,8 @@ export interface MovingOptions {
 }
 
 interface Mirror {
-  status: 'running' | 'ready' | 'concluded';
+  /** `standby`: it was ready, and stands still since it could not write. */
+  status: 'running' | 'ready' | 'paused' | 'standby' | 'concluded';
   error?: string;
   disk: string;
   target: string;
@@ -203,7 +204,7 @@ export class Moving {
         event('BLOCK_JOB_READY', { device: id, type: 'mirror', speed: 0, len: 0, offset: 0 });
       }
     });
-    socket.on('close', () => this.#conclude(String(id), mirror, 'Input/output error'));
+    socket.on('close', () => this.#stand(String(id), mirror));
     return {};
   }
 
@@ -224,6 +225,14 @@ export class Moving {
       this.#copy(mirror);
     }
     return {};
+  }
+
+  /** On an error it stops. */
+  #stand(id: string, mirror: Mirror): void {
+    if (mirror.status !== 'running' && mirror.status !== 'ready') return;
+    mirror.status = mirror.status === 'ready' ? 'standby' : 'paused';
+    mirror.socket.destroy();
+    this.#options.event('BLOCK_JOB_ERROR', { device: id, operation: 'write', action: 'stop' });
   }
 
   #conclude(id: string, mirror: Mirror, error?: string): void {
@@ -264,9 +273,8 @@ export class Moving {
   }
 
   #breakDisk(name: string): void {
-    for (const [id, mirror] of this.#mirrors)
-      if (mirror.target === name) this.#conclude(id, mirror, 'Input/output error');
-    if (!this.#draining || [...this.#mirrors.values()].some(({ status }) => status !== 'concluded')) return;
+    for (const [id, mirror] of this.#mirrors) if (mirror.target === name) this.#stand(id, mirror);
+    if (!this.#draining || [...this.#mirrors.values()].some(({ status }) => status === 'ready')) return;
     this.#draining = false;
     // What it waited for has failed, and so the guest's stop has.
     this.#breakMemory();
@@ -291,7 +299,8 @@ export class Moving {
 
   jobs(): object[] {
     return [...this.#mirrors].map(([device, { status, error }]) => ({
-      ...{ device, type: 'mirror', status, offset: status === 'running' ? 0 : 4096, len: 4096, 'io-status': 'ok' },
+      ...{ device, type: 'mirror', status, offset: status === 'running' ? 0 : 4096, len: 4096 },
+      'io-status': status === 'paused' || status === 'standby' ? 'failed' : 'ok',
       ...(error !== undefined && { error }),
     }));
   }

@@ -216,10 +216,12 @@ export class MovingServer {
   async freezesAfter(step: string): Promise<void> {
     const { here, there } = this;
     let frozen = false;
+    let freeze = () => {};
     here.after = async (name) => {
+      if (name === 'record-sending') freeze = await there.freezer();
       if (frozen || name !== step) return;
       frozen = true;
-      await there.freeze();
+      freeze();
     };
     await this.begin('live');
     await until('the target to stand still', () => frozen, { timeoutMs: 120_000 });

@@ -64,7 +64,15 @@ export class MovingSide {
 
   /** Its QEMU takes in nothing more and says nothing, as one does to which the way is cut. */
   async freeze(): Promise<void> {
-    for (const { process: qemu } of (await this.#real?.launcher.list()) ?? []) process.kill(qemu.pid, 'SIGSTOP');
+    (await this.freezer())();
+  }
+
+  /** Does so at once. */
+  async freezer(): Promise<() => void> {
+    const found = (await this.#real?.launcher.list()) ?? [];
+    return () => {
+      for (const { process: qemu } of found) process.kill(qemu.pid, 'SIGSTOP');
+    };
   }
 
   async guests(): Promise<number> {

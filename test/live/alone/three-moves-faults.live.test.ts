@@ -145,7 +145,7 @@ describe('a guest on its way while something breaks', { skip: notLive, concurren
       await machine.must('sysctl', '-w', `net.ipv4.${buffer}=4096 400000000 400000000`);
   }
 
-  for (const phase of ['shaking hands'] as const) {
+  for (const phase of ['shaking hands', 'sending the memory'] as const) {
     test(`the target’s QEMU stands still (${phase}): the guest goes on at the source`, {
       timeout: 600_000,
     }, async (t) => {
