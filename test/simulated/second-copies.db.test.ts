@@ -135,6 +135,13 @@ test('a guest that is started anew is in sync again, by another copy', async () 
   const { layer_id: second } = await copyOf(volumeId);
   await reaches(cloud, tenancy, id, 'ACTIVE');
   await inSync(volumeId, second);
+  const { layer_id: third } = await copyOf(volumeId);
+  await must('POST', `/servers/${id}/action`, { suspend: null });
+  await reaches(cloud, tenancy, id, 'SUSPENDED');
+  assert.notEqual((await copyOf(volumeId)).state, 'in_sync', 'its memory is saved without a mirror');
+  await must('POST', `/servers/${id}/action`, { resume: null });
+  await reaches(cloud, tenancy, id, 'ACTIVE');
+  await inSync(volumeId, third);
   await gone(id, volumeId);
 });
 

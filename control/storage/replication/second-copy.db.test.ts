@@ -294,6 +294,16 @@ test('a guest that is off leaves its copy in sync, without anybody writing to it
   assert.equal((await documentOf(serverId))!.inSync, true, 'who starts it has to ask first');
 });
 
+test('a copy that is being made for a guest that is off is nobody’s any more, and no fault', async () => {
+  const { id, copyId } = await copying();
+  await sql`update volume_attachment set observed_state = null, observed_layer_id = null where volume_id = ${id}`.execute(
+    query(),
+  );
+  await tend(id);
+  const row = await rowOf(id);
+  assert.deepEqual([row.copy_layer_id === copyId, row.fault, row.copy_failures], [false, null, 0]);
+});
+
 test('the controller may die after each step', async () => {
   const { id, serverId } = await running();
   const steps: ReplicaStep[] = [];

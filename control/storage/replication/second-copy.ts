@@ -65,6 +65,8 @@ export async function tendCopy(tx: Tx, look: Look): Promise<CopyStep | { again: 
     return 'in sync';
   }
   if (state === 'in_sync') return { again: null };
+  // It is begun for a guest that runs.
+  if (!(await guestOf(tx, look)).running) return endCopy(tx, look, null);
   const since = replica.copy_since!.getTime();
   if (now.getTime() - since > stalledMs[state as 'preparing' | 'copying'])
     return endCopy(tx, look, {
@@ -155,7 +157,7 @@ async function guestOf(tx: Tx, { volume, replica }: Look): Promise<{ running: bo
   const { rows } = await sql<{
     ready: boolean;
   }>`select a.observed_layer_id = v.layer_id and a.observed_state = 'attached' and s.host_id = v.host_id
-      and s.desired_move is null and s.observed_generation >= a.server_generation and a.target_host_id is null
+      and s.desired_move is null and s.desired_power in ('on', 'paused') and s.desired_reboot_count = s.observed_reboot_count and s.observed_generation >= a.server_generation and a.target_host_id is null
       and (select bool_and(h.facts ? 'secondCopies') from host h where h.id in (v.host_id, p.host_id)) as ready
     from volume_attachment a join volume v on v.id = a.volume_id join server s on s.id = a.server_id
       left join storage_pool p on p.id = ${replica.pool_id}
