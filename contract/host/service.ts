@@ -51,6 +51,8 @@ export const hostPaths = {
   password: (id: ServerId) => `/v1/servers/${id}/password`,
   /** GET: {@link HostWatts}; control's alone. A host of an older release does not know it (404). */
   watts: '/v1/watts',
+  /** GET: {@link HostLoad}; control's alone. A host of an older release does not know it (404). */
+  load: '/v1/load',
   /** GET: HostFacts and the state of every engine that the host drives, for `bothy doctor`. */
   health: '/v1/health',
 } as const;
@@ -67,6 +69,15 @@ const hex = (length: number) => text(length, { pattern: `^[0-9a-f]{${length}}$` 
 /** What the machine takes, by the energy counters of its processors; null: it has none, or it was not asked for a while. */
 export const hostWatts = object({ watts: nullable(integer(0, 100_000)) });
 export type HostWatts = Static<typeof hostWatts>;
+
+/** What `uptime` says of the machine beside how long it is up. */
+export const hostLoad = object({
+  /** Sessions of people who have logged in. */
+  users: integer(0, 1_000_000),
+  /** Processes that run or wait, on average over one, five and fifteen minutes, in hundredths. */
+  averages: list(integer(0, 2 ** 31 - 1), 3),
+});
+export type HostLoad = Static<typeof hostLoad>;
 
 /** Answer to a PUT of an image. The host inspects the file (untrusted input) before it says yes. */
 export const imageUploadResult = object({

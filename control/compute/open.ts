@@ -12,7 +12,7 @@ import {
   type StandbyTiming,
 } from './consolidation/index.ts';
 import { FlavorService } from './flavor/index.ts';
-import { HypervisorService } from './hypervisor/index.ts';
+import { type HypervisorHosts, HypervisorService } from './hypervisor/index.ts';
 import { KeyPairService } from './key-pair/index.ts';
 import { Drainer, type DrainerOptions, MaintenanceService } from './maintenance/index.ts';
 import {
@@ -58,7 +58,7 @@ export interface ComputeAreaOptions extends Omit<ServerServiceOptions, 'created'
   consolidateAfterSeconds?: number | undefined;
   /** Of hosts that nobody measures; absent: none. */
   wattsModel?: WattsModel | undefined;
-  hosts: ServerServiceOptions['hosts'] & ConsoleHosts & WattsOptions['hosts'];
+  hosts: ServerServiceOptions['hosts'] & ConsoleHosts & WattsOptions['hosts'] & HypervisorHosts;
   /** For tests. */
   evacuation?: EvacuatorOptions['timing'];
   draining?: DrainerOptions['timing'];
@@ -112,7 +112,7 @@ export function openCompute({
       serverGroups: new ServerGroupService({ database }),
       flavors: new FlavorService({ database }),
       keyPairs: new KeyPairService({ database }),
-      hypervisors: new HypervisorService({ database }),
+      hypervisors: new HypervisorService({ database, hosts: options.hosts }),
       maintenance: new MaintenanceService({ database }),
       rebalance: new RebalanceService({ database, ...rebalancing }),
       consolidation: new ConsolidationService({ database, ...consolidating }),

@@ -17,6 +17,8 @@ import {
   consoleProtocol,
   type GuestDiagnostics,
   guestDiagnostics,
+  type HostLoad,
+  hostLoad,
   hostPaths,
   hostWatts,
   type ImageDigests,
@@ -234,6 +236,11 @@ export class HostClient {
   /** @throws CloudError `conflict` where no guest runs */
   async diagnostics(host: HostEndpoint, id: ServerId): Promise<GuestDiagnostics> {
     return answerOf(host, guestDiagnostics, await this.#ask(host, 'GET', hostPaths.diagnostics(id)));
+  }
+
+  /** @throws CloudError `not_found` where it is older, `unavailable` where it can't be reached */
+  async load(host: HostEndpoint): Promise<HostLoad> {
+    return answerOf(host, hostLoad, await this.#ask(host, 'GET', hostPaths.load));
   }
 
   /** By its own counters, in watts; null: it has none. @throws CloudError `not_found` where it is older, `unavailable` where it can't be reached */

@@ -50,6 +50,7 @@ export interface ServiceRoutes {
   health(exchange: Exchange): Promise<void>;
   certify(exchange: Exchange): Promise<void>;
   watts(exchange: Exchange): Promise<void>;
+  load(exchange: Exchange): Promise<void>;
   /** Takes over the connection and answers on it, or throws and has written nothing. */
   console(id: ServerId, kind: ConsoleKind, caller: Duplex, head: Buffer): Promise<void>;
 }
@@ -233,6 +234,10 @@ export class HostHttpService {
     if (url.pathname === hostPaths.watts && method === 'GET') {
       if (peer !== 'control') throw new HostFault('forbidden', 'only control asks what the machine takes');
       return routes.watts(exchange);
+    }
+    if (url.pathname === hostPaths.load && method === 'GET') {
+      if (peer !== 'control') throw new HostFault('forbidden', 'only control asks how busy the machine is');
+      return routes.load(exchange);
     }
     const [, version, kind, idText, ...rest] = url.pathname.split('/');
     if (version === 'v1' && kind === 'backups' && rest.length === 0 && method === 'DELETE') {

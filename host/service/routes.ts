@@ -18,6 +18,7 @@ import { HostFault } from '../host-error.ts';
 import type { LaterDigests } from '../image/later-digests.ts';
 import type { ImageFacts, ImageStore } from '../image/store.ts';
 import { deleteImage, receiveImage, type UploadContext } from '../image/upload.ts';
+import { machineLoad } from '../machine-load.ts';
 import { serverPaths } from '../paths.ts';
 import { Rapl } from '../power/rapl.ts';
 import type { BackupDirectory } from '../volume/backups.ts';
@@ -102,11 +103,9 @@ export function serviceRoutes(options: RouteOptions): ServiceRoutes {
       response.end(bytes);
     },
 
-    async health({ response }) {
-      answerJson(response, 200, options.health());
-    },
-
+    health: async ({ response }) => answerJson(response, 200, options.health()),
     watts: wattsOf(new Rapl({ directory: options.powercap })),
+    load: async ({ response }) => answerJson(response, 200, await machineLoad()),
     certify: (exchange) => certifyFor(exchange, options.certify),
   };
 }

@@ -1,5 +1,6 @@
 /** Hosts as Nova shows them: availability zones, hypervisors and services. */
 import type { FastifyRequest } from 'fastify';
+import type { HostLoad } from '../../../contract/host/index.ts';
 import { parseId } from '../../../contract/ids.ts';
 import type { Hypervisor, HypervisorService } from '../../../control/compute/hypervisor/index.ts';
 import { requireAdmin } from '../../../control/kit/caller.ts';
@@ -86,15 +87,17 @@ const usage = (host: Hypervisor) => ({
   disk_available_least: host.disk_gib - host.used_disk_gib,
 });
 
-/** As the program of that name says it, less what only the machine itself knows at the moment: users and load. */
-function uptimeOf({ up, facts }: Hypervisor): string | null {
+/** As the program of that name says it, which clients take apart; less users and load where the machine was not asked, or did not say. */
+function uptimeOf({ up, facts }: Hypervisor, load: HostLoad | null = null): string | null {
   if (!up || facts.bootedAt === undefined) return null;
   const now = new Date();
   const minutes = Math.max(0, Math.floor((now.getTime() - Date.parse(facts.bootedAt)) / 60_000));
   const [days, hours, rest] = [Math.floor(minutes / 1440), Math.floor(minutes / 60) % 24, minutes % 60];
   const time = hours > 0 ? `${String(hours).padStart(2)}:${String(rest).padStart(2, '0')}` : `${rest} min`;
   const since = days === 0 ? '' : `${days} day${days === 1 ? '' : 's'}, `;
-  return ` ${now.toISOString().slice(11, 19)} up ${since}${time}`;
+  const averages = load?.averages.map((hundredths) => (hundredths / 100).toFixed(2)).join(', ');
+  const users = load && `,  ${load.users} user${load.users === 1 ? '' : 's'},  load average: ${averages}`;
+  return ` ${now.toISOString().slice(11, 19)} up ${since}${time}${users ?? ''}`;
 }
 
 /** 7.2.5 is 7002005, as libvirt counts. */
@@ -203,6 +206,7 @@ export function hypervisorRoutes(app: Boundary, service: HypervisorService): voi
   app.get('/os-hypervisors/:id', c.hypervisor, async (request) => {
     const host = await hostOf(request, service, param(request, 'id'));
     const body = hypervisorBody(request, host, true);
+    if (request.microversion >= 88) body.uptime = uptimeOf(host, await service.load(callerOf(request), host));
     const withServers =
       request.microversion >= 53 && v.looseBoolean(first(queryOf(request), 'with_servers') ?? 'false');
     if (withServers) await addServers(request, service, [host], [body]);
@@ -210,7 +214,7 @@ export function hypervisorRoutes(app: Boundary, service: HypervisorService): voi
   });
   app.get('/os-hypervisors/:id/uptime', c.uptime, async (request, reply) => {
     const host = await hostOf(request, service, param(request, 'id'));
-    const uptime = uptimeOf(host);
+    const uptime = uptimeOf(host, await service.load(callerOf(request), host));
     if (uptime !== null) return { hypervisor: { ...hypervisorBody(request, host, false), uptime } };
     // A host of before it said so: clients know that there are hypervisors without, and go on.
     if (host.up) return unsupported(reply);

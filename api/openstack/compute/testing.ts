@@ -72,7 +72,10 @@ export async function computeApi(): Promise<ComputeApi> {
     serverGroups: new ServerGroupService({ database }),
     flavors: new FlavorService({ database }),
     keyPairs: new KeyPairService({ database }),
-    hypervisors: new HypervisorService({ database }),
+    hypervisors: new HypervisorService({
+      database,
+      hosts: { load: async () => ({ users: 1, averages: [7, 150, 12345] }) },
+    }),
     quotas: new QuotaService({ database, usage, userUsage }),
     securityGroups: new SecurityGroupService({ database }),
     networks: new NetworkService({ database }),

@@ -1,6 +1,8 @@
 /** Hosts as the dialects may see and steer them: zones for everyone, everything else for administrators. */
 import { sql } from 'kysely';
+import type { HostLoad } from '../../../contract/host/index.ts';
 import type { HostId } from '../../../contract/ids.ts';
+import type { HostEndpoint } from '../../host/index.ts';
 import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
 import { cloudActor, type Database } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
@@ -21,11 +23,25 @@ export interface Zone {
   available: boolean;
 }
 
+export interface HypervisorHosts {
+  /** @throws CloudError where it can't be asked */
+  load(host: HostEndpoint): Promise<HostLoad>;
+}
+
 export class HypervisorService {
   readonly #database: Database;
+  readonly #hosts: HypervisorHosts | undefined;
 
-  constructor(options: { database: Database }) {
-    this.#database = options.database;
+  constructor({ database, hosts }: { database: Database; hosts?: HypervisorHosts }) {
+    this.#database = database;
+    this.#hosts = hosts;
+  }
+
+  /** Asks the machine itself. Null where it is older or does not answer. @throws CloudError `forbidden` */
+  async load(caller: Caller, { id, up, facts }: Hypervisor): Promise<HostLoad | null> {
+    requireAdmin(caller, 'see how busy a host is');
+    if (!up || facts.url === undefined) return null;
+    return this.#hosts?.load({ id: id as HostId, url: facts.url }).catch(() => null) ?? null;
   }
 
   /** Without any host there is still the zone that the first one will be in. */

@@ -19,7 +19,7 @@ before(async () => {
   db = await testDatabase();
   cloud = await serverCloud(db.database);
   service = new MaintenanceService(cloud);
-  hypervisors = new HypervisorService(cloud);
+  hypervisors = new HypervisorService({ database: cloud.database });
 });
 after(() => db[Symbol.asyncDispose]());
 beforeEach(async () => {
