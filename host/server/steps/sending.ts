@@ -340,7 +340,11 @@ async function endSending(work: StepWork, error: OutgoingError): Promise<void> {
     const disks = disksOf(desired, mode);
     await breakWay(disks, known?.way, {
       outOfBand: (command, args) => task.guest!.executeOutOfBand(command, args),
-      reset: (way) => task.context.resetConnections(way),
+      // What QEMU has broken by itself is broken without it.
+      reset: (way) =>
+        task.context
+          .resetConnections(way)
+          .catch((err) => task.context.log.warn({ err, serverId: task.id, way }, 'server: connections were not reset')),
     });
     await endMemory(task);
     await dropMirrors(task.execute, disks);

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { QmpError, QmpTimeoutError } from '../../protocols/qmp/index.ts';
+import type { Execute } from '../volume/nodes.ts';
+import { breakWay } from './break.ts';
+
+const way = { address: '192.0.2.1', ports: [1, 2] };
+const monitor = { type: 'chardev', id: 'qmp' };
+const other = { type: 'block-node', 'node-name': 'somebody-else' };
+const disk = { type: 'block-node', 'node-name': 'migrated-disk' };
+const memory = { type: 'migration' };
+
+/** @param answer to each command that is told */
+async function broken(answer: (command: string, args: unknown) => unknown) {
+  const told: unknown[] = [];
+  const outOfBand = (async (command: string, args: unknown) => {
+    if (command === 'yank') told.push((args as { instances: unknown[] }).instances);
+    return answer(command, args);
+  }) as Execute;
+  const reset: unknown[] = [];
+  await breakWay(['disk'], way, { outOfBand, reset: async (to) => void reset.push(to) });
+  return { told, reset };
+}
+
+test('of a QEMU only what it sends to another host is broken, one after the other', async () => {
+  const all = [monitor, other, disk, memory];
+  const { told, reset } = await broken((command) => {
+    if (command === 'query-yank') return all;
+    // It has ended by itself meanwhile.
+    throw new QmpError('yank', 'DeviceNotFound', 'Instance not found');
+  });
+  assert.deepEqual([told, reset], [[[disk], [memory]], [way]]);
+});
+
+test('the kernel ends connections also of a QEMU that says nothing at all', async () => {
+  const { reset } = await broken(() => {
+    throw new QmpTimeoutError('QEMU did not answer query-yank within 10000 ms');
+  });
+  assert.deepEqual(reset, [way]);
+});
