@@ -304,6 +304,23 @@ test('a copy that is being made for a guest that is off is nobody’s any more, 
   assert.deepEqual([row.copy_layer_id === copyId, row.fault, row.copy_failures], [false, null, 0]);
 });
 
+test('with a host of an older release there is none, and that is told', async () => {
+  const { id, serverId } = await running();
+  await sql`update host set facts = facts - 'secondCopies' where id = ${far.host_id}`.execute(query());
+  await tend(id);
+  const { status, fault } = await shown(id);
+  assert.deepEqual([status, (await rowOf(id)).copy_state], ['error', null]);
+  assert.match(fault!.message, /release that knows of no second copies/);
+  await sql`update host set facts = facts || '{"secondCopies": true}'`.execute(query());
+  await tend(id);
+  await obeyed();
+  await tend(id);
+  await cloud.reportSwitch(serverId);
+  await says((await rowOf(id)).copy_layer_id, 'ready');
+  await tend(id);
+  assert.deepEqual([(await shown(id)).status, (await shown(id)).fault], ['enabled', null]);
+});
+
 test('the controller may die after each step', async () => {
   const { id, serverId } = await running();
   const steps: ReplicaStep[] = [];

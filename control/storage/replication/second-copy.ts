@@ -139,6 +139,11 @@ export async function copyDue(tx: Tx, look: Look): Promise<'round' | 'begin' | {
   if (!replica.synchronous) return undefined;
   const guest = await guestOf(tx, look);
   if (!guest.running) return idle ? undefined : 'round';
+  if (!guest.able && replica.fault?.code !== 'out_of_sync') {
+    await changeReplica(tx, volume.id, { fault: unable });
+    // Whoever goes on with this look keeps it.
+    replica.fault = unable;
+  }
   const notBefore = (replica.copy_ended_at?.getTime() ?? 0) + backOffMs(replica.copy_failures);
   if (notBefore > now.getTime()) return { later: new Date(notBefore) };
   if (!guest.ready || !hosts.volume.connected || !hosts.replica.connected || volume.desired_task || volume.fault)
@@ -149,23 +154,33 @@ export async function copyDue(tx: Tx, look: Look): Promise<'round' | 'begin' | {
   return layerId !== null && sourceId !== null && top?.parent_id === sourceId && fresh ? 'begin' : 'round';
 }
 
+const unable: ReplicaFault = {
+  code: 'out_of_sync',
+  message: 'One of both hosts is of a release that knows of no second copies.',
+};
+
 const backOffMs = (failures: number): number =>
   failures === 0 ? 0 : Math.min(retryMs.longest, retryMs.first * 2 ** (failures - 1));
 
 /** A guest that writes to it: running, it has its present top open; ready: and nothing else is done to it, by hosts that know of second copies. */
-async function guestOf(tx: Tx, { volume, replica }: Look): Promise<{ running: boolean; ready: boolean }> {
+async function guestOf(
+  tx: Tx,
+  { volume, replica }: Look,
+): Promise<{ running: boolean; ready: boolean; able: boolean }> {
   const { rows } = await sql<{
     ready: boolean;
+    able: boolean;
   }>`select a.observed_layer_id = v.layer_id and a.observed_state = 'attached' and s.host_id = v.host_id
       and s.desired_move is null and s.desired_power in ('on', 'paused') and s.desired_reboot_count = s.observed_reboot_count and s.observed_generation >= a.server_generation and a.target_host_id is null
-      and (select bool_and(h.facts ? 'secondCopies') from host h where h.id in (v.host_id, p.host_id)) as ready
+      as ready, (select bool_and(h.facts ? 'secondCopies') from host h where h.id in (v.host_id, p.host_id)) as able
     from volume_attachment a join volume v on v.id = a.volume_id join server s on s.id = a.server_id
       left join storage_pool p on p.id = ${replica.pool_id}
     where a.volume_id = ${volume.id} and a.desired_presence = 'present' and a.mode = 'rw' and not v.read_only and a.observed_state is not null`.execute(
     tx,
   );
   const [row] = rows;
-  return { running: row !== undefined, ready: row?.ready === true && (await isFinal(tx, volume.id)) };
+  const ready = row?.ready === true && row.able && (await isFinal(tx, volume.id));
+  return { running: row !== undefined, ready, able: row?.able !== false };
 }
 
 export async function beginCopy(tx: Tx, look: Look): Promise<CopyStep> {
