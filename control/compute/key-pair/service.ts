@@ -6,8 +6,9 @@ import { CloudError } from '../../../contract/errors.ts';
 import { newOrderedId } from '../../../contract/ids.ts';
 import type { Secret } from '../../../contract/secret.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
-import { type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
-import { generateSshKey, readSshKey } from './ssh-key.ts';
+import { cloudActor, type Database, type Tx, violatedConstraint } from '../../kit/database/database.ts';
+import { Gate, Gates } from '../../kit/gate.ts';
+import { type GeneratedKey, generateSshKey, readSshKey } from './ssh-key.ts';
 import { generateX509Key, readCertificate } from './x509-key.ts';
 
 export interface KeyPairRow {
@@ -23,21 +24,40 @@ export interface KeyPairRow {
   number: number;
 }
 
+export interface KeyPairWish {
+  name: string;
+  type: 'ssh' | 'x509';
+  /** Null: a pair is made. */
+  publicKey: string | null;
+  userId?: string;
+}
+
+/** Of a kind of pairs, for a user. */
+type Generate = (type: KeyPairWish['type'], userId: string) => Promise<GeneratedKey>;
+
 export class KeyPairService {
   readonly #database: Database;
+  readonly #generate: Generate;
+  /** Of one caller at a time, and of all: to find primes takes a core for a while, and log-ins wait for the same threads. */
+  readonly #turns = new Gates(1);
+  readonly #generating = new Gate(1);
 
-  constructor(options: { database: Database }) {
+  /** @param options.generate absent: as Nova does it */
+  constructor(options: { database: Database; generate?: Generate }) {
     this.#database = options.database;
+    this.#generate =
+      options.generate ?? ((type, userId) => (type === 'ssh' ? generateSshKey() : generateX509Key(userId)));
   }
 
   /** Imports a public key; or makes a pair where none is given, and answers the private key this once. */
-  async create(
-    caller: Caller,
-    wish: { name: string; type: 'ssh' | 'x509'; publicKey: string | null; userId?: string },
-  ): Promise<{ keyPair: KeyPairRow; privateKey: Secret | null }> {
+  async create(caller: Caller, wish: KeyPairWish): Promise<{ keyPair: KeyPairRow; privateKey: Secret | null }> {
+    if (wish.publicKey !== null) return this.#create(caller, wish);
+    return this.#turns.run(caller.userId, () => this.#create(caller, wish));
+  }
+
+  async #create(caller: Caller, wish: KeyPairWish): Promise<{ keyPair: KeyPairRow; privateKey: Secret | null }> {
     const userId = this.#owner(caller, wish.userId, 'create');
-    const generate = () => (wish.type === 'ssh' ? generateSshKey() : generateX509Key(userId));
-    const made = wish.publicKey === null ? await generate() : null;
+    const made = wish.publicKey === null ? await this.#make(caller, wish.type, userId) : null;
     const key = made ?? (wish.type === 'ssh' ? readSshKey(wish.publicKey!) : readCertificate(wish.publicKey!));
     const keyPair = await this.#database.transaction(actorOf(caller), async (tx) => {
       await requireQuota(tx, userId, caller.projectId);
@@ -56,6 +76,12 @@ export class KeyPairService {
       }
     });
     return { keyPair, privateKey: made?.privateKey ?? null };
+  }
+
+  /** Only where there is room for it. @throws CloudError `quota_exceeded` */
+  async #make({ projectId }: Caller, type: KeyPairWish['type'], userId: string): Promise<GeneratedKey> {
+    await this.#database.transaction(cloudActor, (tx) => requireQuota(tx, userId, projectId));
+    return this.#generating.run(() => this.#generate(type, userId));
   }
 
   async list(
