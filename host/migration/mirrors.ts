@@ -83,7 +83,7 @@ async function begin(
     await execute('blockdev-mirror', {
       ...{ 'job-id': jobOf(disk), device, target: node, 'copy-mode': 'background', 'auto-dismiss': false },
       // What fails stands still until it is called off. A job that ended by itself while QEMU (7.2) flushes all disks for the hand-over, and goes through their
-      // nodes for that, would leave its own above the disk for ever, and QEMU's count of who uses the disk would be wrong.
+      // nodes for that, would leave its own above the disk for ever (findings/qemu-keeps-the-node-of-a-mirror-that-fails-while-it-flushes.sh).
       ...{ sync: isOnBase(disk) ? 'top' : 'full', 'on-target-error': 'stop', 'on-source-error': 'stop' },
     });
   } catch (error) {
