@@ -65,6 +65,15 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.attachment_ends_copy() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform end_second_copy(coalesce(new.volume_id, old.volume_id));
+  return null;
+end
+$$;
+
 CREATE FUNCTION public.count_bandwidth() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -274,6 +283,14 @@ begin
     and not exists (select from backup b where b.key_id = k.id) and not exists (select from image i where i.key_id = k.id);
   return null;
 end $$;
+
+CREATE FUNCTION public.end_second_copy(volume uuid) RETURNS void
+    LANGUAGE sql
+    AS $$
+  update volume_replica set copy_state = 'ended', copy_as_of = case when copy_state = 'in_sync' and not exists (select from volume_attachment a join server s on s.id = a.server_id
+      where a.volume_id = volume and a.observed_state is not null and s.observed_on_lease_end is null) then now() end, copy_since = now(), copy_ended_at = now(), next_at = now(), updated_at = now(), generation = generation + 1
+  where volume_id = volume and copy_state in ('preparing', 'copying', 'in_sync')
+$$;
 
 CREATE FUNCTION public.enqueue(task text, resource text, due timestamp with time zone) RETURNS void
     LANGUAGE plpgsql
@@ -604,6 +621,15 @@ begin
   end if;
   update reachability_assertion set undecided = true
     where project_id = project and on_violation = 'refuse' and state = 'holds' and not undecided;
+  return null;
+end
+$$;
+
+CREATE FUNCTION public.volume_ends_copy() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform end_second_copy(new.id);
   return null;
 end
 $$;
@@ -2400,6 +2426,8 @@ CREATE TABLE public.volume_attachment (
     named_server_id uuid,
     observed_full boolean DEFAULT false NOT NULL,
     target_host_id uuid,
+    observed_copy_id uuid,
+    observed_copy jsonb,
     CONSTRAINT volume_attachment_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
     CONSTRAINT volume_attachment_mode_check CHECK ((mode = ANY (ARRAY['rw'::text, 'ro'::text]))),
     CONSTRAINT volume_attachment_observed_state_check CHECK ((observed_state = ANY (ARRAY['attached'::text, 'releasing'::text])))
@@ -2500,6 +2528,7 @@ CREATE TABLE public.volume_layer (
     moment uuid,
     observed_written boolean,
     written_at timestamp with time zone,
+    observed_receiver jsonb,
     CONSTRAINT volume_layer_cache_role_check CHECK ((cache_role = ANY (ARRAY['base'::text, 'writes'::text]))),
     CONSTRAINT volume_layer_check CHECK (((parent_id IS NULL) OR (image_id IS NULL))),
     CONSTRAINT volume_layer_desired_presence_check CHECK ((desired_presence = ANY (ARRAY['present'::text, 'absent'::text]))),
@@ -2543,8 +2572,25 @@ CREATE TABLE public.volume_replica (
     round_pool_id uuid,
     round_moment uuid,
     moment uuid,
+    synchronous boolean DEFAULT false NOT NULL,
+    copy_state text,
+    copy_layer_id uuid,
+    copy_of_layer_id uuid,
+    copy_place jsonb,
+    copy_since timestamp with time zone,
+    copy_as_of timestamp with time zone,
+    copy_ended_at timestamp with time zone,
+    copy_failures integer DEFAULT 0 NOT NULL,
+    CONSTRAINT volume_replica_check CHECK (((copy_state IS NULL) = (copy_layer_id IS NULL))),
+    CONSTRAINT volume_replica_check1 CHECK (((copy_state IS DISTINCT FROM 'in_sync'::text) OR (copy_place IS NOT NULL))),
+    CONSTRAINT volume_replica_copy_state_check CHECK ((copy_state = ANY (ARRAY['preparing'::text, 'copying'::text, 'in_sync'::text, 'ended'::text, 'kept'::text]))),
     CONSTRAINT volume_replica_rpo_seconds_check CHECK ((rpo_seconds > 0)),
     CONSTRAINT volume_replica_size_bytes_check CHECK ((size_bytes > 0))
+);
+
+CREATE TABLE public.volume_replica_key (
+    volume_id uuid NOT NULL,
+    key text NOT NULL
 );
 
 CREATE TABLE public.volume_snapshot (
@@ -3177,6 +3223,9 @@ ALTER TABLE ONLY public.volume_ownership
 ALTER TABLE ONLY public.volume
     ADD CONSTRAINT volume_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.volume_replica_key
+    ADD CONSTRAINT volume_replica_key_pkey PRIMARY KEY (volume_id);
+
 ALTER TABLE ONLY public.volume_replica
     ADD CONSTRAINT volume_replica_pkey PRIMARY KEY (volume_id);
 
@@ -3589,6 +3638,8 @@ CREATE INDEX volume_pool ON public.volume USING btree (pool_id);
 
 CREATE INDEX volume_project ON public.volume USING btree (project_id, created_at, id);
 
+CREATE INDEX volume_replica_copy ON public.volume_replica USING btree (copy_layer_id) WHERE (copy_layer_id IS NOT NULL);
+
 CREATE INDEX volume_replica_next ON public.volume_replica USING btree (next_at);
 
 CREATE INDEX volume_replica_pool ON public.volume_replica USING btree (pool_id);
@@ -3664,6 +3715,10 @@ CREATE TRIGGER aggregate_changed AFTER UPDATE OF metadata ON public.aggregate FO
 CREATE TRIGGER aggregate_host_changed AFTER INSERT OR DELETE ON public.aggregate_host FOR EACH ROW EXECUTE FUNCTION public.aggregate_changed();
 
 CREATE TRIGGER application_credential_change AFTER INSERT OR DELETE OR UPDATE ON public.application_credential FOR EACH ROW EXECUTE FUNCTION public.append_change('application_credential');
+
+CREATE TRIGGER attachment_change_ends_copy AFTER UPDATE OF desired_presence, server_id, target_host_id, mode ON public.volume_attachment FOR EACH ROW WHEN (((((old.desired_presence IS DISTINCT FROM new.desired_presence) OR (old.server_id IS DISTINCT FROM new.server_id)) OR (old.target_host_id IS DISTINCT FROM new.target_host_id)) OR (old.mode IS DISTINCT FROM new.mode))) EXECUTE FUNCTION public.attachment_ends_copy();
+
+CREATE TRIGGER attachment_ends_copy AFTER INSERT OR DELETE ON public.volume_attachment FOR EACH ROW EXECUTE FUNCTION public.attachment_ends_copy();
 
 CREATE TRIGGER backup_change AFTER INSERT OR DELETE OR UPDATE ON public.backup FOR EACH ROW EXECUTE FUNCTION public.append_change('backup');
 
@@ -3915,15 +3970,17 @@ CREATE TRIGGER user_group_member_change AFTER INSERT OR DELETE OR UPDATE ON publ
 
 CREATE TRIGGER user_quota_change AFTER INSERT OR DELETE OR UPDATE ON public.user_quota FOR EACH ROW EXECUTE FUNCTION public.append_change('user_quota');
 
-CREATE TRIGGER volume_attachment_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_attachment FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_attachment', 'id', '=observed_state', '=observed_layer_id', '=observed_size_bytes', '=observed_full', '=attached_at');
+CREATE TRIGGER volume_attachment_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_attachment FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_attachment', 'id', '=observed_state', '=observed_layer_id', '=observed_size_bytes', '=observed_full', '=attached_at', '=observed_copy_id', '=observed_copy');
 
 CREATE TRIGGER volume_cache_usage AFTER INSERT OR DELETE OR UPDATE OF cache_pool_id, cache_bytes ON public.volume FOR EACH ROW EXECUTE FUNCTION public.count_cache_usage();
 
 CREATE TRIGGER volume_change AFTER INSERT OR DELETE OR UPDATE ON public.volume FOR EACH ROW EXECUTE FUNCTION public.append_change('volume', 'id', '=launched_at');
 
+CREATE TRIGGER volume_ends_copy AFTER UPDATE OF layer_id, host_id, desired_task, desired_presence ON public.volume FOR EACH ROW WHEN (((((old.layer_id IS DISTINCT FROM new.layer_id) OR (old.host_id IS DISTINCT FROM new.host_id)) OR (old.desired_task IS DISTINCT FROM new.desired_task)) OR (old.desired_presence IS DISTINCT FROM new.desired_presence))) EXECUTE FUNCTION public.volume_ends_copy();
+
 CREATE TRIGGER volume_group_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_group FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_group');
 
-CREATE TRIGGER volume_layer_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_layer FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_layer', 'id', '~observed_step', '~observed_at', '~observed_allocated_bytes', '~shorten_at', '=observed_epoch', '=observed_generation', '=observed_state', '=observed_size_bytes', '=observed_error', '=observed_captures', '=observed_backups', '=observed_export', '=observed_written', '=written_at');
+CREATE TRIGGER volume_layer_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_layer FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_layer', 'id', '~observed_step', '~observed_at', '~observed_allocated_bytes', '~shorten_at', '=observed_epoch', '=observed_generation', '=observed_state', '=observed_size_bytes', '=observed_error', '=observed_captures', '=observed_backups', '=observed_export', '=observed_written', '=written_at', '=observed_receiver');
 
 CREATE TRIGGER volume_layer_key_drop AFTER DELETE ON public.volume_layer FOR EACH ROW WHEN ((old.key_id IS NOT NULL)) EXECUTE FUNCTION public.drop_volume_key();
 
@@ -3933,7 +3990,7 @@ CREATE TRIGGER volume_layer_usage_moved AFTER UPDATE OF size_bytes, read_only, d
 
 CREATE TRIGGER volume_pool_volumes AFTER INSERT OR DELETE OR UPDATE OF pool_id, volume_type_id, size_gib, desired_task ON public.volume FOR EACH ROW EXECUTE FUNCTION public.count_pool_volumes();
 
-CREATE TRIGGER volume_replica_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_replica FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_replica', 'volume_id', '~next_at', '~updated_at', '~round_moved_at', '~round_copied_bytes', '=as_of', '=rounds', '=last_round_bytes', '=last_round_seconds', '=round_began_at', '=round_source_layer_id', '=round_layer_id', '=round_full', '=source_layer_id', '=layer_id', '=round_pool_id', '=round_moment', '=moment');
+CREATE TRIGGER volume_replica_change AFTER INSERT OR DELETE OR UPDATE ON public.volume_replica FOR EACH ROW EXECUTE FUNCTION public.append_change('volume_replica', 'volume_id', '~next_at', '~updated_at', '~round_moved_at', '~round_copied_bytes', '=as_of', '=rounds', '=last_round_bytes', '=last_round_seconds', '=round_began_at', '=round_source_layer_id', '=round_layer_id', '=round_full', '=source_layer_id', '=layer_id', '=round_pool_id', '=round_moment', '=moment', '=copy_state', '=copy_as_of', '=copy_layer_id', '=copy_of_layer_id', '=copy_place', '=copy_since', '=copy_ended_at', '=copy_failures');
 
 CREATE TRIGGER volume_replica_usage AFTER INSERT OR DELETE ON public.volume_replica FOR EACH ROW EXECUTE FUNCTION public.count_replica_usage();
 
@@ -4562,6 +4619,9 @@ ALTER TABLE ONLY public.volume
 
 ALTER TABLE ONLY public.volume
     ADD CONSTRAINT volume_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
+ALTER TABLE ONLY public.volume_replica_key
+    ADD CONSTRAINT volume_replica_key_volume_id_fkey FOREIGN KEY (volume_id) REFERENCES public.volume_replica(volume_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.volume_replica
     ADD CONSTRAINT volume_replica_pool_id_fkey FOREIGN KEY (pool_id) REFERENCES public.storage_pool(id);

@@ -1,4 +1,4 @@
-/** The attachment's table as Kysely sees it; the columns' meaning stands in migrations 0305 and 0350. */
+/** The attachment's table as Kysely sees it; the columns' meaning stands in migrations 0305, 0350 and 1096. */
 import type { Generated } from 'kysely';
 import type { Json, Timestamp } from '../../kit/database/schema.ts';
 

@@ -1,4 +1,4 @@
-/** The layer's table as Kysely sees it; the columns' meaning stands in migrations 0302, 0310, 0313, 0440, 0450, 0560, 0830 and 0930. */
+/** The layer's table as Kysely sees it; the columns' meaning stands in migrations 0302, 0310, 0313, 0440, 0450, 0560, 0830, 0930 and 1096. */
 import type { Generated, Selectable } from 'kysely';
 import type {
   DesiredLayer,
