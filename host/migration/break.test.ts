@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { QmpError, QmpTimeoutError } from '../../protocols/qmp/index.ts';
 import type { Execute } from '../volume/nodes.ts';
-import { breakWay } from './break.ts';
+import { breakWay, resetConnections } from './break.ts';
 
 const way = { address: '192.0.2.1', ports: [1, 2] };
 const monitor = { type: 'chardev', id: 'qmp' };
@@ -37,4 +37,19 @@ test('the kernel ends connections also of a QEMU that says nothing at all', asyn
     throw new QmpTimeoutError('QEMU did not answer query-yank within 10000 ms');
   });
   assert.deepEqual(reset, [way]);
+});
+
+test('an address that another host has said is one address, whatever it says', async () => {
+  const asked: string[] = [];
+  const reset = (address: string) =>
+    resetConnections({ address, ports: [49_152] }, async (to) => void asked.push(to));
+  for (const every of ['0.0.0.0/0', '192.0.2.1:1 or dst 0.0.0.0/0', 'any', '*', '::/0', '-f', 'inet:0.0.0.0/0'])
+    await assert.rejects(reset(every), { code: 'way_unknown' }, every);
+  assert.deepEqual(asked, []);
+  await reset('192.0.2.1');
+  await reset('2001:db8::1');
+  await reset('fe80::1%eth0');
+  await reset('localhost');
+  assert.deepEqual(asked.slice(0, 3), ['192.0.2.1:49152', '[2001:db8::1]:49152', '[fe80::1%eth0]:49152']);
+  assert.match(asked[3]!, /^(127\.0\.0\.1|\[::1\]):49152$/);
 });

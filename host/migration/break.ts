@@ -4,6 +4,8 @@
  * What was sent before may arrive all the same.
  */
 import { execFile } from 'node:child_process';
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
 import { promisify } from 'node:util';
 import { QmpConnectionError, QmpError, QmpTimeoutError } from '../../protocols/qmp/index.ts';
 import { HostFault } from '../host-error.ts';
@@ -63,10 +65,20 @@ function unlessGone(error: unknown): void {
 
 /**
  * The kernel ends all TCP connections of this machine to there (`ss -K`; Linux with CONFIG_INET_DIAG_DESTROY, as Debian's): no others go to these ports. A kernel
- * that does not know how does nothing.
+ * that does not know how does nothing. The address is another host's word, and `ss` reads it as part of an expression (`any`, a network, `or`): it gets one that is one.
+ * @param end ends what goes there, `address:port`
+ * @throws HostFault `way_unknown`
  */
-export async function resetConnections({ address, ports }: Way): Promise<void> {
-  const host = address.includes(':') ? `[${address}]` : address;
-  for (const port of ports)
-    await promisify(execFile)('ss', ['-K', '-tn', 'dst', `${host}:${port}`], { timeout: 10_000 });
+export async function resetConnections({ address, ports }: Way, end = endAllTo): Promise<void> {
+  const found = isIP(address) > 0 ? address : await lookup(address).then((known) => known.address, unknown(address));
+  const host = found.includes(':') ? `[${found}]` : found;
+  for (const port of ports) await end(`${host}:${port}`);
 }
+
+const unknown = (address: string) => (cause: Error) => {
+  throw new HostFault('way_unknown', `there is no host ${JSON.stringify(address)}: ${cause.message}`, { cause });
+};
+
+const endAllTo = async (to: string): Promise<void> => {
+  await promisify(execFile)('ss', ['-K', '-tn', 'dst', to], { timeout: 10_000 });
+};
