@@ -41,8 +41,7 @@ test('the kernel ends connections also of a QEMU that says nothing at all', asyn
 
 test('an address that another host has said is one address, whatever it says', async () => {
   const asked: string[] = [];
-  const reset = (address: string) =>
-    resetConnections({ address, ports: [49_152] }, async (to) => void asked.push(to));
+  const reset = (address: string) => resetConnections({ address, ports: [49_152] }, async (to) => void asked.push(to));
   for (const every of ['0.0.0.0/0', '192.0.2.1:1 or dst 0.0.0.0/0', 'any', '*', '::/0', '-f', 'inet:0.0.0.0/0'])
     await assert.rejects(reset(every), { code: 'way_unknown' }, every);
   assert.deepEqual(asked, []);

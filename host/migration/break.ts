@@ -37,7 +37,7 @@ export const isSilence = (error: unknown): boolean =>
 export const breakWay = (disks: readonly string[], way: Way | undefined, means: Means): Promise<void> =>
   breakConnections({ nodes: disks.map(remoteNode), memory: true }, way, means);
 
-interface Means {
+export interface Means {
   outOfBand: Execute;
   reset(way: Way): Promise<void>;
 }

@@ -15,6 +15,7 @@ import { addRemote, dropJobs } from '../../migration/mirrors.ts';
 import { copyNames, layerNode } from '../../volume/index.ts';
 import { type CopyJob, judgeCopy } from '../copies.ts';
 import type { ServerTask } from '../task.ts';
+import { meansOf } from './breaking.ts';
 import type { StepFunction } from './step.ts';
 import { note } from './volumes.ts';
 
@@ -57,10 +58,7 @@ export const dropCopy: StepFunction<'drop-copy'> = async ({ task }, { volume: { 
   const { job, node } = copyNames(id);
   // Its QEMU may do nothing but wait for what is on its way there.
   const way = copy && { address: copy.address, ports: [copy.port] };
-  await breakConnections({ nodes: [node], memory: false }, way, {
-    outOfBand: (command, args) => task.guest!.executeOutOfBand(command, args),
-    reset: (to) => task.context.resetConnections(to),
-  });
+  await breakConnections({ nodes: [node], memory: false }, way, meansOf(task));
   await dropJobs(task.execute, [{ job, node }]);
   await dropKeyAs(task.execute, keyOf(task, id));
   task.copies.seen.delete(id);

@@ -22,6 +22,7 @@ import { silenceMs, watchWay } from '../../migration/way.ts';
 import { layerNode, movedVolume } from '../../volume/index.ts';
 import type { OutgoingRecord } from '../record.ts';
 import type { ServerTask } from '../task.ts';
+import { meansOf } from './breaking.ts';
 import { quit } from './ending.ts';
 import { refuse } from './receiving.ts';
 import { begin, guard } from './starting.ts';
@@ -338,14 +339,7 @@ async function endSending(work: StepWork, error: OutgoingError): Promise<void> {
     await quit(task, 'it does not go');
   } else if (task.guest) {
     const disks = disksOf(desired, mode);
-    await breakWay(disks, known?.way, {
-      outOfBand: (command, args) => task.guest!.executeOutOfBand(command, args),
-      // What QEMU has broken by itself is broken without it.
-      reset: (way) =>
-        task.context
-          .resetConnections(way)
-          .catch((err) => task.context.log.warn({ err, serverId: task.id, way }, 'server: connections were not reset')),
-    });
+    await breakWay(disks, known?.way, meansOf(task));
     await endMemory(task);
     await dropMirrors(task.execute, disks);
     await task.guest.look();
