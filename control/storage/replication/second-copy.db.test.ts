@@ -196,6 +196,43 @@ test('a copy whose disk answered with an error is kept for nobody', async () => 
   assert.equal(rows.length, 0);
 });
 
+const failed = { code: 'copy_failed', message: 'QEMU could not write to it: No space left on device' };
+
+test('one whose host has said that a write is not in it is kept for nobody, also where something else ends it first', async () => {
+  const { id, copyId } = await inSync();
+  await says(copyId, 'lost', failed);
+  await cloud.snapshots.create(cloud.member, { volumeId: id, name: 's', description: null, metadata: {}, inUse: true });
+  assert.deepEqual([(await rowOf(id)).copy_state, (await rowOf(id)).copy_as_of], ['ended', null]);
+  await tend(id);
+  assert.equal((await rowOf(id)).copy_layer_id, null);
+});
+
+test('nor is such a one promoted, before anybody has looked at it', async () => {
+  const { id, copyId } = await inSync();
+  await sql`update volume_replica set as_of = now() - interval '100 seconds' where volume_id = ${id}`.execute(query());
+  await says(copyId, 'lost', failed);
+  assert.equal((await shown(id)).in_sync, false);
+  await sql`update host set connected = false where id = ${cloud.hostId}`.execute(query());
+  const { age_seconds: age } = await promoted(id);
+  assert.ok(age >= 99, String(age));
+  const { rows } =
+    await sql`select from volume v join volume_layer l on l.id = v.layer_id where v.id = ${id} and l.parent_id = ${copyId}`.execute(
+      query(),
+    );
+  assert.equal(rows.length, 0);
+});
+
+test('what stands still for longer than QEMU waits for it is in it no more', async () => {
+  const { id, copyId } = await inSync();
+  await says(copyId, 'lost', { code: 'copy_stalled', message: 'x' });
+  await sql`update volume_attachment set updated_at = now() - interval '41 seconds' where volume_id = ${id}`.execute(
+    query(),
+  );
+  assert.equal((await shown(id)).in_sync, false);
+  await tend(id);
+  assert.equal((await rowOf(id)).copy_layer_id, null);
+});
+
 test('after one was lost a round comes first, and then another copy, which clears the fault when it is in sync', async () => {
   const { id, serverId, copyId } = await inSync();
   await says(copyId, 'lost', { code: 'copy_stalled', message: 'x' });

@@ -22,7 +22,14 @@ import {
   type LayerRow,
   releaseLayers,
 } from '../layer/index.ts';
-import { changeReplica, isInSyncSql, noCopy, type ReplicaFault, type VolumeReplicaRow } from '../replica/index.ts';
+import {
+  changeReplica,
+  hasGapSql,
+  isInSyncSql,
+  noCopy,
+  type ReplicaFault,
+  type VolumeReplicaRow,
+} from '../replica/index.ts';
 import { recordLoss } from '../volume/index.ts';
 import { isFinal } from './hindrance.ts';
 import { isGone, type Look } from './look.ts';
@@ -50,7 +57,7 @@ export async function tendCopy(tx: Tx, look: Look): Promise<CopyStep | { again: 
   if (broken !== undefined) return endCopy(tx, look, { message: broken });
   const said = await saidOf(tx, volume.id, copyId!);
   if (said?.state === 'lost')
-    return endCopy(tx, look, said.error && { ...said.error, whole: said.error.code === 'copy_stalled' });
+    return endCopy(tx, look, said.error && { ...said.error, whole: said.error.code === 'copy_stalled' && !said.gap });
   const receiver = layer!.observed_receiver;
   if (state === 'preparing') {
     if (receiver && isServed(layer!)) {
@@ -89,13 +96,18 @@ async function change(tx: Tx, { volume, now }: Look, changes: Parameters<typeof 
 interface Said {
   state: 'copying' | 'ready' | 'lost';
   error: { code: string; message: string } | null;
+  /** See hasGapSql. */
+  gap: boolean;
 }
 
 /** What the volume's host says of this copy. */
 async function saidOf(tx: Tx, volumeId: string, copyId: string): Promise<Said | null> {
-  const { rows } = await sql<{ observed_copy: Said }>`select observed_copy from volume_attachment
-    where volume_id = ${volumeId} and observed_copy_id = ${copyId}`.execute(tx);
-  return rows[0]?.observed_copy ?? null;
+  const { rows } =
+    await sql<Said>`select a.observed_copy ->> 'state' as state, nullif(a.observed_copy -> 'error', 'null') as error, coalesce(${hasGapSql}, false) as gap
+    from volume_attachment a where a.volume_id = ${volumeId} and a.observed_copy_id = ${copyId} and a.observed_copy is not null`.execute(
+      tx,
+    );
+  return rows[0] ?? null;
 }
 
 /**
