@@ -2,7 +2,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DesiredServer } from '../../contract/host/index.ts';
 import { type LayerId, newId, type VolumeId } from '../../contract/ids.ts';
-import { type CopyJob, copiesToLeave, copyToDrop, judgeCopy, observedCopies, stallMs } from './copies.ts';
+import {
+  type CopyJob,
+  copiesToLeave,
+  copyToDrop,
+  forgetMirrors,
+  judgeCopy,
+  type ObservedCopy,
+  observedCopies,
+  stallMs,
+} from './copies.ts';
 import type { ServerRecord, VolumeRecord } from './record.ts';
 
 const volumeId = newId<VolumeId>();
@@ -68,4 +77,26 @@ test('what is said of a copy is what was seen of its mirror, and a copy without 
   assert.deepEqual(said({ id: copyId, inSync: false }, record()), []);
   assert.deepEqual(said({ id: copyId, inSync: true }, record(), [copyId], false), [[copyId, 'lost', null]]);
   assert.deepEqual(said({ id: copyId, inSync: true }, record(), [], false), []);
+});
+
+test('that a write is not in a copy is said until the copy is given up, also when the QEMU that said so has ended', () => {
+  const lost = { state: 'lost', error: { code: 'copy_failed', message: 'No space left on device' } } as const;
+  const other = newId<VolumeId>();
+  const known = {
+    seen: new Map<VolumeId, Pick<ObservedCopy, 'state' | 'error'>>([
+      [volumeId, lost],
+      [other, { state: 'ready', error: null }],
+    ]),
+    progress: new Map([[volumeId, { offset: 1, atMs: 1 }]]),
+    left: new Set<LayerId>(),
+  };
+  forgetMirrors(known);
+  assert.deepEqual([[...known.seen.keys()], known.progress.size], [[volumeId], 0]);
+  const said = (left: LayerId[], of = copyId) =>
+    observedCopies(wanted({ id: copyId, inSync: true }), {
+      ...{ record: server(record({ id: of })), guest: false, seen: known.seen, left: new Set(left) },
+    });
+  assert.deepEqual(said([]), [{ volumeId, id: copyId, ...lost }]);
+  assert.deepEqual(said([copyId]), [{ volumeId, id: copyId, ...lost }], 'also where the next QEMU is to begin');
+  assert.deepEqual(said([], newId<LayerId>()), [], 'nothing of another copy');
 });

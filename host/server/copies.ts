@@ -89,6 +89,12 @@ export interface KnownCopies {
   left: Set<LayerId>;
 }
 
+/** Their QEMU has ended. That a copy can not be vouched for stays so, and may not have been said yet: what was not written there is not there. */
+export function forgetMirrors({ seen, progress }: KnownCopies): void {
+  progress.clear();
+  for (const [id, { state }] of seen) if (state !== 'lost') seen.delete(id);
+}
+
 interface Known extends Pick<KnownCopies, 'seen' | 'left'> {
   record: ServerRecord | undefined;
   /** QEMU runs. */
@@ -99,10 +105,12 @@ export function observedCopies({ volumes = [] }: Wanted, { record, guest, seen, 
   return volumes.flatMap(({ id: volumeId, copy }): ObservedCopy[] => {
     if (!copy) return [];
     const say = (verdict: Verdict) => [{ volumeId, id: copy.id, ...verdict }];
+    const known = record?.volumes?.find((volume) => volume.id === volumeId);
+    const mirrored = known?.copy?.id === copy.id ? (seen.get(volumeId) ?? null) : undefined;
+    if (mirrored?.state === 'lost') return say(mirrored);
     if (left.has(copy.id)) return say({ state: 'lost', error: null });
     if (!guest) return [];
-    const known = record?.volumes?.find((volume) => volume.id === volumeId);
-    if (known?.copy?.id === copy.id) return say(seen.get(volumeId) ?? { state: 'copying', error: null });
+    if (mirrored !== undefined) return say(mirrored ?? { state: 'copying', error: null });
     return copy.inSync && known?.plugged ? say(lost('copy_failed', 'QEMU does not write to it')) : [];
   });
 }

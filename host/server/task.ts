@@ -13,7 +13,7 @@ import { type ServerPaths, serverPaths } from '../paths.ts';
 import type { Execute } from '../volume/nodes.ts';
 import { backOffMs } from './back-off.ts';
 import { ProcessDied, type ServerContext } from './context.ts';
-import { hasCopies, type KnownCopies, watchCopiesMs } from './copies.ts';
+import { forgetMirrors, hasCopies, type KnownCopies, watchCopiesMs } from './copies.ts';
 import { decide, type ServerFacts, type Step } from './decide.ts';
 import { look } from './look.ts';
 import { observedServer, type Sending } from './observe.ts';
@@ -146,9 +146,9 @@ export class ServerTask {
     guest.release();
     if (this.guest === guest) this.guest = undefined;
     this.full = new Set();
-    for (const known of [this.askedFor, this.keptOpen, this.copies.seen, this.copies.progress]) known.clear();
-    const { progress } = this.sending;
-    this.sending = progress ? { progress } : {};
+    for (const known of [this.askedFor, this.keptOpen]) known.clear();
+    forgetMirrors(this.copies);
+    this.sending = this.sending.progress ? { progress: this.sending.progress } : {};
     this.tellClosed();
   }
 

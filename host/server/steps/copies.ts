@@ -32,6 +32,8 @@ const keyOf = (task: ServerTask, id: VolumeId) => {
 export const beginCopy: StepFunction<'begin-copy'> = async ({ task }, { volume }) => {
   const { id, layerId, copy } = volume;
   if (!copy) return undefined;
+  // Of the one before it.
+  task.copies.seen.delete(id);
   await note(task, id, { copy: { id: copy.id, address: copy.address, port: copy.port } });
   await task.context.step('record-copy');
   const { job, node, credentials } = copyNames(id);
