@@ -166,6 +166,32 @@ test('without one that it boots from a server goes to where most of its volumesâ
   assert.deepEqual([host_id, attachment], [small, null], 'one that is not wanted any more stays where it was');
 });
 
+test('a volume that was to go with its server goes, also where it was still on its way', async () => {
+  const [here, far] = [await hostWithPool(), await hostWithPool()];
+  const { projectId } = cloud;
+  const root = await testVolume(db.database, { projectId, hostId: here, bootable: true });
+  const data = await testVolume(db.database, { projectId, hostId: far });
+  const kept = await testVolume(db.database, { projectId, hostId: far });
+  const there = (id: string, over: Partial<ServerVolumeWish>) => wishOf({ source: 'volume', id, ...over });
+  const volumes = [there(root.id, { bootIndex: 0 }), there(data.id, { deleteOnTermination: true }), there(kept.id, {})];
+  const [id] = await create(volumes, { imageId: null });
+  await cloud.obey(here);
+  await cloud.service.delete(cloud.member, id!);
+  const controller = new VolumeController({ database: db.database, log: silentLog });
+  for (const volume of [data, kept]) await controller.reconcile(volume.id);
+  await cloud.controller.reconcile(id!);
+  await cloud.obey(here);
+  await cloud.controller.reconcile(id!);
+  const left = await sql<{ id: string }>`select id from volume where id = any(${[data.id, kept.id]}::uuid[])
+    and desired_presence = 'present'`.execute(db.database.query);
+  assert.deepEqual(
+    left.rows.map((each) => each.id),
+    [kept.id],
+  );
+  const { rows } = await sql`select from volume_attachment where volume_id = ${kept.id}`.execute(db.database.query);
+  assert.equal(rows.length, 0);
+});
+
 test('what is not available, not bootable, somebody elseâ€™s or can not come to one host makes nothing', async () => {
   const [one, other] = [await hostWithPool(), await hostWithPool()];
   const { projectId } = cloud;

@@ -37,7 +37,10 @@ export async function giveBrought(tx: Tx, volumeId: string): Promise<void> {
   await tellServers(tx, [volumeId]);
 }
 
-/** Nobody has it, or waits for it. */
+/** Nobody has it, or waits for it. Of one that goes with its server, which goes, that stays written until then (server-volume/detach.ts). */
 export async function dropBrought(tx: Tx, volumeId: string): Promise<void> {
-  await sql`delete from volume_attachment where volume_id = ${volumeId} and target_host_id is not null`.execute(tx);
+  await sql`delete from volume_attachment a where a.volume_id = ${volumeId} and a.target_host_id is not null
+    and not (a.delete_on_termination and exists (select from server s where s.id = a.server_id and s.desired_presence = 'absent'))`.execute(
+    tx,
+  );
 }
