@@ -4,6 +4,7 @@ import { readFile, statfs } from 'node:fs/promises';
 import { arch, availableParallelism, totalmem } from 'node:os';
 import { promisify } from 'node:util';
 import type { HostFacts } from '../contract/host/index.ts';
+import { isMachines } from '../protocols/bmc/index.ts';
 
 export async function readBootId(): Promise<string> {
   return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
@@ -41,13 +42,16 @@ async function bootedAt(): Promise<Pick<HostFacts, 'bootedAt'>> {
   return seconds === undefined ? {} : { bootedAt: new Date(Number(seconds) * 1000).toISOString() };
 }
 
-/** SMBIOS, which some makers fill with the same digits everywhere; for root alone. */
 async function machineUuid(): Promise<Pick<HostFacts, 'machineUuid'>> {
-  const text = await readFile('/sys/class/dmi/id/product_uuid', 'latin1').catch(() => '');
+  const uuid = machineUuidIn(await readFile('/sys/class/dmi/id/product_uuid', 'latin1').catch(() => ''));
+  return uuid === undefined ? {} : { machineUuid: uuid };
+}
+
+/** As SMBIOS has it, for root alone. Undefined: it is none, or one that makers give many. */
+export function machineUuidIn(text: string): string | undefined {
   const uuid = text.trim().toLowerCase();
-  const isOne =
-    /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(uuid) && !/^([0f-])\1*$/.test(uuid.replaceAll('-', ''));
-  return isOne ? { machineUuid: uuid } : {};
+  const isOne = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(uuid);
+  return isOne && isMachines(uuid.replaceAll('-', '')) ? uuid : undefined;
 }
 
 export async function capacity(dataDirectory: string): Promise<Capacity> {

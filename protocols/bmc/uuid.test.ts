@@ -25,3 +25,15 @@ test('no order of the bytes makes it another machine’s of the same maker', () 
     assert.ok(!uuidsOf(other)?.includes(uuid), `byte ${at}`);
   }
 });
+
+test('what makers of firmware leave where nobody has put a number is no machine’s own, in no order', () => {
+  for (const digits of [
+    '03000200040005000006000700080009',
+    '00020003000400050006000700080009',
+    '123456781234567890abcddeefaabbcc',
+    '785634123412785690abcddeefaabbcc',
+  ]) {
+    assert.equal(uuidsOf(Buffer.from(digits, 'hex')), undefined, digits);
+    assert.equal(uuidsOf(Buffer.from(digits, 'hex').reverse()), undefined, `${digits} in reverse`);
+  }
+});

@@ -15,10 +15,20 @@ export function swapped(uuid: string): string {
 /** So few different bytes are no number of one machine, and another order of them might be another one's. */
 const fewestBytes = 6;
 
+/** What firmware says where nobody has put a number in (AMI's and others'), in the orders in which it is seen: many machines have these. */
+const nobodys: ReadonlySet<string> = new Set([
+  ...['03000200040005000006000700080009', '00020003000400050006000700080009'],
+  ...['123456781234567890abcddeefaabbcc', '785634123412785690abcddeefaabbcc'],
+]);
+
+/** @param digits of its bytes, in lower case */
+export const isMachines = (digits: string): boolean =>
+  !nobodys.has(digits) && new Set(digits.match(/../g)).size >= fewestBytes;
+
 /** What sixteen bytes may mean, what SMBIOS means first. Undefined: no machine's own. */
 export function uuidsOf(bytes: Uint8Array): [string, ...string[]] | undefined {
-  if (bytes.length !== 16 || new Set(bytes).size < fewestBytes) return undefined;
   const digits = Buffer.from(bytes).toString('hex');
+  if (bytes.length !== 16 || !isMachines(digits) || !isMachines(reversed(digits))) return undefined;
   const [plain, backwards] = [hyphened(digits), hyphened(reversed(digits))];
   return [swapped(plain), plain, backwards, swapped(backwards)];
 }
