@@ -2,7 +2,8 @@
  * The second copies of volumes to which guests of other hosts write: a storage daemon for each, at a port of its own. Owns the daemons, their users, run directories and records, and
  * one connection to each. Layer tasks say what shall be (../steps/receiving.ts), and ask what is.
  *
- * A daemon outlives this process; the next one finds it by its record (`adopt`). One that has ended is begun anew at another port, by which control sees that what comes there is not what came before.
+ * A daemon outlives this process; the next one finds it by its record (`adopt`). One that has ended is begun anew at a port by chance: at another one, by which control sees that what comes there is not
+ * what came before; or at the same one, where its mirror finds it again and sends anew what was not answered. Nothing is lacking then: what was answered is on the disk.
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
