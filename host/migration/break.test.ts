@@ -39,9 +39,15 @@ test('the kernel ends connections also of a QEMU that says nothing at all', asyn
   assert.deepEqual(reset, [way]);
 });
 
+const here = { list: async () => '', end: async () => {} };
+
 test('an address that another host has said is one address, whatever it says', async () => {
   const asked: string[] = [];
-  const reset = (address: string) => resetConnections({ address, ports: [49_152] }, async (to) => void asked.push(to));
+  const list = async (to: string) => {
+    asked.push(to);
+    return '';
+  };
+  const reset = (address: string) => resetConnections({ address, ports: [49_152] }, 1, { ...here, list });
   for (const every of ['0.0.0.0/0', '192.0.2.1:1 or dst 0.0.0.0/0', 'any', '*', '::/0', '-f', 'inet:0.0.0.0/0'])
     await assert.rejects(reset(every), { code: 'way_unknown' }, every);
   assert.deepEqual(asked, []);
@@ -51,4 +57,19 @@ test('an address that another host has said is one address, whatever it says', a
   await reset('localhost');
   assert.deepEqual(asked.slice(0, 3), ['192.0.2.1:49152', '[2001:db8::1]:49152', '[fe80::1%eth0]:49152']);
   assert.match(asked[3]!, /^(127\.0\.0\.1|\[::1\]):49152$/);
+});
+
+test('a connection of another process to there is left alone: the port may be given to somebody else by now', async () => {
+  const ended: string[][] = [];
+  const list = async () => `ESTAB 0 0 192.0.2.7:40001 192.0.2.1:49152 users:(("qemu-system-x86",pid=12,fd=31))
+ESTAB 0 0 192.0.2.7:40002 192.0.2.1:49152 users:(("qemu-system-x86",pid=1,fd=31),("iou",pid=3,fd=31))
+CLOSE-WAIT 0 0 192.0.2.7:40003 192.0.2.1:49152
+SYN-SENT 0 1 192.0.2.7%eth0:40004 192.0.2.1:49152 users:(("qemu-system-x86",pid=123,fd=9))
+`;
+  const end = async (from: string, to: string) => void ended.push([from, to]);
+  await resetConnections({ address: '192.0.2.1', ports: [49_152] }, 1, { list, end });
+  assert.deepEqual(ended, [
+    ['192.0.2.7:40002', '192.0.2.1:49152'],
+    ['192.0.2.7:40003', '192.0.2.1:49152'],
+  ]);
 });

@@ -63,22 +63,38 @@ function unlessGone(error: unknown): void {
   if (!(error instanceof QmpError)) throw error;
 }
 
+/** By what connections are looked at and ended. */
+interface Kernel {
+  /** All to `address:port`, a line each, with the processes that have it. */
+  list(to: string): Promise<string>;
+  end(from: string, to: string): Promise<void>;
+}
+
 /**
- * The kernel ends all TCP connections of this machine to there (`ss -K`; Linux with CONFIG_INET_DIAG_DESTROY, as Debian's): no others go to these ports. A kernel
- * that does not know how does nothing. The address is another host's word, and `ss` reads it as part of an expression (`any`, a network, `or`): it gets one that is one.
- * @param end ends what goes there, `address:port`
+ * The kernel ends the TCP connections of this process to there, and those that no process has (`ss -K`; Linux with CONFIG_INET_DIAG_DESTROY, as Debian's). Not another's: the other host may have
+ * given the port to somebody else by now. A kernel that does not know how does nothing. The address is another host's word, and `ss` reads it as part of an expression (`any`, a network, `or`): it
+ * gets one that is one.
  * @throws HostFault `way_unknown`
  */
-export async function resetConnections({ address, ports }: Way, end = endAllTo): Promise<void> {
+export async function resetConnections({ address, ports }: Way, pid: number, kernel = ss): Promise<void> {
   const found = isIP(address) > 0 ? address : await lookup(address).then((known) => known.address, unknown(address));
   const host = found.includes(':') ? `[${found}]` : found;
-  for (const port of ports) await end(`${host}:${port}`);
+  for (const port of ports) {
+    const to = `${host}:${port}`;
+    for (const line of (await kernel.list(to)).split('\n')) {
+      const [, , , from] = line.trim().split(/\s+/);
+      const owners = [...line.matchAll(/\bpid=(\d+)/g)].map(([, owner]) => Number(owner));
+      if (from !== undefined && (owners.length === 0 || owners.includes(pid))) await kernel.end(from, to);
+    }
+  }
 }
 
 const unknown = (address: string) => (cause: Error) => {
   throw new HostFault('way_unknown', `there is no host ${JSON.stringify(address)}: ${cause.message}`, { cause });
 };
 
-const endAllTo = async (to: string): Promise<void> => {
-  await promisify(execFile)('ss', ['-K', '-tn', 'dst', to], { timeout: 10_000 });
+const run = (args: string[]) => promisify(execFile)('ss', args, { timeout: 10_000, maxBuffer: 2 ** 24 });
+const ss: Kernel = {
+  list: async (to) => (await run(['-tnpH', 'dst', to])).stdout,
+  end: async (from, to) => void (await run(['-K', '-tn', 'src', from, 'dst', to])),
 };

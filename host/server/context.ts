@@ -85,8 +85,8 @@ export interface ServerContext {
   migrationPlace(): MigrationPlace;
   /** Another host is reached at this port of it. @throws HostFault `way_cut` */
   tryWay(to: { address: string; port: number }): Promise<void>;
-  /** No connection to there is left. */
-  resetConnections(to: Way): Promise<void>;
+  /** No connection of this process to there is left. */
+  resetConnections(to: Way, pid: number): Promise<void>;
   lease: Pick<Lease, 'state'>;
   guard: GuestGuard;
   erased: Pick<ErasedServers, 'epochOf' | 'add'>;

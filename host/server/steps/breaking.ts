@@ -7,6 +7,6 @@ export const meansOf = (task: Pick<ServerTask, 'id' | 'guest' | 'context'>): Mea
   outOfBand: (command, args) => task.guest!.executeOutOfBand(command, args),
   reset: (way) =>
     task.context
-      .resetConnections(way)
+      .resetConnections(way, task.guest!.process.pid)
       .catch((err) => task.context.log.warn({ err, serverId: task.id, way }, 'server: connections were not reset')),
 });

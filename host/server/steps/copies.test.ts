@@ -12,7 +12,7 @@ test('a kernel that resets no connection leaves no volume with a mirror that its
   const task = {
     ...{ id: newId<ServerId>(), record: { volumes: [volume] }, paths: { run: '/nonexistent' } },
     copies: { seen: new Map(), progress: new Map(), left: new Set() },
-    guest: { executeOutOfBand: async () => [] },
+    guest: { executeOutOfBand: async () => [], process: { pid: 1 } },
     execute: async () => [],
     context: {
       resetConnections: () => Promise.reject(new Error('there is no ss')),
