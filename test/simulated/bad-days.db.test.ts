@@ -238,7 +238,7 @@ test('a watch of the change log goes on over a restart of control without gap or
 
 test('two control processes share the work, and one goes on alone', async () => {
   const beside = await cloud.startControl({ beside: true });
-  const other = { ...tenancy, client: await cloud.client(beside.port) };
+  const other = { ...tenancy, client: await cloud.client({ port: beside.port }) };
   const ids = await Promise.all([
     ...Array.from({ length: 4 }, (_, n) => createServer(tenancy, `left ${n}`)),
     ...Array.from({ length: 4 }, (_, n) => createServer(other, `right ${n}`)),

@@ -6,6 +6,7 @@ import https from 'node:https';
 import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { sql } from 'kysely';
+import { newId } from '../../contract/ids.ts';
 import { enqueue } from '../../control/kit/queue/queue.ts';
 import type { OpenStack } from '../support/openstack.ts';
 import { whole } from '../support/part-of.ts';
@@ -27,8 +28,8 @@ const bytes = randomBytes(12 * 2 ** 20);
 const half = bytes.length / 2;
 const host = () => cloud.hosts[0]!;
 
-async function newImage(): Promise<string> {
-  const { id } = await client.must('POST', 'image', '/v2/images', { disk_format: 'raw', container_format: 'bare' });
+async function newImage(by = client): Promise<string> {
+  const { id } = await by.must('POST', 'image', '/v2/images', { disk_format: 'raw', container_format: 'bare' });
   return id;
 }
 
@@ -37,11 +38,20 @@ const statusOf = async (id: string) => (await client.must('GET', 'image', `/v2/i
 const octets = { 'content-type': 'application/octet-stream' };
 const put = (id: string) => client.call('PUT', 'image', `/v2/images/${id}/file`, bytes, octets);
 
-function request(method: string, id: string, headers: Record<string, string> = {}) {
-  return https.request(client.url('image', `/v2/images/${id}/file`), {
+function request(method: string, id: string, headers: Record<string, string> = {}, by = client) {
+  return https.request(by.url('image', `/v2/images/${id}/file`), {
     ...{ method, agent: false, ca: readFileSync(cloud.identity.ca) },
-    headers: { 'x-auth-token': client.token, ...headers },
+    headers: { 'x-auth-token': by.token, ...headers },
   });
+}
+
+/** The same person in another project. */
+async function elsewhere(): Promise<OpenStack> {
+  const { project } = await client.must('POST', 'identity', '/v3/projects', { project: { name: newId() } });
+  const { users } = await client.must('GET', 'identity', '/v3/users?name=admin');
+  const { roles } = await client.must('GET', 'identity', '/v3/roles?name=admin');
+  await client.must('PUT', 'identity', `/v3/projects/${project.id}/users/${users[0].id}/roles/${roles[0].id}`);
+  return cloud.client({ project: project.name });
 }
 
 /** Half of the bytes are on the host; `ended` tells with what it was answered, or that it was cut. */
@@ -172,8 +182,14 @@ test(`${many} downloads that are not read, and ${many} uploads that do not come,
   const id = await newImage();
   await succeeds(id);
   const downloads = await Promise.all(Array.from({ length: many }, () => halfDownload(id)));
-  const ids = await Promise.all(Array.from({ length: many }, newImage));
-  const uploads = ids.map((each) => request('PUT', each, { ...octets, 'content-length': String(bytes.length) }));
+  // Of one project no more run at a time; the next ones wait for their turn.
+  const projects = await Promise.all(Array.from({ length: Math.ceil(many / 8) }, elsewhere));
+  const uploads = await Promise.all(
+    Array.from({ length: many }, async (_, index) => {
+      const by = projects[index % projects.length]!;
+      return request('PUT', await newImage(by), { ...octets, 'content-length': String(bytes.length) }, by);
+    }),
+  );
   for (const upload of uploads) upload.on('error', () => {}).write('x');
   await cloud.until('all uploads to be under way', async () => {
     return (await cloud.count(sql`select count(*) as n from image where status = 'saving'`)) === many;

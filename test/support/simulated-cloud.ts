@@ -253,10 +253,10 @@ export class SimulatedCloud implements AsyncDisposable {
   }
 
   /** A client that is logged in as the administrator. */
-  async client(port = this.port): Promise<OpenStack> {
+  async client({ port = this.port, project = 'admin' } = {}): Promise<OpenStack> {
     const client = new OpenStack({ authUrl: `https://127.0.0.1:${port}/identity/v3`, caFile: this.identity.ca });
     this.#stack.defer(() => client.close());
-    return client.login({ name: 'admin', password: this.identity.adminPassword, project: 'admin' });
+    return client.login({ name: 'admin', password: this.identity.adminPassword, project });
   }
 
   host(name: string): SimulatedHost {
