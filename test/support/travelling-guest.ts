@@ -15,6 +15,9 @@ import { until } from './live-cloud.ts';
 import type { OpenStack } from './openstack.ts';
 import { administrator, Tenant } from './tenant.ts';
 
+/** Behind outages in a row a sender that heard nothing asks again after twice as long each time, at most after two minutes (TCP_RTO_MAX). */
+const tcpAsksMs = 130_000;
+
 /** Of the guest: the peer's session, the one from outside, what nobody listens at, and what it wrote. */
 const ports = { peer: 7777, outside: 7778, closed: 7779, written: 7780 };
 
@@ -248,8 +251,8 @@ export class TravellingGuest implements AsyncDisposable {
     const shell = await GuestShell.again(this.serial());
     const got = async () => Number(await shell.run('wc -l </tmp/got'));
     const [lines, heard] = [this.#outside!.lines, await got()];
-    await until('the session with the peer to go on', async () => (await got()) > heard + 3, 60_000, 500);
-    await until('the session from outside to go on', async () => this.#outside!.lines > lines + 3, 60_000);
+    await until('the session with the peer to go on', async () => (await got()) > heard + 3, tcpAsksMs, 500);
+    await until('the session from outside to go on', async () => this.#outside!.lines > lines + 3, tcpAsksMs);
     assert.equal(await shell.run('awk "NR!=\\$1{bad=1}END{print bad?\\"torn\\":\\"whole\\"}" /tmp/got'), 'whole');
     assert.equal(this.#outside!.torn, undefined);
     const told = Number(await shell.run('cat /tmp/at'));

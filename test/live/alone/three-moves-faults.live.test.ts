@@ -174,7 +174,7 @@ describe('a guest on its way while something breaks', { skip: notLive, concurren
     });
   }
 
-  test('what it wrote is exact, and its sessions have gone on', { timeout: 300_000 }, async (t) => {
+  test('what it wrote is exact, and its sessions have gone on', { timeout: 420_000 }, async (t) => {
     t.diagnostic(`${await guest.assertWhole()} lines, each with its checksum`);
   });
 });
