@@ -19,7 +19,7 @@ test('a sweep looks again when its look has ended, and never after it was stoppe
   assert.equal(looks, 1, 'the first one has not ended');
   end();
   await settled();
-  t.mock.timers.tick(1000);
+  t.mock.timers.tick(1200);
   assert.equal(looks, 2);
   // Stopped while it looks: the end of that look begins no other.
   sweep.stop();
