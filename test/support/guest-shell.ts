@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { until } from './until.ts';
 
 const prompt = /\$ $/;
+const typedAgainMs = 10_000;
 const bootMs = 120_000;
 
 export class GuestShell {
@@ -88,10 +89,20 @@ export class GuestShell {
     this.#socket.destroy();
   }
 
+  /** What is typed while the guest turns from one question to the next may be lost: what it has not echoed in a while is typed again. */
   async #answer(text: string, next: RegExp): Promise<void> {
     this.#text = '';
     this.#socket.write(`${text}\n`);
-    await until(`an answer to ${text}`, () => next.test(this.#text), { timeoutMs: 60_000 });
+    let typedMs = Date.now();
+    const answered = () => {
+      if (next.test(this.#text)) return true;
+      if (!this.#text.includes(text) && Date.now() - typedMs > typedAgainMs) {
+        this.#socket.write(`${text}\n`);
+        typedMs = Date.now();
+      }
+      return false;
+    };
+    await until(`an answer to ${text}`, answered, { timeoutMs: 60_000 });
   }
 }
 
