@@ -11,8 +11,8 @@ import { stopWatchdog } from './lease/guard.ts';
 import { guestsDirectory, serverPaths } from './paths.ts';
 import { readRecord, writeRecord } from './server/record.ts';
 import { endProcesses } from './volume/export/processes.ts';
-import { readExportRecords } from './volume/export/record.ts';
-import { readReceiverRecords } from './volume/receive/record.ts';
+import { exportRecords } from './volume/export/record.ts';
+import { receiverRecords } from './volume/receive/record.ts';
 
 /** Whose guests. */
 export interface GuestsPlace {
@@ -26,8 +26,8 @@ export interface GuestsPlace {
  * Volumes of machines outside, and second copies of volumes of other hosts: their connections end. The next host process exports them again; a copy is begun anew, which control sees.
  */
 export async function stopExports({ dataDirectory }: Pick<GuestsPlace, 'dataDirectory'>): Promise<void> {
-  for (const record of readExportRecords(dataDirectory)) await endProcesses(record);
-  for (const { uid } of readReceiverRecords(dataDirectory)) if (uid !== null) await endProcesses({ uid });
+  for (const record of exportRecords.read(dataDirectory)) await endProcesses(record);
+  for (const { uid } of receiverRecords.read(dataDirectory)) if (uid !== null) await endProcesses({ uid });
 }
 
 /** Every QEMU of this host that runs. */

@@ -11,8 +11,8 @@ import type { ServerId } from '../../contract/ids.ts';
 import { parseId } from '../../contract/ids.ts';
 import { identifyProcess } from '../../engine/process-identity.ts';
 import { serverPaths, serversDirectory } from '../paths.ts';
-import { readExportRecords } from '../volume/export/record.ts';
-import { readReceiverRecords } from '../volume/receive/record.ts';
+import { exportRecords } from '../volume/export/record.ts';
+import { receiverRecords } from '../volume/receive/record.ts';
 
 export interface GuestUser {
   uid: number;
@@ -56,8 +56,8 @@ export class GuestUsers {
   open(dataDirectory: string): void {
     this.#owners.clear();
     for (const [uid, id] of recordedUids(dataDirectory)) this.#owners.set(uid, id);
-    for (const { uid, id } of readExportRecords(dataDirectory)) this.#owners.set(uid, id as unknown as ServerId);
-    for (const { uid, layerId } of readReceiverRecords(dataDirectory))
+    for (const { uid, id } of exportRecords.read(dataDirectory)) this.#owners.set(uid, id as unknown as ServerId);
+    for (const { uid, layerId } of receiverRecords.read(dataDirectory))
       if (uid !== null) this.#owners.set(uid, layerId as unknown as ServerId);
     // Without a record that can be read, the disk tells whose number it was.
     for (const id of serverIds(dataDirectory)) {

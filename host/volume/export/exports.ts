@@ -24,15 +24,7 @@ import type { HostLogger } from '../../logger.ts';
 import type { LayerChain } from '../chain.ts';
 import type { LayerFiles } from '../layer-files.ts';
 import { endProcesses } from './processes.ts';
-import {
-  type ExportRecord,
-  exportsDirectory,
-  iqnOf,
-  qmpName,
-  readExportRecords,
-  removeExportRecord,
-  writeExportRecord,
-} from './record.ts';
+import { type ExportRecord, exportRecords, iqnOf, qmpName } from './record.ts';
 import { exportThrottle } from './throttle.ts';
 
 export interface ExportsOptions {
@@ -91,7 +83,7 @@ export class Exports {
 
   /** After a start of this process, before it is said that all is known: what runs goes on, what was begun only ends. */
   async adopt(): Promise<void> {
-    for (const record of readExportRecords(this.#options.dataDirectory)) {
+    for (const record of exportRecords.read(this.#options.dataDirectory)) {
       const client = record.ready ? await this.#reach(record).catch(() => undefined) : undefined;
       if (client) {
         this.#keep(record, client);
@@ -118,7 +110,7 @@ export class Exports {
       ...wanted,
       ...{ layerId: desired.id, volumeId: desired.volumeId, uid, ready: false, throttled: true },
     };
-    await writeExportRecord(dataDirectory, record);
+    await exportRecords.write(dataDirectory, record);
     files.open.opened(this.#openLayer(record, undefined));
     try {
       const { launchExport } = await import('./launch.ts');
@@ -130,7 +122,7 @@ export class Exports {
           prepare: files.giveTo.bind(files),
         },
       });
-      await writeExportRecord(dataDirectory, { ...record, ready: true });
+      await exportRecords.write(dataDirectory, { ...record, ready: true });
       this.#keep({ ...record, ready: true }, client);
     } catch (error) {
       await this.#sweep(record);
@@ -147,7 +139,7 @@ export class Exports {
     await running.client.execute('qom-set', { path: `/objects/${exportThrottle.group}`, property: 'limits', value });
     const { limits: _, ...before } = running.record;
     const record = { ...before, ...(limits && { limits }) };
-    await writeExportRecord(this.#options.dataDirectory, record);
+    await exportRecords.write(this.#options.dataDirectory, record);
     running.record = record;
   }
 
@@ -203,7 +195,7 @@ export class Exports {
     await endProcesses(record);
     await rm(this.#runOf(record.layerId), { recursive: true, force: true });
     await rm(this.#logOf(record.layerId), { force: true });
-    await removeExportRecord(dataDirectory, record.layerId);
+    await exportRecords.remove(dataDirectory, record.layerId);
     users?.release(record.id as unknown as ServerId);
     const { volumeId, id } = record;
     files.open.closed({ serverId: id as unknown as ServerId, volumeId });
@@ -224,7 +216,7 @@ export class Exports {
   }
 
   #logOf(layerId: LayerId): string {
-    return join(exportsDirectory(this.#options.dataDirectory), `${layerId}.log`);
+    return join(exportRecords.directory(this.#options.dataDirectory), `${layerId}.log`);
   }
 }
 

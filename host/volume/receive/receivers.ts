@@ -16,7 +16,7 @@ import type { HostLogger } from '../../logger.ts';
 import type { MigrationPlace } from '../../migration/reception.ts';
 import type { LayerChain } from '../chain.ts';
 import type { LayerFiles } from '../layer-files.ts';
-import { type ReceiverRecord, readReceiverRecords, removeReceiverRecord, writeReceiverRecord } from './record.ts';
+import { type ReceiverRecord, receiverRecords } from './record.ts';
 
 /** A daemon that runs. */
 export interface ReceiverProcess {
@@ -88,7 +88,7 @@ export class Receivers {
   /** After a start of this process, before it is said that all is known: what runs goes on, what was begun only ends. */
   async adopt(): Promise<void> {
     const { engine, dataDirectory, log } = this.#options;
-    for (const record of readReceiverRecords(dataDirectory)) {
+    for (const record of receiverRecords.read(dataDirectory)) {
       const reached = record.port === null ? undefined : engine.reach(record, this.#runOf(record.layerId));
       const process = await reached?.catch(() => undefined);
       if (process) this.#keep(record, process);
@@ -106,14 +106,14 @@ export class Receivers {
     const place = this.#options.place();
     const uid = users ? users.claim(layerId as unknown as ServerId, null) : null;
     const record: ReceiverRecord = { layerId, volumeId, uid, address: place.address, port: null };
-    await writeReceiverRecord(dataDirectory, record);
+    await receiverRecords.write(dataDirectory, record);
     files.open.opened(this.#openLayer(record, undefined));
     try {
       const user = uid === null ? undefined : users!.user(uid);
       const prepared = await files.prepareFor(user, chain, { volumeId });
       const runDirectory = this.#runOf(layerId);
       const { process, port } = await engine.launch({ record, user, chain: prepared, key, place, runDirectory });
-      await writeReceiverRecord(dataDirectory, { ...record, port });
+      await receiverRecords.write(dataDirectory, { ...record, port });
       this.#keep({ ...record, port }, process);
       log.info({ layerId, volumeId, port }, 'writes to a second copy are taken');
     } catch (error) {
@@ -169,7 +169,7 @@ export class Receivers {
     const { layerId, volumeId } = record;
     await engine.end(record);
     await rm(this.#runOf(layerId), { recursive: true, force: true });
-    await removeReceiverRecord(dataDirectory, layerId);
+    await receiverRecords.remove(dataDirectory, layerId);
     users?.release(layerId as unknown as ServerId);
     files.open.closed({ serverId: layerId as unknown as ServerId, volumeId });
   }
