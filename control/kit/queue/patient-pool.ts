@@ -7,6 +7,8 @@
  * met a serialization failure (40001): that is what a lost connection is made to look like, and the next connection is
  * there when the database is.
  *
+ * It also gives its listening connection back twice, once more when LISTEN fails in the moment of a stop, and awaits neither: the second is nothing here.
+ *
  * Owns no connection. After `close` nothing waits any more.
  */
 import type pg from 'pg';
@@ -56,7 +58,13 @@ export class PatientPool {
   /** With a callback (LISTEN) as ever: graphile-worker comes again by itself. */
   #connect(callback?: Parameters<pg.Pool['connect']>[0]): Promise<pg.PoolClient> | undefined {
     if (!callback) return this.#connectPatiently();
-    this.#inner.connect(callback);
+    this.#inner.connect((error, client, release) => {
+      let given = false;
+      callback(error, client, (destroy) => {
+        if (!given) release(destroy);
+        given = true;
+      });
+    });
     return undefined;
   }
 

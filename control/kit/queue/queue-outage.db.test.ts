@@ -14,6 +14,7 @@ import { until } from '../../../test/support/until.ts';
 import { Wire } from '../../../test/support/wire.ts';
 import { cloudActor, Database } from '../database/database.ts';
 import { type TestDatabase, testDatabase } from '../database/testing.ts';
+import { PatientPool } from './patient-pool.ts';
 import { enqueue, type Reconcile, WorkQueue } from './queue.ts';
 
 const applicationName = 'the queue under test';
@@ -111,6 +112,16 @@ test('connections lost at any statement lose no wish and do not end the process'
   }
   await until('all wishes to be looked at', () => wished.every((id) => looked.has(id)));
   await until('no job to be left', async () => (await jobs()).length === 0);
+});
+
+test('a listening connection that is given back twice, as at a stop while it is lost, is given back once', async () => {
+  const { pool } = new PatientPool(db.database.pool, { returned() {}, unended() {} });
+  const release = await new Promise<() => void>((resolve, reject) => {
+    pool.connect((error, _client, done) => (error ? reject(error) : resolve(done)));
+  });
+  release();
+  release();
+  assert.equal(db.database.pool.idleCount, db.database.pool.totalCount);
 });
 
 test('at rest the queue keeps two connections', async () => {
