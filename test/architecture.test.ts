@@ -246,6 +246,12 @@ test("what a caller's text names is looked for among an object's own members, no
   assert.deepEqual(found, []);
 });
 
+test('what a host says of itself is cast in SQL to numbers and booleans alone: one that spoils a cast spoils the statement for all hosts', () => {
+  const cast = /facts[^()]*\)::(?!integer|bigint|numeric|boolean)\w+/;
+  const found = sources.filter((file) => /^(control|api)\//.test(file) && !isTest(file) && cast.test(text(file)));
+  assert.deepEqual(found, []);
+});
+
 test('work that is left to do names its issue', () => {
   const mark = new RegExp(`(//|\\*) *(${['TO', 'FIX'].join('DO|')}ME)\\b(?!\\(#\\d+\\))`);
   const found = sources.flatMap((file) =>

@@ -1,6 +1,6 @@
 /** What a host says about itself. */
 import type { Static } from 'typebox';
-import { boolean, count, integer, list, nullable, object, oneOf, optional, text } from '../schema/type.ts';
+import { boolean, count, integer, list, nullable, object, oneOf, optional, text, time } from '../schema/type.ts';
 import { poolName } from './layer.ts';
 import { layerLimits, hostLimits as limits } from './limits.ts';
 import { cpuModel, machineLayout, machineType } from './machine.ts';
@@ -57,7 +57,7 @@ export const hostFacts = object({
   /** Of the machine, as its firmware tells it, and its service processor. Absent (an older host, or none is told): not known. */
   machineUuid: optional(text(36, { pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' })),
   /** When the machine was started. */
-  bootedAt: optional(text(40)),
+  bootedAt: optional(time),
   qemuVersion: text(limits.versionLength),
   bothyVersion: text(limits.versionLength),
   /** What its guests can be: machine types, the newest first, and what a new server gets. Absent (an older host): not known. */

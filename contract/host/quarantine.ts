@@ -4,13 +4,12 @@
  */
 import type { Static } from 'typebox';
 import type { ImageId, LayerId, ServerId } from '../ids.ts';
-import { boolean, count, id, nullable, object, oneOf, text } from '../schema/type.ts';
+import { boolean, count, id, nullable, object, oneOf, text, time } from '../schema/type.ts';
 import { imageFormats } from './image.ts';
 import { desiredLayer } from './layer.ts';
 import { desiredServer } from './server.ts';
 
-/** ISO 8601. */
-const since = text(40, { pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,9})?Z$' });
+const since = time;
 
 export const quarantinedServer = object({
   id: id<ServerId>(),

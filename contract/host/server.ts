@@ -14,6 +14,7 @@ import {
   oneOf,
   optional,
   text,
+  time,
 } from '../schema/type.ts';
 import { diskLimits, guestHardware } from './hardware.ts';
 import { desiredImage } from './image.ts';
@@ -283,6 +284,6 @@ export const observedServer = object({
   step: nullable(text(hostLimits.stepLength)),
   error: nullable(object({ code: text(hostLimits.errorCodeLength), message: text(hostLimits.errorMessageLength) })),
   /** ISO 8601; when the present QEMU started. */
-  startedAt: nullable(text(40, { pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,9})?Z$' })),
+  startedAt: nullable(time),
 });
 export type ObservedServer = Static<typeof observedServer>;

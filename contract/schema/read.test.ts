@@ -8,7 +8,7 @@ import { desiredNetwork } from '../host/network.ts';
 import { agree } from '../host/protocol.ts';
 import { desiredServer, observedServer } from '../host/server.ts';
 import { formats, isLonger, Mismatch, read } from './read.ts';
-import { dictionary, integer, list, nullable, object, optional, text } from './type.ts';
+import { dictionary, integer, list, nullable, object, optional, text, time } from './type.ts';
 
 for (const [name, check] of Object.entries(formats)) Format.Set(name, check);
 
@@ -167,4 +167,18 @@ test('two peers speak the highest version that both know', () => {
     const peer = { protocol, ...(lowestProtocol === undefined ? {} : { lowestProtocol }) };
     assert.equal(agree(own, peer), agreed, JSON.stringify(peer));
   }
+});
+
+test('a time is a moment that there is', () => {
+  for (const right of ['2026-11-30T18:43:15Z', '2024-02-29T00:00:00.123456789Z'])
+    assert.ok(accepts(time, right), right);
+  for (const wrong of [
+    'lately',
+    '2026-11-30',
+    '2026-02-29T00:00:00Z',
+    '2026-13-01T00:00:00Z',
+    '2026-01-01T24:00:00Z',
+    '2026-01-01T00:00:00+01:00',
+  ])
+    assert.ok(!accepts(time, wrong), wrong);
 });

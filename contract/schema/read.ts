@@ -138,6 +138,12 @@ export const formats: Readonly<Record<Format, (value: string) => boolean>> = {
   'https-origin': (value) => /^https:\/\/[^\s/?#@\\]+$/.test(value) && URL.canParse(value),
   // Spaces go first: beside a repetition that takes them too they would be tried in every division of the two.
   base64: (value) => /^[A-Za-z0-9+/]*={0,2}$/.test(value.replace(/\s+/g, '')),
+  // JavaScript takes the 30th of February for the 2nd of March, and 24 o'clock for the next day's 0.
+  time: (value) => {
+    const second = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(\.\d{1,9})?Z$/.exec(value)?.[1];
+    const ms = second === undefined ? Number.NaN : Date.parse(`${second}Z`);
+    return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(second!);
+  },
 };
 
 function readList(schema: Keywords, value: unknown, place: string): unknown[] {

@@ -27,7 +27,7 @@ export interface TextOptions {
 }
 
 /** Forms of text that no pattern says well; see read.ts. */
-export type Format = 'ip' | 'cidr' | 'https-origin' | 'base64';
+export type Format = 'ip' | 'cidr' | 'https-origin' | 'base64' | 'time';
 
 /** Lengths count code points, as JSON Schema and every API of ours do. */
 export const text = (maxLength: number, options: TextOptions = {}): TString =>
@@ -36,6 +36,9 @@ export const text = (maxLength: number, options: TextOptions = {}): TString =>
 /** An id in the one form that the cloud writes. */
 export const id = <T extends string>(): TUnsafe<T> =>
   made({ type: 'string', pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' });
+
+/** A moment of UTC, as ISO 8601 writes it, with its day and its time: one that there is, since whoever gets it may count with it. */
+export const time: TString = text(40, { format: 'time' });
 
 export const integer = (minimum: number, maximum: number): TInteger => made({ type: 'integer', minimum, maximum });
 

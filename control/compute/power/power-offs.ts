@@ -12,6 +12,7 @@ import { newId } from '../../../contract/ids.ts';
 import { BmcError, type BmcSystem, type ServiceProcessor } from '../../../protocols/bmc/index.ts';
 import type { Sealer } from '../../identity/index.ts';
 import { cloudActor, type Database } from '../../kit/database/database.ts';
+import { json } from '../../kit/database/schema.ts';
 import { isHeld } from './at-once.ts';
 import { accessColumns, type BmcAccess, isSameMachine, isTheHost, openBmc } from './opening.ts';
 
@@ -52,6 +53,21 @@ export interface PowerOffsOptions {
 interface PowerOff extends BmcAccess {
   id: string;
 }
+
+/** Of a host that is there again. */
+interface Heard {
+  id: string;
+  host_id: string;
+  host: string;
+  was_off: boolean;
+  before: Date | null;
+  /** As the host tells it: what is no time there is nobody's fault but its own, and shall not stop the others. */
+  booted_at: string | null;
+}
+
+/** It runs since before it was asked to go off. */
+const isContradicted = ({ was_off, before, booted_at }: Heard): boolean =>
+  was_off && before !== null && booted_at !== null && Date.parse(booted_at) < before.getTime();
 
 /** At work at the same time in this process. */
 const together = 16;
@@ -125,18 +141,22 @@ export class PowerOffs {
 
   /** A host that is there again ends it; one that was never off although it was said to be shows what its BMC's word is worth. */
   async #settleHeard(): Promise<void> {
-    const { rows } = await sql<{ host: string; contradicted: boolean }>`
-      with heard as (
-        select p.id, p.host_id, h.name, p.off_at is not null and h.last_seen_at > p.off_at
-          and (h.facts ->> 'bootedAt')::timestamptz < coalesce(p.asked_at, p.off_at) - interval '30 seconds' as contradicted
-        from host_power_off p join host h on h.id = p.host_id
-        where p.ended is null and h.connected),
+    const { rows } = await sql<Heard>`
+      select p.id, p.host_id, h.name as host, p.off_at is not null and h.last_seen_at > p.off_at as was_off,
+        coalesce(p.asked_at, p.off_at) - interval '30 seconds' as before, h.facts ->> 'bootedAt' as booted_at
+      from host_power_off p join host h on h.id = p.host_id
+      where p.ended is null and h.connected`.execute(this.#options.database.query);
+    if (rows.length === 0) return;
+    const heard = rows.map((row) => ({ ...row, contradicted: isContradicted(row) }));
+    await sql`
+      with heard as (select * from jsonb_to_recordset(${json(heard)}::jsonb) as s (id uuid, host_id uuid, contradicted boolean)),
       ended as (update host_power_off p set ended = case when heard.contradicted then 'contradicted' else 'heard' end, updated_at = now()
-        from heard where p.id = heard.id),
-      marked as (update host_bmc b set contradicted_at = now(), generation = generation + 1, updated_at = now()
-        from heard where heard.contradicted and b.host_id = heard.host_id)
-      select name as host, contradicted from heard`.execute(this.#options.database.query);
-    for (const { host, contradicted } of rows)
+        from heard where p.id = heard.id and p.ended is null returning p.id)
+      update host_bmc b set contradicted_at = now(), generation = generation + 1, updated_at = now()
+        from heard join ended on ended.id = heard.id where heard.contradicted and b.host_id = heard.host_id`.execute(
+      this.#options.database.query,
+    );
+    for (const { host, contradicted } of heard)
       if (contradicted)
         this.#options.log.error(
           { host },

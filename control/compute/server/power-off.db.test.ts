@@ -459,6 +459,24 @@ test('a host that talks although it was said to be off is lent nothing before it
   assert.equal((await world.service.get(cloud.admin, lost)).contradicted_at, null);
 });
 
+test('what one host says of its start keeps no other host from being turned off', async () => {
+  const [liar, lost] = [await cloud.addHost(), await cloud.addHost()];
+  const id = await runningOn(lost);
+  const bmc = await world.give(lost);
+  await cloud.addHost();
+  await sql`insert into host_power_off (id, host_id, silent_since, asked, asked_at, off_at)
+    select gen_random_uuid(), id, now() - interval '1 minute', 1, now(), now() from host where id = ${liar}`.execute(
+    db.database.query,
+  );
+  await sql`update host set last_seen_at = now() + interval '1 second', facts = facts || '{"bootedAt": "lately"}' where id = ${liar}`.execute(
+    db.database.query,
+  );
+  evacuating();
+  await silence(lost);
+  await until('the server to be given to another', async () => (await hostOf(id)) !== lost);
+  assert.deepEqual([bmc.resets.length, (await powerOffsOf(liar))[0]?.ended], [1, 'heard']);
+});
+
 test('a control process that dies after it has written down what it asks for is followed by another', async () => {
   const [lost, other] = [await cloud.addHost(), await cloud.addHost()];
   const id = await runningOn(lost);
