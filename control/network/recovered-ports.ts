@@ -13,7 +13,7 @@ import { formatCidr, parseCidr } from '../kit/address.ts';
 import type { Tx } from '../kit/database/database.ts';
 import type { SubnetFacts } from './address/plan.ts';
 import { refuseOverPromise } from './bandwidth/bandwidth.ts';
-import { loadNetworks } from './port/create.ts';
+import { holdNetworks } from './port/create.ts';
 import { createMetadataPorts, serveMetadata } from './port/metadata-port.ts';
 import { serverPortOwner } from './port/server-ports.ts';
 import { ensureDefaultGroup } from './security-group/default-group.ts';
@@ -116,7 +116,7 @@ export async function serveRecoveredNetworks(tx: Tx): Promise<void> {
     select from port p where p.network_id = n.id and p.device_owner = 'network:distributed')`.execute(tx);
   const networks = [
     ...(
-      await loadNetworks(
+      await holdNetworks(
         tx,
         rows.map(({ id }) => id),
       )

@@ -12,7 +12,7 @@ import { notFound } from '../../kit/refusal.ts';
 import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
 import { maySee } from '../access.ts';
 import { interfaceOwners } from '../address/plan.ts';
-import { cloudGround, createPorts, loadNetworks } from '../port/create.ts';
+import { cloudGround, createPorts, holdNetworks } from '../port/create.ts';
 import { deletePortRows } from '../port/server-ports.ts';
 import { checkQosChange, requireQosPolicies } from '../qos-policy/use.ts';
 import { type FloatingIpRow, floatingIpListing } from './floating-ip.ts';
@@ -163,7 +163,7 @@ async function takeAddress(
   id: string,
   wish: FloatingIpWish,
 ): Promise<{ portId: string; ip: string }> {
-  const network = (await loadNetworks(tx, [wish.floating_network_id])).get(wish.floating_network_id);
+  const network = (await holdNetworks(tx, [wish.floating_network_id])).get(wish.floating_network_id);
   if (!network || !maySee(caller, network)) throw notFound('network', wish.floating_network_id);
   if (!network.external) throw new CloudError('invalid', 'floating_ip_network_not_external', { network: network.id });
   if (!network.subnets.some((subnet) => subnet.ip_version === 4)) {

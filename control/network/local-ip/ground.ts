@@ -6,7 +6,7 @@ import type { Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { forbidden } from '../../kit/rows.ts';
 import { maySee, mayUse } from '../access.ts';
-import { createPorts, loadNetworks } from '../port/create.ts';
+import { createPorts, holdNetworks } from '../port/create.ts';
 import { localIpOwner } from '../port/local-ip-port.ts';
 
 /** A router answers for the whole prefix; in one of two addresses or less none is left over for it. */
@@ -64,7 +64,7 @@ export async function makeLocalPort(
   caller: Caller,
   wish: { id: string; project_id: string; network_id: string; ip?: string | null },
 ): Promise<PortAddress> {
-  const network = (await loadNetworks(tx, [wish.network_id])).get(wish.network_id);
+  const network = (await holdNetworks(tx, [wish.network_id])).get(wish.network_id);
   if (!network || !maySee(caller, network)) throw notFound('network', wish.network_id);
   if (!mayUse(caller, network)) throw forbidden('create_local_ip');
   if (!network.subnets.some((subnet) => subnet.ip_version === 4)) {

@@ -8,7 +8,7 @@ import { CloudError } from '../../../contract/errors.ts';
 import { portLimits } from '../../../contract/host/limits.ts';
 import { newId, type PortId } from '../../../contract/ids.ts';
 import { randomMac } from '../../kit/address.ts';
-import { type Queryable, type Tx, violatedConstraint } from '../../kit/database/database.ts';
+import { type Tx, violatedConstraint } from '../../kit/database/database.ts';
 import { isOneOf } from '../../kit/database/one-of.ts';
 import { lockQuota, type Quota, requireQuota } from '../../kit/quota/quota.ts';
 import { notFound } from '../../kit/refusal.ts';
@@ -84,11 +84,16 @@ const ownedByCloud = (owner: string): boolean => cloudOwners.includes(owner);
 const inQuota = (owner: string): boolean =>
   !ownedByCloud(owner) || interfaceOwners.includes(owner) || owner === localIpOwner;
 
-export async function loadNetworks(db: Queryable, ids: readonly string[]): Promise<Map<string, NetworkFacts>> {
-  const { rows } =
-    await sql<NetworkFacts>`select n.id, n.project_id, n.name, n.external, n.port_security_enabled, ${grantsOf('network', 'n')} as grants,
+/** They are held: nobody takes a right to one away, or gives it a subnet, before what rests on these facts is written. */
+export async function holdNetworks(tx: Tx, wanted: readonly string[]): Promise<Map<string, NetworkFacts>> {
+  const ids = [...new Set(wanted)];
+  // One round trip, but two statements: what is read must be as it is once they are held.
+  const [, { rows }] = await Promise.all([
+    sql`select from network where ${isOneOf(sql`id`, ids)} order by id for key share`.execute(tx),
+    sql<NetworkFacts>`select n.id, n.project_id, n.name, n.external, n.port_security_enabled, ${grantsOf('network', 'n')} as grants,
       coalesce((select jsonb_agg(to_jsonb(s) order by s.created_at, s.id) from subnet s where s.network_id = n.id), '[]') as subnets
-    from network n where ${isOneOf(sql`n.id`, [...new Set(ids)])}`.execute(db);
+    from network n where ${isOneOf(sql`n.id`, ids)}`.execute(tx),
+  ]);
   return new Map(rows.map((row) => [row.id, row]));
 }
 
@@ -111,7 +116,11 @@ export async function loadGround(
   const [quotas, defaultGroups, known] = await Promise.all([
     ofEach(counted, (projectId) => lockQuota(tx, projectId, descriptor.usage)),
     ofEach(filtered, (projectId) => findDefaultGroup(tx, projectId)),
-    networks ?? loadNetworks(tx, [...new Set(ports.map((port) => port.network_id))]),
+    networks ??
+      holdNetworks(
+        tx,
+        ports.map((port) => port.network_id),
+      ),
   ]);
   return { quotas, defaultGroups, networks: known };
 }

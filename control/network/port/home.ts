@@ -4,7 +4,7 @@ import { CloudError } from '../../../contract/errors.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import type { SubnetFacts } from '../address/plan.ts';
 import { homeOn, isRouted } from '../segment/home.ts';
-import { loadNetworks } from './create.ts';
+import { holdNetworks } from './create.ts';
 import { giveAddresses, type PortForAddresses } from './update-addresses.ts';
 
 /** These ports waited for the host that they have now. */
@@ -16,7 +16,7 @@ export async function giveDeferred(tx: Tx, ids: readonly string[]): Promise<void
     from port p join host h on h.id = p.host_id where p.id = any(${[...ids]}::uuid[]) order by p.network_id, p.id`.execute(
     tx,
   );
-  const networks = await loadNetworks(
+  const networks = await holdNetworks(
     tx,
     rows.map((port) => port.network_id),
   );

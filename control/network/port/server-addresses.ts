@@ -6,7 +6,7 @@ import { sql } from 'kysely';
 import { parseId, type ServerId } from '../../../contract/ids.ts';
 import { canonicalIp } from '../../kit/address.ts';
 import type { Tx } from '../../kit/database/database.ts';
-import { loadNetworks } from './create.ts';
+import { holdNetworks } from './create.ts';
 import type { PortRow } from './port.ts';
 import { addAddress, updateAddresses } from './update-addresses.ts';
 
@@ -19,12 +19,16 @@ const touch = (tx: Tx, id: string) =>
  * @throws CloudError `conflict` where none is free
  */
 export async function addServerAddress(tx: Tx, serverId: ServerId, network: string): Promise<boolean> {
+  const id = parseId(network);
+  if (id === undefined) return false;
+  // Before the port, as who gives the network a subnet holds the two.
+  const held = await holdNetworks(tx, [id]);
   const { rows } = await sql<PortRow>`select p.* from server_port sp join port p on p.id = sp.port_id
-    where sp.server_id = ${serverId} and p.network_id = ${parseId(network) ?? null}::uuid
+    where sp.server_id = ${serverId} and p.network_id = ${id}::uuid
     order by sp.position limit 1 for update of p`.execute(tx);
   const [port] = rows;
   if (!port) return false;
-  await addAddress(tx, port, (await loadNetworks(tx, [port.network_id])).get(port.network_id)!.subnets);
+  await addAddress(tx, port, held.get(id)!.subnets);
   await touch(tx, port.id);
   return true;
 }
@@ -43,7 +47,7 @@ export async function removeServerAddress(tx: Tx, serverId: ServerId, address: s
   if (!port) return false;
   const { rows: others } = await sql<{ subnet_id: string; ip: string }>`select subnet_id, host(ip) as ip from port_ip
     where port_id = ${port.id} and ip <> ${ip}::inet order by position`.execute(tx);
-  const { subnets } = (await loadNetworks(tx, [port.network_id])).get(port.network_id)!;
+  const { subnets } = (await holdNetworks(tx, [port.network_id])).get(port.network_id)!;
   await updateAddresses(tx, port, subnets, others);
   await touch(tx, port.id);
   return true;

@@ -12,7 +12,7 @@ import { type Caller, isAdmin, requireProjectMember } from '../../kit/caller.ts'
 import type { Tx } from '../../kit/database/database.ts';
 import { rowsOf } from '../../kit/database/one-of.ts';
 import { maySee, mayUse, usedByProject } from '../access.ts';
-import { createPorts, loadGround, loadNetworks, type NetworkFacts, type NewPort, type PortGround } from './create.ts';
+import { createPorts, holdNetworks, loadGround, type NetworkFacts, type NewPort, type PortGround } from './create.ts';
 import { giveDeferred } from './home.ts';
 import type { CardLimits } from './tables.ts';
 
@@ -196,7 +196,7 @@ async function usableNetworks(
 ): Promise<Map<string, NetworkFacts>> {
   if (requests.length === 0) return new Map();
   const ids = requests.map((request) => parseId(request.networkId ?? ''));
-  const known = await loadNetworks(
+  const known = await holdNetworks(
     tx,
     ids.filter((id) => id !== undefined),
   );

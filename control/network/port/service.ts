@@ -17,13 +17,13 @@ import { checkRevision, forbidden, lockOwn, projectFor, requireWriter, touched }
 import { maySee, mayUse } from '../access.ts';
 import { refuseOverPromise } from '../bandwidth/bandwidth.ts';
 import { checkQosChange, requireQosPolicies } from '../qos-policy/use.ts';
-import { findGroupsById } from '../security-group/default-group.ts';
+import { holdGroups } from '../security-group/default-group.ts';
 import { requireUntrunked } from '../trunk/ports.ts';
 import {
   cloudOwners,
   createPorts,
+  holdNetworks,
   loadGround,
-  loadNetworks,
   macInUse,
   type NetworkFacts,
   type NewPort,
@@ -94,7 +94,7 @@ export class PortService {
           tx,
           drafts.map(({ wish, project }) => ({ ...wish, project_id: project })),
         ),
-        findGroupsById(tx, caller, groups),
+        holdGroups(tx, caller, groups),
         requireQosPolicies(
           tx,
           caller,
@@ -118,11 +118,12 @@ export class PortService {
 
   async update(caller: Caller, id: string, wish: PortWish): Promise<PortRow> {
     return this.#database.transaction(actorOf(caller), async (tx) => {
-      const now = await lockPort(tx, caller, id, 'update_port');
-      const network = (await loadNetworks(tx, [now.network_id])).get(now.network_id)!;
+      // Its network before itself, as who gives the network a subnet holds the two.
+      const [, now] = await Promise.all([holdNetworkOf(tx, id), lockPort(tx, caller, id, 'update_port')]);
+      const network = (await holdNetworks(tx, [now.network_id])).get(now.network_id)!;
       if (wish.device_owner === now.device_owner) wish = { ...wish, device_owner: undefined as never };
       checkPortRights(caller, wish, network.project_id, 'update_port');
-      if (wish.security_groups) await findGroupsById(tx, caller, wish.security_groups);
+      if (wish.security_groups) await holdGroups(tx, caller, wish.security_groups);
       await checkQosChange(tx, caller, now.qos_policy_id, wish.qos_policy_id);
       const mac = wish.mac === null ? randomMac() : (wish.mac ?? now.mac);
       const security = await changedSecurity(tx, now, wish);
@@ -235,6 +236,12 @@ function newPort(caller: Caller, wish: NewPortWish, project: string, network: Ne
   };
 }
 
+async function holdNetworkOf(tx: Tx, portId: string): Promise<void> {
+  await sql`select from network where id = (select network_id from port where id = ${portId}) for key share`.execute(
+    tx,
+  );
+}
+
 /** A port is its project's; the owner of its network may also change and delete it. */
 async function lockPort(tx: Tx, caller: Caller, id: string, operation: string): Promise<PortRow> {
   if (!isAdmin(caller)) {
@@ -296,7 +303,7 @@ async function setGroups(tx: Tx, portId: string, groups: readonly string[]): Pro
  */
 async function remakeMetadataPort(tx: Tx, port: { id: string; network_id: string }): Promise<void> {
   await deletePortRows(tx, [port.id]);
-  const network = (await loadNetworks(tx, [port.network_id])).get(port.network_id)!;
+  const network = (await holdNetworks(tx, [port.network_id])).get(port.network_id)!;
   await createMetadataPorts(tx, [network]);
   for (const subnet of network.subnets) await serveMetadata(tx, subnet);
 }

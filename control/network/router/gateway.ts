@@ -11,7 +11,7 @@ import { notFound } from '../../kit/refusal.ts';
 import { forbidden } from '../../kit/rows.ts';
 import { maySee } from '../access.ts';
 import type { FixedIpWish } from '../address/plan.ts';
-import { cloudGround, createPorts, loadNetworks, type NetworkFacts } from '../port/create.ts';
+import { cloudGround, createPorts, holdNetworks, type NetworkFacts } from '../port/create.ts';
 import { deletePortRows } from '../port/server-ports.ts';
 import { updateAddresses } from '../port/update-addresses.ts';
 import { checkQosChange } from '../qos-policy/use.ts';
@@ -93,7 +93,7 @@ export async function createGateway(
 
 /** The network of a wish, which the caller may have a gateway on. @throws CloudError */
 export async function externalNetwork(tx: Tx, caller: Caller, wish: GatewayWish): Promise<NetworkFacts> {
-  const network = (await loadNetworks(tx, [wish.network_id])).get(wish.network_id);
+  const network = (await holdNetworks(tx, [wish.network_id])).get(wish.network_id);
   if (!network || !maySee(caller, network)) throw notFound('network', wish.network_id);
   if (!network.external) throw new CloudError('invalid', 'gateway_network_not_external', { network: wish.network_id });
   for (const { ip } of wish.external_fixed_ips ?? []) {

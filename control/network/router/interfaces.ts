@@ -8,7 +8,7 @@ import type { Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { type Granted, grantsOf, mayUse } from '../access.ts';
 import { interfaceOwners, type SubnetFacts } from '../address/plan.ts';
-import { createPorts, loadNetworks } from '../port/create.ts';
+import { createPorts, holdNetworks } from '../port/create.ts';
 import { deletePortRows } from '../port/server-ports.ts';
 import { updateAddresses } from '../port/update-addresses.ts';
 import { requireUntrunked } from '../trunk/ports.ts';
@@ -56,10 +56,13 @@ const isInterface = (port: RouterPort): boolean => interfaceOwners.includes(port
 
 type ShownSubnet = SubnetFacts & Granted & { network_project: string };
 
+/** Its network is held: the subnet stays as it is, with its gateway. */
 async function findSubnet(tx: Tx, caller: Caller, id: string): Promise<ShownSubnet> {
-  const { rows } =
-    await sql<ShownSubnet>`select s.*, n.project_id as network_project, ${grantsOf('network', 'n')} as grants
-    from subnet s join network n on n.id = s.network_id where s.id = ${id}`.execute(tx);
+  const [, { rows }] = await Promise.all([
+    sql`select from network where id = (select network_id from subnet where id = ${id}) for key share`.execute(tx),
+    sql<ShownSubnet>`select s.*, n.project_id as network_project, ${grantsOf('network', 'n')} as grants
+      from subnet s join network n on n.id = s.network_id where s.id = ${id}`.execute(tx),
+  ]);
   const subnet = rows[0];
   const sees = subnet && (mayUse(caller, subnet) || subnet.network_project === caller.projectId);
   if (!sees) throw notFound('subnet', id);
@@ -69,7 +72,7 @@ async function findSubnet(tx: Tx, caller: Caller, id: string): Promise<ShownSubn
 /** Subnets that the router reaches: of its interfaces, and all of its gateway's network. */
 async function attachedSubnets(tx: Tx, ports: readonly RouterPort[]): Promise<{ id: string; cidr: string }[]> {
   const gateways = ports.filter((port) => !isInterface(port)).map(({ network_id }) => network_id);
-  const external = gateways.length === 0 ? [] : [...(await loadNetworks(tx, gateways)).values()];
+  const external = gateways.length === 0 ? [] : [...(await holdNetworks(tx, gateways)).values()];
   return [
     ...ports.filter(isInterface).flatMap(({ ips }) => ips.map(({ subnet_id, cidr }) => ({ id: subnet_id, cidr }))),
     ...external.flatMap(({ subnets }) => subnets.map(({ id, cidr }) => ({ id, cidr }))),
@@ -98,7 +101,7 @@ export async function addBySubnet(tx: Tx, caller: Caller, router: LockedRouter, 
     (p) => isInterface(p) && p.network_id === subnet.network_id && p.ips.some(({ ip }) => ip.includes(':')),
   );
   if (subnet.ip_version === 6 && v6) {
-    const network = (await loadNetworks(tx, [subnet.network_id])).get(subnet.network_id)!;
+    const network = (await holdNetworks(tx, [subnet.network_id])).get(subnet.network_id)!;
     const before = v6.ips.map(({ ip, subnet_id }) => ({ ip, subnet_id }));
     await updateAddresses(tx, v6, network.subnets, [...before, fixed]);
     await sql`update port set generation = generation + 1, updated_at = now() where id = ${v6.id}`.execute(tx);

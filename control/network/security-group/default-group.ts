@@ -38,15 +38,18 @@ async function makeDefaultGroup(tx: Tx, projectId: string): Promise<SecurityGrou
 }
 
 /**
- * All of these groups exist and the caller may use them (its own; any for administrators).
+ * All of these groups exist and the caller may use them (its own; any for administrators), until the transaction ends.
  * @throws CloudError `not_found`
  */
-export async function findGroupsById(db: Queryable, caller: Caller, ids: readonly string[]): Promise<void> {
+export async function holdGroups(tx: Tx, caller: Caller, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
-  const { rows } = await sql<{ id: string }>`select id from security_group
-    where ${isOneOf(sql`id`, [...new Set(ids)])} and ${sharedCondition(caller, 'security_group', 'security_group')}`.execute(
-    db,
-  );
+  const wanted = isOneOf(sql`id`, [...new Set(ids)]);
+  // One round trip, but two statements: the right to them must be read as it is once they are held.
+  const [, { rows }] = await Promise.all([
+    sql`select from security_group where ${wanted} order by id for key share`.execute(tx),
+    sql<{ id: string }>`select id from security_group
+      where ${wanted} and ${sharedCondition(caller, 'security_group', 'security_group')}`.execute(tx),
+  ]);
   const known = new Set(rows.map(({ id }) => id));
   const missing = ids.find((id) => !known.has(id));
   if (missing !== undefined) throw notFound('security_group', missing);
