@@ -113,6 +113,8 @@ export class CatalogueService {
 
   async #parentOf(tx: Tx, id: string, parent: string | null): Promise<string | null> {
     if (parent === null) return null;
+    // Of two that would each be above the other the second sees the first.
+    await sql`select pg_advisory_xact_lock(hashtextextended('regions', 0))`.execute(tx);
     const { rows } = await sql<{
       id: string;
     }>`with recursive above as (select id, parent_id from region where name = ${parent}

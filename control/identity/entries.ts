@@ -54,8 +54,8 @@ export interface EntryChange {
 }
 export type NewEntry = EntryChange & { name: string };
 
-/** Only a deletion waits for those who are making something that belongs to the entry, and they for it. */
-const locks = { change: sql`for no key update`, deletion: sql`for update` };
+/** Only a deletion waits for those who are making something that belongs to the entry, and they for it; who relies on what it says keeps it from being changed. */
+const locks = { change: sql`for no key update`, deletion: sql`for update`, reliance: sql`for share` };
 
 /** @throws CloudError `not_found` */
 export async function findEntry<T extends Table>(

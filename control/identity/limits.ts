@@ -122,7 +122,7 @@ export class LimitService {
     requireAdministrator(caller, 'identity:update_registered_limit');
     return this.#write(caller, async (tx) => {
       const before = await this.registeredOne(id, tx);
-      const { limit = before.default_limit, description = before.description } = change;
+      const { limit, description } = change;
       const known: LimitName = {
         serviceId: before.service_id,
         region: before.region,
@@ -133,7 +133,7 @@ export class LimitService {
       const renamed = serviceId !== known.serviceId || region !== known.region || resource !== known.resource;
       if (before.quota !== null) {
         if (renamed) throw new CloudError('forbidden', 'limit_served_here', { id });
-        await sql`update quota set maximum = ${scaled(limit, before)} where id = ${id}`.execute(tx);
+        await setColumns(tx, 'quota', id, { maximum: scaled(limit, before) });
         return this.registeredOne(id, tx);
       }
       if (renamed) {
@@ -141,10 +141,10 @@ export class LimitService {
         await this.#requireFree(tx, name);
         await this.#requireUnused(tx, id);
       }
-      await sql`update registered_limit set service_id = ${name.serviceId}, region = ${name.region},
-        resource_name = ${name.resource}, default_limit = ${limit}, description = ${description} where id = ${id}`.execute(
-        tx,
-      );
+      await setColumns(tx, 'registered_limit', id, {
+        ...(renamed && { service_id: name.serviceId, region: name.region, resource_name: name.resource }),
+        ...{ default_limit: limit, description },
+      });
       return this.registeredOne(id, tx);
     });
   }
@@ -211,11 +211,9 @@ export class LimitService {
     requireAdministrator(caller, 'identity:update_limit');
     return this.#write(caller, async (tx) => {
       const before = await this.#one(tx, id);
-      const { limit = before.resource_limit, description = before.description } = change;
-      await (before.quota === null
-        ? sql`update own_limit set resource_limit = ${limit}, description = ${description} where id = ${id}`
-        : sql`update quota set maximum = ${scaled(limit, before)} where id = ${id}`
-      ).execute(tx);
+      const { limit, description } = change;
+      if (before.quota === null) await setColumns(tx, 'own_limit', id, { resource_limit: limit, description });
+      else await setColumns(tx, 'quota', id, { maximum: scaled(limit, before) });
       return this.#one(tx, id);
     });
   }
@@ -278,7 +276,21 @@ export class LimitService {
   }
 }
 
-const scaled = (limit: number, { unit }: { unit: number }): number => (limit < 0 ? -1 : limit * unit);
+const scaled = <L extends number | undefined>(limit: L, { unit }: { unit: number }): L =>
+  (limit === undefined ? limit : limit < 0 ? -1 : limit * unit) as L;
+
+/** What is undefined stays, also where another changes it meanwhile. */
+async function setColumns(
+  tx: Tx,
+  table: 'quota' | 'own_limit' | 'registered_limit',
+  id: string,
+  columns: Readonly<Record<string, string | number | null | undefined>>,
+): Promise<void> {
+  const sets = Object.entries(columns).flatMap(([name, value]) =>
+    value === undefined ? [] : sql`${sql.ref(name)} = ${value}`,
+  );
+  if (sets.length > 0) await sql`update ${sql.table(table)} set ${sql.join(sets)} where id = ${id}`.execute(tx);
+}
 
 function visible(caller: Caller): RawBuilder<unknown> {
   if (isService(caller) || isSystemReader(caller)) return sql`true`;

@@ -148,11 +148,16 @@ export class ProjectService {
   }
 }
 
+/** The parent stays as it is until the transaction ends, and so does what is above an enabled one: nobody disables it. */
 async function checkParent(tx: Tx, parentId: ProjectId, domainId: DomainId, enabled: boolean): Promise<void> {
-  const { rows } = await sql<{ domain_id: DomainId; enabled: boolean }>`
-    with recursive above as (select id, parent_id, domain_id, enabled from project where id = ${parentId}
-      union all select p.id, p.parent_id, p.domain_id, p.enabled from project p join above a on p.id = a.parent_id)
-    select domain_id, enabled from above`.execute(tx);
+  // One round trip, but two statements: what is read must be as it is once it is held.
+  const [, { rows }] = await Promise.all([
+    sql`select from project where id = ${parentId} for share`.execute(tx),
+    sql<{ domain_id: DomainId; enabled: boolean }>`
+      with recursive above as (select id, parent_id, domain_id, enabled from project where id = ${parentId}
+        union all select p.id, p.parent_id, p.domain_id, p.enabled from project p join above a on p.id = a.parent_id)
+      select domain_id, enabled from above`.execute(tx),
+  ]);
   if (rows.length === 0) throw notFound('project', parentId);
   if (rows[0]!.domain_id !== domainId) {
     throw new CloudError('invalid', 'project_parent_of_another_domain', {});
@@ -168,7 +173,7 @@ async function checkParent(tx: Tx, parentId: ProjectId, domainId: DomainId, enab
 /** A project is enabled only below enabled ones, so that one flag tells whether it is in use. */
 async function checkEnabling(tx: Tx, project: ProjectRow, enabled: boolean): Promise<void> {
   if (enabled && project.parent_id) {
-    const parent = await findEntry(tx, kind, project.parent_id);
+    const parent = await findEntry(tx, kind, project.parent_id, 'reliance');
     if (!parent.enabled) throw new CloudError('forbidden', 'project_parent_disabled', {});
   }
   if (!enabled) {

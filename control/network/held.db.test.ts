@@ -5,8 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
-import pg from 'pg';
-import { until } from '../../test/support/until.ts';
+import { betweenReadAndWrite } from '../kit/database/test-between.ts';
 import { testDatabase, testProject } from '../kit/database/testing.ts';
 import { FloatingIpService } from './floating-ip/service.ts';
 import { NetworkService } from './network/service.ts';
@@ -18,10 +17,10 @@ import { SubnetService } from './subnet/service.ts';
 import { testAdmin, testCaller, testNetwork } from './testing.ts';
 
 const own = await testDatabase();
-const { database, url } = own;
-const holder = new pg.Client({ connectionString: url.reveal() });
+const { database } = own;
+const between = await betweenReadAndWrite(own);
 after(async () => {
-  await holder.end();
+  await between[Symbol.asyncDispose]();
   await own[Symbol.asyncDispose]();
 });
 const { ports } = openNetwork({ database });
@@ -35,46 +34,9 @@ const owner = testAdmin();
 const guest = testCaller();
 
 before(async () => {
-  await holder.connect();
   await testProject(database, guest.projectId!);
   await sql`update quota set maximum = -1 where project_id is null`.execute(database.query);
 });
-
-const waiting = async (): Promise<number> =>
-  (
-    await sql<{ waiting: number }>`select count(distinct pid)::integer as waiting from pg_locks
-      where not granted and pid in (select pid from pg_stat_activity where datname = current_database())`.execute(
-      database.query,
-    )
-  ).rows[0]!.waiting;
-
-type Outcome = 'done' | 'refused';
-
-/** @param table into which the first writes: nobody does before both have begun @returns whether each was done or refused */
-async function between(
-  table: string,
-  first: () => Promise<unknown>,
-  second: () => Promise<unknown>,
-): Promise<[Outcome, Outcome]> {
-  const outcome = (work: Promise<unknown>): Promise<Outcome> =>
-    work.then(
-      () => 'done',
-      (error) => {
-        assert.equal(error?.name, 'CloudError', String(error?.stack));
-        return 'refused';
-      },
-    );
-  await holder.query(`begin; lock table ${table} in share mode`);
-  const one = outcome(first());
-  await until('the first to wait', async () => (await waiting()) === 1);
-  let ended = false;
-  const two = outcome(second()).finally(() => {
-    ended = true;
-  });
-  await until('the second to wait or to end', async () => ended || (await waiting()) === 2);
-  await holder.query('commit');
-  return Promise.all([one, two]);
-}
 
 const share = async (object_type: 'network' | 'security_group', object_id: string) => {
   const wish = { object_type, object_id, action: 'access_as_shared', target_project_id: guest.projectId } as const;
@@ -85,7 +47,7 @@ const outsideNetwork = (cidr: string) => testNetwork(database, owner, [cidr], { 
 test('a port on a network that is shared no more is refused, or keeps it shared', async () => {
   const { id: network_id } = await testNetwork(database, owner, ['10.1.0.0/24']);
   const policy = await share('network', network_id);
-  const outcomes = await between(
+  const outcomes = await between.run(
     'port',
     () => ports.create(guest, [{ network_id }]),
     () => policies.delete(owner, policy),
@@ -97,7 +59,7 @@ test('a port in a group that is shared no more is refused, or keeps it shared', 
   const { id: network_id } = await testNetwork(database, guest, ['10.2.0.0/24']);
   const [group] = await groups.create(owner, [{ name: 'g' }]);
   const policy = await share('security_group', group!.id);
-  const outcomes = await between(
+  const outcomes = await between.run(
     'port',
     () => ports.create(guest, [{ network_id, security_groups: [group!.id] }]),
     () => policies.delete(owner, policy),
@@ -110,7 +72,7 @@ test('a port that is put into a group that is shared no more is refused, or keep
   const [group] = await groups.create(owner, [{ name: 'g' }]);
   const policy = await share('security_group', group!.id);
   const [port] = await ports.create(guest, [{ network_id }]);
-  const outcomes = await between(
+  const outcomes = await between.run(
     'port_security_group',
     () => ports.update(guest, port!.id, { security_groups: [group!.id] }),
     () => policies.delete(owner, policy),
@@ -121,7 +83,7 @@ test('a port that is put into a group that is shared no more is refused, or keep
 test('a gateway on a network that is external no more is refused, or keeps it external', async () => {
   const { id: network_id } = await outsideNetwork('172.16.1.0/24');
   const router = await routers.create(guest, {});
-  const outcomes = await between(
+  const outcomes = await between.run(
     'port',
     () => routers.update(guest, router.id, { gateway: { network_id } }),
     () => networks.update(owner, network_id, { external: false }),
@@ -131,7 +93,7 @@ test('a gateway on a network that is external no more is refused, or keeps it ex
 
 test('a floating IP of a network that is external no more is refused, or keeps it external', async () => {
   const { id: floating_network_id } = await outsideNetwork('172.16.2.0/24');
-  const outcomes = await between(
+  const outcomes = await between.run(
     'port',
     () => floatingIps.create(guest, { floating_network_id }),
     () => networks.update(owner, floating_network_id, { external: false }),
@@ -143,7 +105,7 @@ test('a port that is made while its network gets a subnet of which guests choose
   const { id: network_id } = await testNetwork(database, guest, ['10.4.0.0/24']);
   const slaac = { ipv6_ra_mode: 'slaac', ipv6_address_mode: 'slaac' } as const;
   const made: { id: string }[] = [];
-  const outcomes = await between(
+  const outcomes = await between.run(
     'port',
     async () => made.push(...(await ports.create(guest, [{ network_id }]))),
     () => subnets.create(guest, [{ network_id, cidr: 'fd00:4::/64', ip_version: 6, ...slaac }]),
@@ -157,7 +119,7 @@ test('a port that changes its MAC address while its network gets such a subnet h
   const { id: network_id } = await testNetwork(database, guest, ['10.5.0.0/24']);
   const slaac = { ipv6_ra_mode: 'slaac', ipv6_address_mode: 'slaac' } as const;
   const [port] = await ports.create(guest, [{ network_id }]);
-  const outcomes = await between(
+  const outcomes = await between.run(
     'port',
     () => ports.update(owner, port!.id, { mac: '02:00:00:00:00:05' }),
     () => subnets.create(guest, [{ network_id, cidr: 'fd00:5::/64', ip_version: 6, ...slaac }]),
@@ -171,7 +133,7 @@ test('a router has its interface at the gateway that a subnet has, or the subnet
   const { subnetIds } = await testNetwork(database, guest, ['10.6.0.0/24']);
   const [subnet_id] = subnetIds as [string];
   const router = await routers.create(guest, {});
-  const outcomes = await between(
+  const outcomes = await between.run(
     'port',
     () => routers.addInterface(guest, router.id, { subnet_id }),
     () => subnets.update(guest, subnet_id, { gateway_ip: '10.6.0.9', allocation_pools: [] }),

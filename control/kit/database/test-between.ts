@@ -1,0 +1,55 @@
+/**
+ * For tests of what a decision rests on: one who decides is stopped between reading and writing, and one who takes away what was read is sent
+ * after. Nothing is left to luck: both have begun before either writes.
+ */
+import assert from 'node:assert/strict';
+import { sql } from 'kysely';
+import pg from 'pg';
+import { until } from '../../../test/support/until.ts';
+import type { TestDatabase } from './testing.ts';
+
+export type Outcome = 'done' | 'refused';
+
+export interface Between extends AsyncDisposable {
+  /**
+   * @param table into which the first writes, and nobody can before both have begun
+   * @returns whether each was done, or refused by a CloudError
+   */
+  run(table: string, first: () => Promise<unknown>, second: () => Promise<unknown>): Promise<[Outcome, Outcome]>;
+}
+
+const outcomeOf = (work: Promise<unknown>): Promise<Outcome> =>
+  work.then(
+    () => 'done',
+    (error) => {
+      assert.equal(error?.name, 'CloudError', String(error?.stack));
+      return 'refused';
+    },
+  );
+
+export async function betweenReadAndWrite({ database, url }: Pick<TestDatabase, 'database' | 'url'>): Promise<Between> {
+  const holder = new pg.Client({ connectionString: url.reveal() });
+  await holder.connect();
+  const waiting = async (): Promise<number> => {
+    const { rows } = await sql<{ waiting: number }>`select count(distinct l.pid)::integer as waiting
+      from pg_locks l join pg_stat_activity a on a.pid = l.pid
+      where not l.granted and a.datname = current_database()`.execute(database.query);
+    return rows[0]!.waiting;
+  };
+  return {
+    async run(table, first, second) {
+      // Readers and those who lock rows pass it, writers wait.
+      await holder.query(`begin; lock table ${table} in share mode`);
+      const one = outcomeOf(first());
+      await until('the first to wait', async () => (await waiting()) === 1);
+      let ended = false;
+      const two = outcomeOf(second()).finally(() => {
+        ended = true;
+      });
+      await until('the second to wait or to end', async () => ended || (await waiting()) === 2);
+      await holder.query('commit');
+      return Promise.all([one, two]);
+    },
+    [Symbol.asyncDispose]: () => holder.end(),
+  };
+}
