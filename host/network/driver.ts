@@ -23,10 +23,10 @@ import { ensureNat64, Nat64Bindings } from './nat64.ts';
 import type { HostNetworkOptions, ServedNetwork } from './options.ts';
 import type { Datapath } from './plan.ts';
 import { ensurePort, listPorts, type ObservedPort, type PluggedPort, removeTap } from './ports.ts';
-import { ReclaimedPorts } from './reclaimed.ts';
 import { ensureResolvers, machineForwarders } from './resolver.ts';
 import { RouterCounters } from './router-counters.ts';
 import { monitoredTables, readState } from './state.ts';
+import { TakenPorts } from './taken-ports.ts';
 import { TunnelProbe } from './tunnels/probe.ts';
 
 export class HostNetwork {
@@ -39,7 +39,7 @@ export class HostNetwork {
   readonly #routers: RouterCounters | undefined;
   readonly #megaflows: Megaflows | undefined;
   /** Absent in a simulated machine, which has no ovn-controller. */
-  readonly #reclaimed: ReclaimedPorts | undefined;
+  readonly #taken: TakenPorts | undefined;
   /** Absent in a simulated machine, which has no southbound database. */
   readonly #nat64: Nat64Bindings | undefined;
   /** From the first preparation on, where this host has tunnels. */
@@ -72,7 +72,7 @@ export class HostNetwork {
     if (!options.machine) {
       this.#routers = new RouterCounters(counted);
       this.#megaflows = new Megaflows({ socket: join(ovsDirectory, 'ovs-vswitchd.ctl') });
-      this.#reclaimed = new ReclaimedPorts({ ovsDirectory, log: this.#log });
+      this.#taken = new TakenPorts({ ovsDirectory, log: this.#log });
       const onChange = () => this.#tellChanged();
       this.#nat64 = new Nat64Bindings({ southbound, hostId: options.hostId, onChange });
     }
@@ -98,10 +98,11 @@ export class HostNetwork {
     this.#nat64?.start();
     await this.#client.ready({ timeoutMs: options.timeoutMs ?? 30_000 });
     await this.prepareMachine();
+    this.#taken?.start();
     this.#client.replica.listen({
       complete: () => this.#changed(),
       changed: (changes) => {
-        this.#reclaimed?.changed(changes);
+        this.#taken?.changed(changes);
         this.#changed();
       },
     });
@@ -112,7 +113,7 @@ export class HostNetwork {
     this.#listeners.clear();
     await Promise.all([this.#client.stop(), this.#routers?.stop(), this.#nat64?.stop(), this.#tunnels?.stop()]);
     await this.#turn.catch(() => {});
-    await Promise.all([this.#megaflows?.stop(), this.#reclaimed?.stop()]);
+    await Promise.all([this.#megaflows?.stop(), this.#taken?.stop()]);
   }
 
   /** The datapath and why it was chosen. */

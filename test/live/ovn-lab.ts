@@ -251,12 +251,12 @@ export class OvnLab {
     const set = Object.entries(ids).map(([key, value]) => `external_ids:${key}=${JSON.stringify(value)}`);
     this.vsctl('--no-wait', 'set', 'Open_vSwitch', '.', ...set);
     this.#daemon('host', 'ovs-vswitchd', [db, `--unixctl=${this.#path('host', 'vswitchd.ctl')}`, '--no-chdir'], ns);
-    this.#keepMegaflows();
+    this.#tend();
     for (const bridge of ['br-int', 'br-ex', 'br-other']) {
       const mode = bridge === 'br-int' ? ['fail_mode=secure'] : [];
       this.vsctl('add-br', bridge, '--', 'set', 'Bridge', bridge, 'datapath_type=netdev', ...mode);
     }
-    this.#daemon('host', 'ovn-controller', [db, '--no-chdir'], ns);
+    this.#daemon('host', 'ovn-controller', [db, '--no-chdir', '--pidfile'], ns);
     await this.until('the datapath says what it can', () =>
       this.vsctl('--bare', '--columns=capabilities', 'list', 'Datapath').includes(zeroSnat),
     );
@@ -268,9 +268,10 @@ export class OvnLab {
     );
   }
 
-  #keepMegaflows(): void {
-    const script = join(import.meta.dirname, 'ovn-megaflows.ts');
-    const args = ['--disable-warning=ExperimentalWarning', script, this.#path('host', 'vswitchd.ctl')];
+  /** What the host process would do. */
+  #tend(): void {
+    const script = join(import.meta.dirname, 'ovn-host.ts');
+    const args = ['--disable-warning=ExperimentalWarning', script, this.#path('host')];
     this.#children.push(spawn(process.execPath, args, { stdio: ['pipe', 'ignore', 'ignore'] }));
   }
 

@@ -58,8 +58,8 @@ async function settled(): Promise<void> {
 }
 
 /** In thousands of bits a second. */
-const poured = (from: string, to: Endpoint): number =>
-  Number(lab.inside(to.namespace, process.execPath, peer, 'drink', from, String(pourPort), '4000'));
+const poured = (from: string, to: Endpoint, ms = 4000): number =>
+  Number(lab.inside(to.namespace, process.execPath, peer, 'drink', from, String(pourPort), String(ms)));
 
 function within(seen: number, rate: number): void {
   assert.ok(seen > rate * 0.85 && seen < rate * 1.15, `${seen} kbit/s of ${rate}`);
@@ -107,6 +107,8 @@ before(async () => {
   qos = await cloud.insert('qos_policy', { id: newId(), project_id: cloud.project, name: 'gold' });
   await settled();
   for (const one of Object.values(at)) await pour(one);
+  for (const ip of Object.values(floating))
+    await lab.until(`${ip} leads inside`, () => poured(ip, at.outside!, 100) > 0);
 });
 
 after(() => world?.[Symbol.asyncDispose]());

@@ -6,16 +6,17 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { MessageSplitter } from '../../protocols/ovsdb/framing.ts';
 import type { Row, RowChange } from '../../protocols/ovsdb/index.ts';
-import { ReclaimedPorts } from './reclaimed.ts';
+import { until } from '../../test/support/until.ts';
+import { TakenPorts } from './taken-ports.ts';
 
 let directory: string;
 let controller: Server;
 let asked: string[];
-let ports: ReclaimedPorts;
+let ports: TakenPorts;
 let warned: string[];
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'bothy-reclaimed-'));
+  directory = mkdtempSync(join(tmpdir(), 'bothy-taken-ports-'));
   [asked, warned] = [[], []];
   writeFileSync(join(directory, 'ovn-controller.pid'), '42\n');
   controller = createServer((socket) => {
@@ -30,7 +31,7 @@ beforeEach(() => {
     });
   }).listen(join(directory, 'ovn-controller.42.ctl'));
   const log = { info() {}, warn: (_: object, message: string) => void warned.push(message) };
-  ports = new ReclaimedPorts({ ovsDirectory: directory, log });
+  ports = new TakenPorts({ ovsDirectory: directory, log, pauseMs: 10 });
 });
 
 afterEach(async () => {
@@ -47,25 +48,39 @@ const change = (before: Row | undefined, after: Row | undefined, uuid = 'i1'): R
   ...{ table: 'Interface', uuid, before, after },
 });
 
-test('a port that ovn-controller takes once is none of our business, whatever else changes', async () => {
+/** Of how many judgements there are, once as many have been asked for. */
+const judged = (count: number) => until(`${count} judgements`, () => asked.length === count);
+
+test('a port that is taken has all judged anew, once, whatever else changes', async () => {
   ports.changed([change(undefined, plugged)]);
   ports.changed([change(plugged, taken('1'))]);
+  await judged(1);
   ports.changed([change(taken('1'), taken('1'))]);
   ports.changed([change(taken('1'), undefined)]);
-  // Its next life is another row.
-  ports.changed([change(undefined, taken('2'), 'i2')]);
-  await ports.stop();
-  assert.deepEqual(asked, []);
-});
-
-test('one that it lets go of and takes again has it judge all anew, once', async () => {
-  ports.changed([change(undefined, taken('1')), change(taken('1'), plugged), change(plugged, taken('2'))]);
   await ports.stop();
   assert.deepEqual(asked, ['inc-engine/recompute']);
-  // In one word, too.
+});
+
+test('one that it lets go of and takes again does so again, in one word too', async () => {
+  ports.changed([change(undefined, taken('1'))]);
+  await judged(1);
+  ports.changed([change(taken('1'), plugged)]);
+  ports.changed([change(plugged, taken('2'))]);
+  await judged(2);
   ports.changed([change(taken('2'), taken('3'))]);
+  await judged(3);
+});
+
+test('however many are taken while all is judged, it is judged once more', async () => {
+  for (let n = 0; n < 50; n++) ports.changed([change(undefined, taken(String(n)), `i${n}`)]);
+  await judged(2);
   await ports.stop();
   assert.equal(asked.length, 2);
+});
+
+test('what may have been taken before this process began is judged at its start', async () => {
+  ports.start();
+  await judged(1);
 });
 
 test('an ovn-controller that is away is told of and breaks nothing', async () => {
