@@ -69,6 +69,7 @@ async function start({ resyncMs = 60_000 } = {}) {
   const feed = new ChangeFeed({ database: db.database, url: db.url, log });
   await feed.start();
   const hosts = new HostStreams({
+    sealer: testSealer,
     ...{ database: db.database, feed, resources, log, cloudId, timing: { resyncMs } },
     servers: { desiredServers: async () => [], serverStamps: async () => new Map(), recordReports: async () => [] },
     layers: counted(hostedLayers({ database: db.database, sealer: testSealer, log }), asked),

@@ -46,6 +46,7 @@ async function start() {
   const feed = new ChangeFeed({ database: db.database, url: db.url, log });
   await feed.start();
   const hosts = new HostStreams({
+    sealer: testSealer,
     ...{ database: db.database, feed, resources, log, cloudId, servers: cloud.side, networks: cloud.ports },
     layers: hostedLayers({ database: db.database, sealer: testSealer, log }),
     meters: { recordReadings: async () => {} },

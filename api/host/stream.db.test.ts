@@ -142,6 +142,7 @@ async function start({ protocol, controls, ...timing }: StartOptions = {}) {
   await feed.start();
   const servers = new Servers();
   const hosts = new HostStreams({
+    sealer: testSealer,
     database: db.database,
     feed,
     resources,
@@ -381,6 +382,33 @@ test('stamps of another history of the database, and of servers that went, prove
     const absent = again.servers.flatMap((server) => (server.presence === 'absent' ? [server.id] : []));
     assert.deepEqual(absent, [gone], 'what shall be absent is told, whatever is held');
   }
+});
+
+test('that the database went back is proven by what control has told a host, and by no word of its own', async () => {
+  await using control = await start();
+  const hostId = await register();
+  await makeServer(hostId);
+  const { snapshot } = await connected(control.port, hostId);
+  await sql`update cloud set incarnation_at = now() - interval '1 hour', incarnation_place =
+    (select system_identifier::text from pg_control_system()) || '/' || (select oid from pg_database where datname = current_database())
+    || '/' || pg_current_xact_id()::xid::text`.execute(db.database.query);
+  const [incarnation, position] = [snapshot.incarnation!, snapshot.position!];
+  const [, mark = ''] = /^\d+\.\d+\.\d+\.(.+)$/.exec(position) ?? [];
+  const say = async (said: string) => {
+    const host = await dial(control.port, hostId);
+    host.hello({}, null, { remembers: { incarnation, position: said } });
+    return host;
+  };
+  const present = async () => (await settleIncarnation(db.database)).id;
+  const never = '4000000000000.7.1790000000000';
+  for (const said of [never, `${never}.${mark}`, `${never}.`, `${never}.${'A'.repeat(22)}`, position])
+    assert.equal((await (await say(said)).next('snapshot')).incarnation, incarnation, said);
+  const told = testSealer.mark(
+    `${incarnation.replaceAll('-', '').slice(0, 12)} ${never}`,
+    'what hosts remember of the change log',
+  );
+  await say(`${never}.${told}`);
+  await until('another history to begin', async () => (await present()) !== incarnation);
 });
 
 test('the snapshot names the images whose bytes the host shall keep, uploads under way among them', async () => {

@@ -244,7 +244,7 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
     watts: hooks.watts,
   });
   const hosts = new HostStreams({
-    ...{ database, feed, cloudId, resources, log, controls: presence },
+    ...{ database, feed, cloudId, resources, sealer, log, controls: presence },
     ...{ servers: compute.hosted, layers: storage.hosted },
     ...{ networks: ports, meters: network.meters },
     ...(hooks.streams && { timing: hooks.streams }),

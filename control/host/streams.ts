@@ -10,6 +10,7 @@
 import type { Logger } from 'pino';
 import { hostProtocol, type ProtocolRange } from '../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId } from '../../contract/ids.ts';
+import type { Sealer } from '../identity/index.ts';
 import { Batch } from '../kit/batch.ts';
 import type { Change, ChangeFeed } from '../kit/change-log/changes.ts';
 import type { Presence } from '../kit/control-process/index.ts';
@@ -48,6 +49,8 @@ export interface HostStreamsOptions {
   layers: HostedLayers;
   networks: HostedNetworks;
   meters: HostedMeters;
+  /** By which the cloud knows again what it has told hosts. */
+  sealer: Pick<Sealer, 'mark' | 'isMarked'>;
   log: Logger;
   cloudId: string;
   /** All of the cloud: each says which changes of it hosts must hear of. */

@@ -1,9 +1,10 @@
 /**
  * Secrets at rest: AES-256-GCM (NIST SP 800-38D) with keys that are in the cloud's data directory and not in its database, so
  * that a copy of the database alone tells nothing. The first key seals, all of them open; what is sealed names its key. The
- * row that it belongs to is bound in: a sealed text moved to another row does not open.
+ * row that it belongs to is bound in: a sealed text moved to another row does not open. With the same keys the cloud marks what it gives away and
+ * wants to know again as its own (HMAC-SHA-256, RFC 2104, of which half is told).
  */
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { CloudError } from '../../contract/errors.ts';
 import type { Secret } from '../../contract/secret.ts';
 
@@ -11,6 +12,7 @@ export const sealingKeyBytes = 32;
 const ivBytes = 12;
 const tagBytes = 16;
 const nameBytes = 8;
+const markBytes = 16;
 /** By how much a sealed text is longer. */
 export const sealBytes = nameBytes + ivBytes + tagBytes;
 
@@ -54,4 +56,20 @@ export class Sealer {
     const body = sealed.subarray(nameBytes + ivBytes + tagBytes);
     return Buffer.concat([decipher.update(body), decipher.final()]).toString('utf8');
   }
+
+  /** By which {@link isMarked} knows the text again, for this purpose alone; empty where the cloud has no key. */
+  mark(text: string, purpose: string): string {
+    const [newest] = this.#keys;
+    return newest ? markOf(newest, text, purpose).toString('base64url') : '';
+  }
+
+  isMarked(text: string, mark: string, purpose: string): boolean {
+    const given = Buffer.from(mark, 'base64url');
+    return given.length === markBytes && this.#keys.some((key) => timingSafeEqual(given, markOf(key, text, purpose)));
+  }
+}
+
+function markOf({ key }: Key, text: string, purpose: string): Buffer {
+  const own = createHmac('sha256', key).update(`mark ${purpose}`).digest();
+  return createHmac('sha256', own).update(text).digest().subarray(0, markBytes);
 }

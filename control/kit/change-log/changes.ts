@@ -23,7 +23,7 @@ import type { Database, Queryable } from '../database/database.ts';
 import { currentIncarnation, renewIncarnation, settleIncarnation } from '../database/incarnation.ts';
 import { connect } from '../database/members.ts';
 import type { Change } from './change.ts';
-import { expired, formatPosition, isBefore, type Position, parsePosition } from './position.ts';
+import { expired, formatPosition, isBefore, type Position, parsePosition, shortOf } from './position.ts';
 import { SeenChanges } from './seen.ts';
 
 export { type Change, formatPosition, isBefore, type Position, parsePosition };
@@ -44,7 +44,6 @@ export async function firstPosition(db: Queryable): Promise<Position> {
 }
 
 /** As positions name it. */
-const shortOf = (id: string): string => id.replaceAll('-', '').slice(0, 12);
 
 /** Enough of it that nobody meets it twice, and short, since tokens are long already. */
 const incarnation = sql<string>`coalesce((select left(replace(incarnation::text, '-', ''), 12) from cloud), '0')`;

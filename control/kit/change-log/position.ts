@@ -12,6 +12,9 @@ export interface Position {
   since?: Date;
 }
 
+/** Of an incarnation's id, as places name it. */
+export const shortOf = (id: string): string => id.replaceAll('-', '').slice(0, 12);
+
 export const formatPosition = ({ incarnation, transactionId, sequence }: Position): string =>
   `${incarnation}.${transactionId}.${sequence}`;
 
