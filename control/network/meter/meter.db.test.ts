@@ -1,9 +1,11 @@
 /** What hosts say of ports, added up, and who sees it. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { sql } from 'kysely';
 import { hasReason } from '../../../contract/errors.ts';
 import type { MeterReading } from '../../../contract/host/index.ts';
 import { type HostId, newId, type PortId } from '../../../contract/ids.ts';
+import { TestCloud } from '../../../test/simulated/ovn-cloud.ts';
 import { type Site, TestSites } from '../reachability/testing.ts';
 import { testAdmin } from '../testing.ts';
 import type { MeterService } from './index.ts';
@@ -45,6 +47,30 @@ test('a port that was on two hosts is the sum of both, whatever they call their 
   await meters.recordReadings(other, [reading(id, 'tap', 10)]);
   await Promise.all([record(reading(id, 'tap', 101)), meters.recordReadings(other, [reading(id, 'tap', 12)])]);
   assert.deepEqual(await read(id), [113, 226]);
+});
+
+test('a host counts nothing for a port of another one, but where its server comes from there or goes there', async () => {
+  const { query } = sites.db.database;
+  const cloud = new TestCloud(sites.db.database);
+  const [here, there] = [await cloud.host(), await cloud.host()];
+  const tell = (id: string, source: string) => meters.recordReadings(there as HostId, [reading(id, source, 1000)]);
+  const [theirs, coming, left] = [await at.guest(), await at.guest(), await at.guest()];
+  await sql`update port set host_id = ${here} where id = any(${[theirs.id, coming.id, left.id]}::uuid[])`.execute(
+    query,
+  );
+  await sql`update port set migrating_to = ${there} where id = ${coming.id}`.execute(query);
+  const server = newId();
+  await sql`update port set device_id = ${server} where id = ${left.id}`.execute(query);
+  await sql`insert into server_absence (host_id, server_id, epoch, generation) values (${there}, ${server}, 1, 1)`.execute(
+    query,
+  );
+  for (const { id } of [theirs, coming, left]) await tell(id, `tap of ${id}`);
+  await assert.rejects(meters.read(at.caller, theirs.id), (error) => hasReason(error, 'meter_not_found'));
+  assert.deepEqual(await read(coming.id), [1000, 2000]);
+  assert.deepEqual(await read(left.id), [1000, 2000]);
+  await meters.recordReadings(here as HostId, [reading(theirs.id, 'tap', 5)]);
+  await tell(theirs.id, 'tap');
+  assert.deepEqual(await read(theirs.id), [5, 10]);
 });
 
 test('a floating IP is found by its router and address, and a router by itself', async () => {

@@ -10,6 +10,9 @@ import { countingLabels } from '../metering-label/use.ts';
 import { advance, plus } from './advance.ts';
 import type { Passed } from './meter.ts';
 
+/** That one host has ever had, of what is there still: each start of a guest is another one. What is beyond is not counted. */
+const mostCounters = 500_000;
+
 interface Known extends Passed {
   source: string;
   /** Null: what it counted for is gone. */
@@ -29,7 +32,10 @@ export async function addReadings(tx: Tx, hostId: HostId, readings: readonly Met
     readings.map(({ source }) => source),
   );
   const [meterOf, labelsOf] = [await meteredBy(tx, readings), await labelledBy(tx, readings)];
+  const fresh = readings.filter(({ source }) => !before.has(source));
+  const isOurs = await mayBegin(tx, hostId, fresh);
   const grown = readings
+    .filter((reading) => before.has(reading.source) || isOurs(reading))
     .flatMap((reading) => {
       const known = before.get(reading.source);
       // A counter is of what it was when it was told first: by its address another may have come, or it is behind another router since.
@@ -61,6 +67,31 @@ export async function addReadings(tx: Tx, hostId: HostId, readings: readonly Met
       from jsonb_to_recordset(${json(lasts)}::jsonb) as s (${columns('source text, meter_id uuid')}) join meter m on m.id = s.meter_id
     on conflict (host_id, source) do update set rx_bytes = excluded.rx_bytes, rx_packets = excluded.rx_packets,
       tx_bytes = excluded.tx_bytes, tx_packets = excluded.tx_packets, updated_at = now()`.execute(tx);
+}
+
+/**
+ * Which counters may begin on the host. A guest's port is counted where it is, or comes from or goes to: another host's word on it would be on another project's
+ * bill. One that nobody has just now may have left the host a moment ago. Of routers and floating IPs any host may be the gateway.
+ */
+async function mayBegin(
+  tx: Tx,
+  hostId: HostId,
+  fresh: readonly MeterReading[],
+): Promise<(reading: MeterReading) => boolean> {
+  if (fresh.length === 0) return () => true;
+  const ports = fresh.flatMap(({ portId }) => portId ?? []);
+  const { rows } = await sql<{ known: number; elsewhere: string[] }>`
+    select (select count(*) from meter_reading where host_id = ${hostId})::integer as known,
+      array(select p.id from port p where p.id = any(${ports}::uuid[])
+        and p.host_id <> ${hostId} and p.migrating_to is distinct from ${hostId}::uuid
+        and not exists (select from meter_reading r where r.meter_id = p.id and r.host_id = ${hostId})
+        and not exists (select from server_absence a where a.host_id = ${hostId} and a.server_id::text = p.device_id)) as elsewhere`.execute(
+    tx,
+  );
+  const [{ known, elsewhere }] = rows as [(typeof rows)[0]];
+  if (known + fresh.length > mostCounters) return () => false;
+  const not = new Set(elsewhere);
+  return ({ portId }) => portId === undefined || !not.has(portId);
 }
 
 interface Sum extends Passed {
