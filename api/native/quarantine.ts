@@ -1,5 +1,5 @@
 /** GET /native/v1/quarantine: what hosts keep and the database does not account for. Administrators; deciding is `bothy recover`. */
-import { listQuarantine } from '../../control/compute/recovery/index.ts';
+import { describeQuarantine } from '../../control/host/index.ts';
 import { requireAdmin } from '../../control/kit/caller.ts';
 import { currentIncarnation } from '../../control/kit/database/incarnation.ts';
 import type { Boundary } from '../boundary/boundary.ts';
@@ -17,20 +17,25 @@ export function quarantineRoutes(app: Boundary, { database }: NativeDeps): void 
   app.get('/v1/quarantine', show, async (request) => {
     requireAdmin(callerOf(request), 'reading the quarantine');
     const [{ servers, layers, images }, incarnation] = await Promise.all([
-      listQuarantine({ database }),
+      describeQuarantine(database.query),
       currentIncarnation(database.query),
     ]);
     return {
       incarnation: { id: incarnation.id, at: incarnation.at.toISOString(), reason: incarnation.reason },
-      servers: servers.map(({ server_id, host_id, host_name, reason, since, guest, document }) => ({
-        ...{ id: server_id, host_id, host_name, reason, since: since.toISOString(), guest_runs: guest },
-        name: document?.name ?? null,
-        project_id: document?.projectId ?? null,
+      servers: servers.map(({ server_id, host_id, host_name, reason, since, guest, name, project_id }) => ({
+        ...{
+          id: server_id,
+          host_id,
+          host_name,
+          reason,
+          since: since.toISOString(),
+          guest_runs: guest,
+          name,
+          project_id,
+        },
       })),
-      layers: layers.map(({ layer_id, host_id, host_name, reason, since, document: { record, ...layer } }) => ({
-        ...{ id: layer_id, host_id, host_name, reason, since: since.toISOString() },
-        ...{ volume_id: layer.volumeId, size_bytes: layer.sizeBytes, encrypted: layer.encryption !== undefined },
-        ...{ name: record?.volume?.name ?? null, project_id: record?.volume?.projectId ?? null },
+      layers: layers.map(({ layer_id, host_id, host_name, reason, since, ...layer }) => ({
+        ...{ id: layer_id, host_id, host_name, reason, since: since.toISOString(), ...layer },
       })),
       images: images.map(({ image_id, host_id, host_name, size_bytes, sha256 }) => ({
         ...{ id: image_id, host_id, host_name, size_bytes, sha256 },

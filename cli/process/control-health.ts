@@ -1,10 +1,10 @@
 /** What control tells `bothy doctor`: the database, the change feed, the OVN projection, the hosts it holds. */
 import { sql } from 'kysely';
 import { overdueHosts } from '../../control/compute/consolidation/index.ts';
-import { listQuarantine } from '../../control/compute/recovery/index.ts';
 import type { Evacuator } from '../../control/compute/server/index.ts';
 import type { SurvivalAlarm, SurvivalWatch } from '../../control/compute/survival/index.ts';
 import type { HostStreams } from '../../control/host/index.ts';
+import { countQuarantine } from '../../control/host/index.ts';
 import type { ChangeFeed } from '../../control/kit/change-log/changes.ts';
 import type { ControlProcess, Presence } from '../../control/kit/control-process/index.ts';
 import type { Database } from '../../control/kit/database/database.ts';
@@ -167,12 +167,11 @@ async function clockOf(database: Database): Promise<ClockReading[]> {
 /** What waits for an administrator; nothing where nothing does, or the database does not answer (that is said elsewhere). */
 async function quarantinePart(database: Database): Promise<HealthPart[]> {
   try {
-    const { servers, layers, images } = await listQuarantine({ database });
-    if (servers.length + layers.length + images.length === 0) return [];
+    const { servers, volumes, images } = await countQuarantine(database.query);
+    if (servers + volumes + images === 0) return [];
     const { at, reason } = await currentIncarnation(database.query);
     const since = at.toISOString().slice(0, 19);
-    const volumes = new Set(layers.map(({ document }) => document.volumeId)).size;
-    const what = `${servers.length} servers, ${volumes} volumes and ${images.length} images that the database does not account for`;
+    const what = `${servers} servers, ${volumes} volumes and ${images} images that the database does not account for`;
     return [
       {
         name: 'quarantine',

@@ -15,6 +15,8 @@ export type {
 } from './hosted.ts';
 export { closeCodes } from './messages.ts';
 export {
+  countQuarantine,
+  describeQuarantine,
   lockQuarantinedImage,
   lockQuarantinedLayers,
   lockQuarantinedServer,

@@ -1,14 +1,31 @@
 /** What hosts say they have and control does not account for: kept as they say it, and read. SQL, nothing else. */
 import { sql } from 'kysely';
-import type { DesiredLayer, DesiredServer, HostMessage, ImageFormat } from '../../contract/host/index.ts';
+import {
+  type DesiredLayer,
+  type DesiredServer,
+  type HostMessage,
+  type ImageFormat,
+  messageLimits,
+} from '../../contract/host/index.ts';
 import type { HostId, ImageId, LayerId, ServerId } from '../../contract/ids.ts';
 import { cloudActor, type Database, type Queryable, type Tx } from '../kit/database/database.ts';
 
-/** Safe to repeat. A host's word replaces what it said before; of servers that it names without saying more, that stays. */
+/** In bytes. What a host has it was told, in one message: its own word makes nothing larger. */
+export const mostOfOneHost = messageLimits.controlBytes;
+
+const measured = <Each extends { document: unknown }>(all: readonly Each[]): string =>
+  JSON.stringify(all.map((each) => ({ ...each, bytes: Buffer.byteLength(JSON.stringify(each.document)) })));
+
+/**
+ * Safe to repeat. A host's word replaces what it said before; of servers that it names without saying more, that stays.
+ * @param most for tests
+ * @throws Error where it says more than it can have been told: nothing of this message is kept then
+ */
 export async function recordQuarantine(
   database: Database,
   hostId: HostId,
   message: HostMessage & { type: 'quarantine' },
+  most = mostOfOneHost,
 ): Promise<void> {
   const { ids, servers, images } = message;
   await database.transaction(cloudActor, async (tx) => {
@@ -16,13 +33,14 @@ export async function recordQuarantine(
       tx,
     );
     await sql`
-      insert into quarantined_server (host_id, server_id, reason, since, guest, document)
-      select ${hostId}, q.id, q.reason, q.since, q.guest, nullif(q.document, 'null')
-      from jsonb_to_recordset(${JSON.stringify(servers)}::jsonb)
-        as q(id uuid, reason text, since timestamptz, guest boolean, document jsonb)
+      insert into quarantined_server (host_id, server_id, reason, since, guest, document, bytes)
+      select ${hostId}, q.id, q.reason, q.since, q.guest, nullif(q.document, 'null'), q.bytes
+      from jsonb_to_recordset(${measured(servers)}::jsonb)
+        as q(id uuid, reason text, since timestamptz, guest boolean, document jsonb, bytes bigint)
       on conflict (host_id, server_id) do update set reason = excluded.reason, since = excluded.since,
-        guest = excluded.guest, document = excluded.document`.execute(tx);
+        guest = excluded.guest, document = excluded.document, bytes = excluded.bytes`.execute(tx);
     await recordLayers(tx, hostId, message);
+    await requireBounded(tx, hostId, most);
     await sql`delete from quarantined_image where host_id = ${hostId}`.execute(tx);
     await sql`
       insert into quarantined_image (host_id, image_id, format, size_bytes, virtual_size_bytes, sha256, md5)
@@ -43,11 +61,62 @@ async function recordLayers(
     tx,
   );
   await sql`
-    insert into quarantined_layer (host_id, layer_id, reason, since, document)
-    select ${hostId}, q.id, q.reason, q.since, q.document
-    from jsonb_to_recordset(${JSON.stringify(layers)}::jsonb) as q(id uuid, reason text, since timestamptz, document jsonb)
+    insert into quarantined_layer (host_id, layer_id, reason, since, document, bytes)
+    select ${hostId}, q.id, q.reason, q.since, q.document, q.bytes
+    from jsonb_to_recordset(${measured(layers)}::jsonb) as q(id uuid, reason text, since timestamptz, document jsonb, bytes bigint)
     on conflict (host_id, layer_id) do update set reason = excluded.reason, since = excluded.since,
-      document = excluded.document`.execute(tx);
+      document = excluded.document, bytes = excluded.bytes`.execute(tx);
+}
+
+async function requireBounded(tx: Tx, hostId: HostId, most: number): Promise<void> {
+  const { rows } = await sql<{ bytes: number }>`
+    select (coalesce((select sum(bytes) from quarantined_server where host_id = ${hostId}), 0)
+      + coalesce((select sum(bytes) from quarantined_layer where host_id = ${hostId}), 0))::float8 as bytes`.execute(
+    tx,
+  );
+  if (rows[0]!.bytes > most)
+    throw new Error(`its quarantine has ${rows[0]!.bytes} bytes of documents, ${most} are kept`);
+}
+
+/** How much waits for an administrator: no document is read. */
+export async function countQuarantine(db: Queryable): Promise<{ servers: number; volumes: number; images: number }> {
+  const { rows } = await sql<{ servers: number; volumes: number; images: number }>`
+    select (select count(*) from quarantined_server)::integer as servers,
+      (select count(distinct document ->> 'volumeId') from quarantined_layer)::integer as volumes,
+      (select count(*) from (${imageRows}) i)::integer as images`.execute(db);
+  return rows[0]!;
+}
+
+/** What people are told of each; the documents stay where they are. */
+export async function describeQuarantine(db: Queryable): Promise<{
+  servers: (Omit<QuarantinedServerRow, 'document'> & { name: string | null; project_id: string | null })[];
+  layers: (Omit<QuarantinedLayerRow, 'document'> & DescribedLayer)[];
+  images: QuarantinedImageRow[];
+}> {
+  const [servers, layers, images] = await Promise.all([
+    sql<Omit<QuarantinedServerRow, 'document'> & { name: string | null; project_id: string | null }>`
+      select q.host_id, h.name as host_name, h.connected as host_connected, q.server_id, q.reason, q.since, q.guest,
+        q.document ->> 'name' as name, q.document ->> 'projectId' as project_id
+      from quarantined_server q join host h on h.id = q.host_id
+      order by q.server_id, (q.document ->> 'epoch')::bigint desc nulls last, (q.document ->> 'generation')::bigint desc, q.host_id`.execute(
+      db,
+    ),
+    sql<Omit<QuarantinedLayerRow, 'document'> & DescribedLayer>`
+      select q.host_id, h.name as host_name, q.layer_id, q.reason, q.since, q.document ->> 'volumeId' as volume_id,
+        (q.document ->> 'sizeBytes')::float8 as size_bytes, q.document ? 'encryption' as encrypted,
+        q.document #>> '{record,volume,name}' as name, q.document #>> '{record,volume,projectId}' as project_id
+      from quarantined_layer q join host h on h.id = q.host_id order by q.host_id, q.layer_id`.execute(db),
+    quarantinedImages(db),
+  ]);
+  return { servers: servers.rows, layers: layers.rows, images };
+}
+
+export interface DescribedLayer {
+  volume_id: string;
+  size_bytes: number;
+  encrypted: boolean;
+  name: string | null;
+  project_id: string | null;
 }
 
 export interface QuarantinedServerRow {

@@ -127,6 +127,7 @@ export interface QuarantinedServerTable {
   since: Timestamp;
   guest: boolean;
   document: Json<DesiredServer> | null;
+  bytes: Generated<number>;
 }
 
 export interface QuarantinedImageTable {
@@ -145,6 +146,7 @@ export interface QuarantinedLayerTable {
   reason: 'missing' | 'older';
   since: Timestamp;
   document: Json<DesiredLayer>;
+  bytes: Generated<number>;
 }
 
 interface HostTables {

@@ -1748,6 +1748,7 @@ CREATE TABLE public.quarantined_layer (
     reason text NOT NULL,
     since timestamp with time zone NOT NULL,
     document jsonb NOT NULL,
+    bytes bigint DEFAULT 0 NOT NULL,
     CONSTRAINT quarantined_layer_reason_check CHECK ((reason = ANY (ARRAY['missing'::text, 'older'::text])))
 );
 
@@ -1758,6 +1759,7 @@ CREATE TABLE public.quarantined_server (
     since timestamp with time zone NOT NULL,
     guest boolean NOT NULL,
     document jsonb,
+    bytes bigint DEFAULT 0 NOT NULL,
     CONSTRAINT quarantined_server_reason_check CHECK ((reason = ANY (ARRAY['missing'::text, 'older'::text, 'unclaimed'::text])))
 );
 
