@@ -152,6 +152,13 @@ test('the live migrations of a server that are under way have the form of each v
     [listed.migration_type, listed.status, listed.dest_compute],
     ['live-migration', 'preparing', 'rack-2'],
   );
+  // Clients find the progress by this.
+  const where = (root: string) => new RegExp(`^https?://.+/compute${root}/servers/${id}/migrations/${old.id}$`);
+  const [self, bookmark] = (await list(`?instance_uuid=${id}`, 23))[0].links;
+  assert.deepEqual([self.rel, bookmark.rel], ['self', 'bookmark']);
+  assert.match(self.href, where('/v2.1'));
+  assert.match(bookmark.href, where(''));
+  assert.equal('links' in (await list(`?instance_uuid=${id}`, 22))[0], false);
   const force = { force_complete: null };
   assert.equal((await call('POST', `/${old.id}/action`, 21, api.cloud.admin, force)).status, 404);
   assert.equal(
@@ -165,7 +172,7 @@ test('the live migrations of a server that are under way have the form of each v
   assert.equal((await api.cloud.side.desiredServers(api.db.database.query, { hostId: target })).length, 0);
   assert.deepEqual((await call('GET', '')).body, { migrations: [] });
   const [ended] = await list(`?instance_uuid=${id}`);
-  assert.equal(ended.status, 'cancelled');
+  assert.deepEqual([ended.status, 'links' in ended], ['cancelled', false]);
   await sql`delete from host where id = ${target}`.execute(api.db.database.query);
   const { body } = await api.call(api.cloud.admin, 'GET', `/servers/${id}/os-instance-actions`, { version: 50 });
   assert.deepEqual(body.instanceActions.map(({ action }: { action: string }) => action).toSorted(), [

@@ -14,7 +14,7 @@ import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
 import { hostAddress } from './hosts.ts';
-import { first, nextLinks, pageOf, type Query, queryOf, refuseUnknown } from './paging.ts';
+import { first, linksOf, nextLinks, pageOf, type Query, queryOf, refuseUnknown } from './paging.ts';
 import { readTime } from './server-list.ts';
 import { plainTime } from './server-view.ts';
 import { serverIdOf } from './servers.ts';
@@ -27,7 +27,10 @@ const shown = (version: number) =>
     ...{ id: a.integer, instance_uuid: a.id, status: a.text, created_at: a.text, updated_at: a.orNull(a.text) },
     ...{ source_compute: host, source_node: host, dest_compute: host, dest_node: host, dest_host: host },
     ...{ old_instance_type_id: a.orNull(a.integer), new_instance_type_id: a.orNull(a.integer) },
-    ...(version >= 23 && { migration_type: a.one('resize', 'migration', 'live-migration', 'evacuation') }),
+    ...(version >= 23 && {
+      migration_type: a.one('resize', 'migration', 'live-migration', 'evacuation'),
+      links: a.some(a.links),
+    }),
     ...(version >= 59 && { uuid: a.id }),
     ...(version >= 80 && { user_id: a.id, project_id: a.id }),
   });
@@ -166,11 +169,18 @@ const ownersOf = (request: FastifyRequest, row: MigrationRow) => ({
   ...(request.microversion >= 80 && { user_id: row.user_id, project_id: row.project_id }),
 });
 
+/** Only of what is found there: a live migration that is under way. */
+const linksOfLive = (request: FastifyRequest, { kind, status, server_id, number }: MigrationRow) =>
+  kind === 'live-migration' &&
+  underWay.includes(status) && { links: linksOf(request, `servers/${server_id}/migrations`, String(number)) };
+
+const underWay: readonly string[] = ['preparing', 'running'];
+
 function body(request: FastifyRequest, row: MigrationRow) {
   return {
     ...{ id: row.number, instance_uuid: row.server_id, status: row.status, ...timesOf(row), ...hostsOf(request, row) },
     ...{ old_instance_type_id: row.old_flavor_number, new_instance_type_id: row.new_flavor_number },
-    ...(request.microversion >= 23 && { migration_type: row.kind }),
+    ...(request.microversion >= 23 && { migration_type: row.kind, ...linksOfLive(request, row) }),
     ...ownersOf(request, row),
   };
 }
