@@ -75,7 +75,40 @@ test('it gets no server, and its servers say so to administrators', async () => 
   const evacuate = () => admin('POST', `/servers/${ids[0]}/action`, { body: { evacuate: {} }, version: 95 });
   assert.match(message((await evacuate()).body), /is still in use/, 'its stream says that its guests may run');
   await apart();
-  assert.equal((await evacuate()).status, 202, 'its host is no reason any more');
+  const went = await evacuate();
+  assert.equal(went.status, 200, JSON.stringify(went.body));
+});
+
+test('an evacuation answers 200, before 2.14 with the password that the guest gets, and from 2.95 on leaves the server stopped', async () => {
+  const flavor = await api.cloud.addFlavor();
+  const evacuated = async (version: number, argument: object) => {
+    const from = await api.cloud.addHost({ name: `from-${version}` });
+    const wish = api.cloud.wish({ flavor, requestedHost: `from-${version}`, configDrive: true });
+    const { ids } = await api.cloud.service.create(api.cloud.admin, wish);
+    await api.cloud.controller.reconcile(ids[0]!);
+    await api.cloud.obey(from);
+    await run(sql`update host set connected = false, forced_down = true where id = ${from}`);
+    const body = { evacuate: { host: name, ...argument } };
+    const answer = await admin('POST', `/servers/${ids[0]}/action`, { body, version });
+    const [desired] = await api.cloud.side.desiredServers(api.db.database.query, { serverIds: [ids[0]!] });
+    await api.cloud.obey(id as HostId);
+    const { status } = (await admin('GET', `/servers/${ids[0]}`)).body.server;
+    return { status: answer.status, body: answer.body, password: desired!.adminPassword, state: status };
+  };
+  const given = { adminPass: '密 🏔' };
+  assert.deepEqual(await evacuated(13, { onSharedStorage: false, ...given }), {
+    ...{ status: 200, body: given, password: '密 🏔', state: 'ACTIVE' },
+  });
+  const made = await evacuated(12, { onSharedStorage: 'False' });
+  assert.match(made.body.adminPass, /^[A-Za-z0-9]{12}$/);
+  assert.equal(made.password, made.body.adminPass);
+  const kept = await evacuated(11, { onSharedStorage: true });
+  assert.deepEqual([kept.status, kept.body, kept.password], [200, { adminPass: null }, undefined]);
+  assert.deepEqual(await evacuated(94, given), { status: 200, body: '', password: '密 🏔', state: 'ACTIVE' });
+  assert.deepEqual(await evacuated(95, given), { status: 200, body: '', password: '密 🏔', state: 'SHUTOFF' });
+  const both = { evacuate: { onSharedStorage: true, ...given } };
+  const refused = await admin('POST', `/servers/${newId()}/action`, { body: both, version: 13 });
+  assert.deepEqual([refused.status, message(refused.body)], [400, "admin password can't be changed on existing disk"]);
 });
 
 test('before 2.53 the same by its own verb, from 2.11 on', async () => {

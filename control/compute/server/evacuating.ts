@@ -32,6 +32,8 @@ export interface EvacuationWish {
   evidence: Evidence;
   /** The only one that it may go to; absent: any. */
   only?: HostId | null;
+  /** It is off there; absent: it runs if it shall run. */
+  stopped?: boolean;
 }
 
 export interface EvacuationDeps {
@@ -54,6 +56,7 @@ interface Taken {
   server: ServerRow;
   evidence: Evidence & Replicas;
   hostId: HostId;
+  stopped: boolean;
 }
 
 /**
@@ -83,14 +86,14 @@ export async function evacuate(
   await wakeHosts(tx, [...new Set(needed)], 'servers of a host that is lost need one');
   const taken: Taken[] = [];
   for (const [index, { found }] of decided.entries()) {
-    const { server, evidence } = wishes[index]!;
+    const { server, evidence, stopped = false } = wishes[index]!;
     if (!found.host) continue;
     const own = replicas.get(server.id);
     const promoted = own && (await promoteForServer(tx, server.id, own, actor));
     const known = promoted
       ? { ...evidence, replicas: promoted, replicas_moment: own.moment?.toISOString() ?? null }
       : evidence;
-    taken.push({ server, evidence: known, hostId: found.host.id as HostId });
+    taken.push({ server, evidence: known, hostId: found.host.id as HostId, stopped });
   }
   if (taken.length > 0) {
     const ids = taken.map(({ server }) => server.id);
@@ -147,15 +150,16 @@ async function give(tx: Tx, taken: readonly Taken[]): Promise<Map<string, Given>
   const hosts = rowsOf(
     { values: taken.map(({ server }) => server.id), type: 'uuid' },
     { values: taken.map(({ hostId }) => hostId), type: 'uuid' },
+    { values: taken.map(({ stopped }) => stopped), type: 'boolean' },
   );
   const { rows } = await sql<Given & { id: string }>`
     update server s set host_id = w.host_id, generation = generation + 1, desired_verb = 'evacuate',
       epoch = greatest(s.epoch, (select max(greatest(target_epoch, other_epoch)) from server_migration where server_id = s.id)) + 1,
-      desired_power = case when desired_power = 'off' then 'off' else 'on' end, desired_rescue = null, desired_resize = null, desired_root = null,
+      desired_power = case when desired_power = 'off' or w.stopped then 'off' else 'on' end, desired_rescue = null, desired_resize = null, desired_root = null,
       observed_state = 'none', observed_generation = 0, observed_reboot_count = 0, observed_rescue_count = 0, observed_root_count = 0,
       observed_resize_count = 0, resized_at = null, observed_on_lease_end = null, observed_started_at = null, observed_step = null,
       observed_error = null, observed_at = null, fault = null, updated_at = now()
-    from ${hosts} as w (id, host_id) where s.id = w.id returning s.id, s.generation, s.epoch`.execute(tx);
+    from ${hosts} as w (id, host_id, stopped) where s.id = w.id returning s.id, s.generation, s.epoch`.execute(tx);
   return new Map(rows.map(({ id, ...given }) => [id, given]));
 }
 

@@ -1,7 +1,10 @@
 /** Migration, cold and live, and evacuation; what becomes of them is in control/compute/server/actions/move.ts. */
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { serverLimits } from '../../../../contract/host/limits.ts';
-import { serverActions } from '../../../../control/compute/server/index.ts';
+import { Secret } from '../../../../contract/secret.ts';
+import { newAdminPassword, serverActions } from '../../../../control/compute/server/index.ts';
+import { Refusal } from '../../../boundary/refusal.ts';
+import * as a from '../answers.ts';
 import * as v from '../validate.ts';
 import { accepted, action } from './action.ts';
 
@@ -49,12 +52,34 @@ const evacuation = (version: number) =>
     ...(version < 14 && { onSharedStorage: v.boolean }),
     force: v.when(version >= 29 && version < 68, v.boolean),
   });
+type Evacuation = Static<ReturnType<typeof evacuation>>;
 
 export const evacuate = action({
   summary: 'Bring a server of a host that is dead back on another',
   rights: 'admin',
   body: v.since([1, 14, 29, 68], evacuation),
-  answers: accepted,
-  run: ({ servers, caller, id }, { host: name = null }) =>
-    servers.act(caller, id, serverActions.evacuate, { host: name }),
+  answers: {
+    200: v.since([1, 14], (version) =>
+      version < 14 ? a.record({ adminPass: Type.Union([a.text, Type.Null()]) }) : Type.Null(),
+    ),
+  },
+  async run({ servers, caller, id, request, reply }, argument) {
+    const { microversion: version } = request;
+    const password = passwordOf(argument, version);
+    await servers.act(caller, id, serverActions.evacuate, {
+      ...{ host: argument.host ?? null, password, stopped: version >= 95 },
+    });
+    // Not 202, as of all others of its kind: some clients take nothing else.
+    reply.code(200);
+    return version < 14 ? { adminPass: password?.reveal() ?? null } : undefined;
+  },
 });
+
+/** Until 2.13 one is made and told, where the disk is another; a disk that both hosts have keeps what it has. */
+function passwordOf({ adminPass, onSharedStorage }: Evacuation, version: number): Secret | undefined {
+  const given = adminPass === undefined ? undefined : new Secret(adminPass);
+  if (version >= 14) return given;
+  if (!v.toBoolean(onSharedStorage as string | boolean)) return given ?? newAdminPassword();
+  if (given) throw new Refusal('invalid', "admin password can't be changed on existing disk");
+  return undefined;
+}

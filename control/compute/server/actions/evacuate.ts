@@ -5,9 +5,11 @@
 import { sql } from 'kysely';
 import { CloudError } from '../../../../contract/errors.ts';
 import type { HostId, ServerId } from '../../../../contract/ids.ts';
+import type { Secret } from '../../../../contract/secret.ts';
 import { actorOf } from '../../../kit/caller.ts';
 import { lockVolumesOf } from '../../../storage/volume/index.ts';
 import { lockPlacement } from '../../placement/index.ts';
+import { replaceAdminPassword } from '../admin-password.ts';
 import { evacuate as giveToAnother } from '../evacuating.ts';
 import { evidenceOf, lookAtHost } from '../evacuation-evidence.ts';
 import { recordRefusedMove } from '../moving.ts';
@@ -15,12 +17,19 @@ import { sentences } from '../refuse.ts';
 import { bytesMs, requireNoTpm, type ServerAction } from './action.ts';
 import type { MoveWish } from './move.ts';
 
-export const evacuate: ServerAction<MoveWish> = {
+export interface EvacuateWish extends MoveWish {
+  /** For the guest that boots from a new disk; absent: none is told to it. */
+  password?: Secret | undefined;
+  /** It stays off on the other host, whatever it was; absent: a server that ran runs there. */
+  stopped?: boolean;
+}
+
+export const evacuate: ServerAction<EvacuateWish> = {
   verb: 'evacuate',
   doing: 'evacuate a server',
   needs: 'admin',
   deadlineMs: bytesMs,
-  async decide({ tx, caller, deps, refusing }, server, { host: name }) {
+  async decide({ tx, caller, deps, refusing }, server, { host: name, password, stopped = false }) {
     requireNoTpm(server, 'evacuate');
     const { rows } = await sql<{ wanted_id: HostId | null; others: number }>`select
       (select id from host where name = ${name}::text) as wanted_id,
@@ -38,7 +47,7 @@ export const evacuate: ServerAction<MoveWish> = {
       const reason = host.connected ? 'host_still_in_use' : 'evacuation_unproven';
       throw new CloudError('invalid', reason, { host: host.name });
     }
-    const wish = { server, evidence, only };
+    const wish = { server, evidence, only, stopped };
     const [found] = await giveToAnother(tx, { ports: deps.ports, actor: actorOf(caller) }, [wish]);
     if (!found?.host) {
       refusing?.((again) => recordRefusedMove(again, { serverId: server.id as ServerId, only }));
@@ -47,6 +56,7 @@ export const evacuate: ServerAction<MoveWish> = {
         why: others === 0 || !found ? null : sentences(found),
       });
     }
+    if (server.config_drive && password) await replaceAdminPassword(tx, server.id, password);
     deps.log.warn({ serverId: server.id, from: host.name, to: found.host.name, evidence }, 'server evacuated');
     // All of it is written, its operation too.
     return undefined;
