@@ -159,6 +159,21 @@ test('a document names parts by their titles, and keeps what only our validator 
   assert.deepEqual(post.parameters, [{ name: 'id', in: 'path', required: true, schema: { type: 'string' } }]);
 });
 
+test('a document says microversions with the major number of its service', () => {
+  const changed = new Versions({ 0: () => body, 5: () => Type.Object({}) as never });
+  const action = { summary: '', rights: 'member', versions: { from: 2, to: 7 }, answers: { 202: null } } as const;
+  const contract = { summary: '', rights: 'member', versions: { from: 0 }, body: changed, answers: {} } as const;
+  const document = openApiDocument({ title: 't', version: '3.70', description: '', fault: Type.Object({}) }, [
+    { method: 'POST', url: '/x', contract },
+    { method: 'POST', url: '/y', contract: { summary: '', rights: 'member', actions: { do: action }, answers: {} } },
+  ]);
+  const said = JSON.stringify(document).match(/"m(?:in|ax)-ver":"[^"]*"/g);
+  assert.deepEqual(said?.toSorted(), [
+    ...['"max-ver":"3.4"', '"max-ver":"3.7"'],
+    ...['"min-ver":"3.0"', '"min-ver":"3.0"', '"min-ver":"3.2"', '"min-ver":"3.5"'],
+  ]);
+});
+
 test('samples fit, and mutations reach every place', () => {
   assert.deepEqual(sample(body), { name: '7' });
   assert.deepEqual(sample(body, { full: true }), { name: '7', size: 1 });

@@ -8,6 +8,7 @@ import { type ActionContract, type Contract, type RouteEntry, Versions } from '.
 
 export interface ApiInfo {
   title: string;
+  /** Of one with microversions the newest: `3.70`. What depends on them is written with its major number. */
   version: string;
   description: string;
   /** The form of every refusal. */
@@ -18,9 +19,17 @@ export interface ApiInfo {
 
 type Json = Record<string, unknown>;
 
+interface Written {
+  schemas: Json;
+  /** Says the microversion that has this minor number. */
+  version(minor: number): string;
+}
+
 export function openApiDocument(info: ApiInfo, entries: readonly RouteEntry[]): Json {
   const schemas: Json = {};
-  const write = (schema: TSchema | Versions) => written(schema, schemas);
+  const [major] = info.version.split('.');
+  const document: Written = { schemas, version: (minor) => `${major}.${minor}` };
+  const write: Write = Object.assign((schema: TSchema | Versions) => written(schema, document), document);
   const paths: Record<string, Json> = {};
   for (const { method, url, contract } of entries) {
     const path = url.replace(/:(\w+)/g, '{$1}');
@@ -38,11 +47,9 @@ export function openApiDocument(info: ApiInfo, entries: readonly RouteEntry[]): 
   };
 }
 
-function operationOf(
-  { method, url, contract }: RouteEntry,
-  info: ApiInfo,
-  write: (schema: TSchema | Versions) => Json,
-): Json {
+type Write = ((schema: TSchema | Versions) => Json) & Pick<Written, 'version'>;
+
+function operationOf({ method, url, contract }: RouteEntry, info: ApiInfo, write: Write): Json {
   const bytes = contract.bytes && { [contract.bytes]: { schema: { type: 'string', format: 'binary' } } };
   const body = contract.actions ? actionBodies(contract.actions, write) : contract.body && write(contract.body);
   const content = body ? contentOf(body, contract.bodyTypes) : bytes;
@@ -59,7 +66,7 @@ function operationOf(
         content: contentOf(write(info.fault), info.faultTypes),
       },
     },
-    ...(contract.versions ? { 'x-openstack': versionsOf(contract.versions) } : {}),
+    ...(contract.versions ? { 'x-openstack': versionsOf(contract.versions, write) } : {}),
     security: contract.rights === 'open' ? [] : [{ token: [] }],
     'x-bothy-rights': contract.rights,
   };
@@ -69,15 +76,12 @@ const contentOf = (schema: Json, types: readonly string[] = ['application/json']
   Object.fromEntries(types.map((type) => [type, { schema }]));
 
 /** Each with the versions that it is of, as OpenStack's own documents write it. */
-function actionBodies(
-  actions: Readonly<Record<string, ActionContract>>,
-  write: (schema: TSchema | Versions) => Json,
-): Json {
+function actionBodies(actions: Readonly<Record<string, ActionContract>>, write: Write): Json {
   return {
     oneOf: Object.entries(actions).map(([name, action]) => ({
       ...write(wholeBody(name, action)),
       description: action.summary,
-      'x-openstack': { 'action-name': name, ...versionsOf(action.versions) },
+      'x-openstack': { 'action-name': name, ...versionsOf(action.versions, write) },
       'x-bothy-rights': action.rights,
       ...(action.later ? { deprecated: true } : {}),
     })),
@@ -85,9 +89,12 @@ function actionBodies(
   };
 }
 
-const versionsOf = ({ from, to }: NonNullable<Contract['versions']> = {}): Json => ({
-  ...(from === undefined ? {} : { 'min-ver': `2.${from}` }),
-  ...(to === undefined ? {} : { 'max-ver': `2.${to}` }),
+const versionsOf = (
+  { from, to }: NonNullable<Contract['versions']> = {},
+  { version }: Pick<Written, 'version'>,
+): Json => ({
+  ...(from === undefined ? {} : { 'min-ver': version(from) }),
+  ...(to === undefined ? {} : { 'max-ver': version(to) }),
 });
 
 type Answer = TSchema | Versions | string | null;
@@ -145,47 +152,48 @@ function queryParameters(query: TSchema | Versions | undefined, write: (schema: 
 }
 
 /** The schema as JSON, without what only our validator reads; titled parts are moved to the components. */
-function written(schema: TSchema | Versions, components: Json): Json {
+function written(schema: TSchema | Versions, document: Written): Json {
   if (schema instanceof Versions) {
     const ranges = schema.ranges();
-    if (ranges.length === 1) return written(ranges[0]!.schema, components);
+    if (ranges.length === 1) return written(ranges[0]!.schema, document);
     return {
       oneOf: ranges.map(({ from, to, schema: one }) => ({
-        ...plain(one, components),
-        'x-openstack': { 'min-ver': `2.${from}`, ...(to === undefined ? {} : { 'max-ver': `2.${to}` }) },
+        ...plain(one, document),
+        'x-openstack': versionsOf({ from, ...(to !== undefined && { to }) }, document),
       })),
       'x-openstack': { discriminator: 'microversion' },
     };
   }
   const { title } = schema as { title?: string };
-  if (title === undefined) return plain(schema, components);
+  if (title === undefined) return plain(schema, document);
   const name = title.replaceAll(/[^A-Za-z0-9]/g, '');
-  if (!Object.hasOwn(components, name)) {
-    components[name] = {};
-    components[name] = plain(schema, components);
+  const { schemas } = document;
+  if (!Object.hasOwn(schemas, name)) {
+    schemas[name] = {};
+    schemas[name] = plain(schema, document);
   }
   return { $ref: `#/components/schemas/${name}` };
 }
 
-function plain(schema: unknown, components: Json): Json {
+function plain(schema: unknown, document: Written): Json {
   const result: Json = {};
   for (const [key, value] of Object.entries(schema as Json)) {
     if (key.startsWith('~')) continue;
-    result[key] = inner(value, components, { schemas: key === 'properties' || key === 'patternProperties' });
+    result[key] = inner(value, document, { schemas: key === 'properties' || key === 'patternProperties' });
   }
   return result;
 }
 
 /** @param options.schemas the value's members are schemas by name, so that a property may be called `title` */
-function inner(value: unknown, components: Json, options: { schemas: boolean }): unknown {
-  if (Array.isArray(value)) return value.map((item) => inner(item, components, { schemas: false }));
+function inner(value: unknown, document: Written, options: { schemas: boolean }): unknown {
+  if (Array.isArray(value)) return value.map((item) => inner(item, document, { schemas: false }));
   if (typeof value !== 'object' || value === null) return value;
   if (options.schemas) {
     return Object.fromEntries(
-      Object.entries(value).map(([name, schema]) => [name, written(schema as TSchema, components)]),
+      Object.entries(value).map(([name, schema]) => [name, written(schema as TSchema, document)]),
     );
   }
-  return written(value as TSchema, components);
+  return written(value as TSchema, document);
 }
 
 const sorted = (members: Json): Json =>
