@@ -117,6 +117,10 @@ test('snapshots go along, and stay where that is said, which only the newer call
       [202, true, taker.projectId],
     );
     assert.equal((await call(taker, 'GET', `/snapshots/${snapshot}`)).status, goes ? 200 : 404);
+    // What the volume was before, and was not given, comes back to nobody.
+    const back = { revert: { snapshot_id: snapshot } };
+    const reverted = await call(taker, 'POST', `/volumes/${volumeId}/action`, back, 'latest');
+    assert.equal(reverted.status, goes ? 202 : 404, JSON.stringify(reverted.body));
   }
   assert.equal((await call(giver, 'GET', '/volume-transfers', undefined, 54)).status, 404);
   const older = { transfer: { volume_id: await available(), no_snapshots: true } };

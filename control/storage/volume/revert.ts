@@ -5,8 +5,9 @@
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { type ImageId, parseId } from '../../../contract/ids.ts';
-import { actorOf, type Caller } from '../../kit/caller.ts';
+import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
+import { notFound } from '../../kit/refusal.ts';
 import { tellServers } from '../attachment/index.ts';
 import { isOwed } from '../cache/index.ts';
 import { insertLayer, type LayerBase, releaseLayers } from '../layer/index.ts';
@@ -27,10 +28,10 @@ export async function revertVolume(
   snapshotId: string | null,
 ): Promise<void> {
   await onLockedVolume(deps, caller, id, 'revert a volume', async (tx, volume) => {
-    const { rows } = await sql<Latest>`select s.id, s.size_gib, s.layer_id, ${snapshotStatusSql} as status
+    const { rows } = await sql<Latest>`select s.id, s.project_id, s.size_gib, s.layer_id, ${snapshotStatusSql} as status
       from volume_snapshot s join volume v on v.id = s.volume_id
       where s.volume_id = ${id} order by s.created_at desc, s.id desc limit 1`.execute(tx);
-    const latest = requireLatest(volume, rows[0], snapshotId);
+    const latest = requireLatest(caller, volume, rows[0], snapshotId);
     requireAvailable('volume', { id, status: volumeStatus(volume) });
     requireAvailable('snapshot', latest);
     const task = { kind: 'revert', snapshot_id: latest.id } as const;
@@ -44,16 +45,19 @@ export type ReplacingTask = Extract<VolumeTask, { kind: 'revert' | 'reimage' }>;
 
 interface Latest {
   id: string;
+  project_id: string;
   size_gib: number;
   layer_id: string;
   status: string;
 }
 
-function requireLatest(volume: ListedVolume, latest: Latest | undefined, asked: string | null): Latest {
+function requireLatest(caller: Caller, volume: ListedVolume, latest: Latest | undefined, asked: string | null): Latest {
   const unfit = (why: 'none' | 'not_latest' | 'size') =>
     new CloudError('invalid', 'volume_revert_snapshot', { id: volume.id, why, snapshot: asked });
   if (!latest) throw unfit('none');
   if (asked === null || parseId(asked) !== latest.id) throw unfit('not_latest');
+  // One that stayed with who gave the volume away: what it holds was not given.
+  if (!isAdmin(caller) && latest.project_id !== caller.projectId) throw notFound('volume_snapshot', latest.id);
   if (latest.size_gib !== volume.size_gib) throw unfit('size');
   return latest;
 }
