@@ -18,9 +18,9 @@ import { lockVolume, reachOf } from '../../storage/volume/store.ts';
 import { gibBytes, type ListedVolume, requireStatus } from '../../storage/volume/volume.ts';
 import {
   cacheWords,
+  holdTypeOf,
   iopsOfType,
   servedEncryption,
-  typeOf,
   type VolumeTypeRow,
 } from '../../storage/volume-type/index.ts';
 import type { HostHints, PlacementRequest } from '../placement/index.ts';
@@ -204,7 +204,7 @@ export async function hostsForVolumes(
   if (made.length === 0) return servers.map(() => ({ hostId: plan.hostId, why: '' }));
   const projectId = servers[0]!.project_id;
   const types = new Map<string | null, VolumeTypeRow>();
-  for (const { type } of made) types.set(type, types.get(type) ?? (await typeOf(tx, projectId, type)));
+  for (const { type } of made) types.set(type, types.get(type) ?? (await holdTypeOf(tx, projectId, type)));
   await holdVolumeQuota(tx, projectId, [...types.values(), ...plan.types]);
   if (plan.hostId !== null) return servers.map(() => ({ hostId: plan.hostId, why: '' }));
   const volumes: VolumeSize[] = [];

@@ -24,7 +24,7 @@ import {
   volumeStatuses,
   zoneOf,
 } from '../volume/index.ts';
-import { typeOf } from '../volume-type/index.ts';
+import { holdTypeOf } from '../volume-type/index.ts';
 import { isOfOneMoment, requireOneMoment } from './moment.ts';
 import { volumeGroup } from './resource.ts';
 import { groupListing, type ListedGroup, lockGroup } from './store.ts';
@@ -87,7 +87,7 @@ export class GroupService {
     await this.#deps.database.transaction(actorOf(caller), async (tx) => {
       if (wish.zone !== null) await requireKnownZone(tx, wish.zone);
       const types = [];
-      for (const asked of wish.volumeTypes) types.push((await typeOf(tx, projectId, asked)).id);
+      for (const asked of wish.volumeTypes) types.push((await holdTypeOf(tx, projectId, asked)).id);
       await checkQuota(tx, projectId, volumeGroup.usage, { volume_groups: 1 });
       await insertGroup(tx, caller, {
         ...wish,

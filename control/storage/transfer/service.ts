@@ -21,7 +21,7 @@ import {
   snapshotStatusSql,
   typesAreLimited,
 } from '../volume/index.ts';
-import { typeOf } from '../volume-type/index.ts';
+import { holdTypeOf } from '../volume-type/index.ts';
 import type { VolumeTransferTable } from './tables.ts';
 
 export type TransferRow = Omit<Selectable<VolumeTransferTable>, 'key_salt' | 'key_digest'>;
@@ -169,7 +169,7 @@ async function handOver(
   caller: Caller,
   { volume, transfer, projectId }: { volume: Given; transfer: Selectable<VolumeTransferTable>; projectId: string },
 ): Promise<void> {
-  const type = await typeOf(tx, projectId, volume.volume_type_id);
+  const type = await holdTypeOf(tx, projectId, volume.volume_type_id);
   const { rows } = await sql<{
     count: number;
     gib: number;

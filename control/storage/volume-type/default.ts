@@ -1,9 +1,9 @@
 /** Which type a volume gets: the one that is named, else its project's default, else the cloud's. */
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { isCloudError } from '../../../contract/errors.ts';
 import { parseId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
-import type { Database, Queryable } from '../../kit/database/database.ts';
+import type { Database, Queryable, Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { lockType, touchType } from './change.ts';
 import { usableBy, type VolumeTypeRow } from './listing.ts';
@@ -16,7 +16,22 @@ export const defaultTypeName = '__DEFAULT__';
  * @param asked id or name; null: none was named
  * @throws CloudError `not_found`, also for one that the project may not use
  */
-export async function typeOf(db: Queryable, projectId: string | null, asked: string | null): Promise<VolumeTypeRow> {
+export function typeOf(db: Queryable, projectId: string | null, asked: string | null): Promise<VolumeTypeRow> {
+  return find(db, { projectId, asked, lock: sql`` });
+}
+
+/**
+ * The same, for who decides by what it says: whoever changes a type waits, and then sees who has it (change.ts); one that is being changed is
+ * as it is then.
+ */
+export function holdTypeOf(tx: Tx, projectId: string | null, asked: string | null): Promise<VolumeTypeRow> {
+  return find(tx, { projectId, asked, lock: sql`for key share of t` });
+}
+
+async function find(
+  db: Queryable,
+  { projectId, asked, lock }: { projectId: string | null; asked: string | null; lock: RawBuilder<unknown> },
+): Promise<VolumeTypeRow> {
   const id = asked === null ? null : (parseId(asked) ?? null);
   // A project's own default is one that an administrator chose for it, whether or not it could choose it itself.
   const { rows } =
@@ -24,10 +39,10 @@ export async function typeOf(db: Queryable, projectId: string | null, asked: str
       ? await sql<VolumeTypeRow>`select t.* from volume_type t
           left join volume_type_default d on d.volume_type_id = t.id and d.project_id = ${projectId}::uuid
           where d.project_id is not null or t.name = ${defaultTypeName}
-          order by d.project_id is null limit 1`.execute(db)
+          order by d.project_id is null limit 1 ${lock}`.execute(db)
       : await sql<VolumeTypeRow>`select t.* from volume_type t
           where (t.id = ${id}::uuid or t.name = ${asked}) and ${usableBy(projectId)}
-          order by t.name = ${asked} limit 1`.execute(db);
+          order by t.name = ${asked} limit 1 ${lock}`.execute(db);
   if (!rows[0]) throw notFound('volume_type', asked ?? defaultTypeName);
   return rows[0];
 }

@@ -1,6 +1,6 @@
 export { type CachePolicy, type CacheWords, cacheWords, sameCache } from './cache-words.ts';
 export { lockType, touchType } from './change.ts';
-export { type DefaultType, DefaultTypeService, defaultTypeName, typeOf } from './default.ts';
+export { type DefaultType, DefaultTypeService, defaultTypeName, holdTypeOf } from './default.ts';
 export {
   type EncryptionRow,
   type EncryptionWish,

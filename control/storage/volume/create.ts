@@ -15,7 +15,7 @@ import { insertLayer, type LayerSource, type NewLayer } from '../layer/index.ts'
 import { type PoolSearch, type PoolState, type PoolWish, placeOf, poolsFor, recordPoolChoice } from '../pool/index.ts';
 import { insertReplica } from '../replica/index.ts';
 import { encryptionWith, insertKey, type VolumeEncryption } from '../volume-key/index.ts';
-import { cacheWords, iopsOfType, servedEncryption, typeOf, type VolumeTypeRow } from '../volume-type/index.ts';
+import { cacheWords, holdTypeOf, iopsOfType, servedEncryption, type VolumeTypeRow } from '../volume-type/index.ts';
 import { freezeTop } from './freeze.ts';
 import { requireGroup } from './group.ts';
 import { type PlaceWish, readHints, requireZone } from './hints.ts';
@@ -145,7 +145,7 @@ async function decide(
   const [source, image, asked, limited, hints] = await Promise.all([
     findSource(tx, caller, wish),
     wish.imageId === null ? null : deps.images.findForVolume(tx, caller, wish.imageId),
-    typeOf(tx, projectId, wish.type),
+    holdTypeOf(tx, projectId, wish.type),
     typesAreLimited(tx),
     readHints(tx, projectId, wish),
   ]);

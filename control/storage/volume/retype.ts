@@ -13,7 +13,7 @@ import { tellExports } from '../export/index.ts';
 import { copiedBytes } from '../layer/index.ts';
 import { choose, choosePool, placeOf, readPools, recordPoolChoice, requireRoom } from '../pool/index.ts';
 import { encryptionWith, type VolumeEncryption } from '../volume-key/index.ts';
-import { cacheWords, iopsOfType, sameCache, servedEncryption, typeOf } from '../volume-type/index.ts';
+import { cacheWords, holdTypeOf, iopsOfType, sameCache, servedEncryption } from '../volume-type/index.ts';
 import { type ActDependencies, done, onLockedVolume } from './act.ts';
 import { beginChangeHost, requireLeavable } from './change-host.ts';
 import { requireMakeable } from './makeable.ts';
@@ -34,7 +34,7 @@ export async function retypeVolume(
 ): Promise<void> {
   await onLockedVolume(deps, caller, id, 'retype a volume', async (tx, volume) => {
     const { project_id, pool_id, size_gib } = volume;
-    const type = await typeOf(tx, project_id, asked);
+    const type = await holdTypeOf(tx, project_id, asked);
     requireMakeable(type);
     const encryption = await servedEncryption(tx, type);
     const encrypted = volume.key_id === null ? undefined : await encryptionWith(tx, volume.key_id);
