@@ -62,7 +62,7 @@ export async function discardVolumes(
   for (const group of layerGroups(layers)) {
     const wanted = group.filter((layer) => isMeantBy(layer, meant));
     if (wanted.length === 0) continue;
-    await database.transaction(cloudActor, async (tx) => {
+    const ofGroup = await database.transaction(cloudActor, async (tx) => {
       const [{ host_id: hostId }] = group;
       const ids = group.map(({ layer_id }) => layer_id);
       const now = groupsOf(await lockQuarantinedLayers(tx, hostId, ids)).flat();
@@ -71,8 +71,9 @@ export async function discardVolumes(
       const unwanted = now.filter((layer) => isMeantBy(layer, meant) && refusal(layer) === null);
       const going = erasable(now, new Set(unwanted.map(({ layer_id }) => layer_id)));
       await discardLayers(tx, going);
-      for (const layer of now.filter((each) => isMeantBy(each, meant))) outcomes.push(outcomeOf(layer, going, refusal));
+      return now.filter((each) => isMeantBy(each, meant)).map((layer) => outcomeOf(layer, going, refusal));
     });
+    outcomes.push(...ofGroup);
   }
   return outcomes;
 }

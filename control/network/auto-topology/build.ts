@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import type { Caller } from '../../kit/caller.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
+import { holdQuota } from '../../kit/quota/quota.ts';
 import { createNetworks, deleteNetwork } from '../network/service.ts';
 import { addBySubnet, removeBySubnet } from '../router/interfaces.ts';
 import type { RouterRow } from '../router/router.ts';
@@ -46,6 +47,8 @@ export async function ensureTopology(tx: Tx, caller: Caller, projectId: string):
   const [network_id] = await createNetworks(tx, caller, [{ project_id, name: 'auto_allocated_network' }]);
   const subnets = pools.map((pool) => ({ ...subnetOf(pool), project_id, network_id: network_id! }));
   const subnetIds = await createSubnets(tx, caller, subnets);
+  // For its interfaces, before the network outside is held: as who makes ports.
+  await holdQuota(tx, projectId, ['ports']);
   const gateway = { network_id: externalNetwork };
   const [router_id] = await createRouters(tx, caller, [{ project_id, name: 'auto_allocated_router', gateway }]);
   const router = { id: router_id!, project_id, gateway_network_id: externalNetwork, routes: [] };

@@ -6,6 +6,18 @@ import { isOneOf } from '../../kit/database/one-of.ts';
 /** Router ids by subnet; a subnet that none leads to is not in it. */
 export type BetweenRouters = ReadonlyMap<string, string>;
 
+/**
+ * Holds those that lead to these ports as they are now. Before the ports themselves: who changes a router's interfaces holds the router, and
+ * then a port. Without an answer; {@link routersBetween} finds them when the ports are held.
+ */
+export async function holdRoutersTo(tx: Tx, externalNetworkId: string, portIds: readonly string[]): Promise<void> {
+  await sql`select r.id from router r
+    join port p on p.device_id <> '' and p.device_id = r.id::text and p.device_owner like 'network:router_interface%'
+    join port_ip i on i.port_id = p.id
+    join port_ip own on own.subnet_id = i.subnet_id and ${isOneOf(sql`own.port_id`, portIds)}
+    where r.gateway_network_id = ${externalNetworkId} order by r.id for share of r`.execute(tx);
+}
+
 /** One whose interface is the subnet's own gateway goes before others. Each stays as it is until the transaction ends. */
 export async function routersBetween(
   tx: Tx,

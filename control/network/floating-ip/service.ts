@@ -17,7 +17,7 @@ import { deletePortRows } from '../port/server-ports.ts';
 import { checkQosChange, requireQosPolicies } from '../qos-policy/use.ts';
 import { type FloatingIpRow, floatingIpListing } from './floating-ip.ts';
 import { floatingIp as descriptor } from './resource.ts';
-import { routersBetween } from './router-between.ts';
+import { holdRoutersTo, routersBetween } from './router-between.ts';
 
 export interface FloatingIpWish {
   project_id?: string;
@@ -221,8 +221,9 @@ async function findInside(tx: Tx, caller: Caller, wish: InsideWish): Promise<Ins
     if (wish.fixed_ip) throw new CloudError('invalid', 'fixed_ip_without_port', {});
     return { port_id: null, fixed_ip: null, router_id: null };
   }
-  // One round trip, but two statements: forwardings and addresses must be read as they are once the port is held.
-  const [, { rows }] = await Promise.all([
+  // One round trip, but three statements: forwardings and addresses must be read as they are once the port is held.
+  const [, , { rows }] = await Promise.all([
+    holdRoutersTo(tx, wish.floating_network_id, [wish.port_id]),
     sql`select from port where id = ${wish.port_id} for share`.execute(tx),
     sql<InsidePort>`select p.project_id, p.network_id, p.device_owner, n.project_id as network_project_id,
       exists (select from port_forwarding f where f.port_id = p.id) as forwarded,

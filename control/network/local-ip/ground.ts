@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { type Caller, isAdmin } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
+import { holdQuota } from '../../kit/quota/quota.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { forbidden } from '../../kit/rows.ts';
 import { maySee, mayUse } from '../access.ts';
@@ -64,7 +65,12 @@ export async function makeLocalPort(
   caller: Caller,
   wish: { id: string; project_id: string; network_id: string; ip?: string | null },
 ): Promise<PortAddress> {
-  const network = (await holdNetworks(tx, [wish.network_id])).get(wish.network_id);
+  // The quota before the network, as who makes ports.
+  const [, networks] = await Promise.all([
+    holdQuota(tx, wish.project_id, ['ports']),
+    holdNetworks(tx, [wish.network_id]),
+  ]);
+  const network = networks.get(wish.network_id);
   if (!network || !maySee(caller, network)) throw notFound('network', wish.network_id);
   if (!mayUse(caller, network)) throw forbidden('create_local_ip');
   if (!network.subnets.some((subnet) => subnet.ip_version === 4)) {

@@ -5,7 +5,7 @@ import { type Caller, isAdmin } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
 import type { FloatingIpRow } from '../floating-ip/floating-ip.ts';
-import { type BetweenRouters, routersBetween } from '../floating-ip/router-between.ts';
+import { type BetweenRouters, holdRoutersTo, routersBetween } from '../floating-ip/router-between.ts';
 import type { PortForwardingRow } from './port-forwarding.ts';
 
 interface InsidePort {
@@ -33,7 +33,10 @@ export async function loadForwardingGround(
 ): Promise<ForwardingGround> {
   const ids = [...new Set(portIds)].sort();
   // Locked against each other, for the ports inside belong to no one floating IP.
-  await sql`select from port where id = any(${ids}::uuid[]) order by id for no key update`.execute(tx);
+  await Promise.all([
+    holdRoutersTo(tx, floatingIp.floating_network_id, ids),
+    sql`select from port where id = any(${ids}::uuid[]) order by id for no key update`.execute(tx),
+  ]);
   const [ports, rows] = await Promise.all([
     sql<InsidePort>`select p.id, p.project_id, p.device_owner,
         coalesce((select jsonb_agg(jsonb_build_object('ip', host(i.ip), 'subnet_id', i.subnet_id) order by i.position)

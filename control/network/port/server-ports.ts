@@ -4,7 +4,7 @@
  * A port that was made for the server goes with it; one that the project made before is only lent.
  */
 import { isIPv4 } from 'node:net';
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { type HostId, type PortId, type ProjectId, parseId, type ServerId } from '../../../contract/ids.ts';
 import { canonicalIp } from '../../kit/address.ts';
@@ -69,11 +69,12 @@ export async function planServerPorts(
       ? wish.requests
       : await automaticRequests(tx, caller, wish.automatic, () => makeNetwork(projectId));
   const onNetworks = requests.filter((request) => request.portId === undefined);
-  const [networks, groups, ground] = await Promise.all([
+  const [ground, networks, groups] = await Promise.all([
+    // How many servers there will be, and so how many ports, is not known yet: that comes with the quota of servers. Before the networks,
+    // as with all who make ports.
+    loadGround(tx, onNetworks.length > 0 ? [{ project_id: projectId, network_id: '' }] : [], new Map()),
     usableNetworks(tx, caller, onNetworks),
     onNetworks.length > 0 ? findGroups(tx, projectId, wish.securityGroups) : undefined,
-    // How many servers there will be, and so how many ports, is not known yet: that comes with the quota of servers.
-    loadGround(tx, onNetworks.length > 0 ? [{ project_id: projectId, network_id: '' }] : [], new Map()),
   ]);
   const withoutIpv4 = requests.length > 0 && !(await hasIpv4(tx, requests, networks));
   return { projectId, requests, groups, ground: { ...ground, networks }, withoutIpv4 };
@@ -310,8 +311,12 @@ export async function unbindServerPorts(tx: Tx, serverId: ServerId): Promise<voi
 export async function releaseServerPorts(tx: Tx, serverId: ServerId, only: PortId | null = null): Promise<void> {
   const from = sql`from server_port sp join port p on p.id = sp.port_id where sp.server_id = ${serverId}
       and (${only}::uuid is null or sp.port_id = ${only}::uuid) order by p.id`;
-  // One round trip, but two statements: whose they are must be read as it is once they are held.
-  const [, { rows }] = await Promise.all([
+  // One round trip, but more than one statement: whose they are must be read as it is once they are held.
+  const [, , { rows }] = await Promise.all([
+    holdFloatingIps(
+      tx,
+      sql`select port_id from server_port where server_id = ${serverId} and (${only}::uuid is null or port_id = ${only}::uuid)`,
+    ),
     sql`select ${from} for update of p`.execute(tx),
     sql<{ id: PortId; delete_with_device: boolean; trunked: boolean }>`select p.id, p.delete_with_device,
       exists (select from trunk t where t.port_id = p.id) as trunked ${from}`.execute(tx),
@@ -326,6 +331,11 @@ export async function releaseServerPorts(tx: Tx, serverId: ServerId, only: PortI
   await sql`with gone as (delete from server_port where server_id = ${serverId} and port_id = any(${lent}::uuid[]))
     update port set device_id = '', device_owner = '', dns_name = '', host_id = null, migrating_to = null, binding_host = '', card_limits = '{}',
       generation = generation + 1, updated_at = now() where id = any(${lent}::uuid[])`.execute(tx);
+}
+
+/** Of ports that are about to be held and deleted: whoever gives a floating IP to a port holds them in this order. */
+export async function holdFloatingIps(tx: Tx, portIds: RawBuilder<unknown>): Promise<void> {
+  await sql`select from floating_ip where port_id in (${portIds}) order by id for update`.execute(tx);
 }
 
 /** Deletes ports with all that hangs on them; floating IPs come loose. Rights are the caller's business. */

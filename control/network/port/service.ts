@@ -40,6 +40,7 @@ import {
   bindServerPorts,
   createServerPorts,
   deletePortRows,
+  holdFloatingIps,
   planServerPorts,
   releaseServerPorts,
   type ServerPort,
@@ -116,12 +117,13 @@ export class PortService {
     });
   }
 
-  async update(caller: Caller, id: string, wish: PortWish): Promise<PortRow> {
+  async update(caller: Caller, id: string, asked: PortWish): Promise<PortRow> {
     return this.#database.transaction(actorOf(caller), async (tx) => {
       // Its network before itself, as who gives the network a subnet holds the two.
       const [, now] = await Promise.all([holdNetworkOf(tx, id), lockPort(tx, caller, id, 'update_port')]);
       const network = (await holdNetworks(tx, [now.network_id])).get(now.network_id)!;
-      if (wish.device_owner === now.device_owner) wish = { ...wish, device_owner: undefined as never };
+      const { device_owner: owner, ...others } = asked;
+      const wish: PortWish = owner === undefined || owner === now.device_owner ? others : asked;
       checkPortRights(caller, wish, network.project_id, 'update_port');
       if (wish.security_groups) await holdGroups(tx, caller, wish.security_groups);
       await checkQosChange(tx, caller, now.qos_policy_id, wish.qos_policy_id);
@@ -159,7 +161,10 @@ export class PortService {
 
   async delete(caller: Caller, id: string): Promise<void> {
     await this.#database.transaction(actorOf(caller), async (tx) => {
-      const port = await lockPort(tx, caller, id, 'delete_port');
+      const [, port] = await Promise.all([
+        holdFloatingIps(tx, sql`select ${id}::uuid`),
+        lockPort(tx, caller, id, 'delete_port'),
+      ]);
       if (port.device_owner === metadataOwner) return remakeMetadataPort(tx, port);
       if (cloudOwners.includes(port.device_owner)) {
         throw new CloudError('conflict', 'service_port_in_use', { id, device_owner: port.device_owner });

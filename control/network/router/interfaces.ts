@@ -5,6 +5,7 @@ import { CloudError } from '../../../contract/errors.ts';
 import { inCidr, parseCidr, parseIp } from '../../kit/address.ts';
 import { type Caller, isAdmin } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
+import { holdQuota } from '../../kit/quota/quota.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { type Granted, grantsOf, mayUse } from '../access.ts';
 import { interfaceOwners, type SubnetFacts } from '../address/plan.ts';
@@ -87,7 +88,8 @@ function checkAddressMode(subnet: SubnetFacts): void {
 }
 
 export async function addBySubnet(tx: Tx, caller: Caller, router: LockedRouter, id: string): Promise<InterfaceResult> {
-  const subnet = await findSubnet(tx, caller, id);
+  // The quota before the network, as who makes ports.
+  const [, subnet] = await Promise.all([holdQuota(tx, router.project_id, ['ports']), findSubnet(tx, caller, id)]);
   if (subnet.gateway_ip === null) throw new CloudError('invalid', 'router_subnet_without_gateway', {});
   if (!isAdmin(caller) && subnet.project_id !== caller.projectId) {
     throw new CloudError('invalid', 'router_subnet_of_another_project', { subnet: id });

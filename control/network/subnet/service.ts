@@ -145,13 +145,18 @@ export class SubnetService {
     await this.#database.transaction(actorOf(caller), async (tx) => {
       const subnet = await lockSubnet(tx, caller, id, 'delete_subnet');
       const own = choosesOwnAddress(subnet);
-      await sql`with gone as (
-          delete from port_ip i using port p where p.id = i.port_id and i.subnet_id = ${id}
-            and (p.device_owner = ${metadataOwner} or (${own} and not p.device_owner = any(${interfaceOwners}::text[])))
-          returning i.port_id)
-        update port set generation = generation + 1, updated_at = now() from gone where port.id = gone.port_id`.execute(
-        tx,
-      );
+      const goes = sql`(p.device_owner = ${metadataOwner} or (${own} and not p.device_owner = any(${interfaceOwners}::text[])))`;
+      // Ports before their addresses, as who deletes a port.
+      await Promise.all([
+        sql`select from port p where ${goes} and p.id in (select port_id from port_ip where subnet_id = ${id})
+          order by p.id for no key update`.execute(tx),
+        sql`with gone as (
+            delete from port_ip i using port p where p.id = i.port_id and i.subnet_id = ${id} and ${goes}
+            returning i.port_id)
+          update port set generation = generation + 1, updated_at = now() from gone where port.id = gone.port_id`.execute(
+          tx,
+        ),
+      ]);
       await sql`delete from subnet where id = ${id}`.execute(tx).catch((error: unknown) => {
         if (violatedConstraint(error) === undefined) throw error;
         throw new CloudError('conflict', 'subnet_in_use', { id });
@@ -289,13 +294,14 @@ async function checkGatewayFree(tx: Tx, subnet: SubnetRow): Promise<void> {
   }
 }
 
-/** Guests that hear of the new subnet will take addresses of it by themselves: their ports get them now. */
+/** Guests that hear of the new subnet will take addresses of it by themselves: their ports get them now, and are held: none is deleted meanwhile. */
 async function addOwnAddresses(tx: Tx, subnet: SubnetFacts): Promise<void> {
   const { rows } = await sql<{ id: string; mac: string }>`select id, mac::text from port
     where network_id = ${subnet.network_id} and device_owner <> ${metadataOwner}
       and not device_owner = any(${interfaceOwners}::text[])
       and (${subnet.segment_id ?? null}::uuid is null or exists (select from port_ip i join subnet s on s.id = i.subnet_id
-        where i.port_id = port.id and s.segment_id = ${subnet.segment_id ?? null}::uuid))`.execute(tx);
+        where i.port_id = port.id and s.segment_id = ${subnet.segment_id ?? null}::uuid))
+    order by id for no key update`.execute(tx);
   if (rows.length === 0) return;
   const cidr = parseCidr(subnet.cidr)!;
   const ips = rows.map(({ id, mac }) => ({ port_id: id, ip: formatIp(6, eui64(cidr, mac).value) }));

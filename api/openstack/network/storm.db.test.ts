@@ -1,0 +1,128 @@
+/**
+ * Everything at once on a few things: no two who hold several rows wait for each other in a circle, and nobody hears of an error of ours. A
+ * deadlock would be run again and seen by nobody, but for the second that all stood still.
+ */
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { sql } from 'kysely';
+import pg from 'pg';
+import { Database } from '../../../control/kit/database/database.ts';
+import { testDatabase } from '../../../control/kit/database/testing.ts';
+import { testAdmin, testCaller } from '../../../control/network/testing.ts';
+import { type Answer, newNetwork, newSubnet, testApi } from './testing.ts';
+
+const db = await testDatabase();
+// One of the test's own, closed before deadlocks are counted: a connection tells what it has counted when it ends.
+const database = new Database({ url: db.url });
+const api = await testApi(database);
+after(() => db[Symbol.asyncDispose]());
+
+const callers = 50;
+const acts = 600;
+
+/** Numbers that are the same in each run; the order in which PostgreSQL serves is not. */
+function numbers(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+}
+
+test('fifty callers change routers, floating IPs, ports, groups, trunks and subnets that hang together: no deadlock, and no error of ours', async () => {
+  await sql`update quota set maximum = -1 where project_id is null`.execute(database.query);
+  const [admin, me] = [api.as(testAdmin()), api.as(testCaller())];
+  const below = numbers(7);
+  const pick = <T>(list: readonly T[]): T => list[below(list.length)]!;
+  const outside = await newNetwork(admin, { 'router:external': true });
+  const outsideSubnet = (await newSubnet(admin, outside, '172.20.0.0/16', { enable_dhcp: false })).id;
+  const qos = (await admin.post('/qos/policies', { policy: { name: 'p', shared: true } })).body.policy.id;
+  const slaac = { ipv6_ra_mode: 'slaac', ipv6_address_mode: 'slaac' };
+  const [nets, subnets, routers, groups, ports, floating] = Array.from({ length: 6 }, (): string[] => []) as [
+    ...[string[], string[], string[], string[], string[], string[]],
+  ];
+  const gateway = { external_gateway_info: { network_id: outside } };
+  for (let i = 0; i < 2; i++) {
+    nets.push(await newNetwork(me));
+    subnets.push((await newSubnet(me, nets[i]!, `10.${i}.0.0/24`)).id);
+    subnets.push((await newSubnet(me, nets[i]!, `fd00:${i}::/64`, slaac)).id);
+    routers.push((await me.post('/routers', { router: gateway })).body.router.id);
+    await me.put(`/routers/${routers[i]}/add_router_interface`, { subnet_id: subnets[2 * i] });
+    groups.push((await me.post('/security-groups', { security_group: {} })).body.security_group.id);
+  }
+  for (let i = 0; i < 6; i++) ports.push((await me.post('/ports', { port: { network_id: pick(nets) } })).body.port.id);
+  for (let i = 0; i < 3; i++)
+    floating.push((await me.post('/floatingips', { floatingip: { floating_network_id: outside } })).body.floatingip.id);
+
+  const [newPorts, newSubnets, trunks] = [[] as string[], [] as string[], [] as string[]];
+  const kept = async (list: string[], noun: string, answer: Promise<Answer>): Promise<Answer> => {
+    const got = await answer;
+    if (got.status === 201) list.push(got.body[noun].id);
+    return got;
+  };
+  let next = 1;
+  const subport = () => ({ port_id: pick(ports), segmentation_type: 'vlan', segmentation_id: next++ });
+  const none: Answer = { status: 200, body: undefined };
+  const oneLess = (list: string[], path: string) =>
+    list.length > 0 ? me.delete(`/${path}/${list.shift()}`) : Promise.resolve(none);
+  const routerInterface = (verb: string) => () =>
+    me.put(
+      `/routers/${pick(routers)}/${verb}_router_interface`,
+      pick([{ subnet_id: pick(subnets) }, { port_id: pick(ports) }]),
+    );
+  const all: readonly (() => Promise<Answer>)[] = [
+    () => me.put(`/floatingips/${pick(floating)}`, { floatingip: { port_id: pick([...ports, null]) } }),
+    () => me.put(`/floatingips/${pick(floating)}`, { floatingip: { port_id: pick(ports) } }),
+    () =>
+      me.post(`/floatingips/${pick(floating)}/port_forwardings`, {
+        port_forwarding: { protocol: 'tcp', internal_port_id: pick(ports), external_port: next++, internal_port: 80 },
+      }),
+    routerInterface('add'),
+    routerInterface('add'),
+    routerInterface('remove'),
+    () => me.put(`/routers/${pick(routers)}`, { router: pick([gateway, { external_gateway_info: null }, gateway]) }),
+    () => admin.put(`/ports/${pick(ports)}`, { port: { mac_address: `02:00:00:00:${hex(next >> 8)}:${hex(next++)}` } }),
+    () => me.put(`/ports/${pick(ports)}`, { port: { fixed_ips: [{ subnet_id: pick(subnets) }] } }),
+    () => me.put(`/ports/${pick(ports)}`, { port: { security_groups: [pick(groups), pick(groups)] } }),
+    () => me.put(`/ports/${pick(ports)}`, { port: { qos_policy_id: pick([qos, null]) } }),
+    () =>
+      kept(newPorts, 'port', me.post('/ports', { port: { network_id: pick(nets), security_groups: [pick(groups)] } })),
+    () => oneLess(newPorts, 'ports'),
+    () => {
+      const ruled = { direction: 'ingress', protocol: 'tcp', port_range_min: next, port_range_max: next++ };
+      const rule = { ...ruled, security_group_id: pick(groups), remote_group_id: pick(groups) };
+      return me.post('/security-group-rules', { security_group_rule: rule });
+    },
+    () => {
+      const subnet = { network_id: pick(nets), ip_version: 6, cidr: `fd01:${hex(next++)}::/64`, ...slaac };
+      return kept(newSubnets, 'subnet', me.post('/subnets', { subnet }));
+    },
+    () => oneLess(newSubnets, 'subnets'),
+    () => me.put(`/subnets/${pick(subnets)}`, { subnet: { enable_dhcp: pick([true, false]) } }),
+    () => admin.put(`/subnets/${outsideSubnet}`, { subnet: { name: 's' } }),
+    () => me.put(`/networks/${pick(nets)}`, { network: { name: 'n' } }),
+    () => kept(trunks, 'trunk', me.post('/trunks', { trunk: { port_id: pick(ports), sub_ports: [subport()] } })),
+    () => oneLess(trunks, 'trunks'),
+  ];
+  const faults: unknown[] = [];
+  let left = acts;
+  await Promise.all(
+    Array.from({ length: callers }, async () => {
+      while (left-- > 0) {
+        const { status, body } = await pick(all)();
+        if (status >= 500) faults.push(body);
+      }
+    }),
+  );
+  assert.deepEqual(faults, []);
+  await database.close();
+  const counter = new pg.Client({ connectionString: db.url.reveal() });
+  await counter.connect();
+  const { rows } = await counter.query(
+    'select deadlocks::integer from pg_stat_database where datname = current_database()',
+  );
+  await counter.end();
+  assert.deepEqual(rows, [{ deadlocks: 0 }]);
+});
+
+const hex = (number: number): string => (number & 255).toString(16).padStart(2, '0');
