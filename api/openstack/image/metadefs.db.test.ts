@@ -96,3 +96,87 @@ test('administrators write; others read what is public or their own', async () =
   assert.equal((await api.call(`admin POST ${at('hidden', '/tags')}`, { tags: many })).status, 413);
   assert.deepEqual((await api.call(`admin GET ${at('hidden', '/tags')}`)).body.tags, [], 'all or none');
 });
+
+test('namespaces are listed newest first or as asked for, with their types of resources, and each page goes on as the first was asked', async () => {
+  const type = 'OS::Paged::Thing';
+  const associations = { resource_type_associations: [{ name: type, prefix: 'hw_' }] };
+  for (const [namespace, display_name] of [
+    ['p-b', '2'],
+    ['p-a', '3'],
+    ['p-c', '1'],
+  ])
+    await make({ namespace, display_name, visibility: 'public', ...associations });
+  await make({ namespace: 'p-private', ...associations });
+  await make({ namespace: 'p-other', visibility: 'public' });
+  const pages = async (query: string) => {
+    const names: string[] = [];
+    let next: string | undefined = `/v2/metadefs/namespaces?visibility=public&resource_types=${type}&limit=2&${query}`;
+    while (next !== undefined) {
+      const { status, body } = await api.call(`admin GET ${next.replace('/v2', '')}`);
+      assert.equal(status, 200, JSON.stringify(body));
+      for (const one of body.namespaces) {
+        names.push(one.namespace);
+        assert.deepEqual(
+          [one.resource_type_associations[0].name, one.resource_type_associations[0].prefix],
+          [type, 'hw_'],
+        );
+      }
+      assert.equal(new URLSearchParams(body.first.split('?')[1]).get('resource_types'), type);
+      next = body.next;
+    }
+    return names;
+  };
+  assert.deepEqual(await pages(''), ['p-c', 'p-a', 'p-b']);
+  assert.deepEqual(await pages('sort_dir=asc'), ['p-b', 'p-a', 'p-c']);
+  assert.deepEqual(await pages('sort_key=namespace&sort_dir=asc'), ['p-a', 'p-b', 'p-c']);
+  assert.deepEqual(await pages('sort_key=display_name'), ['p-a', 'p-b', 'p-c']);
+  for (const [query, status] of [
+    ['sort_dir=up', 400],
+    ['sort_key=password', 400],
+    ['visibility=secret', 400],
+    ['limit=x', 400],
+    ['marker=nowhere', 404],
+  ] as const)
+    assert.equal((await api.call(`alice GET /metadefs/namespaces?${query}`)).status, status, query);
+  const hidden = await api.call('alice GET /metadefs/namespaces?marker=p-private');
+  assert.equal(hidden.status, 404, 'what one does not see is no place in the list either');
+});
+
+test('for a type of resource properties are called as they are set on it, with its prefix', async () => {
+  const [flavor, plain] = ['OS::Nova::Flavor', 'OS::Glance::Image'];
+  await make({
+    ...{ namespace: 'cpu', visibility: 'public' },
+    objects: [
+      { name: 'o', required: ['cores'], properties: { cores: { title: 'C', type: 'integer' } } },
+      { name: 'empty' },
+    ],
+    properties: { sockets: { title: 'S', type: 'integer' } },
+    resource_type_associations: [{ name: flavor, prefix: 'hw:' }, { name: plain }],
+  });
+  const named = async (query: string) => {
+    const { body } = await api.call(`alice GET ${at('cpu', query)}`);
+    const [object] = body.objects;
+    return [Object.keys(body.properties), Object.keys(object.properties), object.required];
+  };
+  assert.deepEqual(await named(`?resource_type=${flavor}`), [['hw:sockets'], ['hw:cores'], ['hw:cores']]);
+  for (const query of ['', `?resource_type=${plain}`, '?resource_type=OS::None'])
+    assert.deepEqual(await named(query), [['sockets'], ['cores'], ['cores']], query);
+  const property = async (name: string, query = '') => {
+    const { status, body } = await api.call(`alice GET ${at('cpu', `/properties/${name}${query}`)}`);
+    return status === 200 ? body.name : status;
+  };
+  assert.equal(await property('hw:sockets', `?resource_type=${flavor}`), 'sockets');
+  assert.equal(await property('sockets', `?resource_type=${flavor}`), 404);
+  assert.equal(await property('sockets', '?resource_type=OS::None'), 404);
+  assert.equal(await property('sockets'), 'sockets');
+});
+
+test('an object says where it is, also within its namespace', async () => {
+  await make({ namespace: 'where is', visibility: 'public', objects: [{ name: 'an o' }] });
+  const self = '/v2/metadefs/namespaces/where%20is/objects/an%20o';
+  const inside = (await api.call(`alice GET ${at('where is')}`)).body.objects[0];
+  const listed = (await api.call(`alice GET ${at('where is', '/objects')}`)).body.objects[0];
+  const alone = (await api.call(`alice GET ${self.replace('/v2', '')}`)).body;
+  for (const one of [inside, listed, alone])
+    assert.deepEqual([one.self, one.schema], [self, '/v2/schemas/metadefs/object']);
+});

@@ -1,2 +1,8 @@
-export { type EntryWish, MetadefService } from './service.ts';
+export {
+  type EntryWish,
+  type ListedNamespace,
+  MetadefService,
+  type NamespaceOrder,
+  type NamespacePage,
+} from './service.ts';
 export type { MetadefEntryRow, MetadefKind, MetadefNamespaceRow } from './tables.ts';

@@ -27,6 +27,31 @@ export interface EntryWish {
   body: Record<string, unknown>;
 }
 
+/** By what namespaces are put in order; of equal ones by their ids. */
+const orders = {
+  created_at: sql`n.created_at`,
+  updated_at: sql`n.updated_at`,
+  name: sql`n.name`,
+  display_name: sql`coalesce(n.display_name, '')`,
+  visibility: sql`n.visibility`,
+  owner: sql`n.project_id`,
+} as const;
+export type NamespaceOrder = keyof typeof orders;
+
+export interface NamespacePage {
+  limit: number;
+  order: NamespaceOrder;
+  descending: boolean;
+  /** The name of the last one of the page before. */
+  after?: string;
+  visibility?: 'public' | 'private';
+  /** Those for one of these. */
+  resourceTypes?: readonly string[];
+}
+
+/** With the types of resources that it is for. */
+export type ListedNamespace = MetadefNamespaceRow & { resource_types: MetadefEntryRow[] };
+
 export class MetadefService {
   readonly #database: Database;
 
@@ -34,18 +59,27 @@ export class MetadefService {
     this.#database = options.database;
   }
 
-  /** In the order of their names. */
-  async namespaces(
-    caller: Caller,
-    page: { limit: number; after?: string; visibility?: string; resourceTypes?: readonly string[] },
-  ): Promise<MetadefNamespaceRow[]> {
-    const types = page.resourceTypes;
-    const { rows } = await sql<MetadefNamespaceRow>`select * from metadef_namespace n where ${visible(caller)}
-      and ${page.after === undefined ? sql`true` : sql`name > ${page.after}`}
+  /** @throws CloudError `not_found` for a page after what the caller does not see */
+  async namespaces(caller: Caller, page: NamespacePage): Promise<ListedNamespace[]> {
+    const { resourceTypes: types, after } = page;
+    const key = orders[page.order];
+    const [direction, beyond] = page.descending ? [sql`desc`, sql`<`] : [sql`asc`, sql`>`];
+    const last = after === undefined ? undefined : await findNamespace(this.#database.query, caller, after);
+    const { rows } =
+      await sql<ListedNamespace>`select n.*, (select coalesce(json_agg(e order by e.id), '[]') from metadef_entry e
+        where e.namespace_id = n.id and e.kind = 'resource_type') as resource_types
+      from metadef_namespace n where ${visible(caller)}
+      and ${last ? sql`(${key}, n.id) ${beyond} (select ${key}, n.id from metadef_namespace n where n.id = ${last.id})` : sql`true`}
       and ${page.visibility === undefined ? sql`true` : sql`visibility = ${page.visibility}`}
       and ${types ? sql`exists (select from metadef_entry e where e.namespace_id = n.id and e.kind = 'resource_type' and e.name = any(${[...types]}::text[]))` : sql`true`}
-      order by name limit ${page.limit}`.execute(this.#database.query);
-    return rows;
+      order by ${key} ${direction}, n.id ${direction} limit ${page.limit}`.execute(this.#database.query);
+    // As JSON has them their times are texts.
+    const whole = (entry: MetadefEntryRow): MetadefEntryRow => ({
+      ...entry,
+      created_at: new Date(entry.created_at),
+      updated_at: new Date(entry.updated_at),
+    });
+    return rows.map((row) => ({ ...row, resource_types: row.resource_types.map(whole) }));
   }
 
   /** @throws CloudError `not_found` */
