@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -78,4 +78,20 @@ test('a watchdog that was killed is started again by whoever needs it, and is no
   await until('it to be missed', () => guard.guarded(id, child.pid) === undefined);
   await guard.guard(id, child.pid, 'pause');
   assert.equal(guard.guarded(id, child.pid), 'pause');
+});
+
+test('a guest whose end cannot be noted, as on a full disk, ends all the same', async (t) => {
+  const { guard, directory } = await guardIn(t);
+  const child = await guest(t);
+  const id = newId<ServerId>();
+  const gone = once(child, 'exit');
+  guard.extended(bootTimeMs() + inFuture);
+  await guard.guard(id, child.pid, 'stop');
+  // As little as a full disk does it take the note.
+  mkdirSync(join(directory, 'lease', 'ended', id), { recursive: true });
+  guard.extended(bootTimeMs());
+  assert.deepEqual(await Promise.race([gone, once(AbortSignal.timeout(10_000), 'abort').then(() => 'it runs on')]), [
+    null,
+    'SIGKILL',
+  ]);
 });

@@ -5,7 +5,7 @@
  * process does, when it has heard what is its own.
  *
  * Paused is SIGSTOP: no instruction of the guest, and no reading or writing of QEMU's that had not begun. Stopped is SIGKILL. What can't be read
- * counts as a lease that has ended.
+ * counts as a lease that has ended; what can't be written (a run directory that is full) keeps no guest alive.
  *
  * Owns nothing. If it dies the host process starts it again; if both die at once guests run on, which is why a host that has lost both is fenced.
  */
@@ -50,13 +50,16 @@ function guarded(): { id: string; guest: GuardedGuest }[] {
 
 function end({ id, guest: { pid, startTime, onLeaseEnd } }: { id: string; guest: GuardedGuest }): void {
   if (startTimeOf(pid) !== startTime) return;
+  // Before it ends: who finds it gone must know why. But it may not run on for want of that.
+  if (onLeaseEnd === 'stop') tried(() => writeFileSync(join(ended, id), startTime));
+  // It may have ended by itself.
+  tried(() => process.kill(pid, onLeaseEnd === 'stop' ? 'SIGKILL' : 'SIGSTOP'));
+}
+
+function tried(work: () => void): void {
   try {
-    // Before it ends: who finds it gone must know why.
-    if (onLeaseEnd === 'stop') writeFileSync(join(ended, id), startTime);
-    process.kill(pid, onLeaseEnd === 'stop' ? 'SIGKILL' : 'SIGSTOP');
-  } catch {
-    // It has ended by itself.
-  }
+    work();
+  } catch {}
 }
 
 function look(): void {
