@@ -754,6 +754,27 @@ test("a new connection of a host replaces the old one; the old one's end changes
   assert.equal((await second.next('update')).servers[0]!.id, id);
 });
 
+test('a host that dials again and again has one place among those that come: the others are served meanwhile', async () => {
+  await using control = await start();
+  const [flooding, other] = [await register(), await register()];
+  const gate = Promise.withResolvers<void>();
+  const read = control.servers.desiredServers.bind(control.servers);
+  let begun = 0;
+  control.servers.desiredServers = async (queryable, filter) => {
+    if (filter.hostId === flooding && begun++ < 2) await gate.promise;
+    return read(queryable, filter);
+  };
+  const flood: FakeHost[] = [];
+  for (let n = 0; n < 30; n++) flood.push(await dial(control.port, flooding));
+  for (const host of flood) host.hello();
+  const { host } = await connected(control.port, other);
+  assert.equal(host.closed, undefined);
+  for (const each of flood.slice(0, -1)) assert.equal((await each.end()).code, closeCodes.replaced);
+  gate.resolve();
+  await flood.at(-1)!.next('snapshot');
+  assert.ok(begun <= 4, `${begun} snapshots were read`);
+});
+
 test('a host is told where control processes are, with its greeting and when it changes', async () => {
   const changed: (() => void)[] = [];
   let addresses = ['https://a:8443'];

@@ -25,7 +25,7 @@ export interface WantedSnapshot {
 }
 
 /** A snapshot each, in their order, of hosts that come at once: what can be read of all of them together is. */
-export async function readSnapshots(from: SnapshotSources, wanted: readonly WantedSnapshot[]): Promise<HostSnapshot[]> {
+async function readSnapshots(from: SnapshotSources, wanted: readonly WantedSnapshot[]): Promise<HostSnapshot[]> {
   const db = from.database.query;
   const hostIds = [...new Set(wanted.map(({ hostId }) => hostId))];
   const place = await from.history.place();
@@ -54,6 +54,26 @@ export async function readSnapshots(from: SnapshotSources, wanted: readonly Want
       ...{ networks: networks.get(hostId) ?? [], images: images(hostId), ...place, pools: pools.get(hostId) ?? [] },
     };
   });
+}
+
+/** For a stream that ended before its turn came. */
+const nothing: HostSnapshot = {
+  ...{ servers: [], networks: [], images: [], pools: [] },
+  held: { servers: undefined, layers: undefined },
+};
+
+/** As {@link readSnapshots}; for a stream that has ended nothing is read. */
+export async function readWhereOpen(
+  from: SnapshotSources,
+  wanted: readonly { session: { hostId: HostId; closed: boolean }; hello: HostHello }[],
+): Promise<HostSnapshot[]> {
+  const open = wanted.filter(({ session }) => !session.closed);
+  const read = await readSnapshots(
+    from,
+    open.map(({ session: { hostId }, hello }) => ({ hostId, hello })),
+  );
+  const of = new Map(open.map(({ session }, index) => [session, read[index]]));
+  return wanted.map(({ session }) => of.get(session) ?? nothing);
 }
 
 type Holds = Readonly<Record<string, string>> | undefined;

@@ -29,7 +29,7 @@ import type { Forgettable, Reported } from './pending.ts';
 import { recordQuarantine } from './quarantine.ts';
 import { Resync } from './resync.ts';
 import { type HostConnection, type HostHello, HostSession, type HostSnapshot, type SessionOwner } from './session.ts';
-import { readSnapshots, type SnapshotSources } from './snapshot.ts';
+import { readWhereOpen, type SnapshotSources } from './snapshot.ts';
 import {
   confirmAbsences,
   connectHost,
@@ -96,6 +96,8 @@ export class HostStreams {
   readonly #all = new Set<HostSession>();
   /** Streams that speak for their host. */
   readonly #byHost = new Map<string, HostSession>();
+  /** The newest of each host's that are not open yet. */
+  readonly #beginning = new Map<string, HostSession>();
   readonly #told = new Told<HostSession>();
   readonly #gate = new Gate(opening);
   readonly #snapshots = new Batch(
@@ -129,7 +131,10 @@ export class HostStreams {
       protocol: options.protocol ?? hostProtocol,
       log: options.log,
       told: this.#told,
-      connect: (session, hello) => this.#gate.run(() => this.#connect(session, hello)),
+      connect: (session, hello) => {
+        this.#begins(session);
+        return this.#gate.run(async () => !session.closed && this.#connect(session, hello));
+      },
       readSnapshot: (session, hello) => this.#snapshots.ask({ session, hello }),
       record: (session, reported) =>
         reported.complete ? this.#gate.run(() => this.#record(session, reported)) : this.#record(session, reported),
@@ -207,6 +212,13 @@ export class HostStreams {
     );
   }
 
+  /** All hosts that come wait in one queue, and each has one place in it: one that dials again and again waits behind itself alone. */
+  #begins(session: HostSession): void {
+    const before = this.#beginning.get(session.hostId);
+    this.#beginning.set(session.hostId, session);
+    before?.end(closeCodes.replaced, 'a newer connection of this host took over');
+  }
+
   async #connect(session: HostSession, { facts, remembers }: HostHello): Promise<boolean> {
     await this.#history.check(session.hostId, remembers);
     const known = await connectHost(
@@ -258,13 +270,11 @@ export class HostStreams {
   /** What was committed before this moment the snapshots show; of what comes until they are out nobody knows. */
   #read(wanted: readonly { session: HostSession; hello: HostHello }[]): Promise<HostSnapshot[]> {
     for (const { session } of wanted) if (!session.closed) this.#missed.begin(session);
-    return readSnapshots(
-      this.#sources,
-      wanted.map(({ session: { hostId }, hello }) => ({ hostId, hello })),
-    );
+    return readWhereOpen(this.#sources, wanted);
   }
 
   #opened(session: HostSession): void {
+    if (this.#beginning.get(session.hostId) === session) this.#beginning.delete(session.hostId);
     const changes = this.#missed.end(session);
     if (changes === 'many') void this.#resync.one(session);
     else markDirty(this.#looks, new Marks(onlyOf(session, this.#told), this.#changedImages), changes);
@@ -273,6 +283,7 @@ export class HostStreams {
 
   #ended(session: HostSession): void {
     this.#all.delete(session);
+    if (this.#beginning.get(session.hostId) === session) this.#beginning.delete(session.hostId);
     this.#missed.end(session);
     if (this.#byHost.get(session.hostId) !== session) return;
     this.#byHost.delete(session.hostId);
