@@ -7,7 +7,8 @@ import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
-import { isServed, meets, type Query, requireTraits, textsOf, totals, type Wish, wishOf } from './filters.ts';
+import { readCandidateQuery } from './candidate-query.ts';
+import { isServed, meets, type Query, requireTraits, totals, type Wish } from './filters.ts';
 import { given } from './providers.ts';
 
 const admin = { rights: 'admin' } as const;
@@ -72,19 +73,10 @@ export function allocationRoutes(app: Boundary, providers: ResourceProviderServi
     const query = request.query as Query;
     const caller = callerOf(request);
     requireAdmin(caller, 'find hosts that would take a wish');
-    const limit = requireKnown(query, request.microversion);
-    const wish = wishOf(query, request.microversion);
-    if (wish.groups.size === 0)
-      throw new Refusal(
-        'invalid',
-        "Badly formed request: all groups of an allocation candidates request need a non-empty 'resources' parameter.",
-      );
+    const { wish, limit, isolate } = readCandidateQuery(query, request.microversion);
     requireTraits(wish, await providers.traits(caller));
-    const isolated =
-      textsOf(query.group_policy)[0] === 'isolate' &&
-      [...wish.groups.keys()].filter((group) => group !== '').length > 1;
     // A host is one provider: groups that must not share one have nowhere to go.
-    const fitting = isolated ? [] : (await providers.list(caller)).filter((one) => meets(one, wish));
+    const fitting = isolate ? [] : (await providers.list(caller)).filter((one) => meets(one, wish));
     return candidates(fitting.slice(0, limit), wish, request);
   });
   refusedRoutes(app);
@@ -108,40 +100,12 @@ function refusedRoutes(app: Boundary): void {
   refuse('post', '/reshaper', 'move inventories with their allocations', 30);
 }
 
-const parameters =
-  /^(?:limit|group_policy|root_required|same_subtree|(?:resources|required|member_of|in_tree)[a-zA-Z0-9_-]{0,64})$/;
-
-/** @returns how many are wanted at most */
-function requireKnown(query: Query, version: number): number | undefined {
-  const first: Readonly<Record<string, number>> = { limit: 16, group_policy: 25, root_required: 35, same_subtree: 36 };
-  const unknown = Object.keys(query).find((name) => !parameters.test(name) || version < (first[name] ?? 10));
-  if (unknown !== undefined)
-    throw new Refusal(
-      'invalid',
-      `Invalid query string parameters: Additional properties are not allowed ('${unknown.slice(0, 100)}' was unexpected)`,
-    );
-  const [policy] = textsOf(query.group_policy);
-  if (policy !== undefined && policy !== 'none' && policy !== 'isolate')
-    throw new Refusal(
-      'invalid',
-      `Invalid query string parameters: '${policy.slice(0, 100)}' is not one of ['none', 'isolate']`,
-    );
-  const [limit] = textsOf(query.limit);
-  if (limit === undefined) return undefined;
-  if (!/^[1-9]\d{0,9}$/.test(limit))
-    throw new Refusal(
-      'invalid',
-      `Invalid query string parameters: '${limit.slice(0, 100)}' does not match '^[1-9][0-9]*$'`,
-    );
-  return Number(limit);
-}
-
 function candidates(found: readonly Provider[], wish: Wish, { microversion: version }: FastifyRequest) {
   const resources = Object.fromEntries(totals(wish));
   return {
     allocation_requests: found.map(({ id }) => ({
       allocations: version < 12 ? [{ resource_provider: { uuid: id }, resources }] : { [id]: { resources } },
-      ...(version >= 34 && { mappings: Object.fromEntries([...wish.groups.keys()].map((group) => [group, [id]])) }),
+      ...(version >= 34 && { mappings: Object.fromEntries([...wish.suffixes].map((group) => [group, [id]])) }),
     })),
     provider_summaries: Object.fromEntries(found.map((one) => [one.id, summary(one, resources, version)])),
   };

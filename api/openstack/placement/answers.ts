@@ -12,7 +12,7 @@ export const placementFault = Type.Object(
     errors: Type.Array(
       a.record({
         ...{ status: a.integer, title: a.text, detail: a.text, request_id: a.text },
-        code: Type.Optional(a.text),
+        ...{ code: Type.Optional(a.text), max_version: Type.Optional(a.text), min_version: Type.Optional(a.text) },
       }),
     ),
   },

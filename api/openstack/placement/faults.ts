@@ -6,6 +6,7 @@ import type { HostReasons } from '../../../control/host/reasons.ts';
 import type { KitReasons } from '../../../control/kit/reasons.ts';
 import { speakFaults } from '../common/faults.ts';
 import { hostSentences, kitSentences } from '../common/sentences.ts';
+import { maximumVersion, minimumVersion } from './microversion.ts';
 
 export const placementSentences: SentenceTable<KitReasons & HostReasons & ProviderReasons> = {
   ...kitSentences,
@@ -42,6 +43,12 @@ export function placementFault(status: number, detail: string, request: FastifyR
 const codes: Readonly<Record<string, string>> = {
   provider_changed: 'placement.concurrent_update',
 };
+
+/** Of a version that there is not: it says which there are. */
+export function versionFault(detail: string, request: FastifyRequest) {
+  const [error] = placementFault(406, detail, request).errors;
+  return { errors: [{ ...error, max_version: `1.${maximumVersion}`, min_version: `1.${minimumVersion}` }] };
+}
 
 export function speakPlacementFaults(app: FastifyInstance): void {
   speakFaults(app, {

@@ -12,6 +12,8 @@ export type Query = Readonly<Record<string, string | string[] | undefined>>;
 export interface Wish {
   /** By the name of its group, '' is the one without; by resource class. */
   groups: Map<string, Map<string, number>>;
+  /** The names of all groups, also of those that ask for no resources. */
+  suffixes: Set<string>;
   /** Each list is of traits of which one will do. */
   required: string[][];
   forbidden: string[];
@@ -25,14 +27,20 @@ export const textsOf = (value: string | string[] | undefined): string[] => [valu
 
 /** `suffixed`: the parameter may be of a group, `required1` or `required_DISK`. */
 const parameter = /^(resources|required|member_of|in_tree)([a-zA-Z0-9_-]{0,64})$/;
-const refuse = (text: string) => new Refusal('invalid', `Badly formed request: ${text}`);
+export const refuse = (text: string) => new Refusal('invalid', `Badly formed request: ${text}`);
 
 /** @throws Refusal `invalid` for what is no form of Placement's, or of a later version */
 export function wishOf(query: Query, version: number): Wish {
-  const wish: Wish = { groups: new Map(), required: [], forbidden: [], memberOf: [], notMemberOf: [], inTree: [] };
+  const wish: Wish = {
+    ...{ groups: new Map(), suffixes: new Set(), required: [], forbidden: [] },
+    ...{ memberOf: [], notMemberOf: [], inTree: [] },
+  };
   for (const [name, value] of Object.entries(query)) {
     const [, key, group] = parameter.exec(name) ?? [];
     if (key === undefined || group === undefined) continue;
+    if (key === 'member_of' && version < 24 && textsOf(value).length > 1)
+      throw refuse('Multiple member_of parameters are not supported in the specified microversion');
+    wish.suffixes.add(group);
     for (const text of textsOf(value)) take(wish, { key, group, text, version });
   }
   return wish;
@@ -53,7 +61,7 @@ function take(
 
 const oneOf = (text: string): string[] => (text.startsWith('in:') ? text.slice(3).split(',') : [text]);
 
-function takeTraits(wish: Wish, text: string, version: number): void {
+export function takeTraits(wish: Pick<Wish, 'required' | 'forbidden'>, text: string, version: number): void {
   if (text.startsWith('in:')) {
     if (version < 39) throw refuse("The format 'in:' of the parameter required is only supported since version 1.39");
     wish.required.push(oneOf(text));

@@ -11,7 +11,7 @@ import { type Authenticator, authenticateAll } from '../common/authenticate.ts';
 import { permit } from '../common/permit.ts';
 import { allocationRoutes } from './allocations.ts';
 import * as a from './answers.ts';
-import { placementFault, speakPlacementFaults } from './faults.ts';
+import { speakPlacementFaults, versionFault } from './faults.ts';
 import { maximumVersion, minimumVersion, speakMicroversions } from './microversion.ts';
 import { providerRoutes } from './providers.ts';
 import { resourceClassRoutes } from './resource-classes.ts';
@@ -49,9 +49,7 @@ export function placementDialect({ authenticator, providers }: PlacementDialectO
     plugin: async (app) => {
       speakPlacementFaults(app);
       readJson(app);
-      speakMicroversions(app, (error, reply) =>
-        reply.code(406).send(placementFault(406, error.message, reply.request)),
-      );
+      speakMicroversions(app, (error, reply) => reply.code(406).send(versionFault(error.message, reply.request)));
       authenticateAll(app, authenticator);
       const boundary = new Boundary(app, { sentences, permit, versionOf: (request) => request.microversion });
       boundary.get('/', root, () => ({

@@ -169,7 +169,7 @@ test('candidates are the hosts that have the room and are so, in the form of eac
     [large],
   );
   assert.deepEqual(
-    await found('resources1=VCPU:1&resources2=VCPU:1&group_policy=isolate'),
+    await found('resources=VCPU:1&resources1=VCPU:1&resources2=VCPU:1&group_policy=isolate'),
     [],
     'a host is one provider',
   );
@@ -210,6 +210,59 @@ test('candidates are the hosts that have the room and are so, in the form of eac
     );
 });
 
+test('candidates are asked for as each version lets them be, and what is asked of their roots or of groups together counts', async () => {
+  const { cloud } = api;
+  const zone = newId();
+  const id = await host(zone);
+  await put('/traits/CUSTOM_ROOT', undefined);
+  await put('/traits/CUSTOM_NOWHERE', undefined);
+  const { resource_provider_generation } = await get(`/resource_providers/${id}/traits`);
+  assert.equal(
+    (await put(`/resource_providers/${id}/traits`, { resource_provider_generation, traits: ['CUSTOM_ROOT'] })).status,
+    200,
+  );
+  const ask = async (query: string, version: number | 'latest' = 'latest') =>
+    api.call(cloud.admin, 'GET', `/allocation_candidates?${query}`, { version });
+  const found = async (query: string) => {
+    const { status, body } = await ask(query);
+    assert.equal(status, 200, JSON.stringify(body));
+    return Object.keys(body.provider_summaries);
+  };
+  assert.deepEqual(await found('resources=VCPU:1&root_required=CUSTOM_ROOT'), [id]);
+  assert.deepEqual(await found('resources=VCPU:1&root_required=CUSTOM_ROOT,CUSTOM_NOWHERE'), []);
+  assert.equal((await found('resources=VCPU:1&root_required=!CUSTOM_ROOT')).includes(id), false);
+  const together = 'resources_a=VCPU:1&required_b=CUSTOM_ROOT&same_subtree=_a,_b&group_policy=none';
+  assert.deepEqual(await found(together), [id]);
+  assert.deepEqual((await ask(together)).body.allocation_requests[0].mappings, { _a: [id], _b: [id] });
+  for (const query of [
+    'resources=VCPU:1&root_required=in:CUSTOM_ROOT',
+    'resources=VCPU:1&root_required=CUSTOM_ROOT&root_required=CUSTOM_NOWHERE',
+    'resources=VCPU:1&root_required=CUSTOM_ROOT,!CUSTOM_ROOT',
+    'resources=VCPU:1&root_required=CUSTOM_NO_SUCH',
+    'resources_a=VCPU:1&same_subtree=_b',
+    'resources_a=VCPU:1&same_subtree=_a,',
+    'resources_a=VCPU:1&required_b=CUSTOM_ROOT',
+    'resources1=VCPU:1&resources2=VCPU:1',
+    'required_b=CUSTOM_ROOT&same_subtree=_b',
+  ]) {
+    const { status, body } = await ask(query);
+    assert.equal(status, 400, `${query}: ${JSON.stringify(body)}`);
+  }
+  for (const [query, first] of [
+    ['resources=VCPU:1&limit=1', 16],
+    ['resources=VCPU:1&required=CUSTOM_ROOT', 17],
+    [`resources=VCPU:1&member_of=${newId()}`, 21],
+    [`resources=VCPU:1&member_of=${newId()}&member_of=${newId()}`, 24],
+    ['resources1=VCPU:1', 25],
+    ['resources=VCPU:1&group_policy=none', 25],
+    [`resources=VCPU:1&in_tree=${id}`, 31],
+    ['resources_a=VCPU:1', 33],
+    ['resources=VCPU:1&root_required=CUSTOM_ROOT', 35],
+    ['resources_a=VCPU:1&same_subtree=_a', 36],
+  ] as const)
+    assert.deepEqual([(await ask(query, first - 1)).status, (await ask(query, first)).status], [400, 200], query);
+});
+
 test('what would say something else than hosts and servers do is refused with the reason and the way', async () => {
   const id = await host();
   const refused = async (method: string, path: string, body?: unknown) => {
@@ -239,7 +292,8 @@ test('versions, unknown ones, errors and other callers are answered as Placement
   const root = await api.call(null, 'GET', '/');
   assert.deepEqual(root.body.versions[0].max_version, '1.39');
   const beyond = await api.call(api.cloud.admin, 'GET', '/resource_providers', { version: 99 });
-  assert.deepEqual([beyond.status, beyond.body.errors[0].title], [406, 'Not Acceptable']);
+  const { title, min_version, max_version } = beyond.body.errors[0];
+  assert.deepEqual([beyond.status, title, min_version, max_version], [406, 'Not Acceptable', '1.0', '1.39']);
   assert.equal((await api.call(null, 'GET', '/resource_providers')).status, 401);
   assert.equal((await api.call(api.cloud.member, 'GET', '/resource_providers')).status, 403);
   const tooEarly = await api.call(api.cloud.admin, 'GET', '/resource_providers?required=COMPUTE_NODE', { version: 17 });
