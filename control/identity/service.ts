@@ -328,7 +328,7 @@ export class IdentityService extends IdentityParts {
       ),
     };
     const token = signToken(await this.keys.signing(), claims);
-    const entry = toEntry(claims, authorization);
+    const entry = toEntry(claims, authorization, now);
     if (this.#mayCache()) this.#cache.put(token, entry, epoch);
     return { token, entry };
   }
@@ -338,7 +338,7 @@ export class IdentityService extends IdentityParts {
     if (!this.#mayCache()) return this.#read(token);
     const cached = this.#cache.get(token);
     if (cached) {
-      if (cached.claims.expiresAt <= Date.now()) throw unauthenticated('token expired');
+      if (cached.endsAt <= performance.now()) throw unauthenticated('token expired');
       return cached;
     }
     let reading = this.#reading.get(token);
@@ -361,7 +361,6 @@ export class IdentityService extends IdentityParts {
     const key = keyId === undefined ? undefined : await this.keys.find(keyId);
     const claims = key && verifyToken(key, token);
     if (!claims) throw unauthenticated('token not signed by us');
-    if (claims.expiresAt <= Date.now()) throw unauthenticated('token expired');
     const read = await loadAuthorization(this.#context.database, {
       userId: claims.userId,
       version: claims.version,
@@ -371,7 +370,8 @@ export class IdentityService extends IdentityParts {
       auditId: claims.auditIds[0]!,
     });
     if ('refusal' in read) throw unauthenticated(read.refusal);
-    return toEntry(claims, read.authorization);
+    if (claims.expiresAt <= read.now) throw unauthenticated('token expired');
+    return toEntry(claims, read.authorization, read.now);
   }
 
   async #subject(token: string): Promise<TokenEntry> {

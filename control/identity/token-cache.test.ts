@@ -19,6 +19,7 @@ function entryOf(over: Partial<typeof ids> = {}): TokenEntry {
     } as unknown as Authorization,
     caller: {} as Caller,
     readAt: performance.now(),
+    endsAt: Number.POSITIVE_INFINITY,
   };
 }
 

@@ -17,6 +17,8 @@ export interface TokenEntry {
   authorization: Authorization;
   caller: Caller;
   readAt: number;
+  /** When it ends, by the same clock as `readAt`: it was issued by the database's, which may be far from this machine's. */
+  endsAt: number;
   /** The token's document as text, made when it is first asked for. */
   document?: string;
 }

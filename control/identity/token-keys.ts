@@ -1,6 +1,6 @@
 /**
  * The keys that sign tokens, as this process knows them. The truth is table token_key; the newest key signs, every key
- * that is not expired verifies. A key signs for `signForMs`, and lives for one token's lifetime more. A process meets a key
+ * verifies. A key signs for `signForMs`, by the database's clock, and lives for one token's lifetime more. A process meets a key
  * that another one made when a token names it: then it reads the table again, at most once a second, so that
  * forged key ids cost nothing.
  */
@@ -11,8 +11,8 @@ import { cloudActor, type Database } from '../kit/database/database.ts';
 import type { TokenKey } from './token.ts';
 
 interface KnownKey extends TokenKey {
-  createdAt: number;
-  expiresAt: number;
+  /** By the database's clock, when the keys were read. */
+  ageMs: number;
 }
 
 const secretBytes = 32;
@@ -41,11 +41,10 @@ export class TokenKeys {
     return this.#newest!;
   }
 
-  /** The key of that id, unless it is expired or nobody made it. */
+  /** The key of that id, unless nobody made it. What it has signed ends before the key does, and says when. */
   async find(id: string): Promise<TokenKey | undefined> {
     if (!this.#keys.has(id) && performance.now() - this.#loadedAt >= reloadAtMostEveryMs) await this.#load();
-    const key = this.#keys.get(id);
-    return key && key.expiresAt > Date.now() ? key : undefined;
+    return this.#keys.get(id);
   }
 
   /** Makes a new key that signs from now on, and forgets the expired ones. */
@@ -65,7 +64,7 @@ export class TokenKeys {
   }
 
   #isFresh(): boolean {
-    return this.#newest !== undefined && Date.now() - this.#newest.createdAt < this.#signForMs;
+    return this.#newest !== undefined && this.#newest.ageMs + performance.now() - this.#loadedAt < this.#signForMs;
   }
 
   #load(): Promise<void> {
@@ -76,15 +75,12 @@ export class TokenKeys {
   }
 
   async #read(): Promise<void> {
-    const rows = await this.#database.query.selectFrom('token_key').selectAll().orderBy('created_at').execute();
-    const keys = rows.map((row) => ({
-      id: row.id,
-      secret: row.secret,
-      createdAt: row.created_at.getTime(),
-      expiresAt: row.expires_at.getTime(),
-    }));
-    this.#keys = new Map(keys.map((key) => [key.id, key]));
-    this.#newest = keys.at(-1);
-    this.#loadedAt = performance.now();
+    const asked = performance.now();
+    const { rows } = await sql<KnownKey>`select id, secret,
+        (extract(epoch from clock_timestamp() - created_at) * 1000)::double precision as "ageMs"
+      from token_key order by created_at`.execute(this.#database.query);
+    this.#keys = new Map(rows.map((key) => [key.id, key]));
+    this.#newest = rows.at(-1);
+    this.#loadedAt = asked;
   }
 }

@@ -42,7 +42,8 @@ export function scopeOf({ scope }: Claims): ScopeRequest {
   }
 }
 
-export function toEntry(claims: Claims, authorization: Authorization): TokenEntry {
+/** @param now the database's clock as the authorization was read, in ms since 1970 */
+export function toEntry(claims: Claims, authorization: Authorization, now: number): TokenEntry {
   const { user, project, domain, applicationCredential, trust } = authorization;
   const caller: Caller = {
     requestId: '',
@@ -63,5 +64,6 @@ export function toEntry(claims: Claims, authorization: Authorization): TokenEntr
     ...(applicationCredential?.accessRules ? { accessRules: applicationCredential.accessRules } : {}),
     expiresAt: new Date(claims.expiresAt),
   };
-  return { claims, authorization, caller, readAt: performance.now() };
+  const readAt = performance.now();
+  return { claims, authorization, caller, readAt, endsAt: readAt + claims.expiresAt - now };
 }

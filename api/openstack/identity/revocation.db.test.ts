@@ -1,13 +1,13 @@
 /** What ends a token, in this process and in another one over the same database. */
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
-import { after, before, test } from 'node:test';
+import { after, before, type TestContext, test } from 'node:test';
 import { sql } from 'kysely';
 import { isCloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
 import type { IdentityService } from '../../../control/identity/index.ts';
 import { PasswordHasher } from '../../../control/identity/index.ts';
-import { testIdentity } from '../../../control/identity/testing.ts';
+import { adminPassword, testIdentity } from '../../../control/identity/testing.ts';
 import { patienceMs } from '../../../test/support/until.ts';
 import { byPassword, makeTenant, type TestApi, testApi } from './testing.ts';
 
@@ -197,22 +197,51 @@ test('forged, foreign, altered and odd tokens are refused, and cost the database
 
 test('an expired token is refused', async () => {
   await using cloud = await testIdentity({ tokenLifetimeMs: 40 });
-  const { token } = await cloud.identity.login(
-    {
-      proofs: [
-        {
-          method: 'password',
-          user: await adminReference(cloud.identity),
-          password: (await import('../../../control/identity/testing.ts')).adminPassword,
-        },
-      ],
-      scope: null,
-    },
-    'r',
-  );
+  const token = await adminToken(cloud.identity);
   assert.ok(!(await isRefused(cloud.identity, token)));
   assert.ok(await becomesRefused(cloud.identity, token));
 });
+
+/** This process's clock is so far from the database's. */
+function clockOff(t: TestContext, byMs: number): void {
+  const now = Date.now.bind(Date);
+  t.mock.method(Date, 'now', () => now() + byMs);
+}
+
+const hourMs = 3_600_000;
+
+test('a clock that is behind prolongs no token, and revives none that was revoked', async (t) => {
+  await using cloud = await testIdentity({ tokenLifetimeMs: 1500 });
+  const { identity } = cloud;
+  clockOff(t, -hourMs);
+  const first = await adminToken(identity);
+  const caller = await identity.authenticate(first, 'r');
+  await identity.revoke(caller, first);
+  // Another revocation takes away those whose tokens have ended.
+  await sql`select pg_sleep(extract(epoch from max(expires_at) - clock_timestamp())) from token_revocation`.execute(
+    cloud.db.database.query,
+  );
+  const third = await adminToken(identity);
+  await identity.revoke(caller, third);
+  for (const token of [first, third]) assert.ok(await isRefused(identity, token));
+});
+
+test('a clock that is ahead ends no token, and keys sign as long as ever', async (t) => {
+  await using cloud = await testIdentity({ tokenLifetimeMs: hourMs / 2 });
+  clockOff(t, 8 * 24 * hourMs);
+  const { identity } = await cloud.another({ tokenLifetimeMs: hourMs / 2 });
+  const token = await adminToken(identity);
+  for (const each of [identity, identity, cloud.identity]) assert.ok(!(await isRefused(each, token)));
+  const { rows } = await sql<{ keys: number }>`select count(*)::integer as keys from token_key`.execute(
+    cloud.db.database.query,
+  );
+  assert.equal(rows[0]!.keys, 1);
+});
+
+async function adminToken(identity: IdentityService): Promise<string> {
+  const proof = { method: 'password', user: await adminReference(identity), password: adminPassword } as const;
+  return (await identity.login({ proofs: [proof], scope: null }, 'r')).token;
+}
 
 async function adminReference(identity: IdentityService) {
   return { name: 'admin', domain: { id: identity.defaultDomainId } };
