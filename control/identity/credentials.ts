@@ -82,9 +82,11 @@ export class CredentialService {
       ? accessKeyFrom(caller, { projectId, blob: wanted.blob })
       : { blob: wanted.blob, hash: null };
     return this.#write(caller, { userId, projectId }, async (tx) => {
-      const { rows } = await sql<{
-        number: number;
-      }>`select count(*) as number from credential where user_id = ${userId}`.execute(tx);
+      // One round trip, but two statements: of several who make one the next counts it.
+      const [, { rows }] = await Promise.all([
+        sql`select from "user" where id = ${userId} for no key update`.execute(tx),
+        sql<{ number: number }>`select count(*) as number from credential where user_id = ${userId}`.execute(tx),
+      ]);
       if (rows[0]!.number >= most) throw new CloudError('forbidden', 'too_many_credentials', { maximum: most });
       await sql`insert into credential (id, user_id, project_id, type, sealed, access_hash, extra)
         values (${id}, ${userId}, ${projectId}, ${type}, ${this.#seal(blob, id)}, ${hash}, ${json(extra)})`.execute(tx);
@@ -105,14 +107,20 @@ export class CredentialService {
       if (!row) throw notFound('credential', id);
       const before = this.#open(row);
       if (!inReach(caller, before)) throw outOfReach();
-      const { type = before.type, blob = before.blob } = change;
-      const key = isAccessKey(type) ? accessKeyFrom(caller, { projectId, blob, before }) : { blob, hash: null };
+      // What is not asked for is as it is now, not as it was when it was looked for.
+      const { type = before.type, blob = before.blob, userId: user_id = before.user_id } = change;
+      const project_id = change.projectId === undefined ? before.project_id : change.projectId;
+      requireSelfOrAdministrator(caller, user_id, 'identity:update_credential');
+      requireReach(caller, { type, project_id });
+      const key = isAccessKey(type)
+        ? accessKeyFrom(caller, { projectId: project_id, blob, before })
+        : { blob, hash: null };
       const extra = { ...before.extra, ...change.extra };
-      await sql`update credential set user_id = ${userId}, project_id = ${projectId}, type = ${type},
+      await sql`update credential set user_id = ${user_id}, project_id = ${project_id}, type = ${type},
         sealed = ${this.#seal(key.blob, id)}, access_hash = ${key.hash}, extra = ${json(extra)} where id = ${id}`.execute(
         tx,
       );
-      return { id, user_id: userId, project_id: projectId, type, blob: key.blob, extra };
+      return { id, user_id, project_id, type, blob: key.blob, extra };
     });
   }
 

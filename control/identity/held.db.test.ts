@@ -15,7 +15,7 @@ after(async () => {
 });
 const { identity } = own;
 const { database } = own.db;
-const { projects, limits, catalogueEntries: registry } = identity;
+const { credentials, projects, limits, users, catalogueEntries: registry } = identity;
 const admin = testAdmin();
 const domainId = identity.defaultDomainId;
 
@@ -80,4 +80,29 @@ test('of two regions that are each put below the other at once one is refused', 
     () => registry.updateRegion(admin, 'south', { parent: 'north' }),
   );
   assert.deepEqual(outcomes, ['done', 'refused']);
+});
+
+test('of two who make the last credential that a user may have one does', async () => {
+  const { id: userId } = await users.create(admin, { name: 'keeper', domainId });
+  const wanted = { userId, type: 'cert', blob: 'b' };
+  const { id } = await credentials.create(admin, wanted);
+  await sql`insert into credential (id, user_id, type, sealed, extra)
+    select gen_random_uuid(), user_id, type, sealed, extra from credential, generate_series(1, 498) where id = ${id}`.execute(
+    database.query,
+  );
+  const create = () => credentials.create(admin, wanted);
+  assert.deepEqual(await between.run('credential', create, create), ['done', 'refused']);
+});
+
+test('who changes a part of a credential does not take back what another changes', async () => {
+  const { id: userId } = await users.create(admin, { name: 'changer', domainId });
+  const projectId = (await project('of credentials', null)).id;
+  const { id } = await credentials.create(admin, { userId, type: 'cert', blob: 'b' });
+  await between.run(
+    'credential',
+    () => credentials.update(admin, id, { projectId }),
+    () => credentials.update(admin, id, { blob: 'c' }),
+  );
+  const { project_id, blob } = await credentials.get(admin, id);
+  assert.deepEqual([project_id, blob], [projectId, 'c']);
 });
