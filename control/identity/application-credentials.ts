@@ -87,8 +87,14 @@ export class ApplicationCredentialService {
     }
     const hash = await this.#context.passwords.hash(secret, loggedIn(caller.userId));
     const id = newOrderedId();
+    const userGone = () => notFound('user', userId);
     const credential = await refusing(
-      { application_credential_user_id_name_key: () => nameTaken('application_credential', wanted.name) },
+      {
+        application_credential_user_id_name_key: () => nameTaken('application_credential', wanted.name),
+        // A token is good until its user's end is known to all.
+        application_credential_user_id_fkey: userGone,
+        access_rule_user_id_fkey: userGone,
+      },
       () =>
         this.#context.write(actorOf(caller), async (tx) => {
           const roleIds = await ownRoles(tx, caller, wanted.roles);

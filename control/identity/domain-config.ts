@@ -47,7 +47,7 @@ export class DomainConfigService {
     requireAdministrator(caller, 'identity:create_domain_config');
     checkOptions(options);
     return this.#context.write(actorOf(caller), async (tx) => {
-      await requireDomain(tx, domainId);
+      await holdDomain(tx, domainId);
       const before = await this.#read(tx, domainId, {});
       await sql`delete from domain_config where domain_id = ${domainId}`.execute(tx);
       await store(tx, domainId, options);
@@ -65,7 +65,7 @@ export class DomainConfigService {
     checkOptions(options);
     checkWithin(place, options);
     return this.#context.write(actorOf(caller), async (tx) => {
-      await requireDomain(tx, domainId);
+      await holdDomain(tx, domainId);
       if (Object.keys(await this.#read(tx, domainId, place)).length === 0) throw notFound('domain_config', domainId);
       await store(tx, domainId, options);
       return withoutSecrets(await this.#read(tx, domainId, {}));
@@ -77,7 +77,7 @@ export class DomainConfigService {
     requireAdministrator(caller, 'identity:delete_domain_config');
     checkPlace(place);
     await this.#context.write(actorOf(caller), async (tx) => {
-      await requireDomain(tx, domainId);
+      await holdDomain(tx, domainId);
       const { rows } = await sql`delete from domain_config where ${within(domainId, place)} returning 1`.execute(tx);
       if (rows.length === 0) throw notFound('domain_config', domainId);
     });
@@ -128,6 +128,12 @@ const within = (domainId: DomainId, { section, option }: ConfigPlace): RawBuilde
 async function requireDomain(db: Queryable, id: DomainId): Promise<void> {
   const row = await db.selectFrom('domain').select('id').where('id', '=', id).executeTakeFirst();
   if (!row) throw notFound('domain', id);
+}
+
+/** Of two who put options in place of all the second takes the first one's away. */
+async function holdDomain(tx: Tx, id: DomainId): Promise<void> {
+  const { rows } = await sql`select from domain where id = ${id} for no key update`.execute(tx);
+  if (rows.length === 0) throw notFound('domain', id);
 }
 
 async function store(tx: Tx, domainId: DomainId, options: DomainOptions): Promise<void> {

@@ -5,7 +5,7 @@ import { type DomainId, newOrderedId } from '../../contract/ids.ts';
 import { actorOf, type Caller } from '../kit/caller.ts';
 import { json } from '../kit/database/schema.ts';
 import { notFound } from '../kit/refusal.ts';
-import type { IdentityContext } from './context.ts';
+import { type IdentityContext, refusing } from './context.ts';
 import { matching } from './directory.ts';
 import type { IdentityProviderRow, MappingRow, ProtocolRow } from './federation-tables.ts';
 import type { MappingRule } from './mapping.ts';
@@ -225,10 +225,12 @@ export class FederationService {
   ): Promise<ProtocolRow> {
     requireAdministrator(caller, 'identity:create_protocol');
     const [{ id }, { id: mappingId }] = [await this.findProvider(provider), await this.#findMapping(mapping)];
-    return this.#protocols.insert(caller, {
-      ...{ id: newOrderedId(), identity_provider_id: id, name, mapping_id: mappingId },
-      remote_id_attribute: remoteIdAttribute,
-    });
+    return refusing(goneMeanwhile({ provider, mapping }), () =>
+      this.#protocols.insert(caller, {
+        ...{ id: newOrderedId(), identity_provider_id: id, name, mapping_id: mappingId },
+        remote_id_attribute: remoteIdAttribute,
+      }),
+    );
   }
 
   /** @throws CloudError `forbidden`, `not_found` */
@@ -240,9 +242,11 @@ export class FederationService {
     requireAdministrator(caller, 'identity:update_protocol');
     const { id } = await this.#findProtocol(await this.findProvider(provider), name);
     const mapping = change.mapping === undefined ? undefined : await this.#findMapping(change.mapping);
-    return this.#protocols.update(caller, id, () => ({
-      ...{ mapping_id: mapping?.id, remote_id_attribute: change.remoteIdAttribute },
-    }));
+    return refusing(goneMeanwhile({ provider, mapping: change.mapping ?? '' }), () =>
+      this.#protocols.update(caller, id, () => ({
+        ...{ mapping_id: mapping?.id, remote_id_attribute: change.remoteIdAttribute },
+      })),
+    );
   }
 
   /** @throws CloudError `forbidden`, `not_found` */
@@ -254,6 +258,12 @@ export class FederationService {
     });
   }
 }
+
+/** What a protocol hangs on was found, and then deleted. */
+const goneMeanwhile = ({ provider, mapping }: { provider: string; mapping: string }) => ({
+  federation_protocol_identity_provider_id_fkey: () => notFound('identity_provider', provider),
+  federation_protocol_mapping_id_fkey: () => notFound('mapping', mapping),
+});
 
 /** @throws CloudError `invalid` */
 function checkPatterns(rules: readonly MappingRule[]): void {

@@ -15,7 +15,7 @@ after(async () => {
 });
 const { identity } = own;
 const { database } = own.db;
-const { credentials, projects, limits, users, catalogueEntries: registry } = identity;
+const { credentials, domainConfig, projects, limits, users, catalogueEntries: registry } = identity;
 const admin = testAdmin();
 const domainId = identity.defaultDomainId;
 
@@ -105,4 +105,11 @@ test('who changes a part of a credential does not take back what another changes
   );
   const { project_id, blob } = await credentials.get(admin, id);
   assert.deepEqual([project_id, blob], [projectId, 'c']);
+});
+
+test('of two who put options in place of all that a domain has one stands whole', async () => {
+  const put = (section: string, option: string) => () =>
+    domainConfig.put(admin, domainId, { [section]: { [option]: 'x' } });
+  await between.run('domain_config', put('identity', 'driver'), put('ldap', 'url'));
+  assert.deepEqual(await domainConfig.get(admin, domainId, {}), { ldap: { url: 'x' } });
 });
