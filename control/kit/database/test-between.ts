@@ -40,8 +40,14 @@ export async function betweenReadAndWrite({ database, url }: Pick<TestDatabase, 
     async run(table, first, second) {
       // Readers and those who lock rows pass it, writers wait.
       await holder.query(`begin; lock table ${table} in share mode`);
-      const one = outcomeOf(first());
-      await until('the first to wait', async () => (await waiting()) === 1);
+      let early: Outcome | undefined;
+      const one = outcomeOf(first()).then((outcome) => {
+        early = outcome;
+        return outcome;
+      });
+      await until('the first to wait', async () => early !== undefined || (await waiting()) === 1);
+      if (early) await holder.query('rollback');
+      assert.equal(early, undefined, `the first was not stopped at ${table}`);
       let ended = false;
       const two = outcomeOf(second()).finally(() => {
         ended = true;
