@@ -33,6 +33,10 @@ export class Sealer {
     });
   }
 
+  get hasKey(): boolean {
+    return this.#keys.length > 0;
+  }
+
   /** @throws CloudError `unavailable` where the cloud has no key */
   seal(text: string, row: string): Buffer {
     const [newest] = this.#keys;

@@ -113,7 +113,7 @@ export class IdentityService extends IdentityParts {
     const base = `${publicUrl}/identity`;
     this.#federated = new FederatedLogin(context, this.federation, { audience: base, lifetimeMs, log });
     this.#webSso = new WebSso({ sealer: context.sealer, federated: this.#federated, trusted, base });
-    this.keys = new TokenKeys({ database, lifetimeMs: this.#lifetimeMs });
+    this.keys = new TokenKeys({ database, sealer: context.sealer, lifetimeMs });
     const listening = () => feed.listening;
     this.catalogue = new Catalogue({ database, listening, region, publicUrl, entries: options.catalogue });
   }

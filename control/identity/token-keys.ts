@@ -2,12 +2,15 @@
  * The keys that sign tokens, as this process knows them. The truth is table token_key; the newest key signs, every key
  * verifies. A key signs for `signForMs`, by the database's clock, and lives for one token's lifetime more. A process meets a key
  * that another one made when a token names it: then it reads the table again, at most once a second, so that
- * forged key ids cost nothing.
+ * forged key ids cost nothing. In the table they are sealed (sealing.ts): a copy of the database alone signs nothing. One that can't be opened is
+ * nobody's, and another one is made.
  */
 import { randomBytes } from 'node:crypto';
-import { sql } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import { newOrderedId } from '../../contract/ids.ts';
 import { cloudActor, type Database } from '../kit/database/database.ts';
+import type { Sealer } from './sealing.ts';
+import type { TokenKeyTable } from './tables.ts';
 import type { TokenKey } from './token.ts';
 
 interface KnownKey extends TokenKey {
@@ -17,9 +20,13 @@ interface KnownKey extends TokenKey {
 
 const secretBytes = 32;
 const reloadAtMostEveryMs = 1000;
+const rowName = (id: string): string => `token_key ${id}`;
+
+type Row = Pick<Selectable<TokenKeyTable>, 'id' | 'secret'>;
 
 export class TokenKeys {
   readonly #database: Database;
+  readonly #sealer: Sealer;
   readonly #lifetimeMs: number;
   readonly #signForMs: number;
   #keys = new Map<string, KnownKey>();
@@ -28,8 +35,9 @@ export class TokenKeys {
   #loading: Promise<void> | undefined;
 
   /** @param options.lifetimeMs the longest that a token lives */
-  constructor(options: { database: Database; lifetimeMs: number; signForMs?: number }) {
+  constructor(options: { database: Database; sealer: Sealer; lifetimeMs: number; signForMs?: number }) {
     this.#database = options.database;
+    this.#sealer = options.sealer;
     this.#lifetimeMs = options.lifetimeMs;
     this.#signForMs = options.signForMs ?? 7 * 24 * 3600 * 1000;
   }
@@ -49,18 +57,35 @@ export class TokenKeys {
 
   /** Makes a new key that signs from now on, and forgets the expired ones. */
   async rotate(options: { unlessFresh?: boolean } = {}): Promise<void> {
-    const unlessFresh = options.unlessFresh ?? false;
+    const [id, signFor] = [newOrderedId(), sql`${this.#signForMs}::double precision * interval '1 millisecond'`];
+    const secret = this.#sealed({ id, secret: randomBytes(secretBytes) });
     await this.#database.transaction(cloudActor, async (tx) => {
       // Several processes find at once that there is no fresh key: one makes it.
       await sql`lock table token_key in share row exclusive mode`.execute(tx);
       await sql`delete from token_key where expires_at < now()`.execute(tx);
-      await sql`insert into token_key (id, secret, created_at, expires_at)
-        select ${newOrderedId()}, ${randomBytes(secretBytes)}, clock_timestamp(),
-          clock_timestamp() + ${this.#signForMs + this.#lifetimeMs}::double precision * interval '1 millisecond'
-        where not (${unlessFresh} and exists (select from token_key
-          where created_at > now() - ${this.#signForMs}::double precision * interval '1 millisecond'))`.execute(tx);
+      const { rows } = await sql<Row>`select id, secret from token_key where created_at > now() - ${signFor}`.execute(
+        tx,
+      );
+      if (options.unlessFresh && rows.some((row) => this.#opened(row) !== undefined)) return;
+      await sql`insert into token_key (id, secret, created_at, expires_at) values (${id}, ${secret}, clock_timestamp(),
+        clock_timestamp() + ${signFor} + ${this.#lifetimeMs}::double precision * interval '1 millisecond')`.execute(tx);
     });
     await this.#load();
+  }
+
+  /** A cloud without sealing keys has them in the clear. */
+  #sealed({ id, secret }: Row): Buffer {
+    return this.#sealer.hasKey ? this.#sealer.seal(secret.toString('hex'), rowName(id)) : secret;
+  }
+
+  /** Undefined where what seals it is not here. */
+  #opened({ id, secret }: Row): Buffer | undefined {
+    if (secret.length === secretBytes) return secret;
+    try {
+      return Buffer.from(this.#sealer.open(secret, rowName(id)), 'hex');
+    } catch {
+      return undefined;
+    }
   }
 
   #isFresh(): boolean {
@@ -79,8 +104,17 @@ export class TokenKeys {
     const { rows } = await sql<KnownKey>`select id, secret,
         (extract(epoch from clock_timestamp() - created_at) * 1000)::double precision as "ageMs"
       from token_key order by created_at`.execute(this.#database.query);
-    this.#keys = new Map(rows.map((key) => [key.id, key]));
-    this.#newest = rows.at(-1);
+    const keys = rows.flatMap((row) => {
+      const secret = this.#opened(row);
+      return secret ? [{ ...row, secret }] : [];
+    });
+    // Those of a release that did not seal them.
+    for (const row of rows.filter(({ secret }) => this.#sealer.hasKey && secret.length === secretBytes))
+      await sql`update token_key set secret = ${this.#sealed(row)} where id = ${row.id} and secret = ${row.secret}`.execute(
+        this.#database.query,
+      );
+    this.#keys = new Map(keys.map((key) => [key.id, key]));
+    this.#newest = keys.at(-1);
     this.#loadedAt = asked;
   }
 }
