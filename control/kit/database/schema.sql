@@ -3277,6 +3277,8 @@ CREATE INDEX backup_parent ON public.backup USING btree (parent_id) WHERE (paren
 
 CREATE INDEX backup_project ON public.backup USING btree (project_id, created_at, id);
 
+CREATE INDEX backup_unsettled ON public.backup USING btree (id) WHERE ((layer_id IS NOT NULL) OR (desired_presence = 'absent'::text));
+
 CREATE INDEX backup_volume ON public.backup USING btree (volume_id, data_at);
 
 CREATE INDEX change_server_deleted ON ONLY public.change USING btree (at) WHERE ((resource_type = 'server'::text) AND (action = 'deleted'::text));
@@ -3551,6 +3553,8 @@ CREATE INDEX server_migration_caused ON public.server_migration USING btree (hos
 
 CREATE UNIQUE INDEX server_migration_moving ON public.server_migration USING btree (server_id) WHERE (phase <> 'ended'::text);
 
+CREATE INDEX server_migration_not_ended ON public.server_migration USING btree (number) WHERE (ended IS NULL);
+
 CREATE INDEX server_migration_other ON public.server_migration USING btree (other_host_id) WHERE (other_host_id IS NOT NULL);
 
 CREATE INDEX server_migration_project ON public.server_migration USING btree (project_id);
@@ -3609,6 +3613,12 @@ CREATE INDEX user_group_member_user ON public.user_group_member USING btree (use
 
 CREATE INDEX user_password_past_user ON public.user_password_past USING btree (user_id, id);
 
+CREATE INDEX volume_attachment_project ON public.volume_attachment USING btree (project_id);
+
+CREATE INDEX volume_cache_pool ON public.volume USING btree (cache_pool_id) WHERE (cache_pool_id IS NOT NULL);
+
+CREATE INDEX volume_carried ON public.volume USING btree (((desired_task ->> 'migration_id'::text))) WHERE ((desired_task ->> 'kind'::text) = 'carry'::text);
+
 CREATE INDEX volume_group_project ON public.volume_group USING btree (project_id, created_at, id);
 
 CREATE INDEX volume_host ON public.volume USING btree (host_id);
@@ -3617,7 +3627,7 @@ CREATE INDEX volume_layer_absent_of ON public.volume_layer USING btree (volume_i
 
 CREATE INDEX volume_layer_cache ON public.volume_layer USING btree (volume_id) WHERE (cache_role IS NOT NULL);
 
-CREATE INDEX volume_layer_copy_of ON public.volume_layer USING btree (((desired_source ->> 'copy_of'::text))) WHERE ((desired_source ->> 'copy_of'::text) IS NOT NULL);
+CREATE INDEX volume_layer_copy_of ON public.volume_layer USING btree (((desired_source ->> 'copy_of'::text))) WHERE (desired_source IS NOT NULL);
 
 CREATE INDEX volume_layer_exported ON public.volume_layer USING btree (volume_id) WHERE exported;
 
@@ -3633,7 +3643,7 @@ CREATE INDEX volume_layer_of ON public.volume USING btree (layer_id);
 
 CREATE INDEX volume_layer_parent ON public.volume_layer USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 
-CREATE INDEX volume_layer_pool ON public.volume_layer USING btree (pool_id) WHERE (desired_presence = 'present'::text);
+CREATE INDEX volume_layer_pool ON public.volume_layer USING btree (pool_id);
 
 CREATE INDEX volume_layer_shorten ON public.volume_layer USING btree (shorten_at) WHERE (shorten_at IS NOT NULL);
 
@@ -3655,6 +3665,8 @@ CREATE INDEX volume_replica_round_moment ON public.volume_replica USING btree (r
 
 CREATE INDEX volume_replica_round_pool ON public.volume_replica USING btree (round_pool_id) WHERE (round_pool_id IS NOT NULL);
 
+CREATE INDEX volume_restored_into ON public.volume USING btree ((((desired_task #>> '{into,layer_id}'::text[]))::uuid)) WHERE ((desired_task ->> 'kind'::text) = 'restore'::text);
+
 CREATE INDEX volume_restoring ON public.volume USING btree (((desired_task ->> 'backup_id'::text))) WHERE ((desired_task ->> 'kind'::text) = 'restore'::text);
 
 CREATE INDEX volume_snapshot_layer ON public.volume_snapshot USING btree (layer_id);
@@ -3662,6 +3674,8 @@ CREATE INDEX volume_snapshot_layer ON public.volume_snapshot USING btree (layer_
 CREATE INDEX volume_snapshot_of_group_snapshot ON public.volume_snapshot USING btree (group_snapshot_id) WHERE (group_snapshot_id IS NOT NULL);
 
 CREATE INDEX volume_snapshot_project ON public.volume_snapshot USING btree (project_id, created_at, id);
+
+CREATE INDEX volume_snapshot_unready ON public.volume_snapshot USING btree (volume_id) WHERE (ready_at IS NULL);
 
 CREATE INDEX volume_snapshot_volume ON public.volume_snapshot USING btree (volume_id);
 
@@ -3672,6 +3686,8 @@ CREATE INDEX volume_type_default_type ON public.volume_type_default USING btree 
 CREATE INDEX volume_type_of ON public.volume USING btree (volume_type_id);
 
 CREATE INDEX volume_type_qos_specs ON public.volume_type USING btree (qos_specs_id);
+
+CREATE INDEX volume_unsettled ON public.volume USING btree (id) WHERE ((launched_at IS NULL) OR (desired_presence = 'absent'::text) OR (desired_task IS NOT NULL) OR (fault IS NOT NULL));
 
 CREATE INDEX volume_waiting_source ON public.volume USING btree (source_volume_id) WHERE (launched_at IS NULL);
 

@@ -48,8 +48,13 @@ export class BackendService {
   async list(caller: Caller, { type }: { type?: string } = {}): Promise<BackendRow[]> {
     requireAdmin(caller, 'list storage backends');
     const specs = type === undefined ? {} : await this.#specsOf(type);
+    return (await this.#read(null)).filter((pool) => unmetSpecs(specs, pool).length === 0);
+  }
+
+  /** Of all pools, or of those of these ids. */
+  async #read(poolIds: readonly string[] | null): Promise<BackendRow[]> {
     const [figures, { rows: seen }] = await Promise.all([
-      poolFigures(this.#database.query),
+      poolFigures(this.#database.query, poolIds),
       sql<{
         id: string;
         at: Date;
@@ -57,8 +62,7 @@ export class BackendService {
         from host`.execute(this.#database.query),
     ]);
     const seenAt = new Map(seen.map(({ id, at }) => [id, at]));
-    const fit = figures.filter((pool) => unmetSpecs(specs, pool).length === 0);
-    return fit.map((pool) => ({
+    return figures.map((pool) => ({
       ...pool,
       backend: `${pool.host_name}@${pool.name}`,
       seen_at: seenAt.get(pool.host_id) ?? pool.updated_at,
@@ -67,7 +71,10 @@ export class BackendService {
 
   /** @throws CloudError `forbidden`, `not_found` */
   async get(caller: Caller, backend: string): Promise<BackendRow> {
-    const found = (await this.list(caller)).find((one) => one.backend === backend);
+    requireAdmin(caller, 'show a storage backend');
+    const { rows } = await sql<{ id: string }>`select p.id from storage_pool p join host h on h.id = p.host_id
+      where h.name || '@' || p.name = ${backend}`.execute(this.#database.query);
+    const [found] = rows[0] ? await this.#read([rows[0].id]) : [];
     if (!found) throw notFound('storage_backend', backend);
     return found;
   }

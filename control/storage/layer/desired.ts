@@ -124,7 +124,9 @@ const facts = ({
       ${baseHost} as base_host, ${copyHost} as copy_host, ${copyHostId} as copy_host_id, ${copyForReplica} as copy_for_replica, ${copyIsWhole} as copy_is_whole, ${copiedBy} as copied_by, ${record} as record, ${exportDocumentSql} as outside, ${receivesKey} as receives_key
     from volume_layer l join storage_pool p on p.id = l.pool_id
       left join volume_key k on k.id = l.key_id
-      left join volume v on l.cache_role = 'writes' and v.id = l.volume_id and v.cache_policy = 'write-through'
+      -- One by one, for the few that have a cache: else all volumes are read, to be held against the layers.
+      left join lateral (select cache_pool_id, cache_bytes from volume w
+        where l.cache_role = 'writes' and w.id = l.volume_id and w.cache_policy = 'write-through' offset 0) v on true
       left join storage_pool f on f.id = v.cache_pool_id
     where ${hostIds === undefined ? sql`true` : isOneOf(sql`l.host_id`, hostIds)}
       and ${layerIds === undefined ? sql`true` : isOneOf(sql`l.id`, layerIds)}) l`;

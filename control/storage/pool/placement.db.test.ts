@@ -96,7 +96,7 @@ test('what a pool holds is somebody’s own, shared, or of nobody any more', asy
   await sql`update volume set pool_id = ${pool.id}, size_gib = 2 where id = any(${volumes}::uuid[])`.execute(
     db.database.query,
   );
-  const [before] = await poolFigures(db.database.query, pool.id);
+  const [before] = await poolFigures(db.database.query, [pool.id]);
   assert.deepEqual([before!.volumes, before!.volume_gib, before!.promised_bytes], [3, 6, 3 * gib]);
   assert.deepEqual([before!.own_bytes, before!.shared_bytes, before!.reclaimable_bytes], [300, 100, 0]);
   await inTx(async (tx) => {

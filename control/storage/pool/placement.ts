@@ -73,10 +73,10 @@ async function readSome(tx: Tx, imageId: string | null, which: RawBuilder<unknow
   return rows[0]!.pools.map(({ kinds, ...pool }) => ({ ...pool, promised_iops: iopsOf(kinds) }));
 }
 
-/** By pool, what copies from other hosts have yet to take there: few are being made at a time, and an index has them. */
+/** By pool, what copies from other hosts have yet to take there: few are being made at a time, and an index has them (migration 1140: by the first condition). */
 const coming = sql`select l.pool_id, sum(greatest(s.observed_allocated_bytes - l.observed_allocated_bytes, 0))::float8 as bytes
   from volume_layer l join volume_layer s on s.id = (l.desired_source ->> 'copy_of')::uuid
-  where l.desired_source ->> 'copy_of' is not null and l.desired_presence = 'present' group by l.pool_id`;
+  where l.desired_source is not null and l.desired_source ->> 'copy_of' is not null and l.desired_presence = 'present' group by l.pool_id`;
 
 /** Of host `h`: it is there, or it was a moment ago. */
 export const seenLately = sql`coalesce(not h.forced_down and (h.connected or h.last_seen_at > now() - make_interval(secs => ${awaySeconds})), false)`;

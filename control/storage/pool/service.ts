@@ -51,15 +51,21 @@ export class StoragePoolService {
   /** Of all hosts, or of one. @throws CloudError `forbidden` */
   async list(caller: Caller, { hostId }: { hostId?: string } = {}): Promise<PoolFigures[]> {
     requireAdmin(caller, 'list storage pools');
-    const pools = await poolFigures(this.#database.query);
-    return hostId === undefined ? pools : pools.filter((pool) => pool.host_id === parseId(hostId));
+    if (hostId === undefined) return poolFigures(this.#database.query);
+    const { rows } = await sql<{
+      id: string;
+    }>`select id from storage_pool where host_id = ${parseId(hostId) ?? null}`.execute(this.#database.query);
+    return poolFigures(
+      this.#database.query,
+      rows.map(({ id }) => id),
+    );
   }
 
   /** @throws CloudError `forbidden`, `not_found` */
   async get(caller: Caller, id: string): Promise<PoolFigures> {
     requireAdmin(caller, 'show a storage pool');
     const known = parseId(id);
-    const [pool] = known ? await poolFigures(this.#database.query, known) : [];
+    const [pool] = known ? await poolFigures(this.#database.query, [known]) : [];
     if (!pool) throw notFound('storage_pool', id);
     return pool;
   }

@@ -101,12 +101,12 @@ export class VolumeController {
   async sweep(): Promise<void> {
     const { database, log } = this.#options;
     try {
+      // The first condition is the index's of the few that are not as they shall be: the others are not read.
       await sql`select enqueue('volume', id::text, now()) from (
-          select id from volume where launched_at is null and fault is null
-          union select id from volume where desired_presence = 'absent'
+          select id from volume where (launched_at is null or desired_presence = 'absent' or desired_task is not null or fault is not null)
+            and (launched_at is null and fault is null or desired_presence = 'absent'
+              or desired_task ->> 'kind' not in ('backup', 'transfer') or fault ->> 'code' in ('host', 'extend', 'restore'))
           union ${cacheDueSql}
-          union select id from volume where desired_task ->> 'kind' not in ('backup', 'transfer')
-          union select id from volume where fault ->> 'code' in ('host', 'extend', 'restore')
           union select resource_id from operation o where state = 'running' and deadline < now() and resource_type = 'volume'
             and exists (select from volume where id = o.resource_id)) due`.execute(database.query);
     } catch (error) {

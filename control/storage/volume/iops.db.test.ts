@@ -38,7 +38,7 @@ async function type(name: string, specs: Record<string, string>, tier: string): 
   );
 }
 const make = (type: string, sizeGib = 1) => cloud.volumes.create(cloud.member, cloud.wish({ type, sizeGib }));
-const promised = async (poolId = cloud.poolId) => (await poolFigures(db.database.query, poolId))[0]!.promised_iops;
+const promised = async (poolId = cloud.poolId) => (await poolFigures(db.database.query, [poolId]))[0]!.promised_iops;
 async function removed(): Promise<void> {
   const { rows } = await sql<{ id: string }>`select id from volume`.execute(db.database.query);
   for (const { id } of rows) await cloud.volumes.delete(cloud.admin, id, { cascade: true, force: true });

@@ -161,7 +161,7 @@ for (const seed of [1, 7, 42, 1234]) {
       );
       assert.ok(space.mergeable_bytes <= space.own_bytes);
     }
-    const [figures] = await poolFigures(query, forest.pool.id);
+    const [figures] = await poolFigures(query, [forest.pool.id]);
     const { rows } = await sql<{ all: number; absent: number }>`select sum(observed_allocated_bytes)::float8 as all,
         coalesce(sum(observed_allocated_bytes) filter (where desired_presence = 'absent'), 0)::float8 as absent
       from volume_layer where pool_id = ${forest.pool.id}`.execute(query);
