@@ -128,7 +128,7 @@ export class AssignmentService {
   /** Has the caller a role in the system, so that a token for it could be had? */
   async hasSystemRole(caller: Caller): Promise<boolean> {
     const { rows } = await sql`select from role_assignment a where a.system and (a.user_id = ${caller.userId}
-      or a.group_id in ${groupsOf(sql`${caller.userId}`)}) limit 1`.execute(this.#context.query);
+      or a.group_id = any(array${groupsOf(sql`${caller.userId}`)})) limit 1`.execute(this.#context.query);
     return rows.length > 0;
   }
 
@@ -228,7 +228,9 @@ const groupOf = ({ actor }: Grant) => ('groupId' in actor ? actor.groupId : null
 const projectOf = ({ target }: Grant) => ('projectId' in target ? target.projectId : null);
 const domainOf = ({ target }: Grant) => ('domainId' in target ? target.domainId : null);
 
+/** The first condition is one that an index has, which the second, as PostgreSQL sees it, is not. */
 const matches = (grant: Grant): RawBuilder<unknown> => sql`
+  ${'userId' in grant.actor ? sql`a.user_id = ${grant.actor.userId}::uuid` : sql`a.group_id = ${grant.actor.groupId}::uuid`} and
   (a.user_id, a.group_id, a.project_id, a.domain_id, a.system, a.inherited) is not distinct from
   (${userOf(grant)}::uuid, ${groupOf(grant)}::uuid, ${projectOf(grant)}::uuid, ${domainOf(grant)}::uuid,
    ${'system' in grant.target}::boolean, ${grant.inherited ?? false}::boolean)`;

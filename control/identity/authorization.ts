@@ -299,7 +299,7 @@ function effectiveRoles(user: RawBuilder<unknown>, scope: ScopeRequest): RawBuil
       union select p.id, p.parent_id from project p join ancestor a on p.id = a.parent_id),
     effective(role_id) as (
       select a.role_id from role_assignment a
-      where (a.user_id = ${user} or a.group_id in ${groupsOf(user)})
+      where (a.user_id = ${user} or a.group_id = any(array${groupsOf(user)}))
         and (${scopeCondition(scope)})
       union select i.implied_role_id from role_implication i join effective e on e.role_id = i.prior_role_id)`;
 }
@@ -316,6 +316,6 @@ function scopeCondition(scope: ScopeRequest): RawBuilder<unknown> {
       // An inherited assignment counts below the project or domain that it is made on, not there itself.
       return sql`a.project_id = (select project_id from target) and not a.inherited
         or a.inherited and (a.domain_id = (select domain_id from target)
-          or a.project_id in (select parent_id from ancestor))`;
+          or a.project_id = any(array(select parent_id from ancestor)))`;
   }
 }

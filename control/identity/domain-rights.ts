@@ -72,7 +72,7 @@ export async function requireNoMightier(
   if (isAdmin(caller)) return;
   const holder =
     'userId' in whom
-      ? sql`(a.user_id = ${whom.userId} or a.group_id in (select group_id from user_group_member where user_id = ${whom.userId}))`
+      ? sql`(a.user_id = ${whom.userId} or a.group_id = any(array(select group_id from user_group_member where user_id = ${whom.userId})))`
       : sql`a.group_id = ${whom.groupId}`;
   const trusted =
     'userId' in whom
@@ -81,7 +81,7 @@ export async function requireNoMightier(
   const { rows } = await sql`with recursive might(id) as (
       select id from role where name = any(${mighty}) and domain_id is null
       union select i.prior_role_id from role_implication i join might m on m.id = i.implied_role_id)
-    select from role_assignment a where ${holder} and (a.system or a.role_id in (select id from might))
+    select from role_assignment a where ${holder} and (a.system or a.role_id = any(array(select id from might)))
       ${trusted} limit 1`.execute(db);
   if (rows.length > 0) throw new CloudError('forbidden', 'mightier_than_manager', {});
 }

@@ -87,7 +87,7 @@ export class DomainService {
   async forUser(caller: Caller): Promise<DomainRow[]> {
     const { rows } = await sql<DomainRow>`select d.* from domain d where d.enabled and d.id in (
         select a.domain_id from role_assignment a where not a.inherited and (a.user_id = ${caller.userId}
-          or a.group_id in ${groupsOf(sql`${caller.userId}`)}))
+          or a.group_id = any(array${groupsOf(sql`${caller.userId}`)})))
       order by d.id`.execute(this.#context.query);
     return rows;
   }

@@ -296,7 +296,7 @@ function visible(caller: Caller): RawBuilder<unknown> {
   if (isService(caller) || isSystemReader(caller)) return sql`true`;
   if (caller.projectId) return sql`project_id = ${caller.projectId}`;
   if (!caller.domainId) return sql`false`;
-  return sql`(domain_id = ${caller.domainId} or project_id in (select id from project where domain_id = ${caller.domainId}))`;
+  return sql`(domain_id = ${caller.domainId} or project_id = any(array(select id from project where domain_id = ${caller.domainId})))`;
 }
 
 const namesUnknown = (attribute: string) => new CloudError('invalid', 'limit_names_unknown', { attribute });

@@ -132,7 +132,7 @@ export class ProjectService {
     }
     const { rows } = await sql<ProjectRow>`
       with recursive own as (select * from role_assignment a where a.user_id = ${userId}
-          or a.group_id in ${groupsOf(sql`${userId}`)}),
+          or a.group_id = any(array${groupsOf(sql`${userId}`)})),
         reached(id) as (
           select p.id from project p join own a on a.project_id = p.id and not a.inherited
           union select p.id from project p join own a on a.domain_id = p.domain_id and a.inherited),

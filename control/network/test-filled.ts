@@ -38,7 +38,7 @@ export async function fillNetworks(
     sql`insert into project (id, domain_id, name) select ${made(kinds.project, 'n')}, ${numberedId(0, 1)}, n::text from generate_series(0, ${projects - 1}::int) n`,
     sql`insert into host (id, name, connected) select ${made(kinds.host, 'n')}, n::text, true from generate_series(0, ${hosts - 1}::int) n`,
     sql`insert into network (id, project_id, name, external, provider_network_type, provider_physical_network) select ${made(kinds.network, 'n')}, ${made(kinds.project, `n % ${projects}`)}, 'n' || n, n < 2, case when n < 2 then 'flat' else 'geneve' end, case when n < 2 then 'physnet1' end from generate_series(0, ${networks - 1}::int) n`,
-    sql`insert into rbac_policy (id, project_id, network_id, action) select id, project_id, id, 'access_as_external' from network where external`,
+    sql`insert into rbac_policy (id, project_id, network_id, action) select id, project_id, id, 'access_as_external' from network where external on conflict do nothing`,
     sql`insert into subnet (id, project_id, network_id, ip_version, cidr, gateway_ip, allocation_pools)
       select ${made(kinds.subnet, 'n')}, ${made(kinds.project, `n % ${projects}`)}, ${made(kinds.network, 'n')}, 4,
       ('10.' || n / 256 || '.' || n % 256 || '.0/24')::cidr, ('10.' || n / 256 || '.' || n % 256 || '.1')::inet,

@@ -49,8 +49,8 @@ export class ConsoleService {
     await requireConsole(database, caller, id);
     const token = randomBytes(32).toString('base64url');
     await database.transaction(actorOf(caller), async (tx) => {
-      await sql`delete from console_token where expires_at < now() or digest in (select digest from console_token
-        where server_id = ${id} order by created_at desc offset ${maxTokens - 1})`.execute(tx);
+      await sql`delete from console_token where expires_at < now() or digest = any(array(select digest from console_token
+        where server_id = ${id} order by created_at desc offset ${maxTokens - 1}))`.execute(tx);
       await sql`insert into console_token (digest, server_id, kind, expires_at)
         values (${digestOf(token)}, ${id}, ${kind}, now() + ${tokenLifetimeMs} * interval '1 millisecond')`.execute(tx);
     });

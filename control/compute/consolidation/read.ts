@@ -22,7 +22,7 @@ export const timingOf = (afterSeconds = 600): ConsolidationTiming => ({
 /** Of `host h`: what is there and nowhere else; null: nothing. Asked again before it is shut down: it may have come while the host was emptied. */
 export const keepsBecause = sql<string | null>`(case
   when exists (select from control_process c where c.machine = h.name) then 'has_control'
-  when exists (select from volume where host_id = h.id or pool_id in (select id from storage_pool where host_id = h.id))
+  when exists (select from volume where host_id = h.id or pool_id = any(array(select id from storage_pool where host_id = h.id)))
     or exists (select from volume_layer where host_id = h.id and desired_presence = 'present') then 'has_volumes'
   when exists (select from quarantined_server where host_id = h.id)
     or exists (select from quarantined_layer where host_id = h.id) then 'in_quarantine'

@@ -54,12 +54,12 @@ export async function removeHost(tx: Tx, id: string, { byItself = false } = {}):
 async function readTies(tx: Tx, id: string): Promise<Ties> {
   const { rows } = await sql<Ties>`select
     coalesce(nullif(array(select coalesce(nullif(name, ''), id::text) from server where host_id = ${id}
-        or id in (select server_id from server_migration where other_host_id = ${id}) limit 5), '{}'),
+        or id = any(array(select server_id from server_migration where other_host_id = ${id})) limit 5), '{}'),
       array(select 'port ' || id from port where host_id = ${id} limit 5)) as servers,
     exists (select from quarantined_server where host_id = ${id})
       or exists (select from quarantined_layer where host_id = ${id}) as quarantined,
     array(select coalesce(nullif(name, ''), id::text) from volume
-      where host_id = ${id} or pool_id in (select id from storage_pool where host_id = ${id})
+      where host_id = ${id} or pool_id = any(array(select id from storage_pool where host_id = ${id}))
       union all select 'layer ' || id from volume_layer where host_id = ${id} and desired_presence = 'present' limit 5) as volumes,
     (select l.image_id from image_location l join image i on i.id = l.image_id
       where l.host_id = ${id} and i.desired_presence = 'present' and i.status <> 'queued'

@@ -170,7 +170,7 @@ async function refuseTooMany(tx: Tx, labels: readonly string[]): Promise<void> {
       (select count(*) from metering_label_rule r join metering_label l on l.id = r.metering_label_id where l.shared)
       + coalesce((select max(count) from (
         select count(*) from metering_label_rule r join metering_label l on l.id = r.metering_label_id
-        where not l.shared and (exists (select from ${touched} and shared) or l.project_id in (select project_id from ${touched}))
+        where not l.shared and (exists (select from ${touched} and shared) or l.project_id = any(array(select project_id from ${touched})))
         group by l.project_id) counted), 0) as most`.execute(tx);
   if (Number(rows[0]!.most) > maximumRules) {
     throw new CloudError('invalid', 'too_many_metering_label_rules', { maximum: maximumRules });

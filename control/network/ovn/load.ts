@@ -194,8 +194,8 @@ export async function loadLocalIps(
   if (networks.length === 0 && hosts.length === 0) return [];
   return selectLocalIps(
     db,
-    sql`${isOneOf(sql`l.network_id`, networks)} or l.id in (select a.local_ip_id
-      from port on_host join local_ip_association a on a.fixed_port_id = on_host.id where ${isOneOf(sql`on_host.host_id`, hosts)})`,
+    sql`${isOneOf(sql`l.network_id`, networks)} or l.id = any(array(select a.local_ip_id
+      from port on_host join local_ip_association a on a.fixed_port_id = on_host.id where ${isOneOf(sql`on_host.host_id`, hosts)}))`,
   );
 }
 

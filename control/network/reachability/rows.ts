@@ -106,8 +106,8 @@ const ofRouters = (ids: readonly string[]) =>
   sql`${isOneOf(sql`device_id`, ids, 'text')} and device_owner like 'network:router%' and device_id <> ''`;
 
 const owning = ({ subnets, addresses, networks }: Wanted<'subnets' | 'addresses' | 'networks'>) =>
-  sql`id in (select i.port_id from port_ip i where ${isOneOf(sql`i.subnet_id`, subnets)}
-      and ${isOneOf(sql`i.ip`, addresses, 'inet')})
+  sql`id = any(array(select i.port_id from port_ip i where ${isOneOf(sql`i.subnet_id`, subnets)}
+      and ${isOneOf(sql`i.ip`, addresses, 'inet')}))
     or (${isOneOf(sql`network_id`, networks)} and allowed_address_pairs <> '[]')`;
 
 const inGroups = ({ groups, addresses }: Wanted<'groups' | 'addresses'>) =>

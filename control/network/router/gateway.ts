@@ -167,10 +167,10 @@ export async function checkNotByFloatingIps(tx: Tx, router: RouterGateway): Prom
 async function checkNoOverlap(tx: Tx, routerId: string, network: NetworkFacts): Promise<void> {
   const { rows } = await sql<{ cidr: string; id: string }>`select s.id, s.cidr::text from subnet s
     where s.cidr && any(${network.subnets.map(({ cidr }) => cidr)}::cidr[]) and (
-      s.id in (select i.subnet_id from port p join port_ip i on i.port_id = p.id
-        where p.device_id <> '' and p.device_id = ${routerId} and p.device_owner like 'network:router_interface%')
-      or s.network_id in (select p.network_id from port p
-        where p.device_id <> '' and p.device_id = ${routerId} and p.device_owner = ${gatewayOwner}))`.execute(tx);
+      s.id = any(array(select i.subnet_id from port p join port_ip i on i.port_id = p.id
+        where p.device_id <> '' and p.device_id = ${routerId} and p.device_owner like 'network:router_interface%'))
+      or s.network_id = any(array(select p.network_id from port p
+        where p.device_id <> '' and p.device_id = ${routerId} and p.device_owner = ${gatewayOwner})))`.execute(tx);
   if (rows[0]) {
     throw new CloudError('invalid', 'router_subnet_overlaps_external_network', {
       subnet: rows[0].id,

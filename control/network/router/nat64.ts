@@ -18,10 +18,10 @@ export async function checkNat64(tx: Tx, routerId: string): Promise<void> {
   const { rows } = await sql<{ subnet: string | null; cidr: string; kept: string }>`
     select s.id as subnet, s.cidr::text, kept.cidr::text as kept
     from subnet s join (select unnest(${kept}::cidr[]) as cidr) kept on s.cidr && kept.cidr
-    where s.id in (select i.subnet_id from port p join port_ip i on i.port_id = p.id
-        where p.device_id <> '' and p.device_id = ${routerId} and p.device_owner like 'network:router_interface%')
-      or s.network_id in (select p.network_id from port p
-        where p.device_id <> '' and p.device_id = ${routerId} and p.device_owner = 'network:router_gateway')
+    where s.id = any(array(select i.subnet_id from port p join port_ip i on i.port_id = p.id
+        where p.device_id <> '' and p.device_id = ${routerId} and p.device_owner like 'network:router_interface%'))
+      or s.network_id = any(array(select p.network_id from port p
+        where p.device_id <> '' and p.device_id = ${routerId} and p.device_owner = 'network:router_gateway'))
     union all select null, route ->> 'destination', kept.cidr::text
     from router, jsonb_array_elements(routes) route join (select unnest(${kept}::cidr[]) as cidr) kept
       on (route ->> 'destination')::cidr <<= kept.cidr
