@@ -2,7 +2,7 @@
  * Migrations as administrators see them. What one is at follows from its row and from the operations of its server: nothing of it
  * is stored twice.
  */
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { type Caller, isAdmin, requireAdmin } from '../../kit/caller.ts';
 import type { Database } from '../../kit/database/database.ts';
@@ -93,7 +93,8 @@ export class MigrationService {
     const direction = sql.raw(filter.newestFirst ? 'desc' : 'asc');
     const when = <T>(value: T | undefined, condition: (value: T) => ReturnType<typeof sql>) =>
       value === undefined ? sql`` : sql`and ${condition(value)}`;
-    const { rows } = await sql<MigrationRow>`select * from (${all}) m where true
+    const { rows } =
+      await sql<MigrationRow>`select * from (${all(filter.inProgress || underWay.has(filter.status ?? '') ? sql`m.ended is null` : sql`true`)}) m where true
       ${when(filter.projectId, (v) => sql`project_id = ${v}::uuid`)}
       ${when(filter.userId, (v) => sql`user_id = ${v}::uuid`)}
       ${when(filter.serverId, (v) => sql`server_id = ${v}::uuid`)}
@@ -143,8 +144,13 @@ const statusSql = sql`case
     when began.state = 'failed' then 'error'
     else 'finished' end`;
 
-/** A resize on its own host goes where it is. */
-const all = sql`select m.id, m.number, m.project_id, m.user_id, m.server_id, m.kind, m.phase, m.progress, h.name as source_name,
+/** What only one that has not ended can be: of a year of them those few are looked up (migration 1148). */
+const underWay: ReadonlySet<string> = new Set(['preparing', 'running']);
+
+/** A resize on its own host goes where it is. @param which of `server_migration m` */
+const all = (
+  which: RawBuilder<unknown>,
+) => sql`select m.id, m.number, m.project_id, m.user_id, m.server_id, m.kind, m.phase, m.progress, h.name as source_name,
     coalesce(t.name, case when m.phase is null and m.kind = 'resize' then h.name end) as target_name,
     case when t.id is not null then t.facts ->> 'url' when m.phase is null then h.facts ->> 'url' end as target_url,
     (select ${flavorNumber('old_flavor_id')}) as old_flavor_number,
@@ -155,4 +161,5 @@ const all = sql`select m.id, m.number, m.project_id, m.user_id, m.server_id, m.k
     where resource_id = m.server_id and generation = m.server_generation and verb in ('resize', 'migrate', 'live-migration') limit 1) began on true
   left join lateral (select bool_or(state = 'running') as running, max(updated_at) as updated_at from operation
     where resource_id = m.server_id and generation > m.server_generation and m.ended is not null
-      and verb = case m.ended when 'confirmed' then 'confirmResize' else 'revertResize' end) ending on true`;
+      and verb = case m.ended when 'confirmed' then 'confirmResize' else 'revertResize' end) ending on true
+  where ${which}`;

@@ -180,7 +180,8 @@ export class Evacuator {
       waiting as (
         select s.id, s.host_id, (s.evacuation_policy ->> 'priority')::integer as priority,
           not h.forced_down and ${isHeld(this.#timing.atOnceMs)} as held
-        from server s join silent h on h.id = s.host_id
+        -- Host by host: how few are silent PostgreSQL can not know, and this is asked each second.
+        from silent h cross join lateral (select * from server where host_id = h.id offset 0) s
         where ${shallRestart} and not s.id = any(${[...this.#later.keys()]}::uuid[]))
       select id, host_id, held, bool_or(held) over () as some_held
       from waiting order by held, priority desc, host_id, id limit ${this.#timing.together}`.execute(
