@@ -80,6 +80,8 @@ export interface ControlHooks {
   watts?: Parameters<typeof openCompute>[0]['watts'];
   /** How often the certificate's files are looked at. */
   credentials?: { lookEveryMs: number };
+  /** Sees it before it has a connection. */
+  onDatabase?: (database: Database) => void;
   /** Told of every route of every dialect. */
   onRoute?: ApiOptions['onRoute'];
   /** Comes before the dialects and sees what they answer. */
@@ -97,6 +99,7 @@ export async function startControl(
   const credentials = new Credentials(configuration.tls, hooks.credentials);
   const tls = credentials.current;
   const database = new Database({ url, applicationName: 'bothy control' });
+  hooks.onDatabase?.(database);
   await prepareDatabase(database, url, configuration, log);
   const feed = new ChangeFeed({ database, url, log });
   await feed.start();

@@ -4,37 +4,22 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { RouteOptions } from 'fastify';
 import type { Answer, OpenStack } from '../support/openstack.ts';
 import { partOf } from '../support/part-of.ts';
 import { Random } from '../support/random.ts';
 import { SimulatedCloud } from '../support/simulated-cloud.ts';
 import { effort } from './effort.ts';
+import { aimed, type Route, reachesOf, routeList } from './routes.ts';
 import { give, makePerson, makeVictim, type Person, type Victim } from './victim.ts';
 
 const { seed, full } = effort();
 
-interface Route {
-  method: string;
-  url: string;
-  open: boolean;
-}
-
-const verbs = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
-const routes: Route[] = [];
+const { routes, listen } = routeList();
 let cloud: SimulatedCloud;
 let admin: OpenStack;
 let victim: Victim;
 let stranger: Person;
 let port: number;
-
-const listen = ({ method, url, config }: RouteOptions): void => {
-  for (const one of [method].flat()) {
-    // v2.0 of Nova is the routes of 2.1 again, and Cinder's are there with and without a project.
-    if (verbs.includes(one) && !/^\/(compute\/v2|volume\/v3\/:projectId)\//.test(url))
-      routes.push({ method: one, url, open: config?.open === true });
-  }
-};
 
 before(async () => {
   cloud = await SimulatedCloud.start();
@@ -48,31 +33,6 @@ before(async () => {
   await stranger.client.login({ name: stranger.name, password: stranger.password, project: 'another' });
 });
 after(() => cloud[Symbol.asyncDispose]());
-
-/** The route with the victim's ids in it: each parameter is of the collection before it. */
-function aimed({ url }: Route): string {
-  const segments = url.split('/');
-  return segments
-    .map((segment, index) => {
-      if (!segment.startsWith(':')) return segment;
-      return encodeURIComponent(
-        victim.ids[segments[index - 1]!] ?? (segment === ':project' ? victim.projectId : victim.mark),
-      );
-    })
-    .join('/');
-}
-
-/** Ways to ask for more than one's own. */
-const reaches = () => [
-  '',
-  `?project_id=${victim.projectId}`,
-  `?tenant_id=${victim.projectId}`,
-  '?all_tenants=1',
-  '?all_projects=true',
-  `?owner=${victim.projectId}&visibility=all`,
-  `?user_id=${victim.ids.users}`,
-  `?id=${victim.ids.networks}`,
-];
 
 /** What someone would send who wants it: the victim's things named in everything that names others. */
 function bodies({ url, method }: Route): unknown[] {
@@ -145,13 +105,13 @@ interface Walker {
 
 async function walk({ name, token, check }: Walker, random: Random, over = routes): Promise<void> {
   for (const route of over) {
-    const queries = route.method === 'GET' ? reaches() : [''];
+    const queries = route.method === 'GET' ? reachesOf(victim) : [''];
     const all = queries.flatMap((query) => bodies(route).map((body) => ({ query, body })));
     // Of each route at least the plain request, and some of the others.
     const chosen = full ? all : all.filter((_, index) => index === 0 || random.chance(0.1));
     const answers = await Promise.all(
       chosen.map(async ({ query, body }) => {
-        const url = `https://127.0.0.1:${port}${aimed(route)}${query}`;
+        const url = `https://127.0.0.1:${port}${aimed(route, victim)}${query}`;
         const patch = route.method === 'PATCH' && route.url.startsWith('/image');
         const type: Record<string, string> = patch
           ? { 'content-type': 'application/openstack-images-v2.1-json-patch' }

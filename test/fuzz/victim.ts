@@ -73,7 +73,7 @@ async function makeNetwork(me: OpenStack, admin: OpenStack, mark: string, ids: R
   const network_id = await make('networks', 'network', marked);
   const subnet_id = await make('subnets', 'subnet', { ...marked, network_id, ip_version: 4, cidr: '10.9.0.0/24' });
   const { networks } = await admin.must('GET', 'network', '/v2.0/networks?router:external=true');
-  const external = { external_gateway_info: { network_id: networks[0].id } };
+  const external = { external_gateway_info: { network_id: networks.at(-1).id } };
   const router = await make('routers', 'router', { ...marked, ...external });
   await me.must('PUT', 'network', `/v2.0/routers/${router}/add_router_interface`, { subnet_id });
   const security_group_id = await make('security-groups', 'security_group', marked);
@@ -83,7 +83,7 @@ async function makeNetwork(me: OpenStack, admin: OpenStack, mark: string, ids: R
     description: mark,
   });
   const port_id = await make('ports', 'port', { ...marked, network_id });
-  await make('floatingips', 'floatingip', { floating_network_id: networks[0].id, port_id, description: mark });
+  await make('floatingips', 'floatingip', { floating_network_id: networks.at(-1).id, port_id, description: mark });
   await make('trunks', 'trunk', { ...marked, port_id });
   await make('address-groups', 'address_group', { ...marked, addresses: ['10.9.0.0/24'] });
   const address_scope_id = await make('address-scopes', 'address_scope', { name: mark, ip_version: 4 });

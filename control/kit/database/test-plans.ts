@@ -2,6 +2,7 @@
  * For tests: what PostgreSQL did for each statement, as its own auto_explain tells it to the connection that asked.
  * Statements inside triggers and referential checks are told as well.
  */
+import { sql } from 'kysely';
 import type pg from 'pg';
 import { Secret } from '../../../contract/secret.ts';
 import { Database } from './database.ts';
@@ -34,27 +35,49 @@ const settings = {
   client_min_messages: 'log',
 };
 
+/** Hears what PostgreSQL did for each statement of databases whose connections have {@link settings}. */
+class Plans {
+  #found: Waste[] = [];
+
+  hear({ pool }: Database): void {
+    pool.on('connect', (client: pg.PoolClient) => {
+      client.on('notice', ({ message }) => {
+        const [, plan] = /^duration: .*? plan:\s*(\{.*)$/s.exec(message ?? '') ?? [];
+        if (plan !== undefined) this.#found.push(...wasteOf(JSON.parse(plan)));
+      });
+    });
+  }
+
+  /** Empties the list of what read at least so many rows for nothing, and more than it answered. */
+  waste(atLeast: number): Waste[] {
+    const all = this.#found.filter(({ removed, answered }) => removed >= atLeast && removed > answered);
+    this.#found = [];
+    return all;
+  }
+}
+
 /** Answers a database whose statements are explained; `waste` empties the list of those that read much for nothing. */
 export function explainedDatabase(url: Secret): { database: Database; waste(atLeast: number): Waste[] } {
   const options = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`);
   const separator = url.reveal().includes('?') ? '&' : '?';
   const explained = `${url.reveal()}${separator}options=${encodeURIComponent(options.join(' '))}`;
   const database = new Database({ url: new Secret(explained) });
-  let found: Waste[] = [];
-  database.pool.on('connect', (client: pg.PoolClient) => {
-    client.on('notice', ({ message }) => {
-      const [, plan] = /^duration: .*? plan:\s*(\{.*)$/s.exec(message ?? '') ?? [];
-      if (plan !== undefined) found.push(...wasteOf(JSON.parse(plan)));
-    });
-  });
-  return {
-    database,
-    waste(atLeast) {
-      const all = found.filter(({ removed, answered }) => removed >= atLeast && removed > answered);
-      found = [];
-      return all;
-    },
-  };
+  const plans = new Plans();
+  plans.hear(database);
+  return { database, waste: (atLeast) => plans.waste(atLeast) };
+}
+
+/**
+ * From now on every new connection to this database is explained, whoever makes it; who is to be heard is given to `hear` before it connects. Tables
+ * that are read whole cost as much as if they were large: of a small one PostgreSQL would choose to.
+ */
+export async function explainAll({ query }: Database): Promise<Plans> {
+  for (const [name, value] of Object.entries({ ...settings, seq_page_cost: '40' })) {
+    await sql`do ${sql.lit(`begin execute format('alter database %I set ${name} = %L', current_database(), '${value}'); end`)}`.execute(
+      query,
+    );
+  }
+  return new Plans();
 }
 
 /** Rows of a table that a statement may read for each row of its answer. */
@@ -62,7 +85,9 @@ const perRow = 30;
 
 function wasteOf({ 'Query Text': statement, Plan }: { 'Query Text': string; Plan: PlanNode }): Waste[] {
   const nodes = (node: PlanNode): PlanNode[] => [node, ...(node.Plans ?? []).flatMap(nodes)];
-  const whole = Plan['Actual Rows'] ?? 0;
+  // What writes answers nothing, or what it was asked to return: it needed what it found.
+  const top = Plan['Node Type'] === 'ModifyTable' ? (Plan.Plans?.[0] ?? Plan) : Plan;
+  const whole = top['Actual Rows'] ?? 0;
   return nodes(Plan).flatMap((node) => {
     const loops = node['Actual Loops'] ?? 1;
     const [table, rows] = [node['Relation Name'], (node['Actual Rows'] ?? 0) * loops];
