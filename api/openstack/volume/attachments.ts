@@ -95,6 +95,7 @@ const listed = {
   parts: {
     ...{ volume_id: 'volume_like', instance_id: 'instance_like', status: 'status_like', attach_status: 'status_like' },
   },
+  owned: true,
 };
 
 export function attachmentRoutes(app: Boundary, connections: ConnectionService): void {

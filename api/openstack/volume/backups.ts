@@ -10,7 +10,7 @@ import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
 import { refuseFilters } from './filters.ts';
-import { first, linksOf, nextLinks, pageOf, queryOf } from './paging.ts';
+import { first, linksOf, nextLinks, ofProject, pageOf, queryOf } from './paging.ts';
 import { cinderTime } from './times.ts';
 import * as v from './validate.ts';
 import { updatedAt } from './volume-view.ts';
@@ -185,7 +185,11 @@ async function list<Shown>(
   const asked = queryOf(request);
   const { marker, ...page } = pageOf(asked, columns);
   const truth = (key: string): boolean => v.looseBoolean(first(asked, key) ?? 'false');
-  const wish: ListQuery = { ...page, filters: filtersOf(request), ...(marker !== undefined && { marker }) };
+  const wish: ListQuery = {
+    ...page,
+    filters: [...filtersOf(request), ...ofProject(request, asked)],
+    ...(marker !== undefined && { marker }),
+  };
   const options = { allProjects: truth('all_tenants') };
   const counted = request.microversion >= 45 && truth('with_count');
   const [rows, count] = await Promise.all([

@@ -68,6 +68,7 @@ const listed = {
   filters: { name: 'name', status: 'status', group_id: 'group_id' },
   parts: { name: 'name_like', status: 'status_like' },
   from: 29,
+  owned: true,
 };
 
 export function groupSnapshotRoutes(app: Boundary, snapshots: GroupSnapshotService): void {

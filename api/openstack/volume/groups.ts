@@ -131,6 +131,7 @@ const listed = {
   },
   filters: { name: 'name', status: 'status', group_type_id: 'group_type_id', availability_zone: 'availability_zone' },
   parts: { name: 'name_like' },
+  owned: true,
 };
 
 export function groupRoutes(app: Boundary, groups: GroupService): void {

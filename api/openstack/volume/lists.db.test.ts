@@ -130,6 +130,30 @@ test('from 3.31 on what nobody may filter by is refused, and from 3.34 on a part
   );
 });
 
+test('administrators find what one project has among all, and nobody else by a project’s id', async () => {
+  const other = newId();
+  for (const [path, noun] of [
+    ...[
+      ['volumes/detail', 'volumes'] as const,
+      ['snapshots/detail', 'snapshots'] as const,
+      ['backups', 'backups'] as const,
+    ],
+    ...[['attachments', 'attachments'] as const, ['groups', 'groups'] as const],
+    ['group_snapshots', 'group_snapshots'],
+  ] as const) {
+    const found = async (query: string, who = admin, version = 70) => {
+      const { status, body } = await call('GET', `/${path}?${query}`, undefined, version, who);
+      return status === 200 ? body[noun].length : status;
+    };
+    const all = await found('all_tenants=1');
+    assert.equal(await found(`all_tenants=1&project_id=${member.projectId}`), all, path);
+    assert.equal(await found(`all_tenants=1&project_id=${other}`), 0, path);
+    assert.equal(await found('all_tenants=1&project_id=nobody'), 0, path);
+    assert.equal(await found(`project_id=${other}`, member), 400, path);
+    assert.equal(await found(`project_id=${other}`, member, 30), await found('', member, 30), path);
+  }
+});
+
 test('before 3.29 lists of group snapshots have neither pages nor filters', async () => {
   const names = async (version: number) =>
     (await call('GET', '/group_snapshots?limit=1&name=a', undefined, version)).body.group_snapshots.length;

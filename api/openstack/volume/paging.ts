@@ -1,5 +1,6 @@
 /** Cinder's pages (limit, offset, marker, sort), its links, and the address of a request. */
 import type { FastifyRequest } from 'fastify';
+import { isAdmin } from '../../../control/kit/caller.ts';
 import type { ListQuery } from '../../../control/kit/listing.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
@@ -103,6 +104,14 @@ export interface ListedBy {
   parts?: Readonly<Record<string, string>>;
   /** The first version whose lists have pages and filters. */
   from?: number;
+  /** They are of projects, one of which an administrator may ask for. */
+  owned?: boolean;
+}
+
+/** What administrators alone filter all lists of things of projects by; the others' say is overlooked or refused (filters.ts). */
+export function ofProject(request: FastifyRequest, asked: Query): { column: string; values: string[] }[] {
+  const project = first(asked, 'project_id');
+  return project !== undefined && isAdmin(callerOf(request)) ? [{ column: 'project_id', values: [project] }] : [];
 }
 
 /**
@@ -113,7 +122,7 @@ export interface ListedBy {
 export async function listPage<Row extends { id: string }>(
   request: FastifyRequest,
   at: string,
-  { columns, filters, parts = {}, from = 0 }: ListedBy,
+  { columns, filters, parts = {}, from = 0, owned = false }: ListedBy,
   list: (query: ListQuery, options: { allProjects: boolean }) => Promise<Row[]>,
 ): Promise<{ rows: Row[]; links: Link[] | undefined }> {
   const asked = request.microversion < from ? {} : queryOf(request);
@@ -126,6 +135,7 @@ export async function listPage<Row extends { id: string }>(
   });
   const all = first(queryOf(request), 'all_tenants');
   const allProjects = all !== undefined && looseBoolean(all, true);
+  if (owned) wanted.push(...ofProject(request, asked));
   const query = { ...page, filters: wanted, ...(marker !== undefined && { marker }) };
   const rows = page.limit === 0 ? [] : await list(query, { allProjects });
   return {
