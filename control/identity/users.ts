@@ -37,6 +37,18 @@ export type NewUser = UserChange & { name: string; domainId: DomainId };
 /** A user with what may be told of the password. */
 export type UserView = UserRow & { password_expires_at: Date | null };
 
+export interface UserFilter {
+  name?: string;
+  enabled?: boolean;
+  domainId?: DomainId;
+  /** Those whose passwords end so; of one that never ends nothing is so. */
+  passwordEnds?: { is: keyof typeof operators; at: Date };
+  /** Who they are at identity providers; the provider by its name. */
+  federated?: { provider?: string; protocol?: string; uniqueId?: string };
+}
+
+const operators = { lt: sql`<`, lte: sql`<=`, gt: sql`>`, gte: sql`>=`, eq: sql`=`, neq: sql`<>` } as const;
+
 const options = [
   'ignore_change_password_upon_first_use',
   'ignore_password_expiry',
@@ -76,14 +88,22 @@ export class UserService {
   }
 
   /** @throws CloudError `forbidden` */
-  async list(
-    caller: Caller,
-    filter: { name?: string; enabled?: boolean; domainId?: DomainId },
-    page: PageRequest,
-  ): Promise<Page<UserView>> {
+  async list(caller: Caller, filter: UserFilter, page: PageRequest): Promise<Page<UserView>> {
+    const { name, enabled, passwordEnds, federated } = filter;
     const domainId = listedDomain(caller, filter.domainId, 'identity:list_users');
-    const condition = matching({ 'u.name': filter.name, 'u.enabled': filter.enabled, 'u.domain_id': domainId });
-    return this.#page(condition, page);
+    const known = matching({ 'u.name': name, 'u.enabled': enabled, 'u.domain_id': domainId });
+    const ends =
+      passwordEnds === undefined
+        ? sql`true`
+        : sql`exists (select from user_password p where p.user_id = u.id
+            and p.expires_at ${operators[passwordEnds.is]} ${passwordEnds.at})`;
+    const { provider, protocol, uniqueId } = federated ?? {};
+    const there =
+      federated === undefined
+        ? sql`true`
+        : sql`exists (select from federated_user f join identity_provider i on i.id = f.identity_provider_id where f.user_id = u.id
+            and ${matching({ 'i.name': provider, 'f.protocol': protocol, 'f.unique_id': uniqueId })})`;
+    return this.#page(sql`${known} and ${ends} and ${there}`, page);
   }
 
   /** @throws CloudError `forbidden`, `not_found` */

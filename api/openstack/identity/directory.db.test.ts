@@ -290,3 +290,50 @@ test('an unknown path is 404 with a token and 401 without', async () => {
   assert.equal((await call('GET', 'nothing/here')).status, 404);
   assert.equal((await api.call({ method: 'GET', path: '/identity/v3/nothing/here' })).status, 401);
 });
+
+test('users are found by when their passwords end, and by who they are at an identity provider', async () => {
+  const users = await Promise.all(
+    ['soon', 'late', 'never'].map((name) => make('user', { name: `${name} ${unique()}`, password: 'a password 1' })),
+  );
+  const ids: string[] = users.map(({ id }) => id);
+  const named = new Map(ids.map((id, index) => [id, ['soon', 'late', 'never'][index]!]));
+  for (const [index, end] of ['2031-01-01T00:00:00Z', '2032-01-01T00:00:00Z'].entries())
+    await sql`update user_password set expires_at = ${end} where user_id = ${ids[index]}`.execute(
+      api.cloud.db.database.query,
+    );
+  const list = async (query: string) => {
+    const { status, body } = await call('GET', `users?${query}`);
+    return status === 200 ? body.users.flatMap(({ id }: { id: string }) => named.get(id) ?? []) : status;
+  };
+  for (const [comparison, found] of [
+    ['lt:2032-01-01T00:00:00Z', ['soon']],
+    ['lte:2032-01-01T00:00:00Z', ['soon', 'late']],
+    ['gt:2031-01-01T00:00:00', ['late']],
+    ['gte:2031-01-01T00:00:00.000000Z', ['soon', 'late']],
+    ['eq:2031-01-01T00:00:00Z', ['soon']],
+    ['neq:2031-01-01T00:00:00Z', ['late']],
+    ['2031-01-01T00:00:00Z', 400],
+    ['lt:tomorrow', 400],
+    ['like:2031-01-01T00:00:00Z', 400],
+  ] as const)
+    assert.deepEqual(await list(`password_expires_at=${comparison}`), found, comparison);
+  const [idp, other] = [unique(), unique()];
+  for (const name of [idp, other])
+    assert.equal(
+      (await call('PUT', `OS-FEDERATION/identity_providers/${name}`, { identity_provider: {} })).status,
+      201,
+    );
+  for (const [index, [name, protocol]] of [
+    [idp, 'openid'],
+    [idp, 'mapped'],
+    [other, 'openid'],
+  ].entries())
+    await sql`insert into federated_user (user_id, identity_provider_id, protocol, unique_id)
+      select ${ids[index]}, id, ${protocol}, ${`u-${index}`} from identity_provider where name = ${name}`.execute(
+      api.cloud.db.database.query,
+    );
+  assert.deepEqual(await list(`idp_id=${idp}`), ['soon', 'late']);
+  assert.deepEqual(await list(`idp_id=${idp}&protocol_id=openid`), ['soon']);
+  assert.deepEqual(await list('unique_id=u-2'), ['never']);
+  assert.deepEqual(await list(`idp_id=${other}&unique_id=u-0`), []);
+});

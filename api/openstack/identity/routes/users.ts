@@ -2,7 +2,7 @@ import { Type } from 'typebox';
 import { type ProjectId, parseId, type UserId } from '../../../../contract/ids.ts';
 import { Secret } from '../../../../contract/secret.ts';
 import type { Extra } from '../../../../control/identity/tables.ts';
-import type { UserChange } from '../../../../control/identity/users.ts';
+import type { UserChange, UserFilter } from '../../../../control/identity/users.ts';
 import { Refusal } from '../../../boundary/refusal.ts';
 import { callerOf } from '../../common/authenticate.ts';
 import * as a from '../answers.ts';
@@ -68,14 +68,34 @@ function projectOf(given: string | null): ProjectId | null {
   return id;
 }
 
+/** `lt:2016-12-08T22:02:00Z` @throws Refusal `invalid` */
+function comparisonOf(text: string): NonNullable<UserFilter['passwordEnds']> {
+  const [, is, time] = /^(lt|lte|gt|gte|eq|neq):(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?)Z?$/.exec(text) ?? [];
+  const at = new Date(`${time}Z`);
+  if (is === undefined || Number.isNaN(at.getTime()))
+    throw new Refusal(
+      'invalid',
+      'password_expires_at is asked for as lt:2016-12-08T22:02:00Z (lt, lte, gt, gte, eq, neq).',
+    );
+  return { is: is as NonNullable<UserFilter['passwordEnds']>['is'], at };
+}
+
 const idOf = (request: With): UserId => pathId(request.params.id, 'user');
 
 /** Who may not see users hears `forbidden` also for what is no id. */
 const idToSee = (request: With): UserId => anyId(request.params.id);
 
+const plainFilters = ['name', 'enabled', 'domain_id'];
+
 const contracts = {
   ...directory({
-    ...{ noun: 'user', properties, answer: a.user, filters: ['name', 'enabled', 'domain_id'], showRights: 'caller' },
+    ...{
+      noun: 'user',
+      properties,
+      answer: a.user,
+      filters: [...plainFilters, 'password_expires_at', 'idp_id', 'protocol_id', 'unique_id'],
+      showRights: 'caller',
+    },
   }),
   password: {
     summary: 'Change a password by the present one',
@@ -100,8 +120,13 @@ export const userRoutes: Routes = (app, deps) => {
   });
 
   app.read('/v3/users', contracts.list, async (request) => {
-    const { name, enabled, domain_id: domain } = query(request);
-    const filter = { name, enabled: queryBoolean(enabled), domainId: filterDomainId(deps, domain) };
+    const { name, enabled, domain_id: domain, password_expires_at: ends, ...more } = query(request);
+    const federated = { provider: more.idp_id, protocol: more.protocol_id, uniqueId: more.unique_id };
+    const filter = {
+      ...{ name, enabled: queryBoolean(enabled), domainId: filterDomainId(deps, domain) },
+      ...(ends !== undefined && { passwordEnds: comparisonOf(ends) }),
+      ...(Object.values(federated).some((one) => one !== undefined) && { federated }),
+    };
     return collection(deps, request, 'users', await users.list(callerOf(request), filter, pageOf(request)), view);
   });
 
