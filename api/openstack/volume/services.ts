@@ -4,7 +4,7 @@
  */
 import type { FastifyRequest } from 'fastify';
 import { type Static, Type } from 'typebox';
-import type { BackendRow, BackendService } from '../../../control/storage/backend/index.ts';
+import type { BackendService, BackendState } from '../../../control/storage/backend/index.ts';
 import { capabilitiesOf } from '../../../control/storage/pool/index.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
@@ -95,12 +95,12 @@ const scheduler = { host: 'control', binary: 'cinder-scheduler' };
 /** Cinder's word for what was closed by freezing it. */
 const frozen = 'frozen';
 
-const stateOf = (row: BackendRow): 'up' | 'down' => (row.connected && row.problem === null ? 'up' : 'down');
+const stateOf = (row: BackendState): 'up' | 'down' => (row.connected && row.problem === null ? 'up' : 'down');
 
 /** Its volumes may have replicas; each has one where it was chosen for that volume, so there is no other backend that would be active. */
-const replicates = (row: BackendRow): boolean => capabilitiesOf(row).replication_enabled === 'True';
+const replicates = (row: BackendState): boolean => capabilitiesOf(row).replication_enabled === 'True';
 
-function serviceBody(request: FastifyRequest, row: BackendRow) {
+function serviceBody(request: FastifyRequest, row: BackendState) {
   return {
     ...{ binary: 'cinder-volume', host: row.backend, zone: row.availability_zone },
     ...{
@@ -132,7 +132,7 @@ const schedulerBody = (request: FastifyRequest, zone: string) => ({
 
 export function serviceRoutes(app: Boundary, backends: BackendService): void {
   app.get('/os-services', contracts.list, async (request) => {
-    const [rows, zones] = await Promise.all([backends.list(callerOf(request)), backends.zones()]);
+    const [rows, zones] = await Promise.all([backends.states(callerOf(request)), backends.zones()]);
     const all = [schedulerBody(request, zones[0]!.name), ...rows.map((row) => serviceBody(request, row))];
     const [host, binary] = ['host', 'binary'].map((key) => first(queryOf(request), key));
     // A host's name stands for all that is of it, as in Cinder.
@@ -238,7 +238,7 @@ const hostContracts = {
 
 export function hostRoutes(app: Boundary, backends: BackendService): void {
   app.get('/os-hosts', hostContracts.list, async (request) => {
-    const [rows, zones] = await Promise.all([backends.list(callerOf(request)), backends.zones()]);
+    const [rows, zones] = await Promise.all([backends.states(callerOf(request)), backends.zones()]);
     const zone = first(queryOf(request), 'zone');
     const all = [
       schedulerBody(request, zones[0]!.name),

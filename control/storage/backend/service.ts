@@ -7,7 +7,7 @@ import { parseId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, requireAdmin } from '../../kit/caller.ts';
 import type { Database } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
-import { type PoolFigures, poolFigures, unmetSpecs } from '../pool/index.ts';
+import { hostExportsSql, type PoolFigures, poolFigures, unmetSpecs } from '../pool/index.ts';
 
 export interface BackendRow extends PoolFigures {
   /** `host@pool`. */
@@ -16,6 +16,13 @@ export interface BackendRow extends PoolFigures {
   seen_at: Date;
 }
 
+/** Whether it is there and open, without what is in it. */
+export type BackendState = Pick<
+  BackendRow,
+  | ('backend' | 'name' | 'tier' | 'kind' | 'exports' | 'availability_zone' | 'connected' | 'problem' | 'disabled')
+  | ('disabled_reason' | 'seen_at')
+>;
+
 export interface ProjectOnBackend {
   project_id: string;
   volumes: number;
@@ -23,6 +30,9 @@ export interface ProjectOnBackend {
   snapshots: number;
   snapshot_gib: number;
 }
+
+/** Of `host h`. */
+const seenAt = sql<Date>`case when h.connected then now() else coalesce(h.last_seen_at, h.created_at) end`;
 
 export class BackendService {
   readonly #database: Database;
@@ -51,6 +61,16 @@ export class BackendService {
     return (await this.#read(null)).filter((pool) => unmetSpecs(specs, pool).length === 0);
   }
 
+  /** Of all. What is in each is added up from all layers of the cloud: monitoring, which asks often, asks this. @throws CloudError `forbidden` */
+  async states(caller: Caller): Promise<BackendState[]> {
+    requireAdmin(caller, 'list storage backends');
+    const { rows } =
+      await sql<BackendState>`select h.name || '@' || p.name as backend, p.name, p.tier, p.kind, ${hostExportsSql} as exports,
+        h.availability_zone, h.connected, p.problem, p.disabled, p.disabled_reason, ${seenAt} as seen_at
+      from storage_pool p join host h on h.id = p.host_id order by h.name, p.name`.execute(this.#database.query);
+    return rows;
+  }
+
   /** Of all pools, or of those of these ids. */
   async #read(poolIds: readonly string[] | null): Promise<BackendRow[]> {
     const [figures, { rows: seen }] = await Promise.all([
@@ -58,14 +78,13 @@ export class BackendService {
       sql<{
         id: string;
         at: Date;
-      }>`select id, case when connected then now() else coalesce(last_seen_at, created_at) end as at
-        from host`.execute(this.#database.query),
+      }>`select id, ${seenAt} as at from host h`.execute(this.#database.query),
     ]);
-    const seenAt = new Map(seen.map(({ id, at }) => [id, at]));
+    const lastSeen = new Map(seen.map(({ id, at }) => [id, at]));
     return figures.map((pool) => ({
       ...pool,
       backend: `${pool.host_name}@${pool.name}`,
-      seen_at: seenAt.get(pool.host_id) ?? pool.updated_at,
+      seen_at: lastSeen.get(pool.host_id) ?? pool.updated_at,
     }));
   }
 

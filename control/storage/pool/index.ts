@@ -1,4 +1,4 @@
-export { capabilitiesOf, unmetSpecs } from './capabilities.ts';
+export { capabilitiesOf, hostExportsSql, unmetSpecs } from './capabilities.ts';
 export { choose, chooseTogether, type PoolChoice, type PoolState, type PoolVerdict, type PoolWish } from './choose.ts';
 export { declaredPools, recordLevels, recordPools } from './facts.ts';
 export { type PoolFigures, poolFigures } from './figures.ts';
