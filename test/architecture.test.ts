@@ -259,6 +259,20 @@ test('no "or" looks into what a subquery lists: that reads all of the table, whe
   assert.deepEqual(wrong, []);
 });
 
+test('a right to what is another project’s is looked at under a lock: who takes it away waits, and sees who relies on it', () => {
+  const judges = /\b(?:maySee|mayUse)\(/;
+  const holds = /\bfor (?:no key )?(?:key share|share|update)\b|\bholdNetworks\(/;
+  const unheld = sources.filter(
+    (file) =>
+      file.startsWith('control/network/') &&
+      !isTest(file) &&
+      file !== 'control/network/access.ts' &&
+      judges.test(text(file)) &&
+      !holds.test(text(file)),
+  );
+  assert.deepEqual(unheld, []);
+});
+
 test('work that is left to do names its issue', () => {
   const mark = new RegExp(`(//|\\*) *(${['TO', 'FIX'].join('DO|')}ME)\\b(?!\\(#\\d+\\))`);
   const found = sources.flatMap((file) =>
