@@ -65,7 +65,7 @@ const known: readonly { says: RegExp; why: string }[] = [
   },
   {
     says: /^select h\.id, h\.name, h\.availability_zone, h\.enabled/,
-    why: 'open: tasks of hosts are counted over all servers',
+    why: 'servers at work are counted from their index: with whole tables as dear as here, from that of hosts',
   },
   { says: /^select count\(\*\) as count, coalesce\(sum\(v\.size_gib/, why: 'the sum of all volumes' },
   { says: /^select n\.id as network_id, n\.name as network_name/, why: 'addresses are counted' },
