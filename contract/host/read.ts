@@ -6,8 +6,8 @@
 import type { TSchema } from 'typebox';
 import { parseId } from '../ids.ts';
 import { Mismatch, read } from '../schema/read.ts';
-import { count } from '../schema/type.ts';
 import { absentLayer, type DesiredLayer, deletedLayer, desiredLayer, observedLayer } from './layer.ts';
+import { messageLimits } from './limits.ts';
 import { type ControlMessage, controlMessages, type HostMessage, hostMessages } from './messages.ts';
 import { type DesiredNetwork, desiredNetwork } from './network.ts';
 import { quarantinedLayer, quarantinedServer } from './quarantine.ts';
@@ -42,22 +42,34 @@ export function readControlMessage(json: string): Reading<ControlMessage> {
   return { message, unreadable };
 }
 
-/** @throws Mismatch where the envelope is wrong */
+/** @throws Mismatch where the envelope is wrong, or more of its documents than control leaves out */
 export function readHostMessage(json: string): Reading<HostMessage> {
   const message = readEnvelope<HostMessage>(hostMessages, json);
   const unreadable: Unreadable[] = [];
   if (message?.type === 'report') {
-    message.servers = readEach('observation', (value) => read(observedServer, value), message.servers, unreadable);
+    message.servers = readEach(
+      'observation',
+      (value) => read(observedServer, value),
+      message.servers,
+      unreadable,
+      messageLimits.unreadable,
+    );
     if (message.layers) {
       const readOne = (value: unknown) => read(observedLayer, value);
-      message.layers = readEach('layer observation', readOne, message.layers, unreadable);
+      message.layers = readEach('layer observation', readOne, message.layers, unreadable, messageLimits.unreadable);
     }
   }
   if (message?.type === 'quarantine') {
-    message.servers = readEach('quarantine', (value) => read(quarantinedServer, value), message.servers, unreadable);
+    message.servers = readEach(
+      'quarantine',
+      (value) => read(quarantinedServer, value),
+      message.servers,
+      unreadable,
+      messageLimits.unreadable,
+    );
     if (message.layers) {
       const readOne = (value: unknown) => read(quarantinedLayer, value);
-      message.layers = readEach('quarantine', readOne, message.layers, unreadable);
+      message.layers = readEach('quarantine', readOne, message.layers, unreadable, messageLimits.unreadable);
     }
   }
   return { message, unreadable };
@@ -86,18 +98,20 @@ export function readLayer(value: unknown): DesiredLayer {
 /** @throws Mismatch */
 export const readNetwork = (value: unknown): DesiredNetwork => read(desiredNetwork, value);
 
-/** Reads what can be read of a list; the rest is added to `unreadable`. */
+/** Reads what can be read of a list; the rest is added to `unreadable`. @throws Mismatch where that has more than `most` by it */
 export function readEach<T>(
   kind: Unreadable['kind'],
   readOne: (value: unknown) => T,
   values: readonly unknown[],
   unreadable: Unreadable[],
+  most = Number.POSITIVE_INFINITY,
 ): T[] {
   return values.flatMap((document) => {
     try {
       return [readOne(document)];
     } catch (error) {
       if (!(error instanceof Mismatch)) throw error;
+      if (unreadable.length >= most) throw new Mismatch('', `at most ${most} documents that can't be read`);
       unreadable.push({ kind, ...whose(document), reason: error.message, document });
       return [];
     }
@@ -106,13 +120,7 @@ export function readEach<T>(
 
 function whose(document: unknown): Pick<Unreadable, 'id' | 'epoch' | 'generation'> {
   const { id, epoch, generation } = (document ?? {}) as Record<string, unknown>;
-  const number = (value: unknown) => {
-    try {
-      return read(count, value);
-    } catch {
-      return null;
-    }
-  };
+  const number = (value: unknown) => (Number.isSafeInteger(value) && (value as number) >= 0 ? (value as number) : null);
   // Only the form that ids have here: it becomes a key, and may become a path.
   const known = typeof id === 'string' && parseId(id) === id ? id : null;
   return { id: known, epoch: number(epoch), generation: number(generation) };

@@ -3,26 +3,33 @@ import { test } from 'node:test';
 import pino from 'pino';
 import { hostProtocol, speaking } from '../../contract/host/index.ts';
 import { type HostId, newId } from '../../contract/ids.ts';
+import { until } from '../../test/support/until.ts';
 import { type HostConnection, HostSession, type SessionOwner } from './session.ts';
 import { Told } from './told.ts';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-test('a host that says more than can be recorded is not read until it can', async () => {
-  let reads = true;
-  const connection: HostConnection = {
-    send() {},
-    ping() {},
-    close() {},
-    terminate() {},
-    pause() {
-      reads = false;
-    },
-    resume() {
-      reads = true;
-    },
-    bufferedBytes: 0,
-  };
+/** A wire that says whether it is read, and with which code it was closed. */
+class Wire implements HostConnection {
+  reads = true;
+  code: number | undefined;
+  readonly bufferedBytes = 0;
+  send(): void {}
+  ping(): void {}
+  terminate(): void {}
+  close(code: number): void {
+    this.code = code;
+  }
+  pause(): void {
+    this.reads = false;
+  }
+  resume(): void {
+    this.reads = true;
+  }
+}
+
+async function opened() {
+  const wire = new Wire();
   const waiting: (() => void)[] = [];
   const owner: SessionOwner = {
     ...{ cloudId: newId(), leaseMs: 1000, protocol: hostProtocol, log: pino({ level: 'silent' }), told: new Told() },
@@ -42,7 +49,7 @@ test('a host that says more than can be recorded is not read until it can', asyn
     opened() {},
     ended() {},
   };
-  const session = new HostSession(newId<HostId>(), connection, owner);
+  const session = new HostSession(newId<HostId>(), wire, owner);
   const facts = {
     ...{ name: 'h', accelerator: 'tcg', acceleratorReason: '', architecture: 'x86_64', cpus: 1, memoryMiB: 1024 },
     ...{ diskGiB: 10, datapath: 'netdev', qemuVersion: '7', bothyVersion: '0', url: 'https://127.0.0.1:1' },
@@ -50,17 +57,32 @@ test('a host that says more than can be recorded is not read until it can', asyn
   session.received(JSON.stringify({ type: 'hello', ...speaking(hostProtocol), cloudId: null, facts }));
   await turn();
   assert.ok(session.open);
+  // A first message may take long by itself.
+  await until('it to be read', () => wire.reads);
+  return { session, wire, waiting };
+}
+
+test('a message of nothing but what cannot be read ends the stream, before all of it was looked at', async () => {
+  const { session, wire } = await opened();
+  const began = performance.now();
+  session.received(JSON.stringify({ type: 'report', complete: false, servers: [], layers: Array(200_000).fill(1) }));
+  assert.equal(wire.code, 1008);
+  assert.ok(performance.now() - began < 1000, 'it took seconds');
+});
+
+test('a host that says more than can be recorded is not read until it can', async () => {
+  const { session, wire, waiting } = await opened();
   const word = JSON.stringify({ type: 'quarantine', ids: [], servers: [], images: [] });
   for (let times = 0; times < 20; times++) session.received(word);
   await turn();
-  assert.deepEqual([reads, waiting.length], [false, 1]);
+  assert.deepEqual([wire.reads, waiting.length], [false, 1]);
   // A report that is recorded meanwhile opens nothing.
   session.received(JSON.stringify({ type: 'report', complete: true, servers: [] }));
   await turn();
-  assert.equal(reads, false);
+  assert.equal(wire.reads, false);
   while (waiting.length > 0) {
     waiting.shift()!();
     await turn();
   }
-  assert.equal(reads, true);
+  assert.equal(wire.reads, true);
 });

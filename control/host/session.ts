@@ -19,6 +19,7 @@ import {
 } from '../../contract/host/index.ts';
 import { type HostId, type LayerId, newId, type ServerId, type VolumeKeyId } from '../../contract/ids.ts';
 import { isDatabaseUnavailable } from '../kit/database/database.ts';
+import { type HostConnection, Pace } from './connection.ts';
 import type { HandedOutKey, LayerStamp, ServerStamp } from './hosted.ts';
 import { closeCodes, parseHostMessage } from './messages.ts';
 import { type Forgettable, PendingReports, type Reported } from './pending.ts';
@@ -26,19 +27,7 @@ import { StreamReplaced } from './store.ts';
 import type { Told } from './told.ts';
 import { HostView } from './view.ts';
 
-/** The wire under a session (a WebSocket; see api/host). */
-export interface HostConnection {
-  send(text: string): void;
-  ping(): void;
-  /** Ends it in order, and by force soon after. */
-  close(code: number, reason: string): void;
-  terminate(): void;
-  /** Stops and resumes reading, so that a flood waits in the host's own memory. */
-  pause(): void;
-  resume(): void;
-  /** Bytes accepted by send that the wire has not taken yet. */
-  readonly bufferedBytes: number;
-}
+export type { HostConnection } from './connection.ts';
 
 export type HostHello = HostMessage & { type: 'hello' };
 
@@ -123,6 +112,7 @@ export class HostSession {
   readonly #keysAsked = new Set<VolumeKeyId>();
   #answering = false;
   #metering = false;
+  readonly #pace = new Pace(() => this.#holdBack());
 
   constructor(hostId: HostId, connection: HostConnection, owner: SessionOwner) {
     this.hostId = hostId;
@@ -195,6 +185,10 @@ export class HostSession {
   received(text: string): void {
     if (this.#phase === 'closed') return;
     this.heard();
+    this.#pace.run(() => this.#read(text));
+  }
+
+  #read(text: string): void {
     let reading: Reading<HostMessage>;
     try {
       reading = parseHostMessage(text);
@@ -350,7 +344,7 @@ export class HostSession {
   #holdBack(): void {
     if (this.closed) return;
     const flooded = this.#pending.size > maxPendingReports || this.#pendingQuarantines > maxPendingQuarantines;
-    if (flooded) this.#connection.pause();
+    if (flooded || this.#pace.resting) this.#connection.pause();
     else this.#connection.resume();
   }
 

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { mock, test } from 'node:test';
+import { Pace } from './connection.ts';
+
+test('who takes more of the process than its share is read no more until it has some again', () => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  let now = 0;
+  let changes = 0;
+  const pace = new Pace(
+    () => void changes++,
+    () => now,
+  );
+  const take = (ms: number) =>
+    pace.run(() => {
+      now += ms;
+    });
+  const pass = (ms: number) => {
+    now += ms;
+    mock.timers.tick(ms);
+  };
+  take(900);
+  assert.deepEqual([pace.resting, changes], [false, 0], 'a host that comes with all that it has is read');
+  take(200);
+  assert.deepEqual([pace.resting, changes], [true, 1]);
+  pass(999);
+  assert.equal(pace.resting, true);
+  pass(1);
+  assert.deepEqual([pace.resting, changes], [false, 2]);
+  take(60_000);
+  pass(5000);
+  assert.equal(pace.resting, false, 'never for so long that it would be given up');
+  take(1);
+  assert.equal(pace.resting, true, 'what it owes it owes');
+  mock.timers.reset();
+});
