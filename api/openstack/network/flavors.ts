@@ -26,7 +26,9 @@ import {
   uuid,
 } from './attributes.ts';
 import { bodySchema } from './contracts.ts';
+import type { RawQuery } from './list-query.ts';
 import { idOf, type Resource } from './resource.ts';
+import { shortList, shortQuery } from './short-list.ts';
 
 const longText = 1024;
 
@@ -87,6 +89,8 @@ function bindingOf(body: unknown): string {
   if (one === undefined) throw badRequest("Unable to find 'service_profile' in request body");
   return (readAttributes(binding, one, 'post') as { id: string }).id;
 }
+const providerFilters = ['service_type', 'name', 'default'] as const;
+const providerAnswer = a.record({ service_type: a.text, name: a.text, default: a.boolean });
 const contracts = {
   associate: {
     summary: 'Associate a flavor with a service profile',
@@ -103,9 +107,8 @@ const contracts = {
   providers: {
     summary: 'List who carries out network services',
     rights: 'caller',
-    answers: {
-      200: a.record({ service_providers: a.list({ service_type: a.text, name: a.text, default: a.boolean }) }),
-    },
+    query: shortQuery(...providerFilters),
+    answers: { 200: a.record({ service_providers: Type.Array(Type.Partial(providerAnswer)) }) },
   },
 } as const;
 
@@ -123,5 +126,7 @@ export function addFlavorVerbs(app: Boundary, service: NetworkFlavorService): vo
     await service.dissociate(callerOf(request), flavorOf(request), id);
     return reply.code(204).send();
   });
-  app.get('/v2.0/service-providers', contracts.providers, async () => ({ service_providers: [...serviceProviders] }));
+  app.get('/v2.0/service-providers', contracts.providers, async (request) => ({
+    service_providers: shortList(serviceProviders, request.query as RawQuery, providerFilters),
+  }));
 }

@@ -17,6 +17,7 @@ import { type Attributes, badRequest, boolean, nullable, readPut, text } from '.
 import { many, putBody } from './contracts.ts';
 import type { RawQuery } from './list-query.ts';
 import { time } from './resource.ts';
+import { shortList, shortQuery } from './short-list.ts';
 
 const one = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value[0] : value);
 
@@ -118,6 +119,12 @@ const useAnswer = a.record({
     used_ips: a.integer,
   }),
 });
+const agentFilters = [
+  ...(['id', 'agent_type', 'binary', 'topic', 'host', 'availability_zone'] as const),
+  ...(['admin_state_up', 'alive', 'description'] as const),
+];
+const zoneFilters = ['name', 'resource', 'state'] as const;
+const zoneAnswer = a.record({ name: a.text, resource: a.text, state: a.text });
 const queryOf = (...names: string[]) =>
   Type.Object(Object.fromEntries(names.map((name) => [name, Type.Optional(many)])));
 const attributes: Attributes = {
@@ -130,8 +137,8 @@ const contracts = {
   agents: {
     summary: 'List agents: hosts of the network, for administrators',
     rights: 'caller',
-    query: queryOf('host', 'agent_type', 'binary', 'id', 'availability_zone'),
-    answers: { 200: a.record({ agents: Type.Array(agentAnswer) }) },
+    query: shortQuery(...agentFilters),
+    answers: { 200: a.record({ agents: Type.Array(Type.Partial(agentAnswer)) }) },
   },
   agent: { summary: 'Show an agent', rights: 'admin', answers: { 200: a.record({ agent: agentAnswer }) } },
   change: {
@@ -145,7 +152,8 @@ const contracts = {
   zones: {
     summary: 'List availability zones',
     rights: 'caller',
-    answers: { 200: a.record({ availability_zones: a.list({ name: a.text, resource: a.text, state: a.text }) }) },
+    query: shortQuery(...zoneFilters),
+    answers: { 200: a.record({ availability_zones: Type.Array(Type.Partial(zoneAnswer)) }) },
   },
   uses: {
     summary: 'List addresses used and free',
@@ -171,10 +179,8 @@ function agentId(request: FastifyRequest): string {
 
 export function addInventory(app: Boundary, inventory: NetworkInventory): void {
   app.get('/v2.0/agents', contracts.agents, async (request) => {
-    const raw = request.query as RawQuery;
     const agents = (await inventory.hosts(callerOf(request))).map(agentView);
-    const wanted = (['host', 'agent_type', 'binary', 'id', 'availability_zone'] as const).filter((name) => raw[name]);
-    return { agents: agents.filter((agent) => wanted.every((name) => agent[name] === one(raw[name]))) };
+    return { agents: shortList(agents, request.query as RawQuery, agentFilters) };
   });
   app.get('/v2.0/agents/:id', contracts.agent, async (request) => {
     const { id } = request.params as { id: string };
@@ -189,11 +195,12 @@ export function addInventory(app: Boundary, inventory: NetworkInventory): void {
     return { agent: agentView(await inventory.describe(callerOf(request), agentId(request), change)) };
   });
   app.delete('/v2.0/agents/:id', contracts.remove, (request) => inventory.remove(callerOf(request), agentId(request)));
-  app.get('/v2.0/availability_zones', contracts.zones, async () => ({
-    availability_zones: (await inventory.zones()).flatMap((name) =>
+  app.get('/v2.0/availability_zones', contracts.zones, async (request) => {
+    const zones = (await inventory.zones()).flatMap((name) =>
       ['network', 'router'].map((resource) => ({ name, resource, state: 'available' })),
-    ),
-  }));
+    );
+    return { availability_zones: shortList(zones, request.query as RawQuery, zoneFilters) };
+  });
   app.get('/v2.0/network-ip-availabilities', contracts.uses, async (request) => {
     const raw = request.query as RawQuery;
     const filter: Parameters<NetworkInventory['addresses']>[1] = {};

@@ -236,6 +236,54 @@ test('clients find versions without a token, and extensions, agents and zones wi
   assert.ok((await api.as(testAdmin()).get('/network-ip-availabilities')).body.network_ip_availabilities.length > 0);
 });
 
+test('what is no resource of the database is filtered and shown in part, too, and what nobody filters by is refused', async () => {
+  const { query } = api.database;
+  const [up, down] = [newId(), newId()];
+  for (const [id, connected] of [
+    [up, true],
+    [down, false],
+  ] as const)
+    await query
+      .insertInto('host')
+      .values({ id, name: `agent-${id}`, ...(connected && { connection_id: newId() }), connected } as never)
+      .execute();
+  const admin = api.as(testAdmin());
+  const agents = async (asked: string): Promise<string[]> => {
+    const { status, body } = await admin.get(`/agents?${asked}`);
+    assert.equal(status, 200, JSON.stringify(body));
+    return body.agents.map(({ id }: { id: string }) => id).filter((id: string) => id === up || id === down);
+  };
+  assert.deepEqual(await agents('alive=false'), [down]);
+  assert.deepEqual(await agents('alive=True&admin_state_up=true'), [up]);
+  assert.deepEqual(await agents('admin_state_up=False'), []);
+  assert.deepEqual(await agents('topic=l3_agent'), []);
+  assert.deepEqual((await agents(`id=${up}&id=${down}`)).toSorted(), [up, down].toSorted(), 'any of several');
+  const part = (await admin.get(`/agents?id=${up}&fields=id&fields=alive`)).body.agents;
+  assert.deepEqual(part, [{ id: up, alive: true }]);
+  const zones = (await admin.get('/availability_zones?resource=router&fields=resource')).body.availability_zones;
+  assert.ok(zones.length > 0 && zones.every((zone: object) => JSON.stringify(zone) === '{"resource":"router"}'));
+  const providers = async (asked: string) => (await admin.get(`/service-providers?${asked}`)).body.service_providers;
+  assert.deepEqual([await providers('default=false'), await providers('service_type=VPN')], [[], []]);
+  const types = (await admin.get('/qos/rule-types?sort_key=type&sort_dir=desc')).body.rule_types;
+  assert.deepEqual(
+    types.map(({ type }: { type: string }) => type),
+    ['minimum_bandwidth', 'dscp_marking', 'bandwidth_limit'],
+  );
+  for (const path of ['agents', 'availability_zones', 'service-providers', 'qos/rule-types']) {
+    refused(
+      await admin.get(`/${path}?colour=red`),
+      400,
+      'HTTPBadRequest',
+      /'colour'.* is invalid attribute for filtering/,
+    );
+    refused(await admin.get(`/${path}?sort_key=colour`), 400, 'HTTPBadRequest');
+  }
+  await query
+    .deleteFrom('host')
+    .where('id', 'in', [up, down] as never)
+    .execute();
+});
+
 test('a filter by time compares whole seconds, and what is no time of ours finds nothing', async () => {
   const me = api.as(testCaller());
   const { network } = (await me.post('/networks', { network: { name: 'timed' } })).body;

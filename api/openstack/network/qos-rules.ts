@@ -15,11 +15,12 @@ import type { Boundary } from '../../boundary/boundary.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
 import { readPost, readPut } from './attributes.ts';
-import { answers, fieldsQuery, listQuery, many, postBody, putBody } from './contracts.ts';
+import { answers, fieldsQuery, listQuery, postBody, putBody } from './contracts.ts';
 import { neutronRefusal } from './fault.ts';
 import { pageLinks, type RawQuery, readListQuery } from './list-query.ts';
 import { type RuleKind, ruleDefaults, ruleKinds, ruleTypes, ruleView } from './qos-rule-kinds.ts';
 import { idOf } from './resource.ts';
+import { shortList, shortQuery } from './short-list.ts';
 
 type BaseUrl = (request: FastifyRequest) => string;
 
@@ -164,18 +165,19 @@ function addRuleTypes(app: Boundary): void {
   const list = {
     summary: 'List the types of QoS rules',
     rights: 'reader',
-    query: Type.Object({
-      type: Type.Optional(many),
-      fields: Type.Optional(many),
-      all_rules: Type.Optional(many),
-      all_supported: Type.Optional(many),
-    }),
-    answers: { 200: a.record({ rule_types: a.list({ type: a.text }) }) },
+    query: shortQuery('type', 'all_rules', 'all_supported'),
+    answers: { 200: a.record({ rule_types: Type.Array(Type.Partial(a.record({ type: a.text }))) }) },
   } as const;
   app.get('/v2.0/qos/rule-types', list, async (request) => {
-    const { type } = request.query as RawQuery;
-    const wanted = type === undefined ? qosRuleKinds : qosRuleKinds.filter((kind) => [type].flat().includes(kind));
-    return { rule_types: wanted.map((kind) => ({ type: kind })) };
+    // Whichever is asked for, all rules or those that all drivers have: one driver carries out all of them.
+    const { all_rules: _all, all_supported: _supported, ...raw } = request.query as RawQuery;
+    return {
+      rule_types: shortList(
+        qosRuleKinds.map((type) => ({ type })),
+        raw,
+        ['type'],
+      ),
+    };
   });
   const show = {
     summary: 'Show a type of QoS rules',
