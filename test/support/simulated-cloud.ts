@@ -252,11 +252,15 @@ export class SimulatedCloud implements AsyncDisposable {
     return this.#postgres;
   }
 
-  /** A client that is logged in as the administrator. */
-  async client({ port = this.port, project = 'admin' } = {}): Promise<OpenStack> {
+  /** A client that is logged in, as the administrator where nobody is named. */
+  async client({
+    port = this.port,
+    project = 'admin',
+    user = { name: 'admin', password: this.identity.adminPassword },
+  } = {}): Promise<OpenStack> {
     const client = new OpenStack({ authUrl: `https://127.0.0.1:${port}/identity/v3`, caFile: this.identity.ca });
     this.#stack.defer(() => client.close());
-    return client.login({ name: 'admin', password: this.identity.adminPassword, project });
+    return client.login({ ...user, project });
   }
 
   host(name: string): SimulatedHost {
