@@ -83,7 +83,7 @@ function serve(webSocket: WebSocket, hostId: HostId, hosts: Pick<HostStreams, 'o
   );
   webSocket.on(
     'pong',
-    mine(() => session.heard()),
+    mine(() => session.pinged('')),
   );
   webSocket.on(
     'ping',

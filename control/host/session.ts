@@ -174,9 +174,10 @@ export class HostSession {
     if (this.#phase === 'open') this.send({ type: 'lease', asked, leaseMs: this.#owner.leaseMs });
   }
 
-  /** A ping, with the host's time. */
+  /** A ping, with the host's time; or the answer to ours, with none. */
   pinged(time: string): void {
     this.heard();
+    this.#pace.run(() => {});
     if (!/^\d{1,15}$/.test(time)) return;
     this.clockOffsetMs = Number(time) - Date.now();
     if (this.asksForLeases) this.asks = Number(time);
