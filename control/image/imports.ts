@@ -134,14 +134,20 @@ export class ImageImportService {
   }
 
   /** Of all images; for administrators. @throws CloudError `forbidden`, `invalid` (an unknown marker) */
-  async tasks(caller: Caller, page: { limit: number; marker?: string; status?: string }): Promise<ImageTaskRow[]> {
+  async tasks(caller: Caller, page: TaskPage): Promise<ImageTaskRow[]> {
     requireAdmin(caller, 'listing tasks');
+    const { query } = this.#database;
+    const key = taskOrders[page.order];
+    const [direction, beyond] = page.descending ? [sql`desc`, sql`<`] : [sql`asc`, sql`>`];
     const marker = page.marker === undefined ? undefined : parseId(page.marker);
-    if (page.marker !== undefined && !marker)
-      throw new CloudError('invalid', 'marker_not_found', { marker: page.marker });
-    const { rows } =
-      await sql<ImageTaskRow>`select ${taskColumns} where ${marker ? sql`t.id < ${marker}` : sql`true`} and ${page.status === undefined ? sql`true` : sql`t.status = ${page.status}`}
-      order by t.id desc limit ${page.limit}`.execute(this.#database.query);
+    if (page.marker !== undefined) {
+      const { rows } = marker ? await sql`select from image_task where id = ${marker}`.execute(query) : { rows: [] };
+      if (rows.length === 0) throw new CloudError('invalid', 'marker_not_found', { marker: page.marker });
+    }
+    const { rows } = await sql<ImageTaskRow>`select ${taskColumns}
+      where ${marker ? sql`(${key}, t.id) ${beyond} (select ${key}, t.id from image_task t where t.id = ${marker})` : sql`true`}
+      and ${page.status === undefined ? sql`true` : sql`t.status = ${page.status}`}
+      order by ${key} ${direction}, t.id ${direction} limit ${page.limit}`.execute(query);
     return rows;
   }
 
@@ -155,6 +161,22 @@ export class ImageImportService {
     if (!rows[0]) throw new CloudError('not_found', 'image_task_not_found', { id: taskId });
     return rows[0];
   }
+}
+
+/** By what tasks are put in order; of equal ones by their ids, which are in the order of their making. */
+const taskOrders = {
+  created_at: sql`t.id`,
+  id: sql`t.id`,
+  updated_at: sql`t.updated_at`,
+  status: sql`t.status`,
+} as const;
+
+export interface TaskPage {
+  limit: number;
+  order: keyof typeof taskOrders;
+  descending: boolean;
+  marker?: string;
+  status?: string;
 }
 
 /** Columns and tables of a SELECT. */

@@ -11,7 +11,7 @@ export { ImageCopies } from './copies.ts';
 export { ImageDigests } from './digests.ts';
 export { fileFormat, type ImageAttributes, type ImageChange, isKeyProperty, limits, ownerOf } from './image.ts';
 export { ImageImporter } from './importer.ts';
-export { ImageImportService, taskLifeHours } from './imports.ts';
+export { ImageImportService, type TaskPage, taskLifeHours } from './imports.ts';
 export type { Comparison, ImageFilter, ImageListOptions, SortKey } from './list.ts';
 export { ImageMemberService } from './members.ts';
 export { insertImageOfVolumes } from './of-volumes.ts';

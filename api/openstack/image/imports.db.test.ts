@@ -254,6 +254,22 @@ test('tasks are for the image’s owner, all of them for administrators', async 
   assert.deepEqual(first.tasks, [task]);
   const second = (await api.call(`admin GET ${first.next.slice('/v2'.length)}`)).body;
   assert.ok(second.tasks[0].id < task.id);
+  const ids = async (query: string) => {
+    const { status, body } = await api.call(`admin GET /tasks?limit=1000&${query}`);
+    return status === 200 ? body.tasks.map((one: { id: string }) => one.id) : status;
+  };
+  const newest: string[] = await ids('');
+  assert.equal(newest[0], task.id);
+  assert.deepEqual(await ids('sort_dir=asc'), newest.toReversed());
+  assert.deepEqual(await ids('sort_key=created_at&sort_dir=desc&type=api_image_import'), newest);
+  assert.deepEqual((await ids('sort_key=status&sort_dir=asc')).toSorted(), newest.toSorted());
+  assert.deepEqual(await ids(`sort_dir=asc&marker=${newest[1]}`), [newest[0]]);
+  assert.deepEqual(await ids('type=import'), [], 'of that type there is none here');
+  for (const query of ['', '?type=import', '?limit=0'])
+    assert.equal((await api.call(`alice GET /tasks${query}`)).status, 403, query);
+  for (const odd of ['type=export', 'status=odd', 'sort_dir=up', 'sort_key=input', 'marker=odd'])
+    assert.equal(await ids(odd), 400, odd);
+  assert.equal(await ids(`marker=${newId()}`), 400, 'a page after nothing');
 });
 
 test('an import whose process died begins anew, and gives up at last', async () => {

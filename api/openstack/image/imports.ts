@@ -7,6 +7,7 @@ import {
   type ImageService,
   type ImportSource,
   importMethods,
+  type TaskPage,
   type WebRulesNow,
 } from '../../../control/image/index.ts';
 import { requireAdmin } from '../../../control/kit/caller.ts';
@@ -58,6 +59,9 @@ const listTasks = {
     limit: Type.Optional(Type.String({ pattern: '^\\d{1,9}$' })),
     marker: Type.Optional(Type.String()),
     status: Type.Optional(Type.String()),
+    type: Type.Optional(Type.String()),
+    sort_key: Type.Optional(Type.String()),
+    sort_dir: Type.Optional(Type.String()),
   }),
   answers: { 200: a.tasks },
 } as const;
@@ -93,9 +97,11 @@ export function importRoutes(app: Boundary, { images, imports, webRules }: Impor
   }));
 
   app.get('/v2/tasks', listTasks, async (request) => {
-    const { limit: most, ...page } = request.query;
-    const limit = Math.min(Number(most ?? 25), 1000);
-    const found = limit === 0 ? [] : await imports.tasks(callerOf(request), { ...page, limit: limit + 1 });
+    const page = taskPageOf(request.query);
+    const { limit } = page;
+    // Images are imported in one way; Glance's older tasks (`import`) are made by nobody.
+    const none = limit === 0 || request.query.type === 'import';
+    const found = await imports.tasks(callerOf(request), { ...page, limit: none ? 0 : limit + 1 });
     const shown = found.slice(0, limit);
     const search = (more: Record<string, string>) => new URLSearchParams({ ...request.query, ...more });
     return {
@@ -111,6 +117,24 @@ export function importRoutes(app: Boundary, { images, imports, webRules }: Impor
   );
 
   infoRoutes(app, images);
+}
+
+const taskOrders = ['created_at', 'updated_at', 'status', 'id'] as const;
+
+/** @throws Refusal `invalid` */
+function taskPageOf(query: Static<typeof listTasks.query>): TaskPage {
+  const { limit = '25', marker, status, type = 'api_image_import', sort_key = 'created_at', sort_dir = 'desc' } = query;
+  if (status !== undefined && !['pending', 'processing', 'success', 'failure'].includes(status))
+    throw invalid(`Invalid status value: ${status.slice(0, 100)}`);
+  if (!['import', 'api_image_import'].includes(type)) throw invalid(`Invalid type value: ${type.slice(0, 100)}`);
+  if (sort_dir !== 'asc' && sort_dir !== 'desc') throw invalid(`Invalid sort direction: ${sort_dir.slice(0, 100)}`);
+  const order = taskOrders.find((key) => key === sort_key);
+  if (!order) throw invalid(`Invalid sort key: ${sort_key.slice(0, 100)}`);
+  return {
+    ...{ limit: Math.min(Number(limit), 1000), order, descending: sort_dir === 'desc' },
+    ...(marker !== undefined && { marker }),
+    ...(status !== undefined && { status }),
+  };
 }
 
 function infoRoutes(app: Boundary, images: ImageService): void {
