@@ -61,7 +61,8 @@ export class PatientPool {
     this.#inner.connect((error, client, release) => {
       let given = false;
       callback(error, client, (destroy) => {
-        if (!given) release(destroy);
+        // pg's pool gives none with an error once it has ended, and graphile-worker calls it all the same.
+        if (!given) release?.(destroy);
         given = true;
       });
     });

@@ -124,6 +124,19 @@ test('a listening connection that is given back twice, as at a stop while it is 
   assert.equal(db.database.pool.idleCount, db.database.pool.totalCount);
 });
 
+test('a listening connection that is asked for when the pool has ended is given back, too', async () => {
+  const inner = new pg.Pool({ connectionString: db.url.reveal() });
+  await inner.end();
+  const { pool } = new PatientPool(inner, { returned() {}, unended() {} });
+  const error = await new Promise((resolve) => {
+    pool.connect((error, _client, done) => {
+      done();
+      resolve(error);
+    });
+  });
+  assert.match(String(error), /after calling end/);
+});
+
 test('at rest the queue keeps two connections', async () => {
   await using _rig = await new Rig().start({ look: async () => {} });
   for (let n = 0; n < 20; n++) await enqueue(db.database.query, 'look', newId());
