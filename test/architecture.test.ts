@@ -214,12 +214,7 @@ test("nothing names a path of somebody's machine", () => {
 const calendars = new Set([
   ...['control/host/token/join.ts'],
   ...['api/native/watch.ts', 'cli/doctor/cloud.ts', 'cli/process/control-health.ts', 'control/host/history.ts'],
-  ...[
-    'control/host/session.ts',
-    'control/identity/signed.ts',
-    'control/identity/token-keys.ts',
-    'control/kit/projection/walk.ts',
-  ],
+  ...['control/host/session.ts', 'control/identity/signed.ts', 'control/kit/projection/walk.ts'],
   ...['control/pki/authority.ts', 'host/metadata/service.ts', 'host/server/reconciler.ts'],
 ]);
 
@@ -228,6 +223,22 @@ test('how long something takes, lasts or is silent is measured by a clock that n
   const found = sources.filter((file) => /^(control|api|host|cli|engine|protocols)\//.test(file) && !/test/.test(file));
   assert.deepEqual(
     found.filter((file) => measured.test(text(file)) && !calendars.has(file)),
+    [],
+  );
+});
+
+/** Of the process: how long a certificate lasts, what people read, and what is measured by the same clock. */
+const ownTimes = new Set([
+  ...['control/pki/authority.ts', 'control/compute/server/server.ts', 'control/compute/maintenance/service.ts'],
+  ...['control/compute/power/service.ts', 'control/kit/projection/work-list.ts'],
+  ...['control/kit/projection/walk.ts', 'control/kit/projection/term.ts'],
+]);
+
+test("what is kept and decided by is of the database's time, not of a process's", () => {
+  const own = /new Date\(\)|new Date\(Date\.now\(\)/;
+  const found = sources.filter((file) => file.startsWith('control/') && !isTest(file) && own.test(text(file)));
+  assert.deepEqual(
+    found.filter((file) => !ownTimes.has(file)),
     [],
   );
 });

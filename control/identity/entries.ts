@@ -124,7 +124,7 @@ export class Entries<T extends Table> {
       const before = await findEntry(tx, this.#kind, id, 'change');
       this.#checkMutable(before, change.options);
       const further = await own?.(tx, before);
-      const columns = { ...this.#columns(change, before), ...further, updated_at: new Date() };
+      const columns = { ...this.#columns(change, before), ...further, updated_at: sql`now()` };
       const row = await tx
         .updateTable(this.#kind.table as 'domain')
         .set(columns as never)

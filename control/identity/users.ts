@@ -187,7 +187,7 @@ export class UserService {
       await passwordRules.store(tx, user, hash, 'user');
       await tx
         .updateTable('user')
-        .set({ token_version: user.token_version + 1, updated_at: new Date() })
+        .set({ token_version: user.token_version + 1, updated_at: sql`now()` })
         .where('id', '=', id)
         .execute();
     });

@@ -111,8 +111,8 @@ export class ImageController {
     else if (state.status === 'queued' || isAbandoned(state)) await this.#clean(state);
     else {
       const looks = [await this.#options.digests.ensure(state.id), await this.#options.copies.ensure(state.id)];
-      const [at] = looks.filter((look) => look !== undefined).sort((a, b) => a.getTime() - b.getTime());
-      if (at) await enqueue(database.query, 'image', id, { at });
+      // The earliest counts.
+      for (const due of looks) if (due) await enqueue(database.query, 'image', id, due);
     }
   }
 
@@ -120,7 +120,7 @@ export class ImageController {
     const { database, log, copies } = this.#options;
     copies.abandon(state.id);
     const copying = await copies.clean(state.id);
-    if (copying) return enqueue(database.query, 'image', state.id, { at: copying });
+    if (copying) return enqueue(database.query, 'image', state.id, copying);
     const left: Location[] = [];
     for (const location of await locationsOf(database.query, state.id)) {
       if (await this.#deleteBytes(state.id, location)) await forgetLocation(database.query, state.id, location.id);
@@ -130,7 +130,7 @@ export class ImageController {
       // Which ones, is not for the image's owner to know.
       const waitingFor = 'hosts that are away to remove the bytes';
       await passOperation(database.query, state.id, { owner: 'control', waitingFor });
-      await enqueue(database.query, 'image', state.id, { at: new Date(Date.now() + lookAgainMs) });
+      await enqueue(database.query, 'image', state.id, { afterMs: lookAgainMs });
       return;
     }
     await database.transaction(cloudActor, async (tx) => {
@@ -149,8 +149,8 @@ export class ImageController {
     if (seen.status === 'queued') {
       const left = await locationsOf(database.query, seen.id);
       if (left.length === 0) return;
-      const at = new Date(Date.now() + lookAgainMs);
-      if (!left.some((location) => location.connected)) return enqueue(database.query, 'image', seen.id, { at });
+      if (!left.some((location) => location.connected))
+        return enqueue(database.query, 'image', seen.id, { afterMs: lookAgainMs });
     }
     const until = performance.now() + cleanLeaseMs - deleteMs;
     const id = await database.transaction(cloudActor, (tx) => startCleaning(tx, seen, cleanLeaseMs));
@@ -165,9 +165,8 @@ export class ImageController {
       const purpose = purposeOf(seen.status);
       if (purpose) await takeBack(tx, seen, { imageId: seen.id, uploadId: id, purpose }, clean);
       else await finishCleaning(tx, seen.id, id, clean);
-      const at = new Date(clean.length < locations.length ? Date.now() + lookAgainMs : Date.now());
       // Also where nothing is left: a deletion that came meanwhile waits.
-      await enqueue(tx, 'image', seen.id, { at });
+      await enqueue(tx, 'image', seen.id, clean.length < locations.length ? { afterMs: lookAgainMs } : {});
     });
     if (seen.status !== 'queued') log.info({ imageId: seen.id }, 'image: an abandoned upload was taken back');
   }

@@ -9,7 +9,7 @@ import type { Logger } from 'pino';
 import { type HostId, type ImageId, newId } from '../../contract/ids.ts';
 import { endpointColumns, type HostClient, type HostEndpoint } from '../host/index.ts';
 import { cloudActor, type Database, type Queryable, type Tx } from '../kit/database/database.ts';
-import { enqueue } from '../kit/queue/queue.ts';
+import { type Due, enqueue } from '../kit/queue/queue.ts';
 import { fileFormat } from './image.ts';
 import type { ImageRow } from './tables.ts';
 import type { ImageTransfer } from './transfer.ts';
@@ -58,12 +58,12 @@ export class ImageCopies {
    * Removes what copies left that nobody carries on. Answers when to look again; undefined: nothing is left.
    * The image's bytes on a host that holds it are not touched.
    */
-  async clean(imageId: ImageId): Promise<Date | undefined> {
+  async clean(imageId: ImageId): Promise<Due | undefined> {
     const { database, client, log } = this.#options;
-    let again: Date | undefined;
+    let again: Due | undefined;
     for (const copy of await copiesOf(database.query, imageId)) {
       if (!copy.expired) {
-        again = new Date(copy.deadline.getTime() + 1000);
+        again = { at: new Date(copy.deadline.getTime() + 1000) };
         continue;
       }
       const gone =
@@ -76,7 +76,7 @@ export class ImageCopies {
           },
         ));
       if (gone) await forgetCopy(database.query, imageId, copy.copy_id);
-      else again ??= new Date(Date.now() + lookAgainMs);
+      else again ??= { afterMs: lookAgainMs };
     }
     return again;
   }
@@ -85,10 +85,10 @@ export class ImageCopies {
    * Begins a copy where there are too few, and does not wait for it. Of bytes whose digest is not known there is none yet: it could
    * not be verified. Answers when to look again.
    */
-  async ensure(imageId: ImageId): Promise<Date | undefined> {
+  async ensure(imageId: ImageId): Promise<Due | undefined> {
     const again = await this.clean(imageId);
     if (this.#stopped || this.#options.copies < 2 || this.#running.has(imageId)) return again;
-    if (this.#running.size >= maxRunning) return new Date(Date.now() + tryAgainMs);
+    if (this.#running.size >= maxRunning) return { afterMs: tryAgainMs };
     const abort = new AbortController();
     this.#running.set(imageId, abort);
     const begun = await this.#begin(imageId).catch((error) => {
@@ -225,7 +225,7 @@ function finishCopy(database: Database, imageId: ImageId, copyId: string): Promi
 async function giveUp(database: Database, imageId: ImageId, copyId: string): Promise<void> {
   await database.transaction(cloudActor, async (tx) => {
     await sql`update image_copy set deadline = now() where copy_id = ${copyId}`.execute(tx);
-    await enqueue(tx, 'image', imageId, { at: new Date(Date.now() + tryAgainMs) });
+    await enqueue(tx, 'image', imageId, { afterMs: tryAgainMs });
   });
 }
 

@@ -9,7 +9,7 @@ import type { ImageDigests as Answer } from '../../contract/host/index.ts';
 import type { HostId, ImageId } from '../../contract/ids.ts';
 import type { HostClient } from '../host/index.ts';
 import { cloudActor, type Database, type Queryable } from '../kit/database/database.ts';
-import { enqueue } from '../kit/queue/queue.ts';
+import { type Due, enqueue } from '../kit/queue/queue.ts';
 import { locationsOf } from './store.ts';
 
 /** The wait grows with what was waited already: a host reads a gigabyte in seconds, and a terabyte in half an hour. */
@@ -25,7 +25,7 @@ export class ImageDigests {
   }
 
   /** Answers when to look again; undefined where nothing is missing, or no host that is there can say. */
-  async ensure(imageId: ImageId): Promise<Date | undefined> {
+  async ensure(imageId: ImageId): Promise<Due | undefined> {
     const { database, client, log } = this.#options;
     const { rows } = await sql<{ age_ms: number }>`
       select extract(epoch from now() - created_at)::double precision * 1000 as age_ms from image where id = ${imageId} and ${lacking}`.execute(
@@ -36,7 +36,7 @@ export class ImageDigests {
       if (!host.connected) continue;
       try {
         const answer = await client.imageDigests(host, imageId);
-        if (!answer.digests) return new Date(Date.now() + waitMs(rows[0].age_ms));
+        if (!answer.digests) return { afterMs: waitMs(rows[0].age_ms) };
         if (await this.#keep(imageId, answer)) return undefined;
         log.error({ imageId, hostId: host.id }, 'image: a host has other bytes than the image');
       } catch (err) {

@@ -106,8 +106,7 @@ export class ImageImporter {
   }
 }
 
-const lookLater = (db: Queryable, imageId: string, ms: number) =>
-  enqueue(db, 'image_import', imageId, { at: new Date(Date.now() + ms) });
+const lookLater = (db: Queryable, imageId: string, ms: number) => enqueue(db, 'image_import', imageId, { afterMs: ms });
 
 /** Undefined where there is none, or where somebody has it. */
 function takeTask(database: Database, imageId: string): Promise<Task | undefined> {

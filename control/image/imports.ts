@@ -218,7 +218,7 @@ async function insertTask(
       input: json(input),
       status: end.status,
       message: end.status === 'failure' ? end.why : '',
-      ended_at: end.status === 'pending' ? null : new Date().toISOString(),
+      ended_at: end.status === 'pending' ? null : sql<string>`now()`,
     })
     .execute();
 }

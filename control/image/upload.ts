@@ -72,7 +72,7 @@ export async function beginUpload(
     waitingFor: purpose === 'import' ? 'the bytes from their source' : 'the bytes from the caller',
     deadlineMs: uploadDeadlineMs,
   });
-  await enqueue(tx, 'image', imageId, { at: new Date(Date.now() + leaseMs) });
+  await enqueue(tx, 'image', imageId, { afterMs: leaseMs });
   const format = fileFormat({ ...image, disk_format: image.disk_format! });
   return { uploadId, imageId, projectId: image.project_id, purpose, generation, host, format, maxBytes, sizeBytes };
 }

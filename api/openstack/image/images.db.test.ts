@@ -430,6 +430,32 @@ test('while a host is away a deletion waits unseen, and ends when the host is ba
   assert.ok(!api.store.images.has(id));
 });
 
+test('what waits for a host is looked at again after a while, however far this process’s clock is from the database’s', async (t) => {
+  const setConnected = (connected: boolean) =>
+    sql`update host set connected = ${connected} where id = ${api.hostId}`.execute(api.db.database.query);
+  const ids = [await api.create('alice', {}, Buffer.from('one')), await api.create('alice', {}, Buffer.from('two'))];
+  const now = Date.now.bind(Date);
+  await setConnected(false);
+  try {
+    for (const [index, hours] of [-1, 1].entries()) {
+      const id = ids[index]!;
+      t.mock.method(Date, 'now', () => now() + hours * 3_600_000);
+      assert.equal((await api.call(`alice DELETE /images/${id}`)).status, 204);
+      await until('the next look to be wished for', async () => {
+        const { rows } = await sql`select from graphile_worker._private_jobs where key = ${`image:${id}`}
+          and locked_at is null and run_at between now() + interval '30 seconds' and now() + interval '90 seconds'`.execute(
+          api.db.database.query,
+        );
+        return rows.length === 1;
+      });
+    }
+  } finally {
+    t.mock.restoreAll();
+    await setConnected(true);
+  }
+  await until('the rows to go', async () => !(await row(ids[0]!)) && !(await row(ids[1]!)));
+});
+
 test('tags are put and taken one by one', async () => {
   const id = await api.create('alice', { tags: ['one'] });
   const tag = (method: string, name: string) =>

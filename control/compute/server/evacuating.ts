@@ -136,7 +136,7 @@ async function giveAll(tx: Tx, { ports, actor }: EvacuationDeps, taken: readonly
     tx,
     'server',
     taken.map(({ server }) => server.id),
-    { at: new Date(Date.now() + bytesMs) },
+    { afterMs: bytesMs },
   );
 }
 

@@ -34,7 +34,7 @@ export async function callOff(tx: Tx, serverId: string, message: string): Promis
       deadline = now() + ${callOffMs} * interval '1 millisecond'
     from server_migration m where m.id = ${id} and o.resource_id = m.server_id and o.generation = m.server_generation
       and o.state = 'running'`.execute(tx);
-  await enqueue(tx, 'server', serverId, { at: new Date(Date.now() + callOffMs) });
+  await enqueue(tx, 'server', serverId, { afterMs: callOffMs });
   return true;
 }
 

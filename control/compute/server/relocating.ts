@@ -53,7 +53,7 @@ export async function relocate(
   const work = { tx, caller: { userId: server.user_id as UserId } };
   const decision =
     verb === 'shelveOffload'
-      ? offloadNow(server)
+      ? await offloadNow(tx, server)
       : await begin(work, server, { kind: moveKind[verb], size: null, host: host ?? null, cause, usesReserve });
   const deadlineMs = verb === 'shelveOffload' ? bytesMs : stallMs;
   await accept(tx, { ports }, server, decision, { verb, actor: cloudActor, deadlineMs });

@@ -35,6 +35,8 @@ import { stateColumns } from './states-sql.ts';
 /** What a report is compared with. */
 interface KnownRow extends ReportedRow {
   attachments: KnownAttachment[] | null;
+  /** Of the database. */
+  now: Date;
 }
 
 /**
@@ -56,7 +58,6 @@ export async function recordReports(
     const migrations = new MigrationReports(deps, hostId);
     const switched = await migrations.ofOther(tx, reports, known);
     for (const [id, row] of switched.length > 0 ? await reportedRows(tx, switched, sql``) : []) known.set(id, row);
-    const now = new Date().toISOString();
     const patches: ObservedPatch[] = [];
     const steps: OperationStep[] = [];
     const [forget, ran]: [ServerId[], string[]] = [[], []];
@@ -64,12 +65,12 @@ export async function recordReports(
     for (const [id, report] of reports) {
       if (migrations.aside.has(id)) continue;
       const row = known.get(id);
-      const outcome = row ? applyReport(row, hostId, report, now) : undefined;
+      const outcome = row ? applyReport(row, hostId, report, row.now.toISOString()) : undefined;
       if (row && outcome?.kind !== 'ignored') volumes.push(...volumeChanges(row, report));
       if (outcome?.kind === 'ignored') {
         deps.log.info({ serverId: id, hostId, reason: outcome.reason }, 'report ignored');
       } else if (outcome?.kind === 'recorded') {
-        await follow(tx, row!, outcome, new Date(now));
+        await follow(tx, row!, outcome);
         patches.push(outcome.patch);
         // What a server on its way to another host waits for says its migration.
         if (row!.desired_move?.state !== 'moving' || outcome.failed) steps.push(stepOf(row!, outcome, report));
@@ -94,8 +95,8 @@ export async function recordReports(
 }
 
 /** What follows from a report for an image of its disk, and for one that is shelved. */
-async function follow(tx: Tx, row: KnownRow, outcome: ReportOutcome & { kind: 'recorded' }, now: Date): Promise<void> {
-  const { desired_shelve: shelve } = row;
+async function follow(tx: Tx, row: KnownRow, outcome: ReportOutcome & { kind: 'recorded' }): Promise<void> {
+  const { desired_shelve: shelve, now } = row;
   const { captured, patch, satisfied } = outcome;
   if (captured) {
     const failed = await endCapture(tx, row.id as ServerId, row.desired_capture!, captured);
@@ -113,7 +114,7 @@ async function reportedRows(
   locking: RawBuilder<unknown>,
 ): Promise<Map<string, KnownRow>> {
   const { rows } = await sql<KnownRow>`
-    select ${stateColumns}, ${attachmentsOfServer(sql`s.id`)} as attachments, s.id, s.epoch, s.observed_started_at, s.observed_on_lease_end, s.observed_step, s.guest_password, s.guest_password_cleared
+    select ${stateColumns}, ${attachmentsOfServer(sql`s.id`)} as attachments, s.id, s.epoch, s.observed_started_at, s.observed_on_lease_end, s.observed_step, s.guest_password, s.guest_password_cleared, now() as now
     from server s where ${isOneOf(sql`s.id`, ids)} ${locking}`.execute(db);
   return new Map(rows.map((row) => [row.id, row]));
 }
@@ -123,10 +124,11 @@ async function reportedRows(
  * hosts come back at once. What is news is looked at again under the lock.
  */
 async function dropKnown(db: Queryable, hostId: HostId, reports: Map<string, ObservedServer>): Promise<void> {
-  const now = new Date().toISOString();
   for (const [id, row] of await reportedRows(db, [...reports.keys()], sql``)) {
     const report = reports.get(id)!;
-    const known = applyReport(row, hostId, report, now).kind === 'unchanged' && volumeChanges(row, report).length === 0;
+    const known =
+      applyReport(row, hostId, report, row.now.toISOString()).kind === 'unchanged' &&
+      volumeChanges(row, report).length === 0;
     const moves = report.incoming !== undefined || report.outgoing !== undefined;
     if (report.state !== 'absent' && known && !moves) reports.delete(id);
   }

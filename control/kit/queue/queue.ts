@@ -15,27 +15,31 @@ import { quietLogger } from './worker-logger.ts';
 /** Brings one resource a step nearer to its desired state. Takes nothing but the id: reads the whole state itself. */
 export type Reconcile = (id: string) => Promise<void>;
 
+/** When a wish is due: at a time that the database gave, or so long from now by its clock; a process's own may be far from it. Absent: at once. */
+export interface Due {
+  at?: Date;
+  afterMs?: number;
+}
+
+const timeOf = ({ at, afterMs }: Due) =>
+  afterMs === undefined
+    ? sql`coalesce(${at ?? null}::timestamptz, now())`
+    : sql`now() + ${afterMs}::double precision * interval '1 millisecond'`;
+
 /**
- * Asks that task `task` look at resource `id`, at once or not before `at`. In a transaction, the wish is part of it. Of
+ * Asks that task `task` look at resource `id`, at once or not before it is due. In a transaction, the wish is part of it. Of
  * several wishes for one resource the earliest counts; one that comes while its job runs is a job of its own.
  */
-export async function enqueue(db: Queryable, task: string, id: string, options: { at?: Date } = {}): Promise<void> {
-  await sql`select enqueue(${task}, ${id}, coalesce(${options.at ?? null}::timestamptz, now()))`.execute(db);
+export async function enqueue(db: Queryable, task: string, id: string, due: Due = {}): Promise<void> {
+  await sql`select enqueue(${task}, ${id}, ${timeOf(due)})`.execute(db);
 }
 
 /** The same of many resources. */
-export async function enqueueAll(
-  db: Queryable,
-  task: string,
-  ids: readonly string[],
-  options: { at?: Date } = {},
-): Promise<void> {
-  await sql`select enqueue(${task}, id, coalesce(${options.at ?? null}::timestamptz, now())) from unnest(${[...ids]}::text[]) id`.execute(
-    db,
-  );
+export async function enqueueAll(db: Queryable, task: string, ids: readonly string[], due: Due = {}): Promise<void> {
+  await sql`select enqueue(${task}, id, ${timeOf(due)}) from unnest(${[...ids]}::text[]) id`.execute(db);
 }
 
-/** A wish to look at a resource not before `at`. */
+/** A wish to look at a resource not before `at`, by the database's clock. */
 export interface LaterWish {
   id: string;
   at: Date;

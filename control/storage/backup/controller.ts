@@ -95,7 +95,7 @@ export class BackupController {
       await client.deleteBackup(host, fileName);
     } catch (error) {
       log.warn({ err: error, backupId: id, hostId: host.id }, 'backup: a host could not remove the file');
-      return enqueue(database.query, 'backup', id, { at: new Date(Date.now() + lookAgainMs) });
+      return enqueue(database.query, 'backup', id, { afterMs: lookAgainMs });
     }
     this.#reached('bytes removed', id);
     await database.transaction(cloudActor, async (tx) => {
@@ -192,7 +192,7 @@ async function towardsAbsent(
 
 /** What is in the way goes by itself: an incremental one that shall not be either, or a host's absence. */
 async function later(tx: Tx, id: string): Promise<undefined> {
-  await enqueue(tx, 'backup', id, { at: new Date(Date.now() + lookAgainMs) });
+  await enqueue(tx, 'backup', id, { afterMs: lookAgainMs });
 }
 
 async function removeRow(tx: Tx, id: string): Promise<void> {

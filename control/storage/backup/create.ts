@@ -7,6 +7,7 @@ import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin, requireProjectMember } from '../../kit/caller.ts';
+import { databaseNow } from '../../kit/database/clock.ts';
 import type { Database, Tx } from '../../kit/database/database.ts';
 import { beginOperation } from '../../kit/operation/operations.ts';
 import { enqueue } from '../../kit/queue/queue.ts';
@@ -62,7 +63,7 @@ export function createBackup(database: Database, caller: Caller, wish: BackupWis
       ...{ metadata: wish.metadata, container: wish.container, availability_zone: wish.zone ?? volume.host_zone },
       ...{ host_id: volume.host_id, file_name: fileName, file_bytes: null, sha256: null, layer_id: layerId },
       key_id: volume.key_id,
-      ...{ data_at: from.at ?? new Date(), ready_at: null },
+      ...{ data_at: from.at ?? (await databaseNow(tx)), ready_at: null },
     });
     await addBackup(tx, layerId, { id, name: fileName, parent_name: parent?.file_name ?? null });
     const task = { kind: 'backup', backup_id: id, snapshot_id: from.snapshotId } as const;

@@ -6,6 +6,7 @@ import { sql } from 'kysely';
 import { type Static, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { CloudError } from '../../../contract/errors.ts';
+import { databaseNow } from '../../kit/database/clock.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 import type { BackupRow, ListedBackup } from './store.ts';
 
@@ -109,6 +110,6 @@ export async function rowOf(
     ...{ id, project_id: owner.projectId, user_id: owner.userId, volume_id, snapshot_id, parent_id: said.parent_id },
     ...{ name: said.display_name, description: said.display_description, size_gib: said.size, volume, metadata },
     ...{ container, availability_zone, host_id: rows[0]!.host, layer_id: null, data_at: new Date(said.data_timestamp) },
-    ...{ file_name: file.name, file_bytes: file.size_bytes, sha256: file.sha256, ready_at: new Date() },
+    ...{ file_name: file.name, file_bytes: file.size_bytes, sha256: file.sha256, ready_at: await databaseNow(db) },
   };
 }

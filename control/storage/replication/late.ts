@@ -9,6 +9,7 @@ type Late = Pick<VolumeReplicaRow, 'volume_id' | 'rpo_seconds' | 'fault' | 'late
   late: boolean;
   project_id: string;
   generation: number;
+  now: Date;
   age_seconds: number | null;
 };
 
@@ -16,12 +17,12 @@ type Late = Pick<VolumeReplicaRow, 'volume_id' | 'rpo_seconds' | 'fault' | 'late
 export async function tellLate(database: Database, log: Logger): Promise<void> {
   await database.transaction(cloudActor, async (tx) => {
     const { rows } =
-      await sql<Late>`select r.volume_id, r.rpo_seconds, r.fault, r.late_since, ${isLateSql} as late, v.project_id, v.generation,
+      await sql<Late>`select r.volume_id, r.rpo_seconds, r.fault, r.late_since, ${isLateSql} as late, v.project_id, v.generation, now() as now,
         extract(epoch from now() - ${asOfSql})::float8 as age_seconds
       from ${replicaFrom} where ${isLateSql} <> (r.late_since is not null) order by r.volume_id limit 100
       for no key update of r skip locked`.execute(tx);
-    for (const { volume_id: id, project_id, generation, late, rpo_seconds, fault, age_seconds } of rows) {
-      await changeReplica(tx, id, { late_since: late ? new Date() : null });
+    for (const { volume_id: id, now, project_id, generation, late, rpo_seconds, fault, age_seconds } of rows) {
+      await changeReplica(tx, id, { late_since: late ? now : null });
       const age = age_seconds === null ? null : Math.round(age_seconds);
       if (!late) {
         log.info({ volumeId: id, ageSeconds: age, rpoSeconds: rpo_seconds }, 'replica is as new as it shall be again');

@@ -224,7 +224,7 @@ export async function insertSnapshot(
     ...{ owner: `host ${volume.host_id}`, waitingFor: 'the host to keep what the volume holds' },
     deadlineMs: createDeadlineMs,
   });
-  await enqueue(tx, 'volume_snapshot', id, { at: new Date(Date.now() + createDeadlineMs) });
+  await enqueue(tx, 'volume_snapshot', id, { afterMs: createDeadlineMs });
   return id;
 }
 

@@ -45,7 +45,7 @@ export async function begin(
       ...{ projectId, resourceType: 'volume', resourceId: id, verb, generation, waitingFor, deadlineMs: limitMs },
       owner: host === null ? 'control' : `host ${host}`,
     }),
-    enqueue(tx, 'volume', id, { at: new Date(Date.now() + limitMs) }),
+    enqueue(tx, 'volume', id, { afterMs: limitMs }),
     enqueue(tx, 'volume', id),
   ]);
 }

@@ -1,6 +1,7 @@
 /** The two places of a volume whose type asks for a replica (../replica): both are chosen in the transaction that makes it, or none is. */
 import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
+import { databaseNow } from '../../kit/database/clock.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { releaseLayers } from '../layer/index.ts';
 import { chooseFrom, type PoolChoice, type PoolState, type PoolWish } from '../pool/index.ts';
@@ -63,8 +64,8 @@ export async function replicateAs(
 }
 
 /** One that is synchronous no more lets go of its second copy (../replication/second-copy.ts). */
-const keepAs = (tx: Tx, id: string, { rpoSeconds, synchronous }: ReplicationWords): Promise<void> =>
-  changeReplica(tx, id, { rpo_seconds: rpoSeconds, synchronous, next_at: new Date() });
+const keepAs = async (tx: Tx, id: string, { rpoSeconds, synchronous }: ReplicationWords): Promise<void> =>
+  changeReplica(tx, id, { rpo_seconds: rpoSeconds, synchronous, next_at: await databaseNow(tx) });
 
 /** A host that is away may be lost: nobody gives up what there is beside it without knowing that. */
 async function requireNotAlone(tx: Tx, { id, host_id }: ListedVolume): Promise<void> {

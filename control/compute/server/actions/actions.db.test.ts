@@ -273,6 +273,18 @@ test('what has never run is deleted at once, and a deleted server is reclaimed w
   await assert.rejects(get(id), { code: 'not_found' });
 });
 
+test('a process whose clock is behind deletes nothing for good before its time', async (t) => {
+  const { service, controller } = cloud.reclaiming(3600);
+  const id = await active();
+  t.mock.timers.enable({ apis: ['Date'], now: Date.now() - 2 * 3_600_000 });
+  await service.delete(cloud.member, id);
+  t.mock.timers.reset();
+  await cloud.obey(host);
+  await controller.reconcile(id);
+  assert.equal((await get(id)).desired_presence, 'present');
+  await act(id, actions.restore);
+});
+
 test('moves are for administrators, and are refused with what is in the way', async () => {
   const id = await active();
   const { name } = (await sql<{ name: string }>`select name from host where id = ${host}`.execute(db.database.query))

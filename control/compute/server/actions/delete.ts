@@ -1,4 +1,5 @@
 /** Delete, in three ways: for good, for good whatever is set, and so that it can be restored for a while. */
+import { databaseNow } from '../../../kit/database/clock.ts';
 import { confirmResizeOfDeleted } from '../confirming.ts';
 import { deleteDeadlineMs, type ServerRow } from '../server.ts';
 import type { ActionWork, Decision, ServerAction } from './action.ts';
@@ -23,13 +24,13 @@ export const remove: ServerAction = {
   decide: (work: ActionWork, server) => {
     const { deps } = work;
     const restorable = (deps.reclaimSeconds ?? 0) > 0 && server.launched_at !== null;
-    return restorable && server.desired_presence === 'present' ? softly(server) : away(work, server);
+    return restorable && server.desired_presence === 'present' ? softly(work, server) : away(work, server);
   },
 };
 
 /** One that is suspended keeps its memory, and wakes up when it is restored. */
-function softly(server: ServerRow): Decision {
+async function softly({ tx }: ActionWork, server: ServerRow): Promise<Decision> {
   if (server.soft_deleted_at) return undefined;
   const power = server.desired_power === 'suspended' || server.desired_shelve ? {} : ({ power: 'off' } as const);
-  return { softDeletedAt: new Date(), fault: null, ...power };
+  return { softDeletedAt: await databaseNow(tx), fault: null, ...power };
 }

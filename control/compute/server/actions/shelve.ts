@@ -7,6 +7,7 @@ import { sql } from 'kysely';
 import { CloudError } from '../../../../contract/errors.ts';
 import { type ImageId, newId } from '../../../../contract/ids.ts';
 import { requireAdmin } from '../../../kit/caller.ts';
+import { databaseNow } from '../../../kit/database/clock.ts';
 import type { Tx } from '../../../kit/database/database.ts';
 import { isVolumeBacked, type ServerRow } from '../server.ts';
 import type { ServerRoot } from '../snapshots.ts';
@@ -55,12 +56,13 @@ export const shelveOffload: ServerAction = {
   doing: 'take a shelved server from its host',
   needs: 'admin',
   deadlineMs: bytesMs,
-  decide: (_work, server) => offloadNow(server),
+  decide: ({ tx }, server) => offloadNow(tx, server),
 };
 
-export const offloadNow = ({ desired_shelve: shelve }: ServerRow): DesiredChange => ({
-  shelve: { ...shelve!, state: 'offloading', offload_at: new Date().toISOString() },
-});
+export async function offloadNow(tx: Tx, { desired_shelve: shelve }: ServerRow): Promise<DesiredChange> {
+  const now = await databaseNow(tx);
+  return { shelve: { ...shelve!, state: 'offloading', offload_at: now.toISOString() } };
+}
 
 export const unshelve: ServerAction<UnshelveWish> = {
   verb: 'unshelve',
