@@ -10,6 +10,8 @@ export interface Reported {
   tunnels?: TunnelReport;
   /** All that the host has is in it. */
   complete: boolean;
+  /** What it was said in, in characters. */
+  length: number;
 }
 
 /** What the host may forget. */
@@ -24,6 +26,12 @@ export class PendingReports {
   #pools = new Map<string, PoolLevel>();
   #tunnels: TunnelReport | undefined;
   #complete = false;
+  #length = 0;
+
+  /** What it was said in, in characters; what was said anew is counted again until it is taken. */
+  get length(): number {
+    return this.#length;
+  }
 
   get size(): number {
     return this.#servers.size + this.#layers.size + this.#pools.size + (this.#tunnels ? 1 : 0);
@@ -33,7 +41,9 @@ export class PendingReports {
     return this.size === 0 && !this.#complete;
   }
 
-  add({ servers, layers = [], pools = [], tunnels, complete }: Omit<HostMessage & { type: 'report' }, 'type'>): void {
+  add(report: Omit<HostMessage & { type: 'report' }, 'type'>, length: number): void {
+    const { servers, layers = [], pools = [], tunnels, complete } = report;
+    this.#length += length;
     for (const each of servers) this.#servers.set(each.id, each);
     for (const each of layers) this.#layers.set(each.id, each);
     for (const each of pools) this.#pools.set(each.name, each);
@@ -44,20 +54,21 @@ export class PendingReports {
   /** What could not be recorded waits again, but for what is known better by now. */
   giveBack(reported: Reported): void {
     const newer = this.take();
-    this.add(reported);
-    this.add(newer);
+    this.add(reported, reported.length);
+    this.add(newer, newer.length);
   }
 
   take(): Reported {
     const [servers, layers, pools] = [this.#servers, this.#layers, this.#pools].map((each) => [...each.values()]);
-    const [tunnels, complete] = [this.#tunnels, this.#complete];
+    const [tunnels, complete, length] = [this.#tunnels, this.#complete, this.#length];
     this.clear();
-    return { servers, layers, pools, complete, ...(tunnels && { tunnels }) } as Reported;
+    return { servers, layers, pools, complete, length, ...(tunnels && { tunnels }) } as Reported;
   }
 
   clear(): void {
     [this.#servers, this.#layers, this.#pools] = [new Map(), new Map(), new Map()];
     this.#tunnels = undefined;
     this.#complete = false;
+    this.#length = 0;
   }
 }

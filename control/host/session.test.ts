@@ -31,6 +31,7 @@ class Wire implements HostConnection {
 async function opened() {
   const wire = new Wire();
   const waiting: (() => void)[] = [];
+  const recording = Promise.withResolvers<{ servers: []; layers: [] }>();
   const owner: SessionOwner = {
     ...{ cloudId: newId(), leaseMs: 1000, protocol: hostProtocol, log: pino({ level: 'silent' }), told: new Told() },
     controls: () => [],
@@ -42,7 +43,7 @@ async function opened() {
       pools: [],
       held: { servers: undefined, layers: undefined },
     }),
-    record: async () => ({ servers: [], layers: [] }),
+    record: () => recording.promise,
     quarantined: () => new Promise<void>((resolve) => waiting.push(resolve)),
     metered: async () => {},
     handOutKeys: async () => [],
@@ -59,7 +60,7 @@ async function opened() {
   assert.ok(session.open);
   // A first message may take long by itself.
   await until('it to be read', () => wire.reads);
-  return { session, wire, waiting };
+  return { session, wire, waiting, recorded: () => recording.resolve({ servers: [], layers: [] }) };
 }
 
 test('a message of nothing but what cannot be read ends the stream, before all of it was looked at', async () => {
@@ -68,6 +69,32 @@ test('a message of nothing but what cannot be read ends the stream, before all o
   session.received(JSON.stringify({ type: 'report', complete: false, servers: [], layers: Array(200_000).fill(1) }));
   assert.equal(wire.code, 1008);
   assert.ok(performance.now() - began < 1000, 'it took seconds');
+});
+
+test('a host of which much waits to be recorded is not read, however few it is of', async () => {
+  const { session, wire, recorded } = await opened();
+  const failure = { code: 'x', message: 'y'.repeat(4000) };
+  const report = () => {
+    const copies = Array.from({ length: 26 }, () => ({
+      ...{ volumeId: newId(), id: newId(), state: 'lost', error: failure },
+    }));
+    const state = {
+      epoch: 1,
+      generation: 1,
+      state: 'running',
+      rebootCount: 0,
+      step: null,
+      error: null,
+      startedAt: null,
+    };
+    const servers = Array.from({ length: 50 }, () => ({ id: newId(), ...state, copies }));
+    return JSON.stringify({ type: 'report', complete: false, servers });
+  };
+  let said = 0;
+  for (; wire.reads && said < 100; said++) session.received(report());
+  assert.ok(said < 20, `${said} times five million characters wait`);
+  recorded();
+  await until('it to be read again', () => wire.reads);
 });
 
 test('a host that says more than can be recorded is not read until it can', async () => {

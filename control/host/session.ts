@@ -69,6 +69,8 @@ export interface SessionOwner {
 
 /** Above this many servers and layers waiting to be recorded, the host has to wait. */
 const maxPendingReports = 20_000;
+/** Or so many characters of reports: each of those may be long. */
+const maxPendingLength = 2 * messageLimits.hostBytes;
 /** As many words on its quarantine; each is as large as a message may be. */
 const maxPendingQuarantines = 4;
 /** A host that lets more than this pile up gets no more until it has read. */
@@ -215,7 +217,7 @@ export class HostSession {
       if (this.greeted) this.end(closeCodes.protocolError, 'a second hello');
       else void this.#begin(message);
     } else if (!this.greeted) this.end(closeCodes.protocolError, 'a report before hello');
-    else if (message.type === 'report') this.#observed(message);
+    else if (message.type === 'report') this.#observed(message, text.length);
     else if (message.type === 'ask') void this.#asked(message.keys);
     else if (message.type === 'meters') void this.#metered(message);
     else this.#quarantined(message);
@@ -344,13 +346,14 @@ export class HostSession {
   /** What comes faster than it is recorded waits in the host's memory, not in ours. */
   #holdBack(): void {
     if (this.closed) return;
-    const flooded = this.#pending.size > maxPendingReports || this.#pendingQuarantines > maxPendingQuarantines;
-    if (flooded || this.#pace.resting) this.#connection.pause();
+    const { size, length } = this.#pending;
+    const flooded = size > maxPendingReports || length > maxPendingLength;
+    if (flooded || this.#pendingQuarantines > maxPendingQuarantines || this.#pace.resting) this.#connection.pause();
     else this.#connection.resume();
   }
 
-  #observed(report: HostMessage & { type: 'report' }): void {
-    this.#pending.add(report);
+  #observed(report: HostMessage & { type: 'report' }, length: number): void {
+    this.#pending.add(report, length);
     this.#holdBack();
     this.#record();
   }
