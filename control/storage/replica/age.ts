@@ -62,6 +62,14 @@ export const asOfSql: RawBuilder<Date | null> = sql<Date | null>`(case
 export const isLateSql: RawBuilder<boolean> = sql<boolean>`(coalesce(${asOfSql}, r.failed_over_at, r.created_at)
   < now() - r.rpo_seconds * interval '1 second')`;
 
+/**
+ * By the replica alone, without which none is late: looked at first, of many replicas where only few are behind. What is in sync may be older than its last round,
+ * where its host is silent.
+ */
+export const mayBeLateSql: RawBuilder<boolean> = sql<boolean>`(r.copy_state = 'in_sync'
+  or case when r.layer_id is null or r.as_of is null or r.fault ->> 'code' = 'replica_lost' then coalesce(r.failed_over_at, r.created_at) else r.as_of end
+    < now() - r.rpo_seconds * interval '1 second')`;
+
 /** What the three come from. */
 export const replicaFrom = sql`volume_replica r join volume v on v.id = r.volume_id
   left join volume_layer l on l.id = v.layer_id left join host h on h.id = v.host_id left join storage_pool p on p.id = r.pool_id

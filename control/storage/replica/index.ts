@@ -1,4 +1,4 @@
-export { asOfSql, hasGapSql, isIdleSql, isInSyncSql, isLateSql, replicaFrom } from './age.ts';
+export { asOfSql, hasGapSql, isIdleSql, isInSyncSql, isLateSql, mayBeLateSql, replicaFrom } from './age.ts';
 export { chooseReplicaPool, type ReplicaWish } from './placing.ts';
 export {
   changeReplica,

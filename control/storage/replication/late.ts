@@ -2,7 +2,14 @@
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { cloudActor, type Database } from '../../kit/database/database.ts';
-import { asOfSql, changeReplica, isLateSql, replicaFrom, type VolumeReplicaRow } from '../replica/index.ts';
+import {
+  asOfSql,
+  changeReplica,
+  isLateSql,
+  mayBeLateSql,
+  replicaFrom,
+  type VolumeReplicaRow,
+} from '../replica/index.ts';
 import { recordLoss } from '../volume/index.ts';
 
 type Late = Pick<VolumeReplicaRow, 'volume_id' | 'rpo_seconds' | 'fault' | 'late_since'> & {
@@ -19,7 +26,7 @@ export async function tellLate(database: Database, log: Logger): Promise<void> {
     const { rows } =
       await sql<Late>`select r.volume_id, r.rpo_seconds, r.fault, r.late_since, ${isLateSql} as late, v.project_id, v.generation, now() as now,
         extract(epoch from now() - ${asOfSql})::float8 as age_seconds
-      from ${replicaFrom} where ${isLateSql} <> (r.late_since is not null) order by r.volume_id limit 100
+      from ${replicaFrom} where (r.late_since is not null or ${mayBeLateSql}) and ${isLateSql} <> (r.late_since is not null) order by r.volume_id limit 100
       for no key update of r skip locked`.execute(tx);
     for (const { volume_id: id, now, project_id, generation, late, rpo_seconds, fault, age_seconds } of rows) {
       await changeReplica(tx, id, { late_since: late ? now : null });
