@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import type { Engine } from './engine.ts';
 import { ovsDaemon } from './ovs-daemon.ts';
 import { ensureEngine, findEngine, stopEngine } from './process.ts';
+import { commandLineOf } from './process-identity.ts';
+import { waitUntil } from './wait.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -74,6 +76,23 @@ test('an engine that dies before it is ready is reported with its exit', async (
     ready: (signal) => new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
   });
   await assert.rejects(ensureEngine(engine, { logFile: join(directory, 'log') }), /sleeper ended with exit code 7/);
+});
+
+test('an engine whose pid can not be noted, as on a full disk, does not run where nobody finds it', async () => {
+  // As little as a full disk does it take the pid.
+  const engine = sleeper({ pidFile: join(directory, 'nowhere', 'pid') });
+  await assert.rejects(ensureEngine(engine, { logFile: join(directory, 'log') }), { code: 'ENOENT' });
+  const runs = () =>
+    readdirSync('/proc').some((pid) => /^\d+$/.test(pid) && commandLineOf(Number(pid)).includes(engine.mark));
+  await waitUntil('it to be gone', () => !runs(), { timeoutMs: 5000 });
+});
+
+test('an engine runs also where its log can not be written', async (t) => {
+  const engine = sleeper();
+  writeFileSync(join(directory, 'file'), '');
+  const pid = await ensureEngine(engine, { logFile: join(directory, 'file', 'log') });
+  t.after(() => stopEngine(engine));
+  assert.equal(findEngine(engine), pid);
 });
 
 test('an engine that does not heed the signal is killed', async () => {

@@ -15,10 +15,13 @@ export function findEngine(engine: Engine): number | undefined {
   return pid !== undefined && isEngine(pid, engine) ? pid : undefined;
 }
 
-/** Starts the command in a session of its own; stdout and stderr are appended to `logFile`. Call `prepare` before. */
+/**
+ * Starts the command in a session of its own; stdout and stderr are appended to `logFile`, or go nowhere where that can't be opened: the disk
+ * of the logs stops nothing. Call `prepare` before.
+ * @throws where its pid can't be noted; then nothing runs that nobody would find again
+ */
 export function spawnEngine(engine: Engine, options: { logFile: string }): ChildProcess {
-  mkdirSync(dirname(options.logFile), { recursive: true });
-  const log = openSync(options.logFile, 'a', 0o640);
+  const log = openLog(options.logFile);
   try {
     const child = spawn(engine.command, engine.args, {
       detached: true,
@@ -28,11 +31,30 @@ export function spawnEngine(engine: Engine, options: { logFile: string }): Child
       ...(engine.user === undefined ? {} : userIds(engine.user)),
     });
     if (engine.pidFileWriter === 'supervisor' && child.pid !== undefined) {
-      writeFileSync(engine.pidFile, `${child.pid}\n`);
+      notePid(engine, child);
     }
     return child;
   } finally {
-    closeSync(log);
+    if (log !== 'ignore') closeSync(log);
+  }
+}
+
+function openLog(file: string): number | 'ignore' {
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    return openSync(file, 'a', 0o640);
+  } catch {
+    return 'ignore';
+  }
+}
+
+/** One that nobody finds again would be started a second time beside itself, at each attempt once more. */
+function notePid(engine: Engine, child: ChildProcess): void {
+  try {
+    writeFileSync(engine.pidFile, `${child.pid}\n`);
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
   }
 }
 

@@ -96,7 +96,11 @@ export class Runner {
   /** Ends the present process; the runner starts the next one. */
   restart(): void {
     const watched = this.#process;
-    if (watched !== undefined && !this.#stopping) void stopEngine(this.engine, watched.pid);
+    if (watched === undefined || this.#stopping) return;
+    // One that waits for a disk dies of no signal: whoever asked sees that it is still there, and the others go on.
+    stopEngine(this.engine, watched.pid).catch((error: Error) => {
+      this.#log('error', 'process does not end', { engine: this.engine.name, error: error.message });
+    });
   }
 
   /** Ends the process and the runner. */

@@ -108,6 +108,23 @@ test('a killed engine is started again at once, and with it those that must foll
   await supervisor.stop({ keepGuests: false });
 });
 
+test('an engine that does not end when it is asked to start anew stays, and the supervisor goes on', async () => {
+  const made = engine('stuck');
+  const supervisor = supervise();
+  supervisor.start();
+  await ready(supervisor);
+  const pid = pidOf(supervisor, 'stuck');
+  // As one that waits for a disk: no signal ends it.
+  made.stopSignal = 'SIGNONE' as NodeJS.Signals;
+  assert.equal(supervisor.restart('stuck'), true);
+  await waitUntil('it to be told', () => log.some(({ message }) => message === 'process does not end'), {
+    timeoutMs: patienceMs,
+  });
+  assert.equal(pidOf(supervisor, 'stuck'), pid);
+  made.stopSignal = 'SIGTERM';
+  await supervisor.stop({ keepGuests: false });
+});
+
 test('what outlives a supervisor is adopted by the next, with its pid', async () => {
   engine('guest-network', { outlives: 'guests' });
   engine('cloud');
