@@ -6,7 +6,7 @@ import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
-import { first, pageOf, queryOf, refuseUnknown, rootOf } from './paging.ts';
+import { first, nextLinks, pageOf, queryOf, refuseUnknown } from './paging.ts';
 import { readTime } from './server-list.ts';
 import { type Body, hostIdOf, plainTime } from './server-view.ts';
 import { serverIdOf } from './servers.ts';
@@ -62,7 +62,8 @@ export function instanceActionRoutes(app: Boundary, servers: ServerService): voi
   app.get('/servers/:id/os-instance-actions', contracts.list, async (request) => {
     const paged = request.microversion >= 58;
     const query = queryOf(request);
-    if (paged) refuseUnknown(request, ['limit', 'marker', 'changes-since', 'changes-before']);
+    const before = request.microversion >= 66 ? ['changes-before'] : [];
+    refuseUnknown(request, ['limit', 'marker', 'changes-since', ...before], 58);
     const { limit, marker } = paged ? pageOf(query) : { limit: undefined, marker: undefined };
     const time = (key: string) => {
       const text = paged ? first(query, key) : undefined;
@@ -76,10 +77,10 @@ export function instanceActionRoutes(app: Boundary, servers: ServerService): voi
       ...(request.microversion >= 66 && time('changes-before')),
     });
     const body: Body = { instanceActions: operations.map((operation) => actionBody(request, server, operation)) };
-    if (paged && limit !== undefined && operations.length === limit && limit > 0) {
-      const last = encodeURIComponent(operations.at(-1)?.request_id ?? '');
-      const path = `servers/${server.id}/os-instance-actions`;
-      body.links = [{ rel: 'next', href: `${rootOf(request)}/v2.1/${path}?limit=${limit}&marker=${last}` }];
+    if (limit !== undefined && limit > 0) {
+      const [count, last] = [operations.length, operations.at(-1)?.request_id ?? undefined];
+      const links = nextLinks(request, `servers/${server.id}/os-instance-actions`, { limit, count, last });
+      if (links) body.links = links;
     }
     return body;
   });

@@ -199,3 +199,29 @@ test('what was done with a server is told from 2.21 on when it is gone, to those
   assert.equal((await ask(21, `/${body.instanceActions[0].request_id}`)).body.instanceAction.action, 'delete');
   assert.equal((await ask(21, '', callerOf(newId()))).status, 404);
 });
+
+test('pages of what was done with a server go on as the first was asked for, and other parameters are refused from 2.58 on', async () => {
+  const id = await activeServer();
+  for (const call of ['lock', 'unlock', 'lock']) await act(id, { [call]: null });
+  const ask = (query: string, version: number) =>
+    api.call(api.cloud.member, 'GET', `/servers/${id}/os-instance-actions?${query}`, { version });
+  const first = (await ask('limit=1&changes-since=2020-01-01T00:00:00Z&changes-before=2999-01-01T00:00:00Z', 66)).body;
+  const { searchParams } = new URL(first.links[0].href);
+  assert.deepEqual(
+    [...searchParams].filter(([name]) => name !== 'marker'),
+    [
+      ['limit', '1'],
+      ['changes-since', '2020-01-01T00:00:00Z'],
+      ['changes-before', '2999-01-01T00:00:00Z'],
+    ],
+  );
+  assert.equal(searchParams.get('marker'), first.instanceActions[0].request_id);
+  for (const [query, version, status] of [
+    ['colour=red', 57, 200],
+    ['colour=red', 58, 400],
+    ['changes-before=2999-01-01T00:00:00Z', 57, 200],
+    ['changes-before=2999-01-01T00:00:00Z', 65, 400],
+    ['changes-before=2999-01-01T00:00:00Z', 66, 200],
+  ] as const)
+    assert.equal((await ask(query, version)).status, status, `${query} at 2.${version}`);
+});

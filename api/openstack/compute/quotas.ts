@@ -90,7 +90,7 @@ const limitContract = {
 
 export function limitRoutes(app: Boundary, quotas: QuotaService): void {
   app.get('/limits', limitContract, async (request) => {
-    refuseUnknown(request, ['reserved', 'tenant_id'], request.microversion >= 75 ? 75 : 57);
+    refuseUnknown(request, ['reserved', 'tenant_id']);
     const asked = first(queryOf(request), 'tenant_id');
     // Nova asks nobody here whether there is such a project, unlike where quotas are shown.
     const projectId = asked === undefined ? null : (parseId(asked) ?? nobody);

@@ -211,6 +211,9 @@ test('limits of a project that there is not are what a new one would have, for a
   assert.deepEqual((await admin('GET', '/limits?tenant_id=nonsense')).body.limits.absolute, fresh);
   assert.equal((await member('GET', '/limits?tenant_id=nonsense')).status, 403);
   assert.equal((await admin('GET', '/os-quota-sets/nonsense')).status, 400, 'as Nova asks here');
+  const odd = async (version: number) =>
+    (await api.call(api.cloud.member, 'GET', '/limits?colour=red', { version })).status;
+  assert.deepEqual([await odd(56), await odd(57), await odd(74), await odd(75)], [200, 200, 200, 400]);
 });
 
 test('the quota class default is what every project has that was given nothing else', async () => {
