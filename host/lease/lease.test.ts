@@ -72,6 +72,25 @@ test('a machine that slept finds its lease ended before any timer says so', (t) 
   assert.deepEqual(states, ['held', 'ended', 'held']);
 });
 
+test('a lease whose end the watchdog could not be told ends when the watchdog thinks it does', (t) => {
+  const clock = { ms: 1000 };
+  let full = false;
+  const extended = () => {
+    if (full) throw new Error('ENOSPC');
+  };
+  const own = new Lease({ guard: { extended }, log: silent, onChange() {}, now: () => clock.ms });
+  t.after(() => own.close());
+  own.renewed(1000);
+  clock.ms += 500;
+  full = true;
+  assert.throws(() => own.renewed(1000), /ENOSPC/);
+  clock.ms += 500;
+  assert.equal(own.state, 'ended');
+  full = false;
+  own.renewed(1000);
+  assert.equal(own.state, 'held');
+});
+
 test('the clock goes on', () => {
   const before = bootTimeMs();
   assert.ok(before > 0);

@@ -76,8 +76,10 @@ export class Lease {
   #extend(fromMs: number, leaseMs: number): void {
     this.#leaseMs = leaseMs;
     if (fromMs + leaseMs <= Math.max(this.#endsAtMs, this.#now())) return;
-    this.#endsAtMs = fromMs + leaseMs;
-    this.#options.guard.extended(this.#endsAtMs);
+    const endsAtMs = fromMs + leaseMs;
+    // Where that fails, as on a full disk, the earlier end stands for both.
+    this.#options.guard.extended(endsAtMs);
+    this.#endsAtMs = endsAtMs;
     this.#become('held');
     // One timer, moved on when it fires.
     this.#timer ??= setTimeout(() => this.#look(), this.#endsAtMs - this.#now()).unref();
