@@ -110,7 +110,8 @@ for (const who of ['administrator', 'owner'] as const) {
     const gets = routes.filter(({ method }) => method === 'GET');
     assert.ok(gets.length > 100, String(gets.length));
     for (const route of gets) {
-      for (const reach of reachesOf(victim)) await ask(client, route, reach);
+      // Who may not see more asks for the same by each.
+      for (const reach of reachesOf(victim).slice(0, who === 'owner' ? 2 : undefined)) await ask(client, route, reach);
       found.push(...wasted().map((waste) => `${route.url}: ${waste}`));
     }
     assert.deepEqual(found, []);
