@@ -9,13 +9,37 @@ import pg from 'pg';
 import { Database } from '../../../control/kit/database/database.ts';
 import { testDatabase } from '../../../control/kit/database/testing.ts';
 import { testAdmin, testCaller } from '../../../control/network/testing.ts';
-import { type Answer, newNetwork, newSubnet, testApi } from './testing.ts';
+import { type Answer, newNetwork, newSubnet, type TestApi, testApi } from './testing.ts';
 
-const db = await testDatabase();
-// One of the test's own, closed before deadlocks are counted: a connection tells what it has counted when it ends.
-const database = new Database({ url: db.url });
-const api = await testApi(database);
-after(() => db[Symbol.asyncDispose]());
+interface Counted {
+  api: TestApi;
+  database: Database;
+  /** Of all that was done. No more can be done then. */
+  deadlocks(): Promise<number>;
+}
+
+async function counted(): Promise<Counted> {
+  const db = await testDatabase();
+  // One of the test's own, closed before deadlocks are counted: a connection tells what it has counted when it ends.
+  const database = new Database({ url: db.url });
+  const api = await testApi(database);
+  after(() => db[Symbol.asyncDispose]());
+  await sql`update quota set maximum = -1 where project_id is null`.execute(database.query);
+  return {
+    api,
+    database,
+    async deadlocks() {
+      await database.close();
+      const counter = new pg.Client({ connectionString: db.url.reveal() });
+      await counter.connect();
+      const { rows } = await counter.query(
+        'select deadlocks::integer from pg_stat_database where datname = current_database()',
+      );
+      await counter.end();
+      return rows[0].deadlocks;
+    },
+  };
+}
 
 const callers = 50;
 const acts = 600;
@@ -30,7 +54,7 @@ function numbers(seed: number): (below: number) => number {
 }
 
 test('fifty callers change routers, floating IPs, ports, groups, trunks and subnets that hang together: no deadlock, and no error of ours', async () => {
-  await sql`update quota set maximum = -1 where project_id is null`.execute(database.query);
+  const { api, deadlocks } = await counted();
   const [admin, me] = [api.as(testAdmin()), api.as(testCaller())];
   const below = numbers(7);
   const pick = <T>(list: readonly T[]): T => list[below(list.length)]!;
@@ -115,14 +139,30 @@ test('fifty callers change routers, floating IPs, ports, groups, trunks and subn
     }),
   );
   assert.deepEqual(faults, []);
-  await database.close();
-  const counter = new pg.Client({ connectionString: db.url.reveal() });
-  await counter.connect();
-  const { rows } = await counter.query(
-    'select deadlocks::integer from pg_stat_database where datname = current_database()',
-  );
-  await counter.end();
-  assert.deepEqual(rows, [{ deadlocks: 0 }]);
+  assert.equal(await deadlocks(), 0);
 });
 
 const hex = (number: number): string => (number & 255).toString(16).padStart(2, '0');
+
+test('many who each make several floating IPs or routers of a small network at once wait for each other in no circle', async () => {
+  const { api, deadlocks } = await counted();
+  const [admin, ...projects] = [testAdmin(), ...Array.from({ length: 12 }, () => testCaller())].map((one) =>
+    api.as(one),
+  );
+  const outside = await newNetwork(admin!, { 'router:external': true });
+  await newSubnet(admin!, outside, '172.20.0.0/26', { enable_dhcp: false });
+  const floatingips = Array.from({ length: 4 }, () => ({ floating_network_id: outside }));
+  const routers = Array.from({ length: 4 }, () => ({ external_gateway_info: { network_id: outside } }));
+  for (let round = 0; round < 4; round++) {
+    for (const [noun, wishes] of Object.entries({ floatingips, routers })) {
+      await Promise.all(
+        projects.map(async (each) => {
+          const { status, body } = await each.post(`/${noun}`, { [noun]: wishes });
+          assert.equal(status, 201, JSON.stringify(body));
+          for (const { id } of body[noun]) assert.equal((await each.delete(`/${noun}/${id}`)).status, 204);
+        }),
+      );
+    }
+  }
+  assert.equal(await deadlocks(), 0);
+});

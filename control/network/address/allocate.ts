@@ -93,9 +93,16 @@ export function firstTries(wants: readonly IpWant[]): IpRow[] {
 export async function lockSubnets(tx: Tx, wants: readonly IpWant[]): Promise<void> {
   const counts = new Map<string, number>();
   for (const { subnets } of wants) for (const { id } of subnets) counts.set(id, (counts.get(id) ?? 0) + 1);
-  const several = [...counts].filter(([, count]) => count > 1).map(([id]) => id);
-  if (several.length === 0) return;
-  const locks = several.sort().map((id) => sql`pg_advisory_xact_lock(hashtextextended(${`addresses ${id}`}, 0))`);
+  await holdSubnets(
+    tx,
+    [...counts].filter(([, count]) => count > 1).map(([id]) => id),
+  );
+}
+
+/** The same for who takes them one by one. */
+export async function holdSubnets(tx: Tx, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return;
+  const locks = ids.toSorted().map((id) => sql`pg_advisory_xact_lock(hashtextextended(${`addresses ${id}`}, 0))`);
   await sql`select ${sql.join(locks)}`.execute(tx);
 }
 

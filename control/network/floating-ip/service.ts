@@ -12,7 +12,7 @@ import { notFound } from '../../kit/refusal.ts';
 import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
 import { maySee } from '../access.ts';
 import { interfaceOwners } from '../address/plan.ts';
-import { cloudGround, createPorts, holdNetworks } from '../port/create.ts';
+import { cloudGround, createPorts, holdAddresses, holdNetworks } from '../port/create.ts';
 import { deletePortRows } from '../port/server-ports.ts';
 import { checkQosChange, requireQosPolicies } from '../qos-policy/use.ts';
 import { type FloatingIpRow, floatingIpListing } from './floating-ip.ts';
@@ -70,6 +70,10 @@ export class FloatingIpService {
         tx,
         caller,
         wishes.map((wish) => wish.qos_policy_id),
+      );
+      await holdAddresses(
+        tx,
+        wishes.map((wish) => wish.floating_network_id),
       );
       for (const { wish, id, project } of plans)
         await insertFloatingIp(tx, caller, { ...wish, id, project_id: project });

@@ -14,7 +14,7 @@ import { lockQuota, type Quota, requireQuota } from '../../kit/quota/quota.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { checkTags } from '../../kit/tags.ts';
 import { type Grant, grantsOf } from '../access.ts';
-import { firstTries, type IpWant, lockSubnets, type TakenIp, takeRest } from '../address/allocate.ts';
+import { firstTries, holdSubnets, type IpWant, lockSubnets, type TakenIp, takeRest } from '../address/allocate.ts';
 import { type FixedIpWish, interfaceOwners, planAddresses, type SubnetFacts } from '../address/plan.ts';
 import { ensureDefaultGroup, findDefaultGroup } from '../security-group/default-group.ts';
 import { requireOnePlace } from '../segment/carry.ts';
@@ -95,6 +95,16 @@ export async function holdNetworks(tx: Tx, wanted: readonly string[]): Promise<M
     from network n where ${isOneOf(sql`n.id`, ids)}`.execute(tx),
   ]);
   return new Map(rows.map((row) => [row.id, row]));
+}
+
+/** Before ports are made one by one, of which each takes an address of one of these networks; one alone meets nobody twice. */
+export async function holdAddresses(tx: Tx, networkIds: readonly string[]): Promise<void> {
+  if (networkIds.length < 2) return;
+  const networks = [...(await holdNetworks(tx, networkIds)).values()];
+  await holdSubnets(
+    tx,
+    networks.flatMap(({ subnets }) => subnets.map(({ id }) => id)),
+  );
 }
 
 /** What ports to come are judged by, read before. Their projects' quotas of ports are locked from then on. */

@@ -11,6 +11,7 @@ import { checkQuota } from '../../kit/quota/quota.ts';
 import { forbidden, lockOwn, projectFor, touched } from '../../kit/rows.ts';
 import { interfaceOwners } from '../address/plan.ts';
 import { checkRouterFlavor } from '../flavor/service.ts';
+import { holdAddresses } from '../port/create.ts';
 import { addGateways, removeGateways, replaceGateways } from './further-gateways.ts';
 import { checkGatewayRights, type GatewayColumns, type GatewayWish, removeAllGateways, setGateway } from './gateway.ts';
 import {
@@ -199,6 +200,10 @@ export async function createRouters(tx: Tx, caller: Caller, wishes: readonly Rou
   for (const project of [...byProject.keys()].sort()) {
     await checkQuota(tx, project, descriptor.usage, { routers: byProject.get(project)!.length });
   }
+  await holdAddresses(
+    tx,
+    wishes.flatMap(({ gateway }) => gateway?.network_id ?? []),
+  );
   for (const { wish, id, project } of plans) {
     const { gateway, routes: _, project_id: __, ...columns } = wish;
     if (wish.flavor_id) await checkRouterFlavor(tx, wish.flavor_id);
