@@ -18,7 +18,10 @@ export async function holdRoutersTo(tx: Tx, externalNetworkId: string, portIds: 
     where r.gateway_network_id = ${externalNetworkId} order by r.id for share of r`.execute(tx);
 }
 
-/** One whose interface is the subnet's own gateway goes before others. Each stays as it is until the transaction ends. */
+/**
+ * One whose interface is the subnet's own gateway goes before others. Each stays as it is until the transaction ends. None is waited for: the
+ * caller holds ports by now, and whoever changes a router goes on to ports.
+ */
 export async function routersBetween(
   tx: Tx,
   externalNetworkId: string,
@@ -32,7 +35,7 @@ export async function routersBetween(
     where r.gateway_network_id = ${externalNetworkId}`;
   // One round trip, but two statements: interfaces must be read as they are once their routers are held.
   const [{ rows: held }, { rows }] = await Promise.all([
-    sql<{ id: string }>`select r.id ${leads} order by r.id for share of r`.execute(tx),
+    sql<{ id: string }>`select r.id ${leads} order by r.id for share of r skip locked`.execute(tx),
     sql<{ subnet_id: string; id: string }>`select i.subnet_id, r.id ${leads}
       order by (i.ip is distinct from s.gateway_ip), r.id`.execute(tx),
   ]);

@@ -71,6 +71,10 @@ export class FloatingIpService {
         caller,
         wishes.map((wish) => wish.qos_policy_id),
       );
+      // Routers before networks, as who changes a router.
+      const ports = wishes.flatMap(({ port_id }) => port_id ?? []);
+      const outside = new Set(ports.length > 0 ? wishes.map((wish) => wish.floating_network_id) : []);
+      for (const network of [...outside].sort()) await holdRoutersTo(tx, network, ports);
       await holdAddresses(
         tx,
         wishes.map((wish) => wish.floating_network_id),
