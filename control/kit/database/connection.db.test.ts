@@ -135,6 +135,15 @@ test('who waits too long for a lock, or asks too much, is told that the database
   await client.end();
 });
 
+test('where there is no way to the database, or nobody knows its name, it can not serve now', async () => {
+  for (const code of ['EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'EAI_AGAIN'])
+    assert.ok(isDatabaseUnavailable(Object.assign(new Error(`connect ${code}`), { code })), code);
+  // Nobody has that name (RFC 6761).
+  const nameless = new Database({ url: new Secret('postgres://bothy@nobody.invalid/bothy'), applicationName: 'test' });
+  await assert.rejects(sql`select 1`.execute(nameless.query), isDatabaseUnavailable);
+  await nameless.close();
+});
+
 /** A relay on a TCP port that can fall silent: nothing passes, nobody is told. */
 async function relay() {
   const { host, port } = new pg.Client({ connectionString: db.url.reveal() });

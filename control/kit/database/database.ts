@@ -307,6 +307,12 @@ function projectNotFound(error: unknown): CloudError | undefined {
 /** Ended by the session's limits: a statement, the wait for a lock, a transaction that this process left alone for too long. */
 const tooSlow = new Set(['57014', '55P03', '25P03']);
 
+/** What the system says where nobody is reached: refused, cut, without a route, or a name that nobody knows now. */
+const unreached = new Set([
+  ...['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNABORTED'],
+  ...['EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENETDOWN', 'EADDRNOTAVAIL', 'EAI_AGAIN', 'ENOTFOUND'],
+]);
+
 /**
  * True when the error says that the database can't serve now: connection refused or lost, shutting down, starting up, turned
  * read-only by a failover, out of connections, memory or disk, or too slow for the session's limits.
@@ -315,8 +321,7 @@ export function isDatabaseUnavailable(error: unknown): boolean {
   const code = sqlState(error);
   if (code !== undefined) return /^(57P|08|53)/.test(code) || tooSlow.has(code) || code === '25006' || code === '58030';
   const system = (error as NodeJS.ErrnoException | undefined)?.code;
-  if (system !== undefined && ['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'].includes(system))
-    return true;
+  if (system !== undefined && unreached.has(system)) return true;
   // What pg says of a connection that was lost, before and after it has noticed.
   return (
     error instanceof Error &&
