@@ -47,6 +47,14 @@ test('a test that fails fails the lane', () => {
   assert.match(output, /^# pass 1$/m);
 });
 
+test('a file that leaves the process another clock fails the lane, and is named', () => {
+  const { status, output } = laneOver(
+    `test('one', () => { const { now } = Date; Date.now = () => now() - 3_600_000; });`,
+  );
+  assert.equal(status, 1, output);
+  assert.match(output, /1\.test\.mjs has left this process another clock/);
+});
+
 for (const [how, raise] of [
   ['is thrown', `setImmediate(() => { throw new Error('astray'); });`],
   ['rejects a promise', `Promise.reject(new Error('astray'));`],

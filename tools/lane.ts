@@ -5,10 +5,11 @@
  * A file is a suite here: its hooks are its own, and it ends before the next begins. What it leaves behind in the process
  * (timers, listeners, variables of a module) would meet the next one; tests clean up, and code keeps no state in modules.
  */
+
 import { type AsyncHook, createHook } from 'node:async_hooks';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { before, describe } from 'node:test';
+import { after, before, describe } from 'node:test';
 import { pathToFileURL } from 'node:url';
 
 /** What the lanes of a run share: this file, and for each test file an empty one when it is taken, and in the end what it cost. */
@@ -42,7 +43,15 @@ export async function runLane(folder: string): Promise<void> {
     const began = performance.now();
     const used = process.cpuUsage();
     tracking.enable();
+    const [calendar, { now }] = [Date, Date];
     await describe(file, async () => {
+      after(() => {
+        if (Date === calendar && Date.now === now) return;
+        globalThis.Date = calendar;
+        Date.now = now;
+        console.error(`${file} has left this process another clock`);
+        throw new Error('another clock');
+      });
       await import(pathToFileURL(join(root, file)).href);
       tracking.disable();
     });

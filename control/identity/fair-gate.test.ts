@@ -141,16 +141,20 @@ test('a real log-in beside a flood waits for a handful of computations, and take
           await done.catch(() => new Promise((resolve) => setTimeout(resolve, 1)));
         }
       });
-      for (let n = 0; n < 3; n++) {
-        const before = computed;
-        // Beside a crowd from everywhere only those are at home who have been here before.
-        const tookMs = await timed(name.includes('one address') ? { ...real, user: `new ${n}` } : real);
-        assert.ok(computed - before <= 6, `${computed - before} others came first`);
-        // Where others use this machine's cores, everything takes longer, and alone it would have, too.
-        assert.ok(tookMs < Math.max(1000, 12 * aloneMs), `${tookMs} ms, alone ${aloneMs} ms`);
+      try {
+        for (let n = 0; n < 3; n++) {
+          const before = computed;
+          // Beside a crowd from everywhere only those are at home who have been here before.
+          const tookMs = await timed(name.includes('one address') ? { ...real, user: `new ${n}` } : real);
+          // Of a hundred: those that run, one turn each, and those that end while this answer is on its way through a busy process.
+          assert.ok(computed - before <= 10, `${computed - before} others came first`);
+          // Where others use this machine's cores, everything takes longer, and alone it would have, too.
+          assert.ok(tookMs < Math.max(1000, 12 * aloneMs), `${tookMs} ms, alone ${aloneMs} ms`);
+        }
+      } finally {
+        flooding = false;
+        await Promise.all(flood);
       }
-      flooding = false;
-      await Promise.all(flood);
     });
   }
 });

@@ -221,6 +221,9 @@ export class SimulatedCloud implements AsyncDisposable {
       observer: observer().dialect,
       ...this.#hooks,
       ...options.hooks,
+    }).catch((error: unknown) => {
+      for (const wire of [database, nb]) wire.cut();
+      throw error;
     });
     const front = await Wire.openPort({ host: '127.0.0.1', port: running.port }, options.beside ? 0 : this.port);
     const control = new SimulatedControl({ ...running, port: front.port }, { database, others: [nb, front.wire] });

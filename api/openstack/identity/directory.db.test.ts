@@ -303,7 +303,10 @@ test('users are found by when their passwords end, and by who they are at an ide
     );
   const list = async (query: string) => {
     const { status, body } = await call('GET', `users?${query}`);
-    return status === 200 ? body.users.flatMap(({ id }: { id: string }) => named.get(id) ?? []) : status;
+    if (status !== 200) return status;
+    // The order is that of their ids, which are made side by side.
+    const found = body.users.flatMap(({ id }: { id: string }) => named.get(id) ?? []);
+    return found.toSorted((a: string, b: string) => [...named.values()].indexOf(a) - [...named.values()].indexOf(b));
   };
   for (const [comparison, found] of [
     ['lt:2032-01-01T00:00:00Z', ['soon']],
