@@ -88,7 +88,7 @@ async function killing(cloud: SimulatedCloud, random: Random, working: () => boo
       cloud.control.kill();
       killed.controls++;
       await sleep(random.below(100));
-      await cloud.startControl();
+      await cloud.superviseControl();
     } else {
       const host = random.pick(cloud.hosts);
       host.kill();

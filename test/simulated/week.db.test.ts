@@ -281,8 +281,7 @@ async function troubles(
     'control killed': async () => {
       cloud.control.kill();
       await sleep(random.below(500));
-      // As its supervisor would: a start that fails is tried again.
-      await cloud.until('control to start', async () => (await cloud.startControl()).alive);
+      await cloud.superviseControl();
     },
     'host killed': async () => {
       const host = random.pick(cloud.hosts);

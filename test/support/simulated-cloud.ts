@@ -231,6 +231,16 @@ export class SimulatedCloud implements AsyncDisposable {
     return control;
   }
 
+  /** As its supervisor would: a start that fails is tried again. */
+  async superviseControl(): Promise<SimulatedControl> {
+    let started: SimulatedControl | undefined;
+    await this.until('control to start', async () => {
+      started = await this.startControl();
+      return true;
+    });
+    return started!;
+  }
+
   /** The newest control that lives. */
   get control(): SimulatedControl {
     const control = this.controls.findLast(({ alive }) => alive);
