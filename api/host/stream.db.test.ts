@@ -775,6 +775,23 @@ test('a host that dials again and again has one place among those that come: the
   assert.ok(begun <= 4, `${begun} snapshots were read`);
 });
 
+test('of a host that dials and does not say who it is the newest connections are kept, and it may say so on any of them', async () => {
+  await using control = await start();
+  const [silent, other] = [await register(), await register()];
+  const bystander = await dial(control.port, other);
+  const dialled: FakeHost[] = [];
+  for (let n = 0; n < 5; n++) dialled.push(await dial(control.port, silent));
+  for (const each of dialled.slice(0, 2)) assert.equal((await each.end()).code, closeCodes.replaced);
+  for (const host of [dialled[2]!, bystander]) {
+    host.hello();
+    await host.next('snapshot');
+  }
+  assert.deepEqual(
+    dialled.slice(2).map(({ closed }) => closed),
+    [undefined, undefined, undefined],
+  );
+});
+
 test('a host is told where control processes are, with its greeting and when it changes', async () => {
   const changed: (() => void)[] = [];
   let addresses = ['https://a:8443'];

@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
-import { Pace } from './connection.ts';
+import { Account, Pace } from './connection.ts';
 
 test('a flood of messages that say nothing is one, too', () => {
-  const pace = new Pace(
-    () => {},
-    () => 0,
-  );
+  const pace = new Pace(() => {}, new Account(() => 0));
   let read = 0;
   while (!pace.resting && read < 1e6) pace.run(() => void read++);
   assert.ok(read > 10_000 && read < 100_000, `${read} were read`);
@@ -16,10 +13,7 @@ test('who takes more of the process than its share is read no more until it has 
   mock.timers.enable({ apis: ['setTimeout'] });
   let now = 0;
   let changes = 0;
-  const pace = new Pace(
-    () => void changes++,
-    () => now,
-  );
+  const pace = new Pace(() => void changes++, new Account(() => now));
   const take = (ms: number) =>
     pace.run(() => {
       now += ms;
@@ -41,5 +35,20 @@ test('who takes more of the process than its share is read no more until it has 
   assert.equal(pace.resting, false, 'never for so long that it would be given up');
   take(1);
   assert.equal(pace.resting, true, 'what it owes it owes');
+  mock.timers.reset();
+});
+
+test('what a process that was stopped lost in the middle of a message its host does not owe for hours', () => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  let now = 0;
+  const pace = new Pace(() => {}, new Account(() => now));
+  pace.run(() => {
+    now += 3_600_000;
+  });
+  assert.equal(pace.resting, true);
+  now += 120_000;
+  mock.timers.tick(120_000);
+  pace.run(() => {});
+  assert.equal(pace.resting, false);
   mock.timers.reset();
 });

@@ -1,4 +1,5 @@
 /** The wire under a session (a WebSocket; see api/host), and how much of this process's time what comes over it may take. */
+import type { HostId } from '../../contract/ids.ts';
 
 export interface HostConnection {
   send(text: string): void;
@@ -19,25 +20,68 @@ const share = 0.1;
 const eachMs = 0.02;
 /** Saved up: a host that comes with all that it has is not held back. */
 const mostSavedMs = 1000;
+/** No message takes more; beyond it is what the process itself was kept from working, stopped or frozen, and nobody owes that. */
+const mostOwedMs = 10_000;
 /** Well within the silence after which it would be given up. */
 const longestRestMs = 5000;
 
-/** Who has used up its share is read no more until it has some again. Owns a timer. */
-export class Pace {
-  readonly #changed: () => void;
-  readonly #now: () => number;
+/** What a host has of the process's time, over all of its streams: one that dials anew has no more. */
+export class Account {
+  readonly now: () => number;
   #savedMs = mostSavedMs;
   #at: number;
+
+  /** @param now milliseconds, of a clock that only goes forward */
+  constructor(now: () => number = () => performance.now()) {
+    this.now = now;
+    this.#at = now();
+  }
+
+  /** For so long nothing of it is to be read. */
+  get restMs(): number {
+    this.#earn(this.now());
+    return Math.min(longestRestMs, Math.max(0, -this.#savedMs / share));
+  }
+
+  spend(work: () => void): void {
+    const began = this.now();
+    this.#earn(began);
+    try {
+      work();
+    } finally {
+      this.#at = this.now();
+      this.#savedMs = Math.max(-mostOwedMs, this.#savedMs - (this.#at - began + eachMs));
+    }
+  }
+
+  #earn(now: number): void {
+    this.#savedMs = Math.min(mostSavedMs, this.#savedMs + share * (now - this.#at));
+    this.#at = now;
+  }
+}
+
+/** Of each host that has ever come: some numbers each. */
+export class Accounts {
+  readonly #of = new Map<HostId, Account>();
+
+  of(hostId: HostId): Account {
+    const account = this.#of.get(hostId) ?? new Account();
+    this.#of.set(hostId, account);
+    return account;
+  }
+}
+
+/** One stream of a host that has used up its share is read no more until it has some again. Owns a timer. */
+export class Pace {
+  readonly #changed: () => void;
+  readonly #account: Account;
   #timer: NodeJS.Timeout | undefined;
 
-  /**
-   * @param changed it rests, or does no more
-   * @param now milliseconds, of a clock that only goes forward
-   */
-  constructor(changed: () => void, now: () => number = () => performance.now()) {
+  /** @param changed it rests, or does no more; that it rests from its beginning is not told */
+  constructor(changed: () => void, account = new Account()) {
     this.#changed = changed;
-    this.#now = now;
-    this.#at = now();
+    this.#account = account;
+    this.#restIfOwing();
   }
 
   get resting(): boolean {
@@ -45,24 +89,22 @@ export class Pace {
   }
 
   run(work: () => void): void {
-    const began = this.#now();
-    this.#savedMs = Math.min(mostSavedMs, this.#savedMs + share * (began - this.#at));
     try {
-      work();
+      this.#account.spend(work);
     } finally {
-      this.#at = this.#now();
-      this.#savedMs -= this.#at - began + eachMs;
-      if (this.#savedMs < 0) this.#rest(Math.min(longestRestMs, -this.#savedMs / share));
+      if (this.#restIfOwing()) this.#changed();
     }
   }
 
   /** What has come before it was paused is still handed over; it makes the rest longer. */
-  #rest(ms: number): void {
+  #restIfOwing(): boolean {
+    const { restMs } = this.#account;
+    if (restMs === 0) return false;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#changed();
-    }, ms).unref();
-    this.#changed();
+    }, restMs).unref();
+    return true;
   }
 }

@@ -1,5 +1,6 @@
 export type { HostEndpoint } from './answers.ts';
 export { type ByteRange, type GuestPasswordWish, HostClient } from './client.ts';
+export type { HostConnection } from './connection.ts';
 export type {
   HandedOutKey,
   HostedLayers,
@@ -28,7 +29,7 @@ export {
   quarantinedServers,
 } from './quarantine.ts';
 export { registerHost } from './register.ts';
-export type { HostConnection, HostSession } from './session.ts';
+export type { HostSession } from './session.ts';
 export { endpointColumns, endpointOf, endpointUrl, listEndpoints, requireCurrent, StreamReplaced } from './store.ts';
 export { HostStreams, type HostStreamsOptions } from './streams.ts';
 export type { HostRow } from './tables.ts';

@@ -4,6 +4,7 @@
  * its streams ({@link recordLiveness}).
  */
 import type { Logger } from 'pino';
+import type { HostId } from '../../contract/ids.ts';
 import type { Database } from '../kit/database/database.ts';
 import { closeCodes } from './messages.ts';
 import type { HostSession } from './session.ts';
@@ -81,4 +82,13 @@ export class Liveness {
         this.#recording = false;
       });
   }
+}
+
+/** Of one host, before it has introduced itself: it dials one after the other, and of some that it gave up nobody may have heard yet. */
+const mostSilent = 3;
+
+/** Makes room for one more of this host. */
+export function endOldestSilent(sessions: Iterable<HostSession>, hostId: HostId): void {
+  const silent = [...sessions].filter((each) => each.hostId === hostId && !each.greeted);
+  if (silent.length >= mostSilent) silent[0]!.end(closeCodes.replaced, 'newer connections of this host have come');
 }

@@ -4,7 +4,8 @@ import pino from 'pino';
 import { hostProtocol, speaking } from '../../contract/host/index.ts';
 import { type HostId, newId } from '../../contract/ids.ts';
 import { until } from '../../test/support/until.ts';
-import { type HostConnection, HostSession, type SessionOwner } from './session.ts';
+import { Account, type HostConnection } from './connection.ts';
+import { HostSession, type SessionOwner } from './session.ts';
 import { Told } from './told.ts';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
@@ -30,11 +31,14 @@ class Wire implements HostConnection {
 
 async function opened() {
   const wire = new Wire();
+  let stoodMs = 0;
+  const account = new Account(() => performance.now() + stoodMs);
   const waiting: (() => void)[] = [];
   const recording = Promise.withResolvers<{ servers: []; layers: [] }>();
   const owner: SessionOwner = {
     ...{ cloudId: newId(), leaseMs: 1000, protocol: hostProtocol, log: pino({ level: 'silent' }), told: new Told() },
     controls: () => [],
+    accounts: { of: () => account },
     connect: async () => true,
     readSnapshot: async () => ({
       servers: [],
@@ -60,8 +64,33 @@ async function opened() {
   assert.ok(session.open);
   // A first message may take long by itself.
   await until('it to be read', () => wire.reads);
-  return { session, wire, waiting, recorded: () => recording.resolve({ servers: [], layers: [] }) };
+  return {
+    ...{ session, wire, waiting, recorded: () => recording.resolve({ servers: [], layers: [] }) },
+    /** The host has used up its share, and more. */
+    spend: () =>
+      account.spend(() => {
+        stoodMs += 60_000;
+      }),
+    /** Another stream of the host. */
+    dial: () => {
+      const again = new Wire();
+      return { wire: again, session: new HostSession(session.hostId, again, owner) };
+    },
+    pass: (ms: number) => {
+      stoodMs += ms;
+    },
+  };
 }
+
+test('a host that has used up its share has no more of it by dialling anew', async () => {
+  const { spend, dial, pass } = await opened();
+  pass(10_000);
+  assert.equal(dial().wire.reads, true);
+  spend();
+  assert.equal(dial().wire.reads, false);
+  pass(120_000);
+  assert.equal(dial().wire.reads, true);
+});
 
 test('a message of nothing but what cannot be read ends the stream, before all of it was looked at', async () => {
   const { session, wire } = await opened();

@@ -19,15 +19,13 @@ import {
 } from '../../contract/host/index.ts';
 import { type HostId, type LayerId, newId, type ServerId, type VolumeKeyId } from '../../contract/ids.ts';
 import { isDatabaseUnavailable } from '../kit/database/database.ts';
-import { type HostConnection, Pace } from './connection.ts';
+import { type Accounts, type HostConnection, Pace } from './connection.ts';
 import type { HandedOutKey, LayerStamp, ServerStamp } from './hosted.ts';
 import { closeCodes, parseHostMessage } from './messages.ts';
 import { type Forgettable, PendingReports, type Reported } from './pending.ts';
 import { StreamReplaced } from './store.ts';
 import type { Told } from './told.ts';
 import { HostView } from './view.ts';
-
-export type { HostConnection } from './connection.ts';
 
 export type HostHello = HostMessage & { type: 'hello' };
 
@@ -62,6 +60,7 @@ export interface SessionOwner {
   handOutKeys(hostId: HostId, ids: readonly VolumeKeyId[]): Promise<HandedOutKey[]>;
   /** Where the host finds control processes; none: it is told of none. */
   controls(): readonly string[];
+  accounts: Pick<Accounts, 'of'>;
   /** The snapshot is out: changes may flow. */
   opened(session: HostSession): void;
   ended(session: HostSession): void;
@@ -114,7 +113,7 @@ export class HostSession {
   readonly #keysAsked = new Set<VolumeKeyId>();
   #answering = false;
   #metering = false;
-  readonly #pace = new Pace(() => this.#holdBack());
+  readonly #pace: Pace;
 
   constructor(hostId: HostId, connection: HostConnection, owner: SessionOwner) {
     this.hostId = hostId;
@@ -131,6 +130,8 @@ export class HostSession {
       hostId,
       leaseMs: owner.leaseMs,
     });
+    this.#pace = new Pace(() => this.#holdBack(), owner.accounts.of(hostId));
+    if (this.#pace.resting) this.#holdBack();
   }
 
   get open(): boolean {

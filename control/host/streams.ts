@@ -17,18 +17,19 @@ import type { Presence } from '../kit/control-process/index.ts';
 import type { Database } from '../kit/database/database.ts';
 import { Gate } from '../kit/gate.ts';
 import type { ResourceDescriptor } from '../kit/resource.ts';
+import { Accounts, type HostConnection } from './connection.ts';
 import { Endings } from './endings.ts';
 import { DatabaseHistory } from './history.ts';
 import type { HostedLayers, HostedMeters, HostedNetworks, HostedServers, ReportOptions } from './hosted.ts';
 import { looksOf, Marks, markDirty, onlyOf } from './interest.ts';
-import { Liveness } from './liveness.ts';
+import { endOldestSilent, Liveness } from './liveness.ts';
 import { closeCodes } from './messages.ts';
 import { Missed } from './missed.ts';
 import { giveBackMarks, isDirty, readNews, takeMarks, updateFor } from './news.ts';
 import type { Forgettable, Reported } from './pending.ts';
 import { recordQuarantine } from './quarantine.ts';
 import { Resync } from './resync.ts';
-import { type HostConnection, type HostHello, HostSession, type HostSnapshot, type SessionOwner } from './session.ts';
+import { type HostHello, HostSession, type HostSnapshot, type SessionOwner } from './session.ts';
 import { readWhereOpen, type SnapshotSources } from './snapshot.ts';
 import {
   confirmAbsences,
@@ -145,6 +146,7 @@ export class HostStreams {
       metered: (hostId, { readings }) => options.meters.recordReadings(hostId, readings),
       handOutKeys: (hostId, ids) => this.#layers.handOutKeys(hostId, ids),
       controls: () => options.controls?.addresses ?? [],
+      accounts: new Accounts(),
       opened: (session) => this.#opened(session),
       ended: (session) => this.#ended(session),
     };
@@ -153,8 +155,7 @@ export class HostStreams {
     });
     this.#liveness = new Liveness({
       ...{ database: options.database, log: options.log, timing: this.#timing, greeted: this.#byHost },
-      leaseMs: this.#timing.leaseMs,
-      sessions: () => this.#all,
+      ...{ leaseMs: this.#timing.leaseMs, sessions: () => this.#all },
     });
     this.#resync = new Resync({
       ...{ database: options.database, servers: options.servers, layers: options.layers, log: options.log },
@@ -194,6 +195,7 @@ export class HostStreams {
 
   /** Takes a connection whose peer has proven to be this host. */
   open(hostId: HostId, connection: HostConnection): HostSession {
+    endOldestSilent(this.#all, hostId);
     const session = new HostSession(hostId, connection, this.#owner);
     this.#all.add(session);
     return session;

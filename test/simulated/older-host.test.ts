@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import pino from 'pino';
 import { type ControlMessage, type DesiredServer, hostProtocol } from '../../contract/host/index.ts';
 import { type HostId, newId } from '../../contract/ids.ts';
-import { type HostConnection, HostSession, type SessionOwner } from '../../control/host/session.ts';
+import { Accounts, type HostConnection } from '../../control/host/connection.ts';
+import { HostSession, type SessionOwner } from '../../control/host/session.ts';
 import { Told } from '../../control/host/told.ts';
 import { wantedServer } from '../support/host-world.ts';
 
@@ -25,6 +26,7 @@ test('it is told of a server when its image has a digest; what it holds of one t
   const owner: SessionOwner = {
     ...{ cloudId: newId(), leaseMs: 1000, protocol: hostProtocol, log: pino({ level: 'silent' }), told: new Told() },
     controls: () => [],
+    accounts: new Accounts(),
     connect: async () => true,
     readSnapshot: async () => ({ servers: [known!, fresh!, rebuilt!], networks: [], images: [], pools: [], held }),
     record: async () => ({ servers: [], layers: [] }),
