@@ -6,9 +6,11 @@ import { hasReason } from '../../../contract/errors.ts';
 import type { MeterReading } from '../../../contract/host/index.ts';
 import { type HostId, newId, type PortId } from '../../../contract/ids.ts';
 import { TestCloud } from '../../../test/simulated/ovn-cloud.ts';
+import { cloudActor } from '../../kit/database/database.ts';
 import { type Site, TestSites } from '../reachability/testing.ts';
 import { testAdmin } from '../testing.ts';
 import type { MeterService } from './index.ts';
+import { addReadings } from './store.ts';
 
 let sites: TestSites;
 let meters: MeterService;
@@ -71,6 +73,31 @@ test('a host counts nothing for a port of another one, but where its server come
   await meters.recordReadings(here as HostId, [reading(theirs.id, 'tap', 5)]);
   await tell(theirs.id, 'tap');
   assert.deepEqual(await read(theirs.id), [5, 10]);
+});
+
+test('guests that are started again and again are counted for ever: counters of before make room', async () => {
+  const { database } = sites.db;
+  const [one, still] = [await at.guest(), await at.guest()];
+  const host = newId<HostId>();
+  const tell = (...readings: MeterReading[]) =>
+    database.transaction(cloudActor, (tx) => addReadings(tx, host, readings, 10));
+  await tell(reading(still.id, 'the only one', 7));
+  for (let start = 1; start <= 30; start++) await tell(reading(one.id, `start ${start}`, 100));
+  assert.deepEqual(await read(one.id), [3000, 6000]);
+  await tell(reading(one.id, 'start 30', 101), reading(still.id, 'the only one', 8));
+  assert.deepEqual(
+    [await read(one.id), await read(still.id)],
+    [
+      [3001, 6002],
+      [8, 16],
+    ],
+  );
+  const { rows } = await sql`select from meter_reading where host_id = ${host}`.execute(database.query);
+  assert.ok(rows.length <= 10, `${rows.length} are kept`);
+  // Nothing makes room for names that are invented beyond that.
+  const many = await Promise.all(Array.from({ length: 12 }, () => at.guest()));
+  await tell(...many.map(({ id }) => reading(id, `tap of ${id}`, 1)));
+  await assert.rejects(meters.read(at.caller, many[0]!.id), (error) => hasReason(error, 'meter_not_found'));
 });
 
 test('a floating IP is found by its router and address, and a router by itself', async () => {

@@ -10,7 +10,10 @@ import { countingLabels } from '../metering-label/use.ts';
 import { advance, plus } from './advance.ts';
 import type { Passed } from './meter.ts';
 
-/** That one host has ever had, of what is there still: each start of a guest is another one. What is beyond is not counted. */
+/**
+ * Of one host, of what is there still. Each start of a guest is another one: where there are more, those of ports that have had a newer one there since make
+ * room, for they count no more. What is beyond is not counted.
+ */
 const mostCounters = 500_000;
 
 interface Known extends Passed {
@@ -24,8 +27,16 @@ export async function lockHost(tx: Tx, hostId: HostId): Promise<void> {
   await sql`select pg_advisory_xact_lock(hashtextextended(${`meters ${hostId}`}, 0))`.execute(tx);
 }
 
-/** Adds what is new; what is of nothing that there still is is left out. Call it with the host locked. */
-export async function addReadings(tx: Tx, hostId: HostId, readings: readonly MeterReading[]): Promise<void> {
+/**
+ * Adds what is new; what is of nothing that there still is is left out. Call it with the host locked.
+ * @param most for tests
+ */
+export async function addReadings(
+  tx: Tx,
+  hostId: HostId,
+  readings: readonly MeterReading[],
+  most = mostCounters,
+): Promise<void> {
   const before = await knownReadings(
     tx,
     hostId,
@@ -33,7 +44,7 @@ export async function addReadings(tx: Tx, hostId: HostId, readings: readonly Met
   );
   const [meterOf, labelsOf] = [await meteredBy(tx, readings), await labelledBy(tx, readings)];
   const fresh = readings.filter(({ source }) => !before.has(source));
-  const isOurs = await mayBegin(tx, hostId, fresh);
+  const isOurs = await mayBegin(tx, hostId, fresh, most);
   const grown = readings
     .filter((reading) => before.has(reading.source) || isOurs(reading))
     .flatMap((reading) => {
@@ -77,6 +88,7 @@ async function mayBegin(
   tx: Tx,
   hostId: HostId,
   fresh: readonly MeterReading[],
+  most: number,
 ): Promise<(reading: MeterReading) => boolean> {
   if (fresh.length === 0) return () => true;
   const ports = fresh.flatMap(({ portId }) => portId ?? []);
@@ -89,9 +101,20 @@ async function mayBegin(
     tx,
   );
   const [{ known, elsewhere }] = rows as [(typeof rows)[0]];
-  if (known + fresh.length > mostCounters) return () => false;
+  const tooMany = known + fresh.length - most;
+  if (tooMany > 0 && (await forgetEnded(tx, hostId, Math.max(tooMany, most / 10))) < tooMany) return () => false;
   const not = new Set(elsewhere);
   return ({ portId }) => portId === undefined || !not.has(portId);
+}
+
+/** Of a port one counter counts at a time. The last word on one that has ended may still come: those that have said nothing for longest go. */
+async function forgetEnded(tx: Tx, hostId: HostId, count: number): Promise<number> {
+  const { numAffectedRows } = await sql`delete from meter_reading where host_id = ${hostId} and source in (
+    select o.source from meter_reading o join meter m on m.id = o.meter_id and m.port_id is not null
+    where o.host_id = ${hostId} and exists (select from meter_reading n
+      where n.host_id = o.host_id and n.meter_id = o.meter_id and n.updated_at > o.updated_at)
+    order by o.updated_at limit ${Math.ceil(count)})`.execute(tx);
+  return Number(numAffectedRows ?? 0);
 }
 
 interface Sum extends Passed {
