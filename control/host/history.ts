@@ -4,6 +4,7 @@
  * incarnation begins, for all hosts and watchers. So a host must not be able to invent one: what it is told is marked (identity/sealing.ts), with
  * keys that no copy of the database takes back. Owns nothing that outlives the process.
  */
+import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import type { HostMessage } from '../../contract/host/index.ts';
 import type { HostId } from '../../contract/ids.ts';
@@ -81,10 +82,18 @@ export class DatabaseHistory {
     const witness = this.#witnessIn(remembers);
     if (witness === undefined || (await mayHaveHappened(this.#database.query, witness))) return;
     const current = await settleIncarnation(this.#database);
-    if (current.id !== remembers.incarnation || Date.now() - current.at.getTime() < renewalMs) return;
+    if (current.id !== remembers.incarnation || (await this.#hasJustBegun())) return;
     const reason = 'the database went back: a host remembers what it has not done';
     const { id } = await renewIncarnation(this.#database, current.id, reason);
     this.#log.warn({ incarnation: id, hostId, remembers }, `a new incarnation of the database begins: ${reason}`);
+  }
+
+  async #hasJustBegun(): Promise<boolean> {
+    const { rows } = await sql<{ just: boolean }>`
+      select incarnation_at > now() - ${renewalMs}::integer * interval '1 millisecond' as just from cloud`.execute(
+      this.#database.query,
+    );
+    return rows[0]!.just;
   }
 
   #marked(incarnation: string, witness: string): string {

@@ -43,8 +43,6 @@ export async function firstPosition(db: Queryable): Promise<Position> {
   return { incarnation: rows[0]!.incarnation, transactionId: BigInt(rows[0]!.xid), sequence: rows[0]!.sequence };
 }
 
-/** As positions name it. */
-
 /** Enough of it that nobody meets it twice, and short, since tokens are long already. */
 const incarnation = sql<string>`coalesce((select left(replace(incarnation::text, '-', ''), 12) from cloud), '0')`;
 
