@@ -29,7 +29,7 @@ class Wire implements HostConnection {
   }
 }
 
-async function opened() {
+async function opened(over: Partial<SessionOwner> = {}) {
   const wire = new Wire();
   let stoodMs = 0;
   const account = new Account(() => performance.now() + stoodMs);
@@ -53,6 +53,7 @@ async function opened() {
     handOutKeys: async () => [],
     opened() {},
     ended() {},
+    ...over,
   };
   const session = new HostSession(newId<HostId>(), wire, owner);
   const facts = {
@@ -100,29 +101,23 @@ test('a message of nothing but what cannot be read ends the stream, before all o
   assert.ok(performance.now() - began < 1000, 'it took seconds');
 });
 
-test('a host of which much waits to be recorded is not read, however few it is of', async () => {
-  const { session, wire, recorded } = await opened();
+/** Of fifty servers, in five million characters. */
+function longReport(): string {
   const failure = { code: 'x', message: 'y'.repeat(4000) };
-  const report = () => {
-    const copies = Array.from({ length: 26 }, () => ({
-      ...{ volumeId: newId(), id: newId(), state: 'lost', error: failure },
-    }));
-    const state = {
-      epoch: 1,
-      generation: 1,
-      state: 'running',
-      rebootCount: 0,
-      step: null,
-      error: null,
-      startedAt: null,
-    };
-    const servers = Array.from({ length: 50 }, () => ({ id: newId(), ...state, copies }));
-    return JSON.stringify({ type: 'report', complete: false, servers });
-  };
+  const copies = () =>
+    Array.from({ length: 26 }, () => ({ ...{ volumeId: newId(), id: newId(), state: 'lost', error: failure } }));
+  const state = { epoch: 1, generation: 1, state: 'running', rebootCount: 0, step: null, error: null, startedAt: null };
+  const servers = Array.from({ length: 50 }, () => ({ id: newId(), ...state, copies: copies() }));
+  return JSON.stringify({ type: 'report', complete: false, servers });
+}
+
+test('a host of which much waits to be recorded is not read, however few it is of', async (t) => {
+  const { session, wire, recorded } = await opened();
   mock.timers.enable({ apis: ['setTimeout'] });
+  t.after(() => mock.timers.reset());
   let said = 0;
   while (wire.reads && said < 20) {
-    session.received(report());
+    session.received(longReport());
     said++;
     // That reading them takes long holds it back for a while alone.
     mock.timers.tick(60_000);
@@ -131,6 +126,40 @@ test('a host of which much waits to be recorded is not read, however few it is o
   assert.ok(said < 20, `${said} times five million characters wait`);
   recorded();
   await until('it to be read again', () => wire.reads);
+});
+
+test('what could not be recorded waits with the rest while it is tried again', async (t) => {
+  const refused = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
+  let away = true;
+  let recorded = 0;
+  const { session, wire } = await opened({
+    record: async (_, { servers }) => {
+      if (away) throw refused;
+      recorded += servers.length;
+      return { servers: [], layers: [] };
+    },
+  });
+  mock.timers.enable({ apis: ['setTimeout'] });
+  t.after(() => mock.timers.reset());
+  let said = 0;
+  for (let tries = 0; tries < 20; tries++) {
+    // While it is tried, and after that.
+    for (const _ of [1, 2]) {
+      if (wire.reads) {
+        session.received(longReport());
+        said++;
+      }
+      await turn();
+    }
+    mock.timers.tick(60_000);
+  }
+  assert.ok(said < 12, `${said} times five million characters wait`);
+  away = false;
+  await turn();
+  mock.timers.tick(60_000);
+  await turn();
+  assert.equal(recorded, said * 50);
+  assert.equal(wire.reads, true);
 });
 
 test('a host that says more than can be recorded is not read until it can', async () => {

@@ -66,11 +66,7 @@ export interface SessionOwner {
   ended(session: HostSession): void;
 }
 
-/** Above this many servers and layers waiting to be recorded, the host has to wait. */
-const maxPendingReports = 20_000;
-/** Or so many characters of reports: each of those may be long. */
-const maxPendingLength = 2 * messageLimits.hostBytes;
-/** As many words on its quarantine; each is as large as a message may be. */
+/** Above this many words on its quarantine the host has to wait; each is as large as a message may be. */
 const maxPendingQuarantines = 4;
 /** A host that lets more than this pile up gets no more until it has read. */
 const maxBufferedBytes = 8 * 1024 * 1024;
@@ -347,9 +343,8 @@ export class HostSession {
   /** What comes faster than it is recorded waits in the host's memory, not in ours. */
   #holdBack(): void {
     if (this.closed) return;
-    const { size, length } = this.#pending;
-    const flooded = size > maxPendingReports || length > maxPendingLength;
-    if (flooded || this.#pendingQuarantines > maxPendingQuarantines || this.#pace.resting) this.#connection.pause();
+    const { tooMany } = this.#pending;
+    if (tooMany || this.#pendingQuarantines > maxPendingQuarantines || this.#pace.resting) this.#connection.pause();
     else this.#connection.resume();
   }
 
@@ -368,10 +363,12 @@ export class HostSession {
       ({ servers, layers }) => {
         this.#recording = false;
         if (this.closed) return;
+        this.#pending.recorded();
         for (const id of servers) this.view.servers.forget(id);
         for (const id of layers) this.view.layers.forget(id);
         if (servers.length + layers.length > 0)
           this.send({ type: 'forget', servers, ...(layers.length > 0 && { layers }) });
+        this.#holdBack();
         this.#record();
       },
       (error) => this.#recordingFailed(error, reported),
