@@ -142,7 +142,7 @@ export const messageLimits = {
   controls: 16,
   /** Readings that control records in one transaction; what is left has the next message. */
   meters: 2000,
-  /** Documents of one message of a host that can't be read, which are left out: to find that of one costs what a hundred that can be read do. */
+  /** Documents of one message of a host that can't be read; what comes after them is left out unread: to find that of one costs what a hundred that can be read do. */
   unreadable: 1000,
   /** A snapshot of some thousand servers with full user data. */
   controlBytes: 256 * 1024 * 1024,

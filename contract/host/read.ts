@@ -42,7 +42,7 @@ export function readControlMessage(json: string): Reading<ControlMessage> {
   return { message, unreadable };
 }
 
-/** @throws Mismatch where the envelope is wrong, or more of its documents than control leaves out */
+/** @throws Mismatch where the envelope is wrong */
 export function readHostMessage(json: string): Reading<HostMessage> {
   const message = readEnvelope<HostMessage>(hostMessages, json);
   const unreadable: Unreadable[] = [];
@@ -98,7 +98,7 @@ export function readLayer(value: unknown): DesiredLayer {
 /** @throws Mismatch */
 export const readNetwork = (value: unknown): DesiredNetwork => read(desiredNetwork, value);
 
-/** Reads what can be read of a list; the rest is added to `unreadable`. @throws Mismatch where that has more than `most` by it */
+/** Reads what can be read of a list; the rest is added to `unreadable`, and once that has `most`, whatever comes, unread. */
 export function readEach<T>(
   kind: Unreadable['kind'],
   readOne: (value: unknown) => T,
@@ -107,14 +107,15 @@ export function readEach<T>(
   most = Number.POSITIVE_INFINITY,
 ): T[] {
   return values.flatMap((document) => {
+    let reason = 'not looked at, for all that could not be read before it';
     try {
-      return [readOne(document)];
+      if (unreadable.length < most) return [readOne(document)];
     } catch (error) {
       if (!(error instanceof Mismatch)) throw error;
-      if (unreadable.length >= most) throw new Mismatch('', `at most ${most} documents that can't be read`);
-      unreadable.push({ kind, ...whose(document), reason: error.message, document });
-      return [];
+      reason = error.message;
     }
+    unreadable.push({ kind, ...whose(document), reason, document });
+    return [];
   });
 }
 
