@@ -52,3 +52,28 @@ test('what a process that was stopped lost in the middle of a message its host d
   assert.equal(pace.resting, false);
   mock.timers.reset();
 });
+
+test('streams of one host that owes are read one at a time', (t) => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  t.after(() => mock.timers.reset());
+  let now = 0;
+  const account = new Account(() => now);
+  account.spend(() => {
+    now += 60_000;
+  });
+  const paces = Array.from({ length: 5 }, () => new Pace(() => {}, account));
+  const read = () => paces.filter(({ resting }) => !resting);
+  for (let seconds = 0; seconds < 20; seconds++) {
+    now += 1000;
+    mock.timers.tick(1000);
+    assert.ok(read().length <= 1, `${read().length} are read`);
+    for (const pace of read()) {
+      pace.run(() => {
+        now += 300;
+      });
+    }
+  }
+  now += 200_000;
+  mock.timers.tick(200_000);
+  assert.equal(read().length, 5);
+});

@@ -30,6 +30,8 @@ export class Account {
   readonly now: () => number;
   #savedMs = mostSavedMs;
   #at: number;
+  /** When one of its streams was read again. */
+  #grantedAt = Number.NEGATIVE_INFINITY;
 
   /** @param now milliseconds, of a clock that only goes forward */
   constructor(now: () => number = () => performance.now()) {
@@ -41,6 +43,15 @@ export class Account {
   get restMs(): number {
     this.#earn(this.now());
     return Math.min(longestRestMs, Math.max(0, -this.#savedMs / share));
+  }
+
+  /** Asked by a stream that has rested: it is read again, where 0 is the answer; else it asks again after so many ms. While it owes, one of its streams is at a time. */
+  grant(): number {
+    const now = this.now();
+    this.#earn(now);
+    const waitMs = this.#savedMs >= 0 ? 0 : Math.max(0, this.#grantedAt + longestRestMs - now);
+    if (waitMs === 0) this.#grantedAt = now;
+    return waitMs;
   }
 
   spend(work: () => void): void {
@@ -76,6 +87,7 @@ export class Pace {
   readonly #changed: () => void;
   readonly #account: Account;
   #timer: NodeJS.Timeout | undefined;
+  #ended = false;
 
   /** @param changed it rests, or does no more; that it rests from its beginning is not told */
   constructor(changed: () => void, account = new Account()) {
@@ -86,6 +98,12 @@ export class Pace {
 
   get resting(): boolean {
     return this.#timer !== undefined;
+  }
+
+  /** Its stream has ended, and takes nobody's turn. */
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#ended = true;
   }
 
   run(work: () => void): void {
@@ -99,12 +117,18 @@ export class Pace {
   /** What has come before it was paused is still handed over; it makes the rest longer. */
   #restIfOwing(): boolean {
     const { restMs } = this.#account;
-    if (restMs === 0) return false;
+    if (this.#ended) return false;
+    if (restMs > 0) this.#rest(restMs);
+    return restMs > 0;
+  }
+
+  #rest(ms: number): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
+      const waitMs = this.#account.grant();
+      if (waitMs > 0) return this.#rest(waitMs);
       this.#timer = undefined;
       this.#changed();
-    }, restMs).unref();
-    return true;
+    }, ms).unref();
   }
 }

@@ -242,6 +242,7 @@ export class HostSession {
     this.left = code === closeCodes.goingAway;
     this.#phase = 'closed';
     this.#pending.clear();
+    this.#pace.end();
     this.view.forgetAll();
     this.#owner.ended(this);
   }
