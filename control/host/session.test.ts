@@ -101,17 +101,12 @@ test('of a message of nothing but what cannot be read most is not looked at, and
       return { servers: [], layers: [] };
     },
   });
-  const right = JSON.parse(longReport()).servers;
+  const right = JSON.parse(longReport()).servers.map((server: object) => ({ ...server, copies: [] }));
+  const texts = [[...right, ...Array(19_000).fill(1)], Array(19_000).fill({ id: 'x' })].map((servers) =>
+    JSON.stringify({ type: 'report', complete: false, servers, layers: Array(180_000).fill(1) }),
+  );
   const began = performance.now();
-  for (const servers of [[...right, ...Array(200_000).fill(1)], Array(200_000).fill({ id: 'x' })])
-    session.received(
-      JSON.stringify({
-        type: 'report',
-        complete: false,
-        servers: servers.slice(0, 20_000),
-        layers: servers.slice(20_000),
-      }),
-    );
+  for (const text of texts) session.received(text);
   assert.ok(performance.now() - began < 2000, 'it took seconds');
   assert.equal(wire.code, undefined);
   await turn();
