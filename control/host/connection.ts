@@ -18,10 +18,13 @@ export interface HostConnection {
 const share = 0.1;
 /** What each costs beside what is done with it: the smallest ones are many. */
 const eachMs = 0.02;
-/** Saved up: a host that comes with all that it has is not held back. */
-const mostSavedMs = 1000;
-/** No message takes more; beyond it is what the process itself was kept from working, stopped or frozen, and nobody owes that. */
-const mostOwedMs = 10_000;
+/** No message takes more; what is beyond it the process itself was kept from working, stopped or frozen, and nobody owes that. */
+const mostEachMs = 1000;
+/**
+ * Saved up: a host that comes with all that it has is not held back, for behind that are its pings, by which it asks for its lease. With five thousand servers
+ * that is a second, where it has to say them all as being in quarantine, and on a machine that is busy some.
+ */
+const mostSavedMs = 5000;
 /** Well within the silence after which it would be given up. */
 const longestRestMs = 5000;
 
@@ -61,7 +64,7 @@ export class Account {
       work();
     } finally {
       this.#at = this.now();
-      this.#savedMs = Math.max(-mostOwedMs, this.#savedMs - (this.#at - began + eachMs));
+      this.#savedMs -= Math.min(mostEachMs, this.#at - began) + eachMs;
     }
   }
 

@@ -68,10 +68,13 @@ async function opened(over: Partial<SessionOwner> = {}) {
   return {
     ...{ session, wire, waiting, recorded: () => recording.resolve({ servers: [], layers: [] }) },
     /** The host has used up its share, and more. */
-    spend: () =>
-      account.spend(() => {
-        stoodMs += 60_000;
-      }),
+    spend: () => {
+      for (let messages = 0; messages < 10; messages++) {
+        account.spend(() => {
+          stoodMs += 1000;
+        });
+      }
+    },
     /** Another stream of the host. */
     dial: () => {
       const again = new Wire();
