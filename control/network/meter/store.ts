@@ -110,10 +110,9 @@ async function mayBegin(
 /** Of a port one counter counts at a time. The last word on one that has ended may still come: those that have said nothing for longest go. */
 async function forgetEnded(tx: Tx, hostId: HostId, count: number): Promise<number> {
   const { numAffectedRows } = await sql`delete from meter_reading where host_id = ${hostId} and source in (
-    select o.source from meter_reading o join meter m on m.id = o.meter_id and m.port_id is not null
-    where o.host_id = ${hostId} and exists (select from meter_reading n
-      where n.host_id = o.host_id and n.meter_id = o.meter_id and n.updated_at > o.updated_at)
-    order by o.updated_at limit ${Math.ceil(count)})`.execute(tx);
+    select source from (select r.source, r.updated_at, rank() over (partition by r.meter_id order by r.updated_at desc) as place
+      from meter_reading r join meter m on m.id = r.meter_id and m.port_id is not null where r.host_id = ${hostId}) ranked
+    where place > 1 order by updated_at limit ${Math.ceil(count)})`.execute(tx);
   return Number(numAffectedRows ?? 0);
 }
 
