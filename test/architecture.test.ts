@@ -213,7 +213,7 @@ test("nothing names a path of somebody's machine", () => {
 /** Where the calendar is meant: what expires at a time of day, files' times, clocks that are compared, and what people read. */
 const calendars = new Set([
   ...['control/host/token/join.ts'],
-  ...['api/native/watch.ts', 'cli/doctor/cloud.ts', 'cli/process/control-health.ts', 'control/host/history.ts'],
+  ...['cli/doctor/cloud.ts', 'cli/process/control-health.ts', 'control/host/history.ts'],
   ...['control/host/session.ts', 'control/identity/signed.ts', 'control/kit/projection/walk.ts'],
   ...['control/pki/authority.ts', 'host/metadata/service.ts', 'host/server/reconciler.ts'],
 ]);

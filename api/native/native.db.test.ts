@@ -345,6 +345,16 @@ test('a stream ends when the token expires', async () => {
   assert.deepEqual((await stream.next('end')).data, { reason: 'unauthenticated' });
 });
 
+test("a stream lasts as long as its token by the database's time, however far this process's clock is from that", async (t) => {
+  const now = Date.now.bind(Date);
+  t.mock.method(Date, 'now', () => now() + 8 * 24 * 3_600_000);
+  const stream = await watch('', tenant.token);
+  await stream.next('place');
+  const id = await addImage(tenant.project.id);
+  assert.equal((await stream.next('change')).data.id, id);
+  stream.close();
+});
+
 test('an administrator who watches all projects and is one no more hears so', async () => {
   const third = await makeTenant(api, ['admin', 'reader']);
   const stream = await watch('?all_projects', third.token);

@@ -140,9 +140,9 @@ export class ChangeWatch {
     this.#wake();
   }
 
-  #atExpiry({ expiresAt }: Caller): NodeJS.Timeout | undefined {
-    if (!expiresAt) return undefined;
-    return setTimeout(() => void this.end('unauthenticated'), Math.min(expiresAt.getTime() - Date.now(), maxTimerMs));
+  #atExpiry({ endsAt }: Caller): NodeJS.Timeout | undefined {
+    if (endsAt === undefined) return undefined;
+    return setTimeout(() => void this.end('unauthenticated'), Math.min(endsAt - performance.now(), maxTimerMs));
   }
 
   #idLine(): string {

@@ -45,6 +45,8 @@ export function scopeOf({ scope }: Claims): ScopeRequest {
 /** @param now the database's clock as the authorization was read, in ms since 1970 */
 export function toEntry(claims: Claims, authorization: Authorization, now: number): TokenEntry {
   const { user, project, domain, applicationCredential, trust } = authorization;
+  const readAt = performance.now();
+  const endsAt = readAt + claims.expiresAt - now;
   const caller: Caller = {
     requestId: '',
     userId: user.id,
@@ -62,8 +64,7 @@ export function toEntry(claims: Claims, authorization: Authorization, now: numbe
     },
     ...(trust ? { trustId: trust.id } : {}),
     ...(applicationCredential?.accessRules ? { accessRules: applicationCredential.accessRules } : {}),
-    expiresAt: new Date(claims.expiresAt),
+    endsAt,
   };
-  const readAt = performance.now();
-  return { claims, authorization, caller, readAt, endsAt: readAt + claims.expiresAt - now };
+  return { claims, authorization, caller, readAt, endsAt };
 }

@@ -37,8 +37,8 @@ export interface Caller {
   accessRules?: readonly AccessRule[];
   /** The one revision of a row that the caller means to change; see `lockOwn`. */
   onlyAt?: { noun: string; id: string; generation: number };
-  /** When the token ends by itself. */
-  expiresAt?: Date;
+  /** When the token ends by itself, by this process's monotonic clock (`performance.now()`): its own time is the database's. */
+  endsAt?: number;
 }
 
 /** A project as its own reader: for what is looked at on its behalf while nobody calls. It may change nothing. */
