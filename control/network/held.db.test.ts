@@ -5,6 +5,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
+import pg from 'pg';
+import { until } from '../../test/support/until.ts';
 import { betweenReadAndWrite } from '../kit/database/test-between.ts';
 import { testDatabase, testProject } from '../kit/database/testing.ts';
 import { FloatingIpService } from './floating-ip/service.ts';
@@ -139,4 +141,28 @@ test('a router has its interface at the gateway that a subnet has, or the subnet
     () => subnets.update(guest, subnet_id, { gateway_ip: '10.6.0.9', allocation_pools: [] }),
   );
   assert.deepEqual(outcomes, ['done', 'refused']);
+});
+
+test('several ports get floating IPs in the order in which others hold them', async () => {
+  const { id: floating_network_id } = await outsideNetwork('172.16.7.0/24');
+  const { id: network_id, subnetIds } = await testNetwork(database, guest, ['10.7.0.0/24']);
+  const router = await routers.create(guest, { gateway: { network_id: floating_network_id } });
+  await routers.addInterface(guest, router.id, { subnet_id: subnetIds[0]! });
+  const [low, high] = (await ports.create(guest, [{ network_id }, { network_id }])).map(({ id }) => id).sort();
+  const other = new pg.Client({ connectionString: own.url.reveal() });
+  await other.connect();
+  await other.query('begin');
+  await other.query('select from port where id = $1 for update', [low]);
+  const wishes = [high!, low!].map((port_id) => ({ floating_network_id, port_id }));
+  const made = floatingIps.createAll(guest, wishes);
+  await until('it to wait', async () => {
+    const { rows } = await other.query(`select from pg_locks l join pg_stat_activity a on a.pid = l.pid
+      where not l.granted and a.datname = current_database()`);
+    return rows.length > 0;
+  });
+  // As who deletes a server with both.
+  await other.query('select from port where id = $1 for update nowait', [high]);
+  await other.query('commit');
+  await other.end();
+  assert.equal((await made).length, 2);
 });

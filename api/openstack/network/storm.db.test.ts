@@ -166,3 +166,29 @@ test('many who each make several floating IPs or routers of a small network at o
   }
   assert.equal(await deadlocks(), 0);
 });
+
+test('who gives routers several gateways, in whatever order, waits in no circle', async () => {
+  const { api, deadlocks } = await counted();
+  const [admin, me] = [api.as(testAdmin()), api.as(testCaller())];
+  const outside: string[] = [];
+  for (const number of [0, 1]) {
+    outside.push(await newNetwork(admin, { 'router:external': true }));
+    await newSubnet(admin, outside[number]!, `172.20.${number}.0/28`, { enable_dhcp: false });
+  }
+  const routers: string[] = [];
+  for (let i = 0; i < 8; i++) routers.push((await me.post('/routers', { router: {} })).body.router.id);
+  const gateways = outside.map((network_id) => ({ network_id }));
+  for (let round = 0; round < 3; round++) {
+    for (const verb of ['add', 'remove']) {
+      await Promise.all(
+        routers.map(async (id, at) => {
+          const external_gateways = at % 2 ? gateways : gateways.toReversed();
+          const wish = { router: { external_gateways } };
+          const { status, body } = await me.put(`/routers/${id}/${verb}_external_gateways`, wish);
+          assert.equal(status, 200, JSON.stringify(body));
+        }),
+      );
+    }
+  }
+  assert.equal(await deadlocks(), 0);
+});

@@ -5,6 +5,7 @@ import { CloudError } from '../../../contract/errors.ts';
 import { newId } from '../../../contract/ids.ts';
 import { actorOf, type Caller, isAdmin } from '../../kit/caller.ts';
 import { type Database, type Tx, violatedConstraint, withCommit } from '../../kit/database/database.ts';
+import { isOneOf } from '../../kit/database/one-of.ts';
 import { defined } from '../../kit/database/schema.ts';
 import { type ListQuery, listMade, listRows, readRow } from '../../kit/listing.ts';
 import { checkQuota } from '../../kit/quota/quota.ts';
@@ -79,6 +80,9 @@ export class FloatingIpService {
         tx,
         wishes.map((wish) => wish.floating_network_id),
       );
+      // In the order in which others hold several; one by one they are in that of the wishes.
+      if (ports.length > 1)
+        await sql`select from port where ${isOneOf(sql`id`, ports)} order by id for share`.execute(tx);
       for (const { wish, id, project } of plans)
         await insertFloatingIp(tx, caller, { ...wish, id, project_id: project });
       return listMade(

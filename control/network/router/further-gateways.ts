@@ -6,6 +6,7 @@
 import { CloudError } from '../../../contract/errors.ts';
 import type { Caller } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
+import { holdAddresses } from '../port/create.ts';
 import type { NetworkReasons } from '../reasons.ts';
 import {
   checkNotByFloatingIps,
@@ -41,6 +42,10 @@ export async function addGateways(
 ): Promise<Partial<GatewayColumns>> {
   const [first, ...others] = wishes;
   if (!first) return {};
+  await holdAddresses(
+    tx,
+    wishes.map(({ network_id }) => network_id),
+  );
   const columns = router.gateway_network_id === null ? await setGateway(tx, caller, router, first) : {};
   const now = { ...router, ...columns };
   for (const wish of router.gateway_network_id === null ? others : wishes) {
@@ -84,6 +89,7 @@ export async function replaceGateways(
   const ids = wishes.map(({ network_id }) => network_id);
   const twice = ids.find((id, at) => ids.indexOf(id) < at);
   if (twice !== undefined) throw refusal(router, twice, 'network_has_one');
+  await holdAddresses(tx, ids);
   const before = await gatewayPorts(tx, router.id);
   const gone = before.filter(({ network_id }) => !ids.includes(network_id)).map(({ network_id }) => network_id);
   // The first one last, so that nothing takes its place for the while.
