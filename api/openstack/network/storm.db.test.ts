@@ -42,7 +42,7 @@ async function counted(): Promise<Counted> {
 }
 
 const callers = 50;
-const acts = 600;
+const acts = 800;
 
 /** Numbers that are the same in each run; the order in which PostgreSQL serves is not. */
 function numbers(seed: number): (below: number) => number {
@@ -53,7 +53,7 @@ function numbers(seed: number): (below: number) => number {
   };
 }
 
-test('fifty callers change routers, floating IPs, ports, groups, trunks and subnets that hang together: no deadlock, and no error of ours', async () => {
+test('fifty callers change routers, floating IPs, local IPs, ports, groups, trunks and subnets that hang together: no deadlock, and no error of ours', async () => {
   const { api, deadlocks } = await counted();
   const [admin, me] = [api.as(testAdmin()), api.as(testCaller())];
   const below = numbers(7);
@@ -78,7 +78,9 @@ test('fifty callers change routers, floating IPs, ports, groups, trunks and subn
   for (let i = 0; i < 3; i++)
     floating.push((await me.post('/floatingips', { floatingip: { floating_network_id: outside } })).body.floatingip.id);
 
-  const [newPorts, newSubnets, trunks] = [[] as string[], [] as string[], [] as string[]];
+  const [newPorts, newSubnets, trunks, locals, newRouters] = Array.from({ length: 5 }, (): string[] => []) as [
+    ...[string[], string[], string[], string[], string[]],
+  ];
   const kept = async (list: string[], noun: string, answer: Promise<Answer>): Promise<Answer> => {
     const got = await answer;
     if (got.status === 201) list.push(got.body[noun].id);
@@ -127,6 +129,16 @@ test('fifty callers change routers, floating IPs, ports, groups, trunks and subn
     () => me.put(`/networks/${pick(nets)}`, { network: { name: 'n' } }),
     () => kept(trunks, 'trunk', me.post('/trunks', { trunk: { port_id: pick(ports), sub_ports: [subport()] } })),
     () => oneLess(trunks, 'trunks'),
+    () => kept(locals, 'local_ip', me.post('/local_ips', { local_ip: { network_id: pick(nets) } })),
+    () => kept(locals, 'local_ip', me.post('/local_ips', { local_ip: { local_port_id: pick(ports) } })),
+    () =>
+      locals.length > 0
+        ? me.post(`/local_ips/${pick(locals)}/port_associations`, { port_association: { fixed_port_id: pick(ports) } })
+        : Promise.resolve(none),
+    () => oneLess(locals, 'local_ips'),
+    () => me.post('/floatingips', { floatingip: { floating_network_id: outside, port_id: pick(ports) } }),
+    () => kept(newRouters, 'router', me.post('/routers', { router: gateway })),
+    () => oneLess(newRouters, 'routers'),
   ];
   const faults: unknown[] = [];
   let left = acts;

@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { type Caller, isAdmin } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
-import { holdQuota } from '../../kit/quota/quota.ts';
+import { isOneOf } from '../../kit/database/one-of.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { forbidden } from '../../kit/rows.ts';
 import { maySee, mayUse } from '../access.ts';
@@ -28,20 +28,28 @@ interface PortFacts {
   ips: { ip: string; prefix: number }[];
 }
 
+/** Before ports are chosen from: their networks, to which what is made refers, and then they, as who gives a network a subnet holds the two. */
+export async function holdPorts(tx: Tx, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return;
+  const wanted = isOneOf(sql`id`, ids);
+  await Promise.all([
+    sql`select from network where id in (select network_id from port where ${wanted}) order by id for key share`.execute(
+      tx,
+    ),
+    sql`select from port where ${wanted} order by id for no key update`.execute(tx),
+  ]);
+}
+
 /**
- * An address of a port of the caller's.
+ * An address of a port of the caller's, which is held.
  * @param ip which of them; needed where there are several of IPv4
  * @throws CloudError
  */
 export async function chooseAddress(tx: Tx, caller: Caller, portId: string, ip?: string | null): Promise<PortAddress> {
-  // Its addresses must be as they are once it is held.
-  const [, { rows }] = await Promise.all([
-    sql`select from port where id = ${portId} for no key update`.execute(tx),
-    sql<PortFacts>`select p.id, p.project_id, p.network_id, p.device_owner,
-        coalesce((select jsonb_agg(jsonb_build_object('ip', host(i.ip), 'prefix', masklen(s.cidr)) order by i.position)
-          from port_ip i join subnet s on s.id = i.subnet_id where i.port_id = p.id and family(i.ip) = 4), '[]') as ips
-      from port p where p.id = ${portId}`.execute(tx),
-  ]);
+  const { rows } = await sql<PortFacts>`select p.id, p.project_id, p.network_id, p.device_owner,
+      coalesce((select jsonb_agg(jsonb_build_object('ip', host(i.ip), 'prefix', masklen(s.cidr)) order by i.position)
+        from port_ip i join subnet s on s.id = i.subnet_id where i.port_id = p.id and family(i.ip) = 4), '[]') as ips
+    from port p where p.id = ${portId}`.execute(tx);
   const port = rows[0];
   if (!port || (!isAdmin(caller) && port.project_id !== caller.projectId)) {
     throw new CloudError('invalid', 'local_ip_port_not_found', { port: portId });
@@ -59,18 +67,13 @@ export async function chooseAddress(tx: Tx, caller: Caller, portId: string, ip?:
   return { port_id: portId, network_id: port.network_id, ip: found.ip };
 }
 
-/** A port of the local IP's own. It counts as one of its project's. @throws CloudError */
+/** A port of the local IP's own. It counts as one of its project's, whose quota is held. @throws CloudError */
 export async function makeLocalPort(
   tx: Tx,
   caller: Caller,
   wish: { id: string; project_id: string; network_id: string; ip?: string | null },
 ): Promise<PortAddress> {
-  // The quota before the network, as who makes ports.
-  const [, networks] = await Promise.all([
-    holdQuota(tx, wish.project_id, ['ports']),
-    holdNetworks(tx, [wish.network_id]),
-  ]);
-  const network = networks.get(wish.network_id);
+  const network = (await holdNetworks(tx, [wish.network_id])).get(wish.network_id);
   if (!network || !maySee(caller, network)) throw notFound('network', wish.network_id);
   if (!mayUse(caller, network)) throw forbidden('create_local_ip');
   if (!network.subnets.some((subnet) => subnet.ip_version === 4)) {

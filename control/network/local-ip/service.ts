@@ -7,10 +7,12 @@ import { actorOf, type Caller } from '../../kit/caller.ts';
 import { type Database, type Queryable, type Tx, violatedConstraint } from '../../kit/database/database.ts';
 import { defined } from '../../kit/database/schema.ts';
 import { type ListQuery, listMade, listRows, readRow } from '../../kit/listing.ts';
+import { holdQuota } from '../../kit/quota/quota.ts';
 import { lockOwn, projectFor, touched } from '../../kit/rows.ts';
+import { holdAddresses } from '../port/create.ts';
 import { localIpOwner } from '../port/local-ip-port.ts';
 import { deletePortRows } from '../port/server-ports.ts';
-import { chooseAddress, makeLocalPort } from './ground.ts';
+import { chooseAddress, holdPorts, makeLocalPort } from './ground.ts';
 import { type LocalIpAssociationRow, type LocalIpRow, localIpAssociationListing, localIpListing } from './local-ip.ts';
 import type { LocalIpMode } from './tables.ts';
 
@@ -56,6 +58,18 @@ export class LocalIpService {
       return { ...wish, id: newId(), project_id };
     });
     return this.#database.transaction(actorOf(caller), async (tx) => {
+      // The quota before networks, those before ports, and several of a kind in one order, as who makes ports.
+      const own = plans.filter(({ local_port_id }) => !local_port_id);
+      for (const project of [...new Set(own.map(({ project_id }) => project_id))].sort())
+        await holdQuota(tx, project, ['ports']);
+      await holdAddresses(
+        tx,
+        own.flatMap(({ network_id }) => network_id ?? []),
+      );
+      await holdPorts(
+        tx,
+        plans.flatMap(({ local_port_id }) => local_port_id ?? []),
+      );
       for (const plan of plans) await insertLocalIp(tx, caller, plan);
       return listMade(
         tx,
@@ -109,6 +123,10 @@ export class LocalIpService {
     wishes: readonly LocalIpAssociationWish[],
   ): Promise<LocalIpAssociationRow[]> {
     return this.#change(caller, localIpId, 'create_local_ip_port_association', async (tx, localIp) => {
+      await holdPorts(
+        tx,
+        wishes.map(({ fixed_port_id }) => fixed_port_id),
+      );
       for (const wish of wishes) await insertAssociation(tx, caller, localIp, wish);
       const made = wishes.map(({ fixed_port_id }) => fixed_port_id);
       const rows = await associations(tx, caller, localIpId, { ids: made });
