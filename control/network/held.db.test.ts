@@ -6,7 +6,9 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import pg from 'pg';
+import { newId } from '../../contract/ids.ts';
 import { until } from '../../test/support/until.ts';
+import { actorOf } from '../kit/caller.ts';
 import { betweenReadAndWrite } from '../kit/database/test-between.ts';
 import { testDatabase, testProject } from '../kit/database/testing.ts';
 import { FloatingIpService } from './floating-ip/service.ts';
@@ -143,26 +145,47 @@ test('a router has its interface at the gateway that a subnet has, or the subnet
   assert.deepEqual(outcomes, ['done', 'refused']);
 });
 
-test('several ports get floating IPs in the order in which others hold them', async () => {
-  const { id: floating_network_id } = await outsideNetwork('172.16.7.0/24');
-  const { id: network_id, subnetIds } = await testNetwork(database, guest, ['10.7.0.0/24']);
-  const router = await routers.create(guest, { gateway: { network_id: floating_network_id } });
-  await routers.addInterface(guest, router.id, { subnet_id: subnetIds[0]! });
-  const [low, high] = (await ports.create(guest, [{ network_id }, { network_id }])).map(({ id }) => id).sort();
+/** Who wants both waits for the first one with nothing of the second in hand, as who deletes a server with both. */
+async function holdsInOrder<T>(portIds: readonly string[], work: () => Promise<T>): Promise<T> {
+  const [low, high] = portIds.toSorted();
   const other = new pg.Client({ connectionString: own.url.reveal() });
   await other.connect();
   await other.query('begin');
   await other.query('select from port where id = $1 for update', [low]);
-  const wishes = [high!, low!].map((port_id) => ({ floating_network_id, port_id }));
-  const made = floatingIps.createAll(guest, wishes);
+  const done = work();
   await until('it to wait', async () => {
     const { rows } = await other.query(`select from pg_locks l join pg_stat_activity a on a.pid = l.pid
       where not l.granted and a.datname = current_database()`);
     return rows.length > 0;
   });
-  // As who deletes a server with both.
   await other.query('select from port where id = $1 for update nowait', [high]);
   await other.query('commit');
   await other.end();
-  assert.equal((await made).length, 2);
+  return done;
+}
+
+test('several ports get floating IPs in the order in which others hold them', async () => {
+  const { id: floating_network_id } = await outsideNetwork('172.16.7.0/24');
+  const { id: network_id, subnetIds } = await testNetwork(database, guest, ['10.7.0.0/24']);
+  const router = await routers.create(guest, { gateway: { network_id: floating_network_id } });
+  await routers.addInterface(guest, router.id, { subnet_id: subnetIds[0]! });
+  const both = (await ports.create(guest, [{ network_id }, { network_id }])).map(({ id }) => id).sort();
+  const wishes = both.toReversed().map((port_id) => ({ floating_network_id, port_id }));
+  assert.equal((await holdsInOrder(both, () => floatingIps.createAll(guest, wishes))).length, 2);
+});
+
+test('a server takes several ports in the order in which others hold them', async () => {
+  const { id: network_id } = await testNetwork(database, guest, ['10.8.0.0/24']);
+  const both = (await ports.create(guest, [{ network_id }, { network_id }])).map(({ id }) => id).sort();
+  const requests = both.toReversed().map((portId) => ({ portId }));
+  const [taken] = await holdsInOrder(both, () =>
+    database.transaction(actorOf(guest), async (tx) => {
+      const plan = await ports.planServerPorts(tx, guest, { requests, securityGroups: [], automatic: null });
+      return ports.createServerPorts(tx, guest, plan, [{ id: newId(), hostname: 'h' }]);
+    }),
+  );
+  assert.deepEqual(
+    taken!.map(({ portId }) => portId as string),
+    both.toReversed(),
+  );
 });

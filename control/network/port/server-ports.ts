@@ -10,7 +10,7 @@ import { type HostId, type PortId, type ProjectId, parseId, type ServerId } from
 import { canonicalIp } from '../../kit/address.ts';
 import { type Caller, isAdmin, requireProjectMember } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
-import { rowsOf } from '../../kit/database/one-of.ts';
+import { isOneOf, rowsOf } from '../../kit/database/one-of.ts';
 import { maySee, mayUse, usedByProject } from '../access.ts';
 import { createPorts, holdNetworks, loadGround, type NetworkFacts, type NewPort, type PortGround } from './create.ts';
 import { giveDeferred } from './home.ts';
@@ -88,6 +88,9 @@ export async function createServerPorts(
   servers: readonly { id: ServerId; hostname: string }[],
 ): Promise<ServerPort[][]> {
   const taken = new Map<string, PortId>();
+  const lent = plan.requests.flatMap(({ portId }) => parseId(portId ?? '') ?? []);
+  // In the order in which others hold several; one by one they are in that of the requests.
+  if (lent.length > 1) await sql`select from port where ${isOneOf(sql`id`, lent)} order by id for update`.execute(tx);
   for (const server of servers) {
     for (const { portId } of plan.requests) {
       if (portId === undefined) continue;
