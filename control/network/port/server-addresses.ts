@@ -8,6 +8,7 @@ import { canonicalIp } from '../../kit/address.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { holdNetworks } from './create.ts';
 import type { PortRow } from './port.ts';
+import { holdNetworksOf, networksOf } from './server-ports.ts';
 import { addAddress, updateAddresses } from './update-addresses.ts';
 
 const touch = (tx: Tx, id: string) =>
@@ -41,8 +42,7 @@ export async function addServerAddress(tx: Tx, serverId: ServerId, network: stri
 export async function removeServerAddress(tx: Tx, serverId: ServerId, address: string): Promise<boolean> {
   const ip = canonicalIp(address);
   // Its networks before its ports, as above.
-  await sql`select from network where id in (select p.network_id from server_port sp join port p on p.id = sp.port_id
-    where sp.server_id = ${serverId}) order by id for key share`.execute(tx);
+  await holdNetworksOf(tx, networksOf([serverId]));
   const { rows } = await sql<PortRow>`select p.* from server_port sp join port p on p.id = sp.port_id
     where sp.server_id = ${serverId} and exists (select from port_ip i where i.port_id = p.id and i.ip = ${ip ?? null}::inet)
     order by sp.position limit 1 for update of p`.execute(tx);

@@ -90,7 +90,11 @@ export async function createServerPorts(
   const taken = new Map<string, PortId>();
   const lent = plan.requests.flatMap(({ portId }) => parseId(portId ?? '') ?? []);
   // In the order in which others hold several; one by one they are in that of the requests.
-  if (lent.length > 1) await sql`select from port where ${isOneOf(sql`id`, lent)} order by id for update`.execute(tx);
+  if (lent.length > 0)
+    await Promise.all([
+      holdNetworksOf(tx, sql`select network_id from port where ${isOneOf(sql`id`, lent)}`),
+      sql`select from port where ${isOneOf(sql`id`, lent)} order by id for update`.execute(tx),
+    ]);
   for (const server of servers) {
     for (const { portId } of plan.requests) {
       if (portId === undefined) continue;
@@ -293,11 +297,13 @@ export async function bindServerPorts(tx: Tx, placed: readonly ServerPortBinding
     { values: placed.map(({ hostId }) => hostId), type: 'uuid' },
     { values: placed.map(({ limits }) => JSON.stringify(limits)), type: 'text' },
   );
-  const { rows } = await sql<{ id: string; ip_deferred: boolean }>`
+  const networks = networksOf(placed.map(({ serverId }) => serverId));
+  const update = sql<{ id: string; ip_deferred: boolean }>`
     update port p set host_id = w.host_id, migrating_to = null, card_limits = w.limits::jsonb, generation = generation + 1, updated_at = now()
     from ${bindings} as w (server_id, host_id, limits) join server_port sp on sp.server_id = w.server_id
     where p.id = sp.port_id and (p.host_id is distinct from w.host_id or p.card_limits <> w.limits::jsonb)
-    returning p.id, p.ip_deferred`.execute(tx);
+    returning p.id, p.ip_deferred`;
+  const [, { rows }] = await Promise.all([holdNetworksOf(tx, networks), update.execute(tx)]);
   await giveDeferred(
     tx,
     rows.filter((row) => row.ip_deferred).map(({ id }) => id),
@@ -306,8 +312,11 @@ export async function bindServerPorts(tx: Tx, placed: readonly ServerPortBinding
 
 /** The server has no host for now; its ports are its own, with their addresses. Safe to repeat. */
 export async function unbindServerPorts(tx: Tx, serverId: ServerId): Promise<void> {
-  await sql`update port p set host_id = null, migrating_to = null, binding_host = '', card_limits = '{}', generation = generation + 1, updated_at = now()
-    from server_port sp where sp.server_id = ${serverId} and p.id = sp.port_id and p.host_id is not null`.execute(tx);
+  await Promise.all([
+    holdNetworksOf(tx, networksOf([serverId])),
+    sql`update port p set host_id = null, migrating_to = null, binding_host = '', card_limits = '{}', generation = generation + 1, updated_at = now()
+      from server_port sp where sp.server_id = ${serverId} and p.id = sp.port_id and p.host_id is not null`.execute(tx),
+  ]);
 }
 
 /** The server is gone, or lets go of one port: its own ports go, lent ones come back. Safe to repeat. */
@@ -315,11 +324,12 @@ export async function releaseServerPorts(tx: Tx, serverId: ServerId, only: PortI
   const from = sql`from server_port sp join port p on p.id = sp.port_id where sp.server_id = ${serverId}
       and (${only}::uuid is null or sp.port_id = ${only}::uuid) order by p.id`;
   // One round trip, but more than one statement: whose they are must be read as it is once they are held.
-  const [, , { rows }] = await Promise.all([
+  const [, , , { rows }] = await Promise.all([
     holdFloatingIps(
       tx,
       sql`select port_id from server_port where server_id = ${serverId} and (${only}::uuid is null or port_id = ${only}::uuid)`,
     ),
+    holdNetworksOf(tx, networksOf([serverId])),
     sql`select ${from} for update of p`.execute(tx),
     sql<{ id: PortId; delete_with_device: boolean; trunked: boolean }>`select p.id, p.delete_with_device,
       exists (select from trunk t where t.port_id = p.id) as trunked ${from}`.execute(tx),
@@ -335,6 +345,18 @@ export async function releaseServerPorts(tx: Tx, serverId: ServerId, only: PortI
     update port set device_id = '', device_owner = '', dns_name = '', host_id = null, migrating_to = null, binding_host = '', card_limits = '{}',
       generation = generation + 1, updated_at = now() where id = any(${lent}::uuid[])`.execute(tx);
 }
+
+/**
+ * Before ports that come to a host, leave it or go: a trigger of theirs reads what their network promises (../bandwidth), and who gives a network a subnet of which
+ * guests choose their addresses holds it, and then its ports.
+ */
+export async function holdNetworksOf(tx: Tx, networkIds: RawBuilder<unknown>): Promise<void> {
+  await sql`select from network where id in (${networkIds}) order by id for key share`.execute(tx);
+}
+
+/** Those that servers have ports on. */
+export const networksOf = (serverIds: readonly ServerId[]): RawBuilder<unknown> =>
+  sql`select p.network_id from server_port sp join port p on p.id = sp.port_id where ${isOneOf(sql`sp.server_id`, serverIds)}`;
 
 /** Of ports that are about to be held and deleted: whoever gives a floating IP to a port holds them in this order. */
 export async function holdFloatingIps(tx: Tx, portIds: RawBuilder<unknown>): Promise<void> {

@@ -41,6 +41,7 @@ import {
   createServerPorts,
   deletePortRows,
   holdFloatingIps,
+  holdNetworksOf,
   planServerPorts,
   releaseServerPorts,
   type ServerPort,
@@ -120,7 +121,10 @@ export class PortService {
   async update(caller: Caller, id: string, asked: PortWish): Promise<PortRow> {
     return this.#database.transaction(actorOf(caller), async (tx) => {
       // Its network before itself, as who gives the network a subnet holds the two.
-      const [, now] = await Promise.all([holdNetworkOf(tx, id), lockPort(tx, caller, id, 'update_port')]);
+      const [, now] = await Promise.all([
+        holdNetworksOf(tx, sql`select network_id from port where id = ${id}`),
+        lockPort(tx, caller, id, 'update_port'),
+      ]);
       const network = (await holdNetworks(tx, [now.network_id])).get(now.network_id)!;
       const { device_owner: owner, ...others } = asked;
       const wish: PortWish = owner === undefined || owner === now.device_owner ? others : asked;
@@ -161,8 +165,9 @@ export class PortService {
 
   async delete(caller: Caller, id: string): Promise<void> {
     await this.#database.transaction(actorOf(caller), async (tx) => {
-      const [, port] = await Promise.all([
+      const [, , port] = await Promise.all([
         holdFloatingIps(tx, sql`select ${id}::uuid`),
+        holdNetworksOf(tx, sql`select network_id from port where id = ${id}`),
         lockPort(tx, caller, id, 'delete_port'),
       ]);
       if (port.device_owner === metadataOwner) return remakeMetadataPort(tx, port);
@@ -239,12 +244,6 @@ function newPort(caller: Caller, wish: NewPortWish, project: string, network: Ne
     ...(mac === undefined ? {} : { mac }),
     ...(allowed_address_pairs && { allowed_address_pairs: checkPairs(allowed_address_pairs, mac ?? '') }),
   };
-}
-
-async function holdNetworkOf(tx: Tx, portId: string): Promise<void> {
-  await sql`select from network where id = (select network_id from port where id = ${portId}) for key share`.execute(
-    tx,
-  );
 }
 
 /** A port is its project's; the owner of its network may also change and delete it. */
