@@ -6,8 +6,12 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { sql } from 'kysely';
 import pg from 'pg';
-import { Database } from '../../../control/kit/database/database.ts';
+import { type HostId, newId, type ServerId } from '../../../contract/ids.ts';
+import { actorOf } from '../../../control/kit/caller.ts';
+import { Database, type Tx } from '../../../control/kit/database/database.ts';
 import { testDatabase } from '../../../control/kit/database/testing.ts';
+import { ensureTopology } from '../../../control/network/auto-topology/build.ts';
+import { PortService } from '../../../control/network/port/service.ts';
 import { testAdmin, testCaller } from '../../../control/network/testing.ts';
 import { type Answer, newNetwork, newSubnet, type TestApi, testApi } from './testing.ts';
 
@@ -202,5 +206,61 @@ test('who gives routers several gateways, in whatever order, waits in no circle'
       );
     }
   }
+  assert.equal(await deadlocks(), 0);
+});
+
+test('servers that come and go on a network that gets and loses subnets of which guests choose their addresses wait for each other in no circle', async () => {
+  const { api, database, deadlocks } = await counted();
+  const caller = testCaller();
+  const [me, ports] = [api.as(caller), new PortService({ database, autoNetwork: ensureTopology })];
+  const below = numbers(11);
+  const networkId = await newNetwork(me);
+  await newSubnet(me, networkId, '10.0.0.0/24');
+  const hosts = [newId<HostId>(), newId<HostId>()];
+  for (const id of hosts) await sql`insert into host (id, name) values (${id}, ${id})`.execute(database.query);
+  const transact = (work: (tx: Tx) => Promise<unknown>) => database.transaction(actorOf(caller), work);
+  const servers: ServerId[] = [];
+  const bind = (tx: Tx, serverId: ServerId) =>
+    ports.bindServerPorts(tx, [{ serverId, hostId: hosts[below(2)]!, limits: {} }]);
+  const arrive = async () => {
+    const id = newId<ServerId>();
+    await transact(async (tx) => {
+      const requests = [{ networkId }, { networkId }];
+      const plan = await ports.planServerPorts(tx, caller, { requests, securityGroups: [], automatic: null });
+      const [made] = await ports.createServerPorts(tx, caller, plan, [{ id, hostname: 'x' }]);
+      await sql`insert into server (id, project_id, user_id, name, hostname, flavor_id, flavor, vcpus, memory_mib, disk_gib, reservation_id)
+        values (${id}, ${caller.projectId}, ${newId()}, 'n', 'x', ${newId()}, '{}', 1, 1, 1, 'r-1')`.execute(tx);
+      for (const [position, { portId }] of made!.entries())
+        await sql`insert into server_port (server_id, port_id, position) values (${id}, ${portId}, ${position})`.execute(
+          tx,
+        );
+    });
+    await transact((tx) => bind(tx, id));
+    servers.push(id);
+  };
+  let next = 1;
+  const acts: readonly (() => Promise<unknown>)[] = [
+    arrive,
+    async () => {
+      const id = servers.shift();
+      if (id !== undefined) await transact((tx) => ports.releaseServerPorts(tx, id));
+    },
+    async () => {
+      const id = servers.at(-1);
+      if (id !== undefined) await transact((tx) => ports.unbindServerPorts(tx, id));
+      if (id !== undefined) await transact((tx) => bind(tx, id));
+    },
+    async () => {
+      const slaac = { ipv6_ra_mode: 'slaac', ipv6_address_mode: 'slaac' };
+      const { id } = await newSubnet(me, networkId, `fd00:${hex(next++)}::/64`, slaac);
+      assert.ok((await me.delete(`/subnets/${id}`)).status < 500);
+    },
+  ];
+  let left = 150;
+  await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      while (left-- > 0) await acts[below(acts.length)]!();
+    }),
+  );
   assert.equal(await deadlocks(), 0);
 });
