@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, beforeEach, test } from 'node:test';
 import { sql } from 'kysely';
+import { newId } from '../../contract/ids.ts';
 import { Secret } from '../../contract/secret.ts';
 import { type TestDatabase, testDatabase } from '../kit/database/testing.ts';
 import { Sealer } from './sealing.ts';
@@ -52,4 +53,28 @@ test('a key that a release before has left in the clear is sealed, and its token
   );
   assert.ok(!(await stored())[0]!.secret.includes(secret));
   assert.equal((await keysOf(sealerOf(own)).signing()).id, id);
+});
+
+test('beside a control of a release that does not seal them keys stay as it knows them, until it is gone', async () => {
+  const old = newId();
+  await sql`insert into control_process (id, machine, url, version, started_at, seen_at)
+    select ${old}, 'old', '', '1', at - interval '1 day', clock_timestamp() from migration where name = '1120-quarantine-bytes'`.execute(
+    db.database.query,
+  );
+  const { id, secret } = await keysOf(sealerOf()).signing();
+  const fresh = keysOf(sealerOf(own));
+  assert.deepEqual((await fresh.signing()).secret, secret);
+  await fresh.rotate();
+  const made = await fresh.signing();
+  assert.deepEqual(
+    (await stored()).map((row) => row.secret),
+    [secret, made.secret],
+    'what it reads it can sign with',
+  );
+  await sql`update control_process set seen_at = now() - interval '2 minutes' where id = ${old}`.execute(
+    db.database.query,
+  );
+  assert.deepEqual((await keysOf(sealerOf(own)).find(id))?.secret, secret);
+  assert.ok((await stored()).every((row) => row.secret.length > secret.length));
+  await sql`delete from control_process where id = ${old}`.execute(db.database.query);
 });
