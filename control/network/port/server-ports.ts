@@ -354,9 +354,13 @@ export async function holdNetworksOf(tx: Tx, networkIds: RawBuilder<unknown>): P
   await sql`select from network where id in (${networkIds}) order by id for key share`.execute(tx);
 }
 
-/** Those that servers have ports on. */
-export const networksOf = (serverIds: readonly ServerId[]): RawBuilder<unknown> =>
-  sql`select p.network_id from server_port sp join port p on p.id = sp.port_id where ${isOneOf(sql`sp.server_id`, serverIds)}`;
+/** Those that servers have ports on, and those ports subports, which go where they go. */
+export function networksOf(serverIds: readonly ServerId[]): RawBuilder<unknown> {
+  const theirs = isOneOf(sql`sp.server_id`, serverIds);
+  return sql`select p.network_id from server_port sp join port p on p.id = sp.port_id where ${theirs}
+    union all select p.network_id from server_port sp join trunk t on t.port_id = sp.port_id
+      join subport s on s.trunk_id = t.id join port p on p.id = s.port_id where ${theirs}`;
+}
 
 /** Of ports that are about to be held and deleted: whoever gives a floating IP to a port holds them in this order. */
 export async function holdFloatingIps(tx: Tx, portIds: RawBuilder<unknown>): Promise<void> {
