@@ -104,6 +104,7 @@ export class HostStreams {
   readonly #snapshots = new Batch(
     (wanted: readonly { session: HostSession; hello: HostHello }[]) => this.#gate.run(() => this.#read(wanted)),
     { most: openedTogether, atOnce: opening },
+    ({ session }) => session.hostId,
   );
   readonly #missed = new Missed<HostSession>();
   readonly #resync: Resync;

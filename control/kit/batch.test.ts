@@ -17,6 +17,25 @@ test('what comes while as many batches are at work as may be is answered togethe
   assert.equal(await batch.ask(6), '6!');
 });
 
+test('who asks again and again has one place: others are answered meanwhile, and it is in its turn', async () => {
+  const gate = Promise.withResolvers<void>();
+  const done: string[] = [];
+  const batch = new Batch<string, string>(
+    async (items) => {
+      if (items.some((item) => item.startsWith('a'))) await gate.promise;
+      done.push(items.join());
+      return items;
+    },
+    { most: 2, atOnce: 2 },
+    (item) => item[0],
+  );
+  const often = ['a1', 'a2', 'a3'].map((item) => batch.ask(item));
+  assert.deepEqual(await Promise.all([batch.ask('b1'), batch.ask('c1')]), ['b1', 'c1']);
+  gate.resolve();
+  await Promise.all(often);
+  assert.deepEqual(done.slice(-3), ['a1', 'a2', 'a3']);
+});
+
 test('one that fails takes no other with it', async () => {
   const batch = new Batch<number, number>(
     async (items) => {

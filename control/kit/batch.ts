@@ -1,6 +1,6 @@
 /**
  * What many ask for at once, answered together: so many in one go, in the order in which they came. What comes while as many batches are at work as may
- * be waits for the next one, so whoever asks alone waits for nobody.
+ * be waits for the next one, so whoever asks alone waits for nobody. Who asks again before the answer has one place all the same: the next begins when the first has ended.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 
@@ -13,16 +13,25 @@ interface Waiting<Item, Answer> {
 export class Batch<Item, Answer> {
   readonly #work: (items: readonly Item[]) => Promise<readonly Answer[]>;
   readonly #bounds: { most: number; atOnce: number };
-  readonly #waiting: Waiting<Item, Answer>[] = [];
+  readonly #asker: (item: Item) => unknown;
+  #waiting: Waiting<Item, Answer>[] = [];
+  /** Whose items are in a batch that is at work. */
+  readonly #served = new Set<unknown>();
   #working = 0;
 
   /**
    * @param work an answer each, in their order; nothing that can't be done twice
    * @param bounds of what is in a batch, and of batches: a slow one holds up no more than its own
+   * @param asker whose item it is; each is somebody's own where that is not said
    */
-  constructor(work: (items: readonly Item[]) => Promise<readonly Answer[]>, bounds: { most: number; atOnce: number }) {
+  constructor(
+    work: (items: readonly Item[]) => Promise<readonly Answer[]>,
+    bounds: { most: number; atOnce: number },
+    asker: (item: Item) => unknown = (item) => item,
+  ) {
     this.#work = work;
     this.#bounds = bounds;
+    this.#asker = asker;
   }
 
   ask(item: Item): Promise<Answer> {
@@ -33,8 +42,24 @@ export class Batch<Item, Answer> {
 
   async #run(): Promise<void> {
     this.#working++;
-    while (this.#waiting.length > 0) await this.#answer(this.#waiting.splice(0, this.#bounds.most));
+    for (let batch = this.#next(); batch.length > 0; batch = this.#next()) {
+      await this.#answer(batch);
+      for (const { item } of batch) this.#served.delete(this.#asker(item));
+    }
     this.#working--;
+  }
+
+  /** Those who wait the longest, each once, and whom no other batch serves. */
+  #next(): Waiting<Item, Answer>[] {
+    const next: Waiting<Item, Answer>[] = [];
+    this.#waiting = this.#waiting.filter((each) => {
+      const asker = this.#asker(each.item);
+      if (next.length >= this.#bounds.most || this.#served.has(asker)) return true;
+      this.#served.add(asker);
+      next.push(each);
+      return false;
+    });
+    return next;
   }
 
   /** One that can't be answered takes no other with it. */
