@@ -146,8 +146,7 @@ test('a real log-in beside a flood waits for a handful of computations, and take
           const before = computed;
           // Beside a crowd from everywhere only those are at home who have been here before.
           const tookMs = await timed(name.includes('one address') ? { ...real, user: `new ${n}` } : real);
-          // Of a hundred: those that run, one turn each, and those that end while this answer is on its way through a busy process.
-          assert.ok(computed - before <= 10, `${computed - before} others came first`);
+          assert.ok(computed - before <= 6, `${computed - before} others came first`);
           // Where others use this machine's cores, everything takes longer, and alone it would have, too.
           assert.ok(tookMs < Math.max(1000, 12 * aloneMs), `${tookMs} ms, alone ${aloneMs} ms`);
         }
