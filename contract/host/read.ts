@@ -46,31 +46,15 @@ export function readControlMessage(json: string): Reading<ControlMessage> {
 export function readHostMessage(json: string): Reading<HostMessage> {
   const message = readEnvelope<HostMessage>(hostMessages, json);
   const unreadable: Unreadable[] = [];
+  const each = <T extends TSchema>(kind: Unreadable['kind'], schema: T, values: readonly unknown[]) =>
+    readEach(kind, (value) => read(schema, value), values, unreadable, messageLimits.unreadable);
   if (message?.type === 'report') {
-    message.servers = readEach(
-      'observation',
-      (value) => read(observedServer, value),
-      message.servers,
-      unreadable,
-      messageLimits.unreadable,
-    );
-    if (message.layers) {
-      const readOne = (value: unknown) => read(observedLayer, value);
-      message.layers = readEach('layer observation', readOne, message.layers, unreadable, messageLimits.unreadable);
-    }
+    message.servers = each('observation', observedServer, message.servers);
+    if (message.layers) message.layers = each('layer observation', observedLayer, message.layers);
   }
   if (message?.type === 'quarantine') {
-    message.servers = readEach(
-      'quarantine',
-      (value) => read(quarantinedServer, value),
-      message.servers,
-      unreadable,
-      messageLimits.unreadable,
-    );
-    if (message.layers) {
-      const readOne = (value: unknown) => read(quarantinedLayer, value);
-      message.layers = readEach('quarantine', readOne, message.layers, unreadable, messageLimits.unreadable);
-    }
+    message.servers = each('quarantine', quarantinedServer, message.servers);
+    if (message.layers) message.layers = each('quarantine', quarantinedLayer, message.layers);
   }
   return { message, unreadable };
 }

@@ -2,13 +2,12 @@
  * What is made while that which it hangs on is deleted: whichever comes first, the one who makes it is told in words of ours, and nothing hangs in
  * the air. Each pair is stopped where the maker has looked and not yet written.
  */
-import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
+import { after } from 'node:test';
 import type { DomainId, ProjectId, RoleId, UserId } from '../../contract/ids.ts';
 import { FlavorService } from '../compute/flavor/index.ts';
 import { KeyPairService } from '../compute/key-pair/index.ts';
 import type { Caller } from '../kit/caller.ts';
-import { betweenReadAndWrite } from '../kit/database/test-between.ts';
+import { betweenReadAndWrite, type Maker, testMadeWhileDeleted } from '../kit/database/test-between.ts';
 import { QuotaService } from '../kit/quota/index.ts';
 import { testAdmin } from '../network/testing.ts';
 import { usage, userUsage } from '../resources.ts';
@@ -84,9 +83,7 @@ async function world() {
 }
 type World = Awaited<ReturnType<typeof world>>;
 
-const makers: Readonly<
-  Record<string, { table: string; make(w: World): Promise<unknown>; on: readonly (keyof typeof ends)[] }>
-> = {
+const makers: Readonly<Record<string, Maker<World, keyof typeof ends>>> = {
   'an assignment': {
     table: 'role_assignment',
     make: ({ grant, role2 }) => assignments.grant(admin, grant, role2),
@@ -241,16 +238,4 @@ const ends = {
   flavor: ({ flavor }: World) => flavors.delete(admin, flavor),
 } as const;
 
-for (const [noun, { table, make, on }] of Object.entries(makers)) {
-  for (const what of on) {
-    test(`${noun}, made while its ${what} is deleted, is refused or goes along`, async () => {
-      const w = await world();
-      const [made, gone] = await between.run(
-        table,
-        () => make(w),
-        () => ends[what](w),
-      );
-      assert.ok(made === 'done' || gone === 'done', `${made} ${gone}`);
-    });
-  }
-}
+testMadeWhileDeleted(between, { world, makers, ends });

@@ -2,11 +2,10 @@
  * What is made while that which it hangs on is deleted: one of the two is refused in words of ours, or both hold; nobody hears of an error of
  * ours. Each pair is stopped where the maker has looked and not yet written.
  */
-import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
+import { after } from 'node:test';
 import { sql } from 'kysely';
 import { newId } from '../../contract/ids.ts';
-import { betweenReadAndWrite } from '../kit/database/test-between.ts';
+import { betweenReadAndWrite, type Maker, testMadeWhileDeleted } from '../kit/database/test-between.ts';
 import { testDatabase, testProject } from '../kit/database/testing.ts';
 import { openStorage } from './open.ts';
 import { silentLog, volumeCloud } from './volume/testing.ts';
@@ -71,9 +70,7 @@ const ends = {
   image: ({ image }: World) => images.delete(member, image),
 } as const;
 
-const makers: Readonly<
-  Record<string, { table: string; make(w: World): Promise<unknown>; on: readonly (keyof typeof ends)[] }>
-> = {
+const makers: Readonly<Record<string, Maker<World, keyof typeof ends>>> = {
   'a volume of a type': {
     table: 'volume',
     make: ({ plain }) => volumes.create(member, cloud.wish({ type: plain })),
@@ -150,16 +147,4 @@ const makers: Readonly<
   },
 };
 
-for (const [noun, { table, make, on }] of Object.entries(makers)) {
-  for (const what of on) {
-    test(`${noun}, made while its ${what} is deleted, is refused, or keeps it, or goes along`, async () => {
-      const w = await world();
-      const outcomes = await between.run(
-        table,
-        () => make(w),
-        () => ends[what](w),
-      );
-      assert.ok(outcomes.includes('done'), String(outcomes));
-    });
-  }
-}
+testMadeWhileDeleted(between, { world, makers, ends });

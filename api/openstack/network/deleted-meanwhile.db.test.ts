@@ -3,9 +3,9 @@
  * ours. Each pair is stopped where the maker has looked and not yet written.
  */
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 import { sql } from 'kysely';
-import { betweenReadAndWrite } from '../../../control/kit/database/test-between.ts';
+import { betweenReadAndWrite, type Maker, testMadeWhileDeleted } from '../../../control/kit/database/test-between.ts';
 import { testDatabase } from '../../../control/kit/database/testing.ts';
 import { testAdmin, testCaller } from '../../../control/network/testing.ts';
 import { type Answer, newNetwork, newSubnet, testApi } from './testing.ts';
@@ -90,19 +90,12 @@ const ends = {
   flavor: ({ flavor }: World) => admin.delete(`/flavors/${flavor}`),
 } as const;
 
-interface Maker {
-  /** Into which it writes first. */
-  table: string;
-  make(w: World): Promise<Answer>;
-  on: readonly (keyof typeof ends)[];
-}
-
 const ruleOf = (group: string, more: object = {}) =>
   me.post('/security-group-rules', {
     security_group_rule: { security_group_id: group, direction: 'ingress', ...more },
   });
 
-const makers: Readonly<Record<string, Maker>> = {
+const makers: Readonly<Record<string, Maker<World, keyof typeof ends, Answer>>> = {
   'a port': {
     table: 'port',
     make: ({ network, second, group, policy }) =>
@@ -258,16 +251,4 @@ async function tried(answer: Promise<Answer>): Promise<void> {
   if (status >= 400) throw Object.assign(new Error(JSON.stringify(body)), { name: 'CloudError' });
 }
 
-for (const [noun, { table, make, on }] of Object.entries(makers)) {
-  for (const what of on) {
-    test(`${noun}, made while its ${what} is deleted, is refused, or keeps it, or goes along`, async () => {
-      const w = await world();
-      const outcomes = await between.run(
-        table,
-        () => tried(make(w)),
-        () => tried(ends[what](w)),
-      );
-      assert.ok(outcomes.includes('done'), String(outcomes));
-    });
-  }
-}
+testMadeWhileDeleted(between, { world, makers, ends, tried });

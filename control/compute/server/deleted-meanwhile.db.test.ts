@@ -1,10 +1,9 @@
 /** Servers that are made, or get something, while that which they hang on is deleted: one is refused in words of ours, or both hold; nobody hears of an error of ours. */
-import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
+import { after } from 'node:test';
 import { sql } from 'kysely';
 import type { PortId, ServerId } from '../../../contract/ids.ts';
 import { cloudActor } from '../../kit/database/database.ts';
-import { betweenReadAndWrite } from '../../kit/database/test-between.ts';
+import { betweenReadAndWrite, type Maker, testMadeWhileDeleted } from '../../kit/database/test-between.ts';
 import { testDatabase } from '../../kit/database/testing.ts';
 import { openNetwork } from '../../network/open.ts';
 import { testPool, testVolume } from '../../storage/attachment/testing.ts';
@@ -73,9 +72,7 @@ const ends = {
   aggregate: ({ aggregate }: World) => aggregates.delete(admin, aggregate),
 } as const;
 
-const makers: Readonly<
-  Record<string, { table: string; make(w: World): Promise<unknown>; on: readonly (keyof typeof ends)[] }>
-> = {
+const makers: Readonly<Record<string, Maker<World, keyof typeof ends>>> = {
   'a server on a network': {
     table: 'server',
     make: ({ network }) => create({ ports: [{ networkId: network }] }),
@@ -128,16 +125,4 @@ const makers: Readonly<
   },
 };
 
-for (const [noun, { table, make, on }] of Object.entries(makers)) {
-  for (const what of on) {
-    test(`${noun}, made while its ${what} is deleted, is refused, or keeps it, or goes along`, async () => {
-      const w = await world();
-      const outcomes = await between.run(
-        table,
-        () => make(w),
-        () => ends[what](w),
-      );
-      assert.ok(outcomes.includes('done'), String(outcomes));
-    });
-  }
-}
+testMadeWhileDeleted(between, { world, makers, ends });

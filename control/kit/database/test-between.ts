@@ -3,6 +3,7 @@
  * after. Nothing is left to luck: both have begun before either writes.
  */
 import assert from 'node:assert/strict';
+import { test } from 'node:test';
 import { sql } from 'kysely';
 import pg from 'pg';
 import { until } from '../../../test/support/until.ts';
@@ -58,4 +59,42 @@ export async function betweenReadAndWrite({ database, url }: Pick<TestDatabase, 
     },
     [Symbol.asyncDispose]: () => holder.end(),
   };
+}
+
+/** Something that is made, and which parts of its world it hangs on. */
+export interface Maker<World, Part extends string, Answer = unknown> {
+  /** Into which it writes first. */
+  table: string;
+  make(world: World): Promise<Answer>;
+  on: readonly Part[];
+}
+
+/**
+ * A test for each pair of what is made and what it hangs on: that goes away between the reading and the writing of who makes it. One of both is done, and none ends in an error of ours.
+ * @param own.world made anew for each pair
+ * @param own.tried makes a CloudError of an answer that refuses, where those are not thrown
+ */
+export function testMadeWhileDeleted<World, Part extends string, Answer>(
+  between: Between,
+  own: {
+    world(): Promise<World>;
+    makers: Readonly<Record<string, Maker<World, Part, Answer>>>;
+    ends: Readonly<Record<Part, (world: World) => Promise<Answer>>>;
+    tried?(answer: Promise<Answer>): Promise<unknown>;
+  },
+): void {
+  const { world, makers, ends, tried = (answer) => answer } = own;
+  for (const [noun, { table, make, on }] of Object.entries<Maker<World, Part, Answer>>(makers)) {
+    for (const part of on) {
+      test(`${noun}, made while its ${part} is deleted, is refused, or keeps it, or goes along`, async () => {
+        const here = await world();
+        const outcomes = await between.run(
+          table,
+          () => tried(make(here)),
+          () => tried(ends[part](here)),
+        );
+        assert.ok(outcomes.includes('done'), String(outcomes));
+      });
+    }
+  }
 }
