@@ -10,6 +10,7 @@ test('what comes while as many batches are at work as may be is answered togethe
       return items.map((item) => `${item}!`);
     },
     { most: 3, atOnce: 2 },
+    (item) => item,
   );
   const answers = await Promise.all([1, 2, 3, 4, 5].map((item) => batch.ask(item)));
   assert.deepEqual(answers, ['1!', '2!', '3!', '4!', '5!']);
@@ -43,6 +44,7 @@ test('one that fails takes no other with it', async () => {
       return items.map((item) => item * 2);
     },
     { most: 10, atOnce: 1 },
+    (item) => item,
   );
   const answers = await Promise.allSettled([1, 2, 3, 4].map((item) => batch.ask(item)));
   assert.deepEqual(

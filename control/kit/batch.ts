@@ -22,12 +22,12 @@ export class Batch<Item, Answer> {
   /**
    * @param work an answer each, in their order; nothing that can't be done twice
    * @param bounds of what is in a batch, and of batches: a slow one holds up no more than its own
-   * @param asker whose item it is; each is somebody's own where that is not said
+   * @param asker whose item it is
    */
   constructor(
     work: (items: readonly Item[]) => Promise<readonly Answer[]>,
     bounds: { most: number; atOnce: number },
-    asker: (item: Item) => unknown = (item) => item,
+    asker: (item: Item) => unknown,
   ) {
     this.#work = work;
     this.#bounds = bounds;
