@@ -41,6 +41,14 @@ before(async () => {
           });
         },
       },
+      {
+        prefix: '/named',
+        claim: ({ url = '', headers }) =>
+          url.startsWith('/named/') || headers.host?.startsWith('named.') ? '/named/any' : undefined,
+        plugin: async (app) => {
+          app.get('/any', async ({ originalUrl }) => originalUrl);
+        },
+      },
     ],
     upgrades: [
       { path: '/failing', handle: failing },
@@ -121,4 +129,14 @@ test('an answer that nobody reads does not keep its connection for ever', async 
   await until('the connection', async () => (await open()) > 0);
   await until('its end', async () => (await open()) === 0);
   socket.destroy();
+});
+
+test('what a dialect claims comes to it with the target that the client sent, whatever is in it', async () => {
+  for (const target of ['/named/a//b/', '/named/../some/thing', '/named/%2e%2E/a%2Fb%zz?x=%', '/named/a?b?c#d']) {
+    const { answers } = await exchange([`GET ${target} HTTP/1.1\r\nhost: api\r\n\r\n`], { port, ca });
+    assert.equal(answers[0]?.body, target);
+  }
+  const { answers } = await exchange(['GET /some/thing HTTP/1.1\r\nhost: named.api\r\n\r\n'], { port, ca });
+  assert.equal(answers[0]?.body, '/some/thing', 'by its host');
+  await serves();
 });

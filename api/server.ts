@@ -24,6 +24,12 @@ export interface Dialect {
   /** First path segment(s), e.g. '/compute'. */
   prefix: string;
   plugin: FastifyPluginAsync;
+  /**
+   * Takes a request whose target the router must not read: object names have any slashes, dots and escapes, and S3's buckets may be
+   * host names. Answers the path of the dialect's own route that it goes to, the prefix included; that reads `request.originalUrl`,
+   * which is what the client sent, byte for byte. Undefined: not its own. It must not throw.
+   */
+  claim?(request: Pick<IncomingMessage, 'url' | 'method' | 'headers'>): string | undefined;
 }
 
 export interface Upgrade {
@@ -82,7 +88,7 @@ export async function createApi(options: ApiOptions): Promise<FastifyInstance> {
     keepAliveTimeout: 75_000,
     forceCloseConnections: 'idle',
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 300 },
-    rewriteUrl: ({ url = '/' }) => decodable(url),
+    rewriteUrl: (request) => claimed(options.dialects, request) ?? decodable(request.url ?? '/'),
     exposeHeadRoutes: false,
     // Contracts are checked by the boundary; Fastify's own compilers for schemas would be some megabytes for nothing.
     schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
@@ -138,6 +144,15 @@ function noSchemas(): never {
 
 /** No URL parser: a request target need not be a path. */
 const pathOf = (url = ''): string => url.split('?', 1)[0]!;
+
+/** By the first dialect that takes it. */
+function claimed(dialects: readonly Dialect[], request: Pick<IncomingMessage, 'url' | 'method' | 'headers'>) {
+  for (const { claim } of dialects) {
+    const path = claim?.(request);
+    if (path !== undefined) return path;
+  }
+  return undefined;
+}
 
 /** Escapes that are no text are taken literally: as a name they are not found, which the dialect says in its own form. */
 function decodable(url: string): string {
