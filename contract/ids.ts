@@ -27,6 +27,8 @@ export type LayerId = Id<'volume_layer'>;
 export type VolumeKeyId = Id<'volume_key'>;
 export type AttachmentId = Id<'volume_attachment'>;
 export type BackupId = Id<'backup'>;
+export type BlobId = Id<'object_blob'>;
+export type ObjectIntentId = Id<'object_intent'>;
 export type OperationId = Id<'operation'>;
 
 const random = new Uint8Array(1024);

@@ -4,6 +4,7 @@ import { boolean, count, integer, list, nullable, object, oneOf, optional, text,
 import { poolName } from './layer.ts';
 import { layerLimits, hostLimits as limits } from './limits.ts';
 import { cpuModel, machineLayout, machineType } from './machine.ts';
+import { objectDiskLevels } from './object.ts';
 import { tunnelEnd } from './tunnel.ts';
 
 const hostPools = list(
@@ -66,6 +67,8 @@ export const hostFacts = object({
   cpuLimits: optional(boolean),
   /** Where volumes may lie on it. Absent (an older host): nowhere. */
   pools: optional(hostPools),
+  /** Where objects' bytes may lie on it. Absent (an older host): nowhere. */
+  objectDisks: optional(objectDiskLevels),
   /** Thousands of bits a second that may be promised to guests' ports. Absent: none. */
   bandwidths: optional(hostBandwidths),
   /** Physical networks that its bridges carry, by OVN's names. Absent (an older host): what was known of it before. */

@@ -31,7 +31,15 @@ export {
   observedLayer,
   poolName,
 } from './layer.ts';
-export { hostLimits, imageLimits, layerLimits, messageLimits, portLimits, serverLimits } from './limits.ts';
+export {
+  hostLimits,
+  imageLimits,
+  layerLimits,
+  messageLimits,
+  objectLimits,
+  portLimits,
+  serverLimits,
+} from './limits.ts';
 export { guestMachine, type PinnedMachine } from './machine.ts';
 export { type ControlMessage, type HostMessage, hostStreamPath } from './messages.ts';
 export type { MeterReading } from './meter.ts';
@@ -43,6 +51,32 @@ export type {
 } from './migration.ts';
 export { nat64, nat64Port, nat64Router } from './nat64.ts';
 export { type DesiredNetwork, desiredNetwork, forbiddenDscp, type NetworkNames } from './network.ts';
+export {
+  type BlobDigestName,
+  type BlobFaults,
+  type BlobPlace,
+  blobDigestNames,
+  blobFaults,
+  blobFilePattern,
+  type CopiedBlobs,
+  type CopyBlobs,
+  copiedBlobs,
+  copyBlobs,
+  type GrantBlobs,
+  grantBlobs,
+  type IntentFiles,
+  intentFiles,
+  type ObjectDiskLevel,
+  type ObjectDisks,
+  objectDiskName,
+  objectDisks,
+  objectPaths,
+  type StoredBlob,
+  type StoredPlace,
+  storedBlob,
+  type WrittenBlobs,
+  writtenBlobs,
+} from './object.ts';
 export { lentByMessage, readableByControl, readableByHost } from './older.ts';
 export { type DeclaredPool, declaredPool, declaredPoolKinds, poolTiers } from './pool.ts';
 export { type DesiredFixedIp, type DesiredPort, desiredFixedIp, desiredPort } from './port.ts';

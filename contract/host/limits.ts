@@ -107,6 +107,28 @@ export const imageLimits = {
   sources: 100,
 } as const;
 
+/** Of objects' bytes on a host. */
+export const objectLimits = {
+  diskNameLength: 63,
+  /** Disks of one host. */
+  disks: 100,
+  fileNameLength: 64,
+  /** A blob that is no larger is a record in a pack. */
+  packedBytes: 256 * 1024,
+  /** A pack that has as much gets no further record. */
+  packBytes: 256 * 1024 * 1024,
+  /** Of one blob: 5 GiB, as S3 has it of a part and Swift of an object. */
+  blobBytes: 5 * 2 ** 30,
+  /** Of one request. */
+  batchBytes: 8 * 1024 * 1024,
+  batchBlobs: 1024,
+  copiedBlobs: 1024,
+  /** Of one intent on one disk. */
+  intentFiles: 1_000_000,
+  /** That are told at a time. */
+  faults: 1000,
+} as const;
+
 /** Of what a host says about itself and its servers. */
 export const hostLimits = {
   /** Networks that it says the bandwidth of. */

@@ -51,6 +51,7 @@ import type { DesiredLayer, ObservedLayer } from './layer.ts';
 import { hostLimits, layerLimits, messageLimits as limits, serverLimits } from './limits.ts';
 import { meteredMessage, metersMessage } from './meter.ts';
 import type { DesiredNetwork } from './network.ts';
+import { objectDiskLevels } from './object.ts';
 import { declaredPool } from './pool.ts';
 import { versions } from './protocol.ts';
 import { type QuarantinedLayer, type QuarantinedServer, quarantinedImage } from './quarantine.ts';
@@ -157,6 +158,8 @@ export const hostMessages = {
     layers: optional(documents<ObservedLayer>(limits.layers)),
     /** Of those pools that are not as they were said to be; a percent more or less free is no news. */
     pools: optional(poolLevels),
+    /** Of those of its object disks that are not as they were said to be. */
+    objectDisks: optional(objectDiskLevels),
     /** In a complete report, when it has changed, and from time to time. Absent: as it was, or of an older host, or one that has no tunnels. */
     tunnels: optional(tunnelReport),
   }),

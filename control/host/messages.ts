@@ -35,13 +35,14 @@ export function parseHostMessage(json: string): Reading<HostMessage> {
   const { message, unreadable } = readMessage(json);
   if (message?.type === 'hello') return { message: { ...message, facts: rebuildFacts(message.facts) }, unreadable };
   if (message?.type === 'report') {
-    const { servers, layers, pools } = message;
+    const { servers, layers, pools, objectDisks } = message;
     return {
       message: {
         ...message,
         servers: servers.map(rebuildServer),
         ...(layers && { layers: layers.map(rebuildLayer) }),
         ...(pools && { pools: pools.map(rebuildLevel) }),
+        ...(objectDisks && { objectDisks: rebuildText(objectDisks) }),
       },
       unreadable,
     };
@@ -106,6 +107,7 @@ const rebuildFacts = (given: HostFacts): HostFacts => ({
   bothyVersion: storable(given.bothyVersion),
   url: usableUrl(given.url),
   ...(given.pools && { pools: given.pools.map(rebuildLevel) }),
+  ...(given.objectDisks && { objectDisks: rebuildText(given.objectDisks) }),
   ...(given.bandwidths && { bandwidths: given.bandwidths.map(rebuildBandwidth) }),
   ...(given.physicalNetworks && { physicalNetworks: [...new Set(given.physicalNetworks.map(storable))] }),
 });
