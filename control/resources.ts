@@ -18,6 +18,7 @@ import { operation } from './kit/operation/resource.ts';
 import { quota, userQuota } from './kit/quota/resource.ts';
 import type { ResourceDescriptor, Usage, UserUsage } from './kit/resource.ts';
 import { networkResources } from './network/resources.ts';
+import { container, objectDisk } from './object/resource.ts';
 import { storageResources } from './storage/resources.ts';
 
 export const resources: readonly ResourceDescriptor[] = [
@@ -26,6 +27,7 @@ export const resources: readonly ResourceDescriptor[] = [
   ...[quota, userQuota],
   ...[host, hostToken],
   ...[image, imageMember, metadefNamespace],
+  ...[objectDisk, container],
   ...networkResources,
   ...[hostBmc, hostPowerOff, hostStandby, reservePolicy],
   ...[aggregate, flavor, keyPair, serverGroup, server, serverMigration, serverAbsence],

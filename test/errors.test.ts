@@ -9,6 +9,7 @@ import { novaSentences } from '../api/openstack/compute/sentences.ts';
 import { keystoneSentences } from '../api/openstack/identity/sentences.ts';
 import { glanceSentences } from '../api/openstack/image/sentences.ts';
 import { neutronSentences } from '../api/openstack/network/sentences.ts';
+import { swiftSentences } from '../api/openstack/object/sentences.ts';
 import { placementSentences } from '../api/openstack/placement/faults.ts';
 import { cinderSentences } from '../api/openstack/volume/sentences.ts';
 import { operatorSentences } from '../cli/sentences.ts';
@@ -60,6 +61,7 @@ const dialects: Record<string, { sentences: object; areas: string[] }> = {
     sentences: cinderSentences,
     areas: ['KitReasons', 'HostReasons', 'ImageReasons', ...storage, 'ConnectionReasons'],
   },
+  Swift: { sentences: swiftSentences, areas: ['KitReasons', 'HostReasons', 'ObjectReasons'] },
   Placement: { sentences: placementSentences, areas: ['KitReasons', 'HostReasons', 'ProviderReasons'] },
   'the command line': {
     sentences: operatorSentences,

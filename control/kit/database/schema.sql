@@ -835,6 +835,35 @@ CREATE TABLE public.console_token (
     CONSTRAINT console_token_kind_check CHECK ((kind = ANY (ARRAY['serial'::text, 'vnc'::text])))
 );
 
+CREATE TABLE public.container (
+    id uuid NOT NULL,
+    project_id uuid NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    bucket_name text COLLATE pg_catalog."C",
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    read_acl text DEFAULT ''::text NOT NULL,
+    write_acl text DEFAULT ''::text NOT NULL,
+    versioning text DEFAULT 'none'::text NOT NULL,
+    quota_bytes bigint,
+    quota_objects bigint,
+    settings jsonb DEFAULT '{}'::jsonb NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT container_versioning_check CHECK ((versioning = ANY (ARRAY['none'::text, 'enabled'::text, 'suspended'::text])))
+);
+
+CREATE TABLE public.container_use (
+    container_id uuid NOT NULL,
+    objects bigint DEFAULT 0 NOT NULL,
+    bytes bigint DEFAULT 0 NOT NULL,
+    past_objects bigint DEFAULT 0 NOT NULL,
+    past_bytes bigint DEFAULT 0 NOT NULL,
+    upload_bytes bigint DEFAULT 0 NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL
+)
+WITH (fillfactor='50');
+
 CREATE TABLE public.control_process (
     id uuid NOT NULL,
     machine text NOT NULL,
@@ -1519,6 +1548,124 @@ CREATE SEQUENCE public.network_segment
     MAXVALUE 16777215
     CACHE 1
     CYCLE;
+
+CREATE SEQUENCE public.object_sequence
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE public.object (
+    container_id uuid NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    sequence bigint DEFAULT nextval('public.object_sequence'::regclass) NOT NULL,
+    id uuid NOT NULL,
+    current boolean NOT NULL,
+    null_version boolean NOT NULL,
+    delete_marker boolean DEFAULT false NOT NULL,
+    size_bytes bigint NOT NULL,
+    etag text NOT NULL,
+    content_type text NOT NULL,
+    metadata jsonb,
+    headers jsonb,
+    checksums jsonb,
+    tags jsonb,
+    lock jsonb,
+    manifest jsonb,
+    blob_id uuid,
+    parts integer DEFAULT 0 NOT NULL,
+    owner_id text DEFAULT ''::text NOT NULL,
+    expires_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.object_account (
+    project_id uuid NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    quota_bytes bigint,
+    containers bigint DEFAULT 0 NOT NULL,
+    objects bigint DEFAULT 0 NOT NULL,
+    bytes bigint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.object_blob (
+    id uuid NOT NULL,
+    disk_id uuid NOT NULL,
+    intent_id uuid NOT NULL,
+    file text NOT NULL,
+    offset_bytes bigint NOT NULL,
+    length bigint NOT NULL
+);
+
+CREATE TABLE public.object_disk (
+    id uuid NOT NULL,
+    host_id uuid NOT NULL,
+    name text NOT NULL,
+    state text DEFAULT 'in_use'::text NOT NULL,
+    path text DEFAULT ''::text NOT NULL,
+    total_bytes bigint DEFAULT 0 NOT NULL,
+    free_bytes bigint DEFAULT 0 NOT NULL,
+    problem text,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    generation bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT object_disk_state_check CHECK ((state = ANY (ARRAY['in_use'::text, 'draining'::text, 'gone'::text])))
+);
+
+CREATE TABLE public.object_intent (
+    id uuid NOT NULL,
+    holder text NOT NULL,
+    deadline timestamp with time zone NOT NULL,
+    state text DEFAULT 'open'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT object_intent_state_check CHECK ((state = ANY (ARRAY['open'::text, 'closed'::text])))
+);
+
+CREATE TABLE public.object_intent_disk (
+    intent_id uuid NOT NULL,
+    disk_id uuid NOT NULL,
+    dead_bytes bigint DEFAULT 0 NOT NULL,
+    look_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.object_part (
+    object_id uuid NOT NULL,
+    number integer NOT NULL,
+    blob_id uuid,
+    size_bytes bigint NOT NULL,
+    etag text NOT NULL,
+    checksums jsonb
+);
+
+CREATE TABLE public.object_removal (
+    blob_id uuid NOT NULL,
+    removed_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.object_upload (
+    id uuid NOT NULL,
+    container_id uuid NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    wish jsonb NOT NULL,
+    initiator_id text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.object_upload_part (
+    upload_id uuid NOT NULL,
+    number integer NOT NULL,
+    blob_id uuid,
+    size_bytes bigint NOT NULL,
+    etag text NOT NULL,
+    checksums jsonb,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT object_upload_part_number_check CHECK (((number >= 1) AND (number <= 10000)))
+);
 
 CREATE TABLE public.operation (
     id uuid NOT NULL,
@@ -2730,6 +2877,15 @@ ALTER TABLE ONLY public.cloud
 ALTER TABLE ONLY public.console_token
     ADD CONSTRAINT console_token_pkey PRIMARY KEY (digest);
 
+ALTER TABLE ONLY public.container
+    ADD CONSTRAINT container_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.container
+    ADD CONSTRAINT container_project_id_name_key UNIQUE (project_id, name);
+
+ALTER TABLE ONLY public.container_use
+    ADD CONSTRAINT container_use_pkey PRIMARY KEY (container_id);
+
 ALTER TABLE ONLY public.control_process
     ADD CONSTRAINT control_process_pkey PRIMARY KEY (id);
 
@@ -2945,6 +3101,39 @@ ALTER TABLE ONLY public.network_flavor_profile
 
 ALTER TABLE ONLY public.network
     ADD CONSTRAINT network_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.object_account
+    ADD CONSTRAINT object_account_pkey PRIMARY KEY (project_id);
+
+ALTER TABLE ONLY public.object_blob
+    ADD CONSTRAINT object_blob_pkey PRIMARY KEY (id, disk_id);
+
+ALTER TABLE ONLY public.object_disk
+    ADD CONSTRAINT object_disk_host_id_name_key UNIQUE (host_id, name);
+
+ALTER TABLE ONLY public.object_disk
+    ADD CONSTRAINT object_disk_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.object_intent_disk
+    ADD CONSTRAINT object_intent_disk_pkey PRIMARY KEY (intent_id, disk_id);
+
+ALTER TABLE ONLY public.object_intent
+    ADD CONSTRAINT object_intent_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.object_part
+    ADD CONSTRAINT object_part_pkey PRIMARY KEY (object_id, number);
+
+ALTER TABLE ONLY public.object
+    ADD CONSTRAINT object_pkey PRIMARY KEY (container_id, name, sequence);
+
+ALTER TABLE ONLY public.object_removal
+    ADD CONSTRAINT object_removal_pkey PRIMARY KEY (blob_id);
+
+ALTER TABLE ONLY public.object_upload_part
+    ADD CONSTRAINT object_upload_part_pkey PRIMARY KEY (upload_id, number);
+
+ALTER TABLE ONLY public.object_upload
+    ADD CONSTRAINT object_upload_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.own_limit
     ADD CONSTRAINT own_limit_pkey PRIMARY KEY (id);
@@ -3305,6 +3494,8 @@ CREATE INDEX console_token_expiry ON public.console_token USING btree (expires_a
 
 CREATE INDEX console_token_server ON public.console_token USING btree (server_id);
 
+CREATE UNIQUE INDEX container_bucket_name ON public.container USING btree (bucket_name);
+
 CREATE INDEX credential_project ON public.credential USING btree (project_id);
 
 CREATE INDEX credential_user ON public.credential USING btree (user_id);
@@ -3424,6 +3615,26 @@ CREATE INDEX network_open ON public.network USING btree (id) WHERE (shared OR ex
 CREATE INDEX network_project ON public.network USING btree (project_id, id);
 
 CREATE INDEX network_qos_policy ON public.network USING btree (qos_policy_id) WHERE (qos_policy_id IS NOT NULL);
+
+CREATE INDEX object_blob_disk ON public.object_blob USING btree (disk_id, id);
+
+CREATE INDEX object_blob_file ON public.object_blob USING btree (intent_id, disk_id, file);
+
+CREATE UNIQUE INDEX object_current ON public.object USING btree (container_id, name) WHERE current;
+
+CREATE INDEX object_expires ON public.object USING btree (expires_at) WHERE (expires_at IS NOT NULL);
+
+CREATE INDEX object_intent_disk_look ON public.object_intent_disk USING btree (look_at);
+
+CREATE INDEX object_intent_open ON public.object_intent USING btree (deadline) WHERE (state = 'open'::text);
+
+CREATE UNIQUE INDEX object_past_null ON public.object USING btree (container_id, name) WHERE (null_version AND (NOT current));
+
+CREATE INDEX object_removal_time ON public.object_removal USING btree (removed_at);
+
+CREATE INDEX object_upload_name ON public.object_upload USING btree (container_id, name, id);
+
+CREATE INDEX object_upload_time ON public.object_upload USING btree (created_at);
 
 CREATE INDEX operation_deadline ON ONLY public.operation USING btree (deadline) WHERE (state = 'running'::text);
 
@@ -3745,6 +3956,8 @@ CREATE TRIGGER backup_change AFTER INSERT OR DELETE OR UPDATE ON public.backup F
 
 CREATE TRIGGER backup_key_drop AFTER DELETE ON public.backup FOR EACH ROW WHEN ((old.key_id IS NOT NULL)) EXECUTE FUNCTION public.drop_volume_key();
 
+CREATE TRIGGER container_change AFTER INSERT OR DELETE OR UPDATE ON public.container FOR EACH ROW EXECUTE FUNCTION public.append_change('container');
+
 CREATE TRIGGER credential_change AFTER INSERT OR DELETE OR UPDATE ON public.credential FOR EACH ROW EXECUTE FUNCTION public.append_change('credential', 'id', 'sealed', 'access_hash');
 
 CREATE TRIGGER default_security_group_rule_change AFTER INSERT OR DELETE OR UPDATE ON public.default_security_group_rule FOR EACH ROW EXECUTE FUNCTION public.append_change('default_security_group_rule');
@@ -3826,6 +4039,8 @@ CREATE TRIGGER network_flavor_change AFTER INSERT OR DELETE OR UPDATE ON public.
 CREATE TRIGGER network_undecides AFTER INSERT OR DELETE ON public.network FOR EACH ROW EXECUTE FUNCTION public.undecide_reachability();
 
 CREATE TRIGGER network_update_undecides AFTER UPDATE ON public.network FOR EACH ROW WHEN ((old.generation IS DISTINCT FROM new.generation)) EXECUTE FUNCTION public.undecide_reachability();
+
+CREATE TRIGGER object_disk_change AFTER INSERT OR DELETE OR UPDATE ON public.object_disk FOR EACH ROW EXECUTE FUNCTION public.append_change('object_disk', 'id', '~seen_at', '~free_bytes', '=total_bytes', '=path', '=problem');
 
 CREATE TRIGGER operation_change AFTER INSERT OR UPDATE ON public.operation FOR EACH ROW EXECUTE FUNCTION public.append_change('operation');
 
@@ -4071,6 +4286,12 @@ ALTER TABLE ONLY public.backup
 ALTER TABLE ONLY public.console_token
     ADD CONSTRAINT console_token_server_id_fkey FOREIGN KEY (server_id) REFERENCES public.server(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.container
+    ADD CONSTRAINT container_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id);
+
+ALTER TABLE ONLY public.container_use
+    ADD CONSTRAINT container_use_container_id_fkey FOREIGN KEY (container_id) REFERENCES public.container(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.credential
     ADD CONSTRAINT credential_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
 
@@ -4268,6 +4489,21 @@ ALTER TABLE ONLY public.network
 
 ALTER TABLE ONLY public.network
     ADD CONSTRAINT network_qos_policy_id_fkey FOREIGN KEY (qos_policy_id) REFERENCES public.qos_policy(id);
+
+ALTER TABLE ONLY public.object_account
+    ADD CONSTRAINT object_account_project_id_fkey FOREIGN KEY (project_id) REFERENCES public.project(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.object_disk
+    ADD CONSTRAINT object_disk_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.host(id);
+
+ALTER TABLE ONLY public.object_intent_disk
+    ADD CONSTRAINT object_intent_disk_disk_id_fkey FOREIGN KEY (disk_id) REFERENCES public.object_disk(id);
+
+ALTER TABLE ONLY public.object_intent_disk
+    ADD CONSTRAINT object_intent_disk_intent_id_fkey FOREIGN KEY (intent_id) REFERENCES public.object_intent(id);
+
+ALTER TABLE ONLY public.object_upload_part
+    ADD CONSTRAINT object_upload_part_upload_id_fkey FOREIGN KEY (upload_id) REFERENCES public.object_upload(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.own_limit
     ADD CONSTRAINT own_limit_domain_id_fkey FOREIGN KEY (domain_id) REFERENCES public.domain(id) ON DELETE CASCADE;

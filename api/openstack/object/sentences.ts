@@ -1,0 +1,26 @@
+/** What Swift says of each reason. */
+import type { SentenceTable } from '../../../contract/errors.ts';
+import type { HostReasons } from '../../../control/host/reasons.ts';
+import type { KitReasons } from '../../../control/kit/reasons.ts';
+import type { ObjectReasons } from '../../../control/object/reasons.ts';
+import { hostSentences, kitSentences } from '../common/sentences.ts';
+
+export const swiftSentences: SentenceTable<KitReasons & HostReasons & ObjectReasons> = {
+  ...kitSentences,
+  ...hostSentences,
+  container_name_invalid: ({ name }) => `Invalid container name '${name}'`,
+  container_not_found: 'The resource could not be found.',
+  container_not_empty: 'There was a conflict when trying to complete your request.',
+  bucket_name_taken: ({ name }) => `The bucket name ${name} is another project's.`,
+  object_access_denied: 'Access was denied to this resource.',
+  object_metadata_too_large: ({ what, maximum }) =>
+    ({
+      count: `Too many metadata items; max ${maximum}`,
+      name: `Metadata name too long; max ${maximum}`,
+      value: `Metadata value longer than ${maximum}`,
+      whole: `Total metadata too large; max ${maximum}`,
+      acl: `ACL longer than ${maximum}`,
+      settings: `Container settings longer than ${maximum}`,
+    })[what],
+  object_text_not_storable: ({ what }) => `The ${what} must be UTF-8 without null characters.`,
+};
