@@ -51,6 +51,7 @@ export function openStorage(options: StorageAreaOptions) {
   const replicas = new ReplicaController(behind);
   const groupTypes = new GroupTypeService({ database });
   const layers = new LayerShortener({ database, log });
+  const parts = [layers, volumes, snapshots, backups, replicas];
   const volumeService = new VolumeService({ database, images, log });
   const backends = new BackendService({ database });
   return {
@@ -75,18 +76,10 @@ export function openStorage(options: StorageAreaOptions) {
     /** For the work queue. */
     tasks: { ...volumes.tasks(), ...snapshots.tasks(), ...layers.tasks(), ...backups.tasks(), ...replicas.tasks() },
     start() {
-      layers.start();
-      volumes.start();
-      snapshots.start();
-      backups.start();
-      replicas.start();
+      for (const part of parts) part.start();
     },
     stop() {
-      layers.stop();
-      volumes.stop();
-      snapshots.stop();
-      backups.stop();
-      replicas.stop();
+      for (const part of parts) part.stop();
     },
     /** What hosts are told and say of layers and pools. */
     hosted: hostedLayers({ database, sealer, log, launch: launchComplete }),

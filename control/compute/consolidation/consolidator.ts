@@ -46,7 +46,11 @@ export class Consolidator {
   constructor(options: ConsolidatorOptions) {
     this.#options = options;
     this.#timing = { ...defaultsOf(options.afterSeconds), ...options.timing };
-    this.#sweep = new Sweep(() => this.#lookAgain(), { everyMs: this.#timing.everyMs });
+    this.#sweep = new Sweep(() => this.look(), {
+      everyMs: this.#timing.everyMs,
+      log: options.log,
+      what: 'consolidating',
+    });
   }
 
   start(): void {
@@ -60,12 +64,6 @@ export class Consolidator {
   /** It came to nothing: not again for a while. */
   refuse(hostId: string): void {
     this.#refused.set(hostId, performance.now() + this.#timing.refusedMs);
-  }
-
-  async #lookAgain(): Promise<void> {
-    await this.look().catch((error: unknown) => {
-      this.#options.log.warn({ err: error }, 'consolidating failed, will be tried again');
-    });
   }
 
   /** One turn. Hosts that sleep are woken whatever the policy is: it may have been another one when they went to sleep. */

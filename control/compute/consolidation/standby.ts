@@ -83,41 +83,35 @@ export class Standby {
   readonly #options: StandbyOptions;
   readonly #timing: StandbyTiming;
   readonly #sweep: Sweep;
-  #stopped = false;
 
   constructor(options: StandbyOptions) {
     this.#options = options;
     this.#timing = { ...defaults, ...options.timing };
-    this.#sweep = new Sweep(() => this.look(), { everyMs: this.#timing.everyMs });
+    this.#sweep = new Sweep(() => this.look(), {
+      ...{ everyMs: this.#timing.everyMs, log: options.log, what: 'looking after hosts in standby' },
+    });
   }
 
   start(): void {
-    this.#stopped = false;
     this.#sweep.start();
   }
 
   stop(): void {
-    this.#stopped = true;
     this.#sweep.stop();
   }
 
   /** One turn. */
   async look(): Promise<void> {
-    const { database, log } = this.#options;
-    try {
-      const { rows } = await sql<{
-        host_id: string;
-      }>`select host_id from host_standby where next_at <= clock_timestamp()
-        order by next_at limit ${together}`.execute(database.query);
-      await Promise.all(rows.map(({ host_id: id }) => this.#work(id)));
-    } catch (error) {
-      log.warn({ err: error }, 'looking after hosts in standby failed, will be tried again');
-    }
+    const { rows } = await sql<{
+      host_id: string;
+    }>`select host_id from host_standby where next_at <= clock_timestamp()
+      order by next_at limit ${together}`.execute(this.#options.database.query);
+    await Promise.all(rows.map(({ host_id: id }) => this.#work(id)));
   }
 
   async #work(hostId: string): Promise<void> {
     const turn = await this.#take(hostId);
-    if (!turn || this.#stopped) return;
+    if (!turn || this.#sweep.stopped) return;
     try {
       await (turn.desired === 'standby' ? this.#sleep(turn) : this.#wake(turn));
     } catch (error) {

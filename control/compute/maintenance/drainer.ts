@@ -44,7 +44,11 @@ export class Drainer {
   constructor(options: DrainerOptions) {
     this.#options = options;
     this.#timing = { ...defaults, ...options.timing };
-    this.#sweep = new Sweep(() => this.#lookAgain(), { everyMs: this.#timing.everyMs });
+    this.#sweep = new Sweep(() => this.look(), {
+      everyMs: this.#timing.everyMs,
+      log: options.log,
+      what: 'looking for hosts to empty',
+    });
   }
 
   start(): void {
@@ -53,12 +57,6 @@ export class Drainer {
 
   stop(): void {
     this.#sweep.stop();
-  }
-
-  async #lookAgain(): Promise<void> {
-    await this.look().catch((error: unknown) => {
-      this.#options.log.warn({ err: error }, 'looking for hosts to empty failed, will be tried again');
-    });
   }
 
   /** One turn. */

@@ -43,30 +43,27 @@ export class Watts {
   readonly #options: WattsOptions;
   readonly #timing: typeof defaults;
   readonly #sweep: Sweep;
-  #stopped = false;
 
   constructor(options: WattsOptions) {
     this.#options = options;
     this.#timing = { ...defaults, ...options.timing };
-    this.#sweep = new Sweep(() => this.#lookAgain(), { everyMs: this.#timing.everyMs });
+    this.#sweep = new Sweep(() => this.#lookAgain(), {
+      everyMs: this.#timing.everyMs,
+      log: options.log,
+      what: 'measuring what hosts take',
+    });
   }
 
   start(): void {
-    this.#stopped = false;
     this.#sweep.start();
   }
 
   stop(): void {
-    this.#stopped = true;
     this.#sweep.stop();
   }
 
   async #lookAgain(): Promise<void> {
-    try {
-      while (!this.#stopped && (await this.look()) === together);
-    } catch (error) {
-      this.#options.log.warn({ err: error }, 'measuring what hosts take failed, will be tried again');
-    }
+    while (!this.#sweep.stopped && (await this.look()) === together);
   }
 
   /** One turn. @returns how many were measured */

@@ -49,7 +49,11 @@ export class Rebalancer {
   constructor(options: RebalancerOptions) {
     this.#options = options;
     this.#timing = { ...defaultsOf(options.afterSeconds), ...options.timing };
-    this.#sweep = new Sweep(() => this.#lookAgain(), { everyMs: this.#timing.everyMs });
+    this.#sweep = new Sweep(() => this.look(), {
+      everyMs: this.#timing.everyMs,
+      log: options.log,
+      what: 'rebalancing',
+    });
   }
 
   start(): void {
@@ -58,12 +62,6 @@ export class Rebalancer {
 
   stop(): void {
     this.#sweep.stop();
-  }
-
-  async #lookAgain(): Promise<void> {
-    await this.look().catch((error: unknown) => {
-      this.#options.log.warn({ err: error }, 'rebalancing failed, will be tried again');
-    });
   }
 
   /** One turn. @returns the server that goes, where one does */

@@ -29,35 +29,32 @@ export class RefugeKeeper {
   readonly #timing: typeof defaults;
   readonly #sweep: Sweep;
   readonly #later = new Map<string, number>();
-  #stopped = false;
 
   constructor(options: RefugeKeeperOptions) {
     this.#options = options;
     this.#timing = { ...defaults, ...options.timing };
-    this.#sweep = new Sweep(() => this.#lookAgain(), { everyMs: this.#timing.everyMs });
+    this.#sweep = new Sweep(() => this.#lookAgain(), {
+      everyMs: this.#timing.everyMs,
+      log: options.log,
+      what: 'looking after the reserve',
+    });
   }
 
   start(): void {
-    this.#stopped = false;
     this.#sweep.start();
   }
 
   stop(): void {
-    this.#stopped = true;
     this.#sweep.stop();
   }
 
   async #lookAgain(): Promise<void> {
-    try {
-      for (;;) {
-        const began = performance.now();
-        if ((await this.look()) < together || this.#stopped) return;
-        // Whoever else wants placement's lock does not notice.
-        await rest(restsFor * (performance.now() - began), undefined, { ref: false });
-        if (this.#stopped) return;
-      }
-    } catch (error) {
-      this.#options.log.warn({ err: error }, 'looking after the reserve failed, will be tried again');
+    for (;;) {
+      const began = performance.now();
+      if ((await this.look()) < together || this.#sweep.stopped) return;
+      // Whoever else wants placement's lock does not notice.
+      await rest(restsFor * (performance.now() - began), undefined, { ref: false });
+      if (this.#sweep.stopped) return;
     }
   }
 

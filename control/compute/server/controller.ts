@@ -107,7 +107,7 @@ export class ServerController {
 
   constructor(options: ServerControllerOptions) {
     this.#options = options;
-    this.#sweep = new Sweep(() => this.sweep(), { everyMs: sweepMs });
+    this.#sweep = new Sweep(() => this.sweep(), { everyMs: sweepMs, log: options.log, what: 'server sweep' });
     this.#awayMs = options.hostAwayMs ?? hostAwayMs;
     this.#placing = new Placing({
       ...{ ...options, awayMs: this.#awayMs },
@@ -143,9 +143,8 @@ export class ServerController {
 
   /** Gives a job to every server that is unplaced, unwanted, to be reclaimed, or past its operation's deadline. */
   async sweep(): Promise<void> {
-    try {
-      // Each part from an index of the few that it is about: what is in order is not read.
-      await sql`
+    // Each part from an index of the few that it is about: what is in order is not read.
+    await sql`
         select enqueue('server', id::text, now()) from (
           select id from server s where host_id is null and fault is null and ${isAwaited}
           union select id from server where desired_presence = 'absent'
@@ -155,9 +154,6 @@ export class ServerController {
           union select id from server where soft_deleted_at < now() - ${this.#reclaimAfter()}
           union select resource_id from operation o where state = 'running' and deadline < now() and resource_type = 'server'
             and exists (select from server where id = o.resource_id)) due`.execute(this.#options.database.query);
-    } catch (error) {
-      this.#options.log.warn({ err: error }, 'server sweep failed, will be tried again');
-    }
   }
 
   async reconcile(id: string): Promise<void> {

@@ -81,7 +81,6 @@ export class Evacuator {
   #steadySinceMs = Number.POSITIVE_INFINITY;
   #lastLookMs = Number.NEGATIVE_INFINITY;
   #held = false;
-  #stopped = false;
   #picture = new HostPicture();
   /** Servers that no host took, and when they are tried again. */
   readonly #later = new Map<string, number>();
@@ -89,7 +88,9 @@ export class Evacuator {
   constructor(options: EvacuatorOptions) {
     this.#options = options;
     this.#timing = { ...defaults, ...options.timing };
-    this.#sweep = new Sweep(() => this.#look(), { everyMs: this.#timing.everyMs });
+    this.#sweep = new Sweep(() => this.#look(), {
+      ...{ everyMs: this.#timing.everyMs, log: options.log, what: 'looking for servers to evacuate' },
+    });
   }
 
   /** So many hosts were lost at once that none of them is believed to be. */
@@ -104,24 +105,23 @@ export class Evacuator {
   }
 
   start(): void {
-    this.#stopped = false;
     this.#sweep.start();
   }
 
   stop(): void {
-    this.#stopped = true;
     this.#sweep.stop();
   }
 
   async #look(): Promise<void> {
     try {
       // A rack's worth of servers waits for no timer.
-      while (!this.#stopped && (await this.#lookOnce()));
-      if (!this.#stopped && performance.now() - this.#steadySinceMs >= this.#timing.steadyMs) await this.#turnOff();
+      while (!this.#sweep.stopped && (await this.#lookOnce()));
+      if (!this.#sweep.stopped && performance.now() - this.#steadySinceMs >= this.#timing.steadyMs)
+        await this.#turnOff();
     } catch (error) {
       // It may have seen what came to nothing.
       this.#picture = new HostPicture();
-      this.#options.log.warn({ err: error }, 'looking for servers to evacuate failed, will be tried again');
+      throw error;
     }
   }
 

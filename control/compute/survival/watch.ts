@@ -26,11 +26,14 @@ export class SurvivalWatch {
   readonly #sweep: Sweep;
   #alarms: SurvivalAlarm[] = [];
   #notBefore = Number.NEGATIVE_INFINITY;
-  #stopped = false;
 
   constructor(options: { database: Database; log: Logger }) {
     this.#options = options;
-    this.#sweep = new Sweep(() => this.#lookInTurn(), { everyMs });
+    this.#sweep = new Sweep(() => this.#lookInTurn(), {
+      everyMs,
+      log: options.log,
+      what: 'looking at what would survive',
+    });
   }
 
   /** As of the last look. */
@@ -39,22 +42,21 @@ export class SurvivalWatch {
   }
 
   start(): void {
-    this.#stopped = false;
     this.#sweep.start();
   }
 
   stop(): void {
-    this.#stopped = true;
     this.#sweep.stop();
   }
 
   async #lookInTurn(): Promise<void> {
     const began = performance.now();
     if (began < this.#notBefore) return;
-    await this.look().catch((error: unknown) => {
-      this.#options.log.warn({ err: error }, 'looking at what would survive failed, will be tried again');
-    });
-    this.#notBefore = began + (100 / (1 + restsFor)) * (performance.now() - began);
+    try {
+      await this.look();
+    } finally {
+      this.#notBefore = began + (100 / (1 + restsFor)) * (performance.now() - began);
+    }
   }
 
   async look(): Promise<void> {
@@ -68,7 +70,7 @@ export class SurvivalWatch {
       const workedMs = performance.now() - since;
       if (workedMs < turnMs) continue;
       await setTimeout(restsFor * workedMs, undefined, { ref: false });
-      if (this.#stopped) return;
+      if (this.#sweep.stopped) return;
       since = performance.now();
     }
     this.#alarms = alarms;

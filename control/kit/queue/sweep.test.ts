@@ -13,7 +13,7 @@ test('a sweep looks again when its look has ended, and never after it was stoppe
     });
   };
   const settled = () => new Promise((resolve) => setImmediate(resolve));
-  const sweep = new Sweep(look, { everyMs: 1000 });
+  const sweep = new Sweep(look, { everyMs: 1000, log: { warn: () => {} }, what: 'the look' });
   sweep.start();
   t.mock.timers.tick(5000);
   assert.equal(looks, 1, 'the first one has not ended');
@@ -27,4 +27,23 @@ test('a sweep looks again when its look has ended, and never after it was stoppe
   await settled();
   t.mock.timers.tick(5000);
   assert.equal(looks, 2);
+});
+
+test('a look that throws is logged, and the next one comes', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const said: string[] = [];
+  let looks = 0;
+  const look = async () => {
+    looks++;
+    throw new Error('no database');
+  };
+  const log = { warn: (...given: unknown[]) => void said.push(String(given[1])) };
+  const sweep = new Sweep(look, { everyMs: 1000, log, what: 'the look' });
+  sweep.start();
+  await new Promise((resolve) => setImmediate(resolve));
+  t.mock.timers.tick(1200);
+  await new Promise((resolve) => setImmediate(resolve));
+  sweep.stop();
+  assert.equal(looks, 2);
+  assert.deepEqual(said, Array(2).fill('the look failed, will be tried again'));
 });

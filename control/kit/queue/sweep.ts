@@ -1,36 +1,52 @@
+import type { Logger } from 'pino';
+
 /** A process has many, begun together: in step they would want a connection to the database each, for a moment each second, and keep them. */
 const aboutAsLong = (ms: number): number => ms * (0.8 + 0.4 * Math.random());
 
+export interface SweepOptions {
+  everyMs: number;
+  log: Pick<Logger, 'warn'>;
+  /** Of the log's line about a look that threw: "… failed, will be tried again". */
+  what: string;
+}
+
 /**
- * Looks for what no job knows of, again and again, each time a while after the last look has ended. Nothing begins after `stop`. Owns the timer;
- * a look that fails is its owner's to log.
+ * Looks for what no job knows of, again and again, each time a while after the last look has ended. Nothing begins after `stop`. A look that throws is logged, and the next
+ * one comes at its time. Owns the timer.
  */
 export class Sweep {
-  readonly #look: () => Promise<void>;
-  readonly #everyMs: number;
+  readonly #look: () => Promise<unknown>;
+  readonly #options: SweepOptions;
   #timer: NodeJS.Timeout | undefined;
-  #running = false;
+  #stopped = false;
 
-  constructor(look: () => Promise<void>, { everyMs }: { everyMs: number }) {
+  constructor(look: () => Promise<unknown>, options: SweepOptions) {
     this.#look = look;
-    this.#everyMs = everyMs;
+    this.#options = options;
+  }
+
+  /** For a look that takes long: it shall end soon. */
+  get stopped(): boolean {
+    return this.#stopped;
   }
 
   start(): void {
-    this.#running = true;
+    this.#stopped = false;
     void this.#again();
   }
 
   stop(): void {
-    this.#running = false;
+    this.#stopped = true;
     clearTimeout(this.#timer);
   }
 
   async #again(): Promise<void> {
+    const { everyMs, log, what } = this.#options;
     try {
       await this.#look();
-    } finally {
-      if (this.#running) this.#timer = setTimeout(() => void this.#again(), aboutAsLong(this.#everyMs)).unref();
+    } catch (error) {
+      log.warn({ err: error }, `${what} failed, will be tried again`);
     }
+    if (!this.#stopped) this.#timer = setTimeout(() => void this.#again(), aboutAsLong(everyMs)).unref();
   }
 }

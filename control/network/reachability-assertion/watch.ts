@@ -27,7 +27,7 @@ export class AssertionWatch {
   readonly #database: Database;
   readonly #feed: Pick<ChangeFeed, 'subscribe'>;
   readonly #log: Logger;
-  readonly #sweep = new Sweep(() => this.#decideAll(), { everyMs });
+  readonly #sweep: Sweep;
   #unsubscribe: (() => void) | undefined;
   #touched = new Set<string>();
   /** Of hosts that have changed since this one looks: what they carry. */
@@ -40,6 +40,9 @@ export class AssertionWatch {
     this.#database = options.database;
     this.#feed = options.feed;
     this.#log = options.log;
+    this.#sweep = new Sweep(() => this.#decideWhere(sql`true`), {
+      ...{ everyMs, log: options.log, what: 'deciding reachability assertions' },
+    });
   }
 
   start(): void {
@@ -97,12 +100,6 @@ export class AssertionWatch {
     } finally {
       this.#work = undefined;
     }
-  }
-
-  async #decideAll(): Promise<void> {
-    await this.#decideWhere(sql`true`).catch((error: unknown) => {
-      this.#log.warn({ err: error }, 'reachability assertions: could not be decided; the next look will');
-    });
   }
 
   async #decideWhere(condition: ReturnType<typeof sql>): Promise<void> {

@@ -41,7 +41,7 @@ export class BackupController {
 
   constructor(options: BackupControllerOptions) {
     this.#options = options;
-    this.#sweep = new Sweep(() => this.sweep(), { everyMs: sweepMs });
+    this.#sweep = new Sweep(() => this.sweep(), { everyMs: sweepMs, log: options.log, what: 'backup sweep' });
   }
 
   /** For the work queue. */
@@ -60,13 +60,8 @@ export class BackupController {
 
   /** Gives a job to every backup that is being made or shall not be. */
   async sweep(): Promise<void> {
-    const { database, log } = this.#options;
-    try {
-      await sql`select enqueue('backup', id::text, now()) from backup
-        where layer_id is not null or desired_presence = 'absent'`.execute(database.query);
-    } catch (error) {
-      log.warn({ err: error }, 'backup sweep failed, will be tried again');
-    }
+    await sql`select enqueue('backup', id::text, now()) from backup
+      where layer_id is not null or desired_presence = 'absent'`.execute(this.#options.database.query);
   }
 
   async reconcile(id: string): Promise<void> {

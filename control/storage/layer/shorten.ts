@@ -70,7 +70,7 @@ export class LayerShortener {
 
   constructor(options: { database: Database; log: Logger }) {
     this.#options = options;
-    this.#sweep = new Sweep(() => this.sweep(), { everyMs: sweepMs });
+    this.#sweep = new Sweep(() => this.sweep(), { everyMs: sweepMs, log: options.log, what: 'layer sweep' });
   }
 
   /** For the work queue. */
@@ -88,13 +88,8 @@ export class LayerShortener {
 
   /** Gives jobs to chains with something to merge. */
   async sweep(): Promise<void> {
-    const { database, log } = this.#options;
-    try {
-      await sql`select enqueue('volume_layer', id::text, now()) from (select id from volume_layer where shorten_at < now()
-        order by shorten_at limit ${sweepAtATime}) due`.execute(database.query);
-    } catch (error) {
-      log.warn({ err: error }, 'layer sweep failed, will be tried again');
-    }
+    await sql`select enqueue('volume_layer', id::text, now()) from (select id from volume_layer where shorten_at < now()
+      order by shorten_at limit ${sweepAtATime}) due`.execute(this.#options.database.query);
   }
 
   /** Begins a merge in the longest chain that the layer is in, where it is too long. */

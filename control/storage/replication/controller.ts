@@ -32,8 +32,9 @@ export class ReplicaController {
 
   constructor(options: ReplicaControllerOptions) {
     this.#options = options;
-    this.#due = new Sweep(() => this.#quietly(() => this.wakeDue()), { everyMs: dueMs });
-    this.#sweep = new Sweep(() => this.#quietly(() => this.sweep()), { everyMs: sweepMs });
+    const looking = { log: options.log, what: 'looking for replicas to bring up to date' };
+    this.#due = new Sweep(() => this.wakeDue(), { everyMs: dueMs, ...looking });
+    this.#sweep = new Sweep(() => this.sweep(), { everyMs: sweepMs, ...looking });
   }
 
   /** For the work queue. */
@@ -77,11 +78,5 @@ export class ReplicaController {
       where r.next_at is null and (r.round_began_at is not null or l.parent_id is distinct from r.source_layer_id
         or l.observed_written is distinct from false or ${isApartSql})`.execute(database.query);
     await tellLate(database, log);
-  }
-
-  async #quietly(work: () => Promise<void>): Promise<void> {
-    await work().catch((error: unknown) => {
-      this.#options.log.warn({ err: error }, 'looking for replicas to bring up to date failed, will be tried again');
-    });
   }
 }

@@ -33,7 +33,7 @@ export class SnapshotController {
 
   constructor(options: SnapshotControllerOptions) {
     this.#options = options;
-    this.#sweep = new Sweep(() => this.sweep(), { everyMs: sweepMs });
+    this.#sweep = new Sweep(() => this.sweep(), { everyMs: sweepMs, log: options.log, what: 'snapshot sweep' });
   }
 
   /** For the work queue. */
@@ -52,14 +52,9 @@ export class SnapshotController {
 
   /** Gives a job to every snapshot that is not final. */
   async sweep(): Promise<void> {
-    const { database, log } = this.#options;
-    try {
-      await sql`select enqueue('volume_snapshot', id::text, now()) from volume_snapshot where ready_at is null`.execute(
-        database.query,
-      );
-    } catch (error) {
-      log.warn({ err: error }, 'snapshot sweep failed, will be tried again');
-    }
+    await sql`select enqueue('volume_snapshot', id::text, now()) from volume_snapshot where ready_at is null`.execute(
+      this.#options.database.query,
+    );
   }
 
   async reconcile(id: string): Promise<void> {

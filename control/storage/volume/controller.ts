@@ -80,7 +80,7 @@ export class VolumeController {
 
   constructor(options: VolumeControllerOptions) {
     this.#options = options;
-    this.#sweep = new Sweep(() => this.sweep(), { everyMs: sweepMs });
+    this.#sweep = new Sweep(() => this.sweep(), { everyMs: sweepMs, log: options.log, what: 'volume sweep' });
   }
 
   /** For the work queue. */
@@ -99,19 +99,14 @@ export class VolumeController {
 
   /** Gives a job to every volume that is not complete, has something under way, shall not be, is faulted by its host, has a cache with something to do, or is past its operation's deadline. */
   async sweep(): Promise<void> {
-    const { database, log } = this.#options;
-    try {
-      // The first condition is the index's of the few that are not as they shall be: the others are not read.
-      await sql`select enqueue('volume', id::text, now()) from (
-          select id from volume where (launched_at is null or desired_presence = 'absent' or desired_task is not null or fault is not null)
-            and (launched_at is null and fault is null or desired_presence = 'absent'
-              or desired_task ->> 'kind' not in ('backup', 'transfer') or fault ->> 'code' in ('host', 'extend', 'restore'))
-          union ${cacheDueSql}
-          union select resource_id from operation o where state = 'running' and deadline < now() and resource_type = 'volume'
-            and exists (select from volume where id = o.resource_id)) due`.execute(database.query);
-    } catch (error) {
-      log.warn({ err: error }, 'volume sweep failed, will be tried again');
-    }
+    // The first condition is the index's of the few that are not as they shall be: the others are not read.
+    await sql`select enqueue('volume', id::text, now()) from (
+        select id from volume where (launched_at is null or desired_presence = 'absent' or desired_task is not null or fault is not null)
+          and (launched_at is null and fault is null or desired_presence = 'absent'
+            or desired_task ->> 'kind' not in ('backup', 'transfer') or fault ->> 'code' in ('host', 'extend', 'restore'))
+        union ${cacheDueSql}
+        union select resource_id from operation o where state = 'running' and deadline < now() and resource_type = 'volume'
+          and exists (select from volume where id = o.resource_id)) due`.execute(this.#options.database.query);
   }
 
   async reconcile(id: string): Promise<void> {
