@@ -1,5 +1,5 @@
 /**
- * What a host has found out of its tunnels to other hosts by frames that the others' Open vSwitch sends back (host/network/tunnel-probe.ts): only what
+ * What a host has found out of its tunnels to other hosts by frames that the others' Open vSwitch sends back (host/network/tunnels/probe.ts): only what
  * is wrong is named, so that what a thousand hosts say of each other stays small.
  */
 import type { Static } from 'typebox';

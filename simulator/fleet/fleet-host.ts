@@ -1,6 +1,6 @@
 /**
  * One machine of a fleet with the host process on it, which starts, stops, is killed and comes back. Crash tests name the
- * step after which it dies; the steps are those of host/server/steps.ts.
+ * step after which it dies; the steps are those of host/server/steps/.
  */
 import type { HostId } from '../../contract/ids.ts';
 import type { HostConfiguration } from '../../host/configuration.ts';

@@ -154,7 +154,7 @@ export class DataPlaneWorld implements AsyncDisposable {
     return guests as [Guest, Guest];
   }
 
-  /** What a host puts before each tap of its guests (ports.ts). */
+  /** What a host puts before each tap of its guests (host/network/firewall.ts). */
   async protect(...guests: Guest[]): Promise<void> {
     const devices = guests.map(({ veth }) => veth);
     const named = names(this.machine.tag);

@@ -16,7 +16,7 @@ import { isAftermath, TransactionConnection } from './transaction-connection.ts'
 import { inTransaction } from './transaction-scope.ts';
 import { useTypeParsers } from './type-parsers.ts';
 
-// 64-bit integers are counts and sizes well below 2^53 here; xid8 stays text, see changes.ts.
+// 64-bit integers are counts and sizes well below 2^53 here; xid8 stays text, see change-log/changes.ts.
 useTypeParsers();
 
 /** Anything that runs queries: the pool or a transaction. Stores take this. */

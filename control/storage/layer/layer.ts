@@ -1,6 +1,6 @@
 /**
  * How far a layer is, from what its host said. Pure; `...InSql` are the same words for queries that have the layer's table under a name
- * (layer.db.test.ts holds both together).
+ * (reports.db.test.ts holds both together).
  */
 import { type RawBuilder, sql } from 'kysely';
 import type { LayerRow } from './tables.ts';
