@@ -148,7 +148,7 @@ export function ovsdbServer(options: OvsdbServerOptions): Engine {
  * Creates the database, or converts it when the schema of a newer package came. One that cannot be read is set aside
  * and made anew: all that Bothy keeps in OVSDB is a projection that is written again.
  */
-export async function prepareDatabase(file: string, schema: string, user?: string): Promise<void> {
+async function prepareDatabase(file: string, schema: string, user?: string): Promise<void> {
   const ids = user === undefined ? {} : userIds(user);
   const tool = async (...args: string[]) => (await run('ovsdb-tool', args, ids)).stdout.trim();
   ownedDirectory(dirname(file), user);
@@ -197,7 +197,7 @@ export async function callControl(socket: string, command: string, args: string[
   }
 }
 
-export function directories(runDirectory: string, logDirectory: string): Record<string, string> {
+function directories(runDirectory: string, logDirectory: string): Record<string, string> {
   const env: Record<string, string> = {};
   for (const prefix of ['OVS', 'OVN']) {
     for (const kind of ['RUNDIR', 'DBDIR', 'SYSCONFDIR']) env[`${prefix}_${kind}`] = runDirectory;

@@ -15,7 +15,7 @@ import { basename, dirname, join } from 'node:path';
 import { isNoEntry } from './files.ts';
 import { HostFault } from './host-error.ts';
 
-export const openedName = 'opened';
+const openedName = 'opened';
 
 export interface StoreOptions {
   /** The directory of the files. */

@@ -45,7 +45,7 @@ export function hostStream(options: { hosts: Pick<HostStreams, 'open'>; log: Log
 }
 
 /** The host that the peer's certificate names, if our CA signed it. */
-export function certifiedHost(socket: Socket): HostId | undefined {
+function certifiedHost(socket: Socket): HostId | undefined {
   if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
   // Null where the socket has been destroyed meanwhile, whatever the types say.
   const { CN } = socket.getPeerCertificate()?.subject ?? {};

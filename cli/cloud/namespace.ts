@@ -39,7 +39,7 @@ export function requireCloudNamespace({ paths }: Settings): void {
 }
 
 /** The first other cloud, or other Open vSwitch with a userspace datapath, in this network namespace, in words. */
-export function occupant(settings: Settings): string | undefined {
+function occupant(settings: Settings): string | undefined {
   const mine = cloudEngines(settings).find((engine) => engine.name === 'ovs-vswitchd');
   const myPid = mine === undefined ? undefined : findEngine(mine);
   const here = namespaceOf('self');

@@ -99,7 +99,7 @@ export async function login(
   }
 }
 
-export const sshArguments = (keyFile: string, directory: string): string[] => [
+const sshArguments = (keyFile: string, directory: string): string[] => [
   ...['-i', keyFile, '-o', 'IdentitiesOnly=yes', '-o', 'BatchMode=yes', '-o', 'ConnectTimeout=5'],
   // Floating IPs pass from server to server, each with a host key of its own.
   ...[

@@ -61,7 +61,7 @@ export async function controlHealth(of: Parts): Promise<Health> {
 }
 
 /** Another control process; no start waits for one that is silent. */
-export function otherPart({ machine, url, version, silent, silentMs }: ControlProcess): HealthPart {
+function otherPart({ machine, url, version, silent, silentMs }: ControlProcess): HealthPart {
   const at = `${url || 'at no address that hosts are told'}, Bothy ${version}`;
   return {
     name: `control on ${machine}`,
@@ -91,7 +91,7 @@ export function survivalParts(alarms: readonly SurvivalAlarm[]): HealthPart[] {
 }
 
 /** Hosts that were turned on and are not there. */
-export const standbyParts = (overdue: Awaited<ReturnType<typeof overdueHosts>>): HealthPart[] =>
+const standbyParts = (overdue: Awaited<ReturnType<typeof overdueHosts>>): HealthPart[] =>
   overdue.slice(0, 3).map(({ name, error }) => ({
     name: 'standby',
     ok: false,
@@ -101,7 +101,7 @@ export const standbyParts = (overdue: Awaited<ReturnType<typeof overdueHosts>>):
   }));
 
 /** Said only where it is held: see control/compute/server/evacuator.ts. */
-export const evacuationParts = ({ held }: Pick<Evacuator, 'held'>): HealthPart[] =>
+const evacuationParts = ({ held }: Pick<Evacuator, 'held'>): HealthPart[] =>
   held
     ? [
         {

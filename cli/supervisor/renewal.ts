@@ -52,7 +52,7 @@ export class Renewal {
 }
 
 /** Names of the certificates with a third of their life left, or less. */
-export function dueCertificates(directory: string): string[] {
+function dueCertificates(directory: string): string[] {
   const names = readdirSync(directory).filter((name) => name.endsWith('.pem') && name !== 'ca.pem');
   return names.filter((name) => isDue(readFileSync(join(directory, name))));
 }

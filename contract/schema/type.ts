@@ -15,7 +15,6 @@ import type {
   TSchema,
   TString,
   TUnion,
-  TUnknown,
   TUnsafe,
 } from 'typebox';
 
@@ -46,8 +45,6 @@ export const integer = (minimum: number, maximum: number): TInteger => made({ ty
 export const count: TInteger = integer(0, Number.MAX_SAFE_INTEGER);
 
 export const boolean: TBoolean = made({ type: 'boolean' });
-
-export const unknown: TUnknown = made({});
 
 export const literal = <const T extends string | number>(value: T): TLiteral<T> => made({ const: value });
 

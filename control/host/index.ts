@@ -4,7 +4,6 @@ export type { HostConnection } from './connection.ts';
 export type {
   HandedOutKey,
   HostedLayers,
-  HostedMeters,
   HostedNetworks,
   HostedServers,
   LayerFilter,
@@ -37,7 +36,5 @@ export {
   quarantinedServers,
 } from './quarantine.ts';
 export { registerHost } from './register.ts';
-export type { HostSession } from './session.ts';
 export { endpointColumns, endpointOf, endpointUrl, listEndpoints, requireCurrent, StreamReplaced } from './store.ts';
 export { HostStreams, type HostStreamsOptions } from './streams.ts';
-export type { HostRow } from './tables.ts';

@@ -11,7 +11,7 @@ import type { HostId, ImageId, LayerId, ServerId } from '../../contract/ids.ts';
 import { cloudActor, type Database, type Queryable, type Tx } from '../kit/database/database.ts';
 
 /** In bytes. What a host has it was told, in one message: its own word makes nothing larger. */
-export const mostOfOneHost = messageLimits.controlBytes;
+const mostOfOneHost = messageLimits.controlBytes;
 
 const measured = <Each extends { document: unknown }>(all: readonly Each[]): string =>
   JSON.stringify(all.map((each) => ({ ...each, bytes: Buffer.byteLength(JSON.stringify(each.document)) })));

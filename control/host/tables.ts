@@ -3,7 +3,7 @@ import type { DesiredLayer, DesiredServer, HostFacts, ImageFormat, TunnelFault }
 import type { Json, Timestamp } from '../kit/database/schema.ts';
 
 /** What a host may be lost together with: a rack, a power feed, a switch. */
-export const failureDomainKinds = ['rack', 'feed', 'switch'] as const;
+const failureDomainKinds = ['rack', 'feed', 'switch'] as const;
 export type FailureDomainKind = (typeof failureDomainKinds)[number];
 export type FailureDomains = Partial<Record<FailureDomainKind, string>>;
 

@@ -32,7 +32,7 @@ export class InsufficientFactors extends CloudError<'authentication_required'> {
 }
 
 /** Rules as they count: Keystone overlooks what is no list of methods, and empty ones. */
-export function rulesOf(options: Extra): string[][] {
+function rulesOf(options: Extra): string[][] {
   const rules = options[factorRulesOption];
   if (options[factorsEnabledOption] === false || !Array.isArray(rules)) return [];
   return rules.filter(
@@ -40,7 +40,7 @@ export function rulesOf(options: Extra): string[][] {
   );
 }
 
-export const meets = (rules: readonly string[][], methods: readonly string[]): boolean =>
+const meets = (rules: readonly string[][], methods: readonly string[]): boolean =>
   rules.length === 0 || rules.some((rule) => rule.every((method) => methods.includes(method)));
 
 /** @throws InsufficientFactors. Who is disabled is refused elsewhere, and gets no receipt here. */

@@ -31,7 +31,7 @@ export interface GateLimits {
   maxWaitingPerUser: number;
 }
 
-export const defaultLimits: GateLimits = {
+const defaultLimits: GateLimits = {
   concurrency: 2,
   maxWaiting: 256,
   maxWaitingPerAddress: 64,

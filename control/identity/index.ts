@@ -1,7 +1,6 @@
 /** Identity's public face. */
 export { bootstrapIdentity } from './bootstrap.ts';
-export type { CatalogueEntry } from './catalogue.ts';
-export { type PasswordCost, PasswordHasher } from './password.ts';
+export { PasswordHasher } from './password.ts';
 export type { PasswordPolicy } from './password-policy.ts';
 export { Sealer } from './sealing.ts';
 export { type IdentityOptions, IdentityService, type LoginRequest } from './service.ts';

@@ -17,7 +17,7 @@ export interface PasswordCost {
 }
 
 /** One of OWASP's equivalent minima (Password Storage Cheat Sheet): the one that needs the least memory. */
-export const defaultCost: PasswordCost = { memoryKiB: 7168, passes: 5, parallelism: 1 };
+const defaultCost: PasswordCost = { memoryKiB: 7168, passes: 5, parallelism: 1 };
 
 /** A longer text is no password: it would only cost time. Keystone's max_password_length. */
 export const maxPasswordLength = 4096;

@@ -12,9 +12,9 @@ import { Sealer, sealingKeyBytes } from './sealing.ts';
 import { type IdentityOptions, IdentityService } from './service.ts';
 
 export const adminPassword = new Secret('the first administrator of the tests');
-export const testRegion = 'RegionOne';
+const testRegion = 'RegionOne';
 export const testUrl = 'https://cloud.test:8443';
-export const testCatalogue: CatalogueEntry[] = [
+const testCatalogue: CatalogueEntry[] = [
   { type: 'identity', name: 'keystone', path: '/identity' },
   { type: 'compute', name: 'nova', path: '/compute/v2.1' },
   { type: 'volumev3', name: 'cinderv3', path: '/volume/v3/{project_id}' },

@@ -48,7 +48,7 @@ export type ImageChange =
   | { kind: 'property'; verb: 'remove'; name: string };
 
 /** PostgreSQL stores neither NUL nor half a surrogate pair. @throws CloudError `invalid` */
-export function checkText(where: TextPlace, text: string, maxLength: number): void {
+function checkText(where: TextPlace, text: string, maxLength: number): void {
   // OpenStack counts code points.
   if (text.length > maxLength && [...text].length > maxLength) {
     throw new CloudError('invalid', 'image_text_too_long', { ...where, maximum: maxLength });

@@ -97,7 +97,3 @@ export function requireProject(caller: Caller, operation: string): ProjectId {
   }
   return caller.projectId;
 }
-
-/** May the caller see what belongs to this project? Hidden things answer not_found, never forbidden. */
-export const maySee = (caller: Caller, projectId: string | null): boolean =>
-  isAdmin(caller) || (projectId !== null && caller.projectId === projectId);

@@ -2,7 +2,7 @@
 import { type RawBuilder, sql } from 'kysely';
 
 /** Neutron's default, where the network has no domain of its own. */
-export const defaultDomain = 'openstacklocal';
+const defaultDomain = 'openstacklocal';
 
 /** Lower-case, without the dot at the end. @param dnsDomain the column of table `network` */
 export const domainOf = (dnsDomain: RawBuilder<unknown>): RawBuilder<string> =>

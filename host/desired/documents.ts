@@ -26,7 +26,7 @@ export interface Quarantine {
 
 type Held<Id, D> = ReadonlyMap<Id, D>;
 
-export const isOlder = (a: Version, b: Version): boolean =>
+const isOlder = (a: Version, b: Version): boolean =>
   a.epoch < b.epoch || (a.epoch === b.epoch && a.generation < b.generation);
 
 /** Of one that does not say it, nothing is newer and nothing older. */

@@ -21,9 +21,6 @@ const firstPort = 0x02;
 const firstDisk = 0x09;
 const morePorts = 0x10;
 const portsOfDevice = 8;
-const lastDevice = 0x1e;
-/** Slots beyond have no place in the machine: nobody has so many cards. */
-export const slots = hotSlots + (lastDevice - morePorts + 1) * portsOfDevice;
 
 const hex = (value: number) => `0x${value.toString(16)}`;
 

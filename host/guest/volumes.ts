@@ -51,7 +51,7 @@ const common = (bus: GuestHardware['diskBus'], id: string, node: GuestVolume['no
   ...{ werror: 'enospc', rerror: 'enospc' },
 });
 
-export const keyValues = ({ driver, ...properties }: Readonly<Record<string, unknown>>): string =>
+const keyValues = ({ driver, ...properties }: Readonly<Record<string, unknown>>): string =>
   [driver, ...Object.entries(properties).map(([key, value]) => `${key}=${value}`)].join(',');
 
 export interface PlacedVolume {

@@ -55,11 +55,7 @@ export function openstackFiles(
   return files;
 }
 
-export function metaData(
-  server: DesiredServer,
-  version: string,
-  options: DocumentOptions = {},
-): Record<string, unknown> {
+function metaData(server: DesiredServer, version: string, options: DocumentOptions = {}): Record<string, unknown> {
   const document: Record<string, unknown> = { uuid: server.id };
   if (Object.keys(server.metadata).length > 0) document.meta = server.metadata;
   if (server.files && server.files.length > 0) {

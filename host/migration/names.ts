@@ -14,7 +14,7 @@ export const remoteNode = (disk: string): string => movedVolumeNode(disk) ?? `mi
 /** The export into which the source writes when all else is there: of a server that is off nothing else tells the target so. */
 export const endName = 'end';
 export const configDriveName = 'config-drive';
-export const firmwareName = 'firmware-variables';
+const firmwareName = 'firmware-variables';
 
 type Moved = Pick<DesiredServer, 'image' | 'localDisks' | 'configDrive' | 'hardware' | 'volumes'>;
 

@@ -53,7 +53,7 @@ export function run(command: string, args: string[], options: CommandOptions = {
   });
 }
 
-export function inNamespace(command: string, args: string[], netns: string | undefined): [string, string[]] {
+function inNamespace(command: string, args: string[], netns: string | undefined): [string, string[]] {
   if (netns === undefined) return [command, args];
   // `ip` enters by itself, which saves a process and the mounts of `netns exec`.
   if (command === 'ip') return ['ip', ['-n', netns, ...args]];

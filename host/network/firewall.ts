@@ -85,7 +85,7 @@ function guestDevices(names: Names): string[] {
 }
 
 /** Chains of the guard are called after their device. */
-export const guardChain = (device: string) => `g_${device}`;
+const guardChain = (device: string) => `g_${device}`;
 
 /**
  * Keeps the kernel's stack from seeing what comes in by the devices. The chain is made anew: since Linux 6.16 one

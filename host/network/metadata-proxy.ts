@@ -18,7 +18,7 @@ import { uplinkInside, uplinkListens } from './resolver.ts';
 /** Keeps a request until the host process listens; cloud-init repeats nothing that was answered. */
 const awaitHost = join(import.meta.dirname, 'await-host.lua');
 
-export const networkHeader = 'X-Bothy-Network';
+const networkHeader = 'X-Bothy-Network';
 /** When the guest asked, in ms of the epoch: what it waited here counts. */
 export const askedHeader = 'x-bothy-asked-at';
 

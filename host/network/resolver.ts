@@ -120,7 +120,7 @@ const ttlSeconds = 30;
 const cloudDomain = 'openstacklocal';
 
 /** unbound.conf of the machine's own. */
-export function uplinkConfig(forwarders: readonly string[]): string {
+function uplinkConfig(forwarders: readonly string[]): string {
   return `${[
     'server:',
     ...common,

@@ -14,13 +14,7 @@
 import { map, type OvsdbClient, type Row, text } from '../../protocols/ovsdb/index.ts';
 import type { RouterCounter } from '../host-network.ts';
 
-export const meteredStages = [
-  'lr_in_admission',
-  'lr_out_delivery',
-  'lr_in_unsnat',
-  'lr_out_undnat',
-  'lr_in_policy',
-] as const;
+const meteredStages = ['lr_in_admission', 'lr_out_delivery', 'lr_in_unsnat', 'lr_out_undnat', 'lr_in_policy'] as const;
 
 export const southboundTables = {
   Logical_Flow: ['logical_datapath', 'match', 'external_ids'],

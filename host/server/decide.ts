@@ -244,7 +244,7 @@ function isHalted(desired: DesiredServer, record: ServerRecord | undefined): boo
   return record?.halted != null && desired.generation <= record.halted.generation && !rebootPending(desired, record);
 }
 
-export function rebootPending(desired: DesiredServer, record: ServerRecord | undefined): boolean {
+function rebootPending(desired: DesiredServer, record: ServerRecord | undefined): boolean {
   return desired.reboot.count > (record?.rebootCount ?? 0);
 }
 

@@ -25,7 +25,7 @@ export async function volumeNode(chain: LayerChain, spelling: VolumeSpelling): P
 }
 
 /** What its guest reads stays in the top, which is a generation of its cache in a faster pool. */
-export const isCached = (
+const isCached = (
   { cache }: Pick<LayerChain['top'], 'cache'>,
   { readOnly }: Pick<VolumeSpelling, 'readOnly'>,
 ): boolean => cache?.role === 'writes' && !cache.reads && !readOnly;

@@ -61,7 +61,7 @@ export const limitsOf = ({ hardware }: DesiredServer, { limits }: Pick<DesiredVo
   limits ?? hardware?.diskLimits ?? null;
 
 /** The volume of the document that this one of the guest is; undefined: it shall go. */
-export const wantedAs = ({ volumes = [] }: DesiredServer, record: VolumeRecord): DesiredVolume | undefined =>
+const wantedAs = ({ volumes = [] }: DesiredServer, record: VolumeRecord): DesiredVolume | undefined =>
   volumes.find(({ id, slot, readOnly }) => id === record.id && slot === record.slot && readOnly === record.readOnly);
 
 export function volumeStep(desired: DesiredServer, facts: VolumeFacts): VolumeStep | undefined {

@@ -208,7 +208,7 @@ function written(response: ServerResponse, bytes: Buffer): Promise<boolean> {
 }
 
 /** One range of bytes (RFC 9110 section 14); several, or another unit, mean the whole. */
-export function parseRange(header: string | undefined, size: number): { first: number; last: number } | undefined {
+function parseRange(header: string | undefined, size: number): { first: number; last: number } | undefined {
   const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header ?? '');
   if (!match || (match[1] === '' && match[2] === '')) return undefined;
   const suffix = match[1] === '';

@@ -76,7 +76,7 @@ export class ControlAddresses {
 }
 
 /** The address may be control's alone, without the stream's path. */
-export function streamUrl(url: string): string {
+function streamUrl(url: string): string {
   const parsed = new URL(url);
   if (parsed.pathname === '/') parsed.pathname = hostStreamPath;
   return parsed.href.replace(/^http/, 'ws');

@@ -1,16 +1,6 @@
-export {
-  type BlockNode,
-  type ChainLimit,
-  chainNodes,
-  keysOf,
-  type LayerChain,
-  limitOf,
-  lowerNodes,
-  secretObjects,
-} from './chain.ts';
+export { type BlockNode, chainNodes, keysOf, type LayerChain, limitOf, secretObjects } from './chain.ts';
 export { LayerFiles } from './layer-files.ts';
 export {
-  baseNode,
   cacheNode,
   copyNames,
   layerFileNode,
@@ -22,5 +12,4 @@ export {
   throttleGroup,
   throttleNodesOf,
 } from './names.ts';
-export { type OpenLayer, OpenLayers } from './open-layers.ts';
 export { forgetKeys, keysIn } from './secrets.ts';

@@ -35,7 +35,7 @@ export function getBytes(request: ByteRequest): Promise<ByteAnswer> {
   });
 }
 
-export class ByteAnswer implements Bytes {
+class ByteAnswer implements Bytes {
   readonly head: Head;
   readonly #connection: Connection;
   readonly #silenceMs: number;

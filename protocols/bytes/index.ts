@@ -1,6 +1,6 @@
 export type { ByteRequest } from './connection.ts';
 export { openBytes } from './file.ts';
-export { type ByteAnswer, getBytes } from './get.ts';
+export { getBytes } from './get.ts';
 export { freeBuffer } from './memory.ts';
 export { pump } from './pump.ts';
 export type { Bytes } from './sending.ts';

@@ -3,9 +3,9 @@
  * it, so what passes goes through pieces that are used again, and what sockets hand us in memory of their own is freed at once.
  */
 
-export const largePieceBytes = 512 * 1024;
+const largePieceBytes = 512 * 1024;
 /** For streams whose other end is slow, and for those beyond the number of large pieces. */
-export const smallPieceBytes = 32 * 1024;
+const smallPieceBytes = 32 * 1024;
 
 class Pieces {
   readonly #maxLarge: number;

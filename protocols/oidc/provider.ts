@@ -240,7 +240,7 @@ const isStatement = (token: string): boolean => {
 };
 
 /** TLS, but for this machine itself. @throws ProviderUnreachable */
-export function requireSafe(url: string): string {
+function requireSafe(url: string): string {
   const { protocol, hostname } = URL.parse(url) ?? {};
   const local = hostname === '127.0.0.1' || hostname === '[::1]' || hostname === 'localhost';
   if (protocol === 'https:' || (protocol === 'http:' && local)) return url;

@@ -20,7 +20,7 @@ export interface FleetWorld {
 }
 
 /** Limits with which a test need not wait. */
-export const impatient = { retryFirstMs: 5, retryMaxMs: 20, stopTimeoutMs: 1000, powerdownRepeatMs: 200 };
+const impatient = { retryFirstMs: 5, retryMaxMs: 20, stopTimeoutMs: 1000, powerdownRepeatMs: 200 };
 
 export async function fleetWorld(t: TestContext, changes: Partial<FleetHostOptions> = {}): Promise<FleetWorld> {
   const directory = mkdtempSync(join(tmpdir(), 'bf-'));

@@ -42,7 +42,7 @@ function* only(atoms: readonly Atom[], other: readonly Atom[]): Iterable<Atom> {
 }
 
 /** Of `other`, the same row at another time, what both have is left out. */
-export function* referencesOf(table: TableSchema, row: Row | undefined, other?: Row | undefined): Iterable<Reference> {
+function* referencesOf(table: TableSchema, row: Row | undefined, other?: Row | undefined): Iterable<Reference> {
   if (!row) return;
   for (const [name, type] of table.columns) {
     yield* referencesIn(row[name]!, type.key, type.kind === 'map', other?.[name]);

@@ -94,7 +94,7 @@ export class FakeMachine implements QemuLauncher {
   }
 }
 
-export class SimulatedLauncher implements QemuLauncher {
+class SimulatedLauncher implements QemuLauncher {
   readonly #machine: FakeMachine;
   #severed = false;
 

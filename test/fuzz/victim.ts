@@ -60,8 +60,7 @@ export async function makeVictim(cloud: SimulatedCloud, admin: OpenStack, flavor
   return { owner, reader, projectId: project.id, mark, ids, look: () => look(owner.client, admin, ids) };
 }
 
-export const nativeUrl = (cloud: SimulatedCloud, path: string): string =>
-  `https://127.0.0.1:${cloud.port}/native/v1/${path}`;
+const nativeUrl = (cloud: SimulatedCloud, path: string): string => `https://127.0.0.1:${cloud.port}/native/v1/${path}`;
 
 async function makeNetwork(me: OpenStack, admin: OpenStack, mark: string, ids: Record<string, string>): Promise<void> {
   const make = async (plural: string, single: string, body: object): Promise<string> => {

@@ -5,7 +5,7 @@ import { type LayerId, newOrderedId, type VolumeId } from '../../contract/ids.ts
 import { volumeBytes, volumeOf } from './layers.ts';
 import type { VolumeMachine } from './volume-machine.ts';
 
-export const fullBytes = 8 * 2 ** 20;
+const fullBytes = 8 * 2 ** 20;
 
 export class CachedVolume {
   readonly id = newOrderedId<VolumeId>();

@@ -266,7 +266,7 @@ async function end(child: ChildProcess): Promise<void> {
   clearTimeout(late);
 }
 
-export function adminEnvironment(publicUrl: string, password: string, caFile: string): Record<string, string> {
+function adminEnvironment(publicUrl: string, password: string, caFile: string): Record<string, string> {
   return {
     OS_AUTH_URL: `${publicUrl}/identity/v3`,
     OS_USERNAME: 'admin',

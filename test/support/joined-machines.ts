@@ -74,7 +74,7 @@ export class JoinedMachine {
   }
 }
 
-export class Connecting {
+class Connecting {
   /** When each was asked for that was answered, in ms. */
   readonly answered: number[] = [];
   readonly #child: ChildProcess;

@@ -11,7 +11,7 @@ import { type HostWorld, hostWorld, wantedServer } from './host-world.ts';
 import { until } from './until.ts';
 
 /** A host whose process dies after the n-th step from the moment that it is armed. */
-export class MortalHost {
+class MortalHost {
   readonly world: HostWorld;
   readonly steps: string[] = [];
   /** Told of each step that it has taken, before the next one. */

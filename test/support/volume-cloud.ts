@@ -18,7 +18,7 @@ import type { Answer, OpenStack } from './openstack.ts';
 import { administrator } from './tenant.ts';
 import { sequenceIn } from './volume-machine.ts';
 
-export const pools = ['local', 'fast', 'tight'] as const;
+const pools = ['local', 'fast', 'tight'] as const;
 export type Pool = (typeof pools)[number];
 export type Kind = 'volumes' | 'snapshots' | 'backups';
 type Service = Parameters<OpenStack['call']>[1];

@@ -17,7 +17,7 @@ export interface FullSize {
   history: number;
 }
 
-export const fullKinds = {
+const fullKinds = {
   ...kinds,
   user: 20,
   image: 21,

@@ -6,7 +6,7 @@ import type { FastifyRequest } from 'fastify';
 import { Refusal } from '../../boundary/refusal.ts';
 
 /** The newest header of all services: it may name several, "compute 2.53, volume 3.1". */
-export const versionHeader = 'openstack-api-version';
+const versionHeader = 'openstack-api-version';
 
 declare module 'fastify' {
   interface FastifyRequest {

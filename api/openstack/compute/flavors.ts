@@ -21,7 +21,7 @@ import * as v from './validate.ts';
 
 const param = (request: FastifyRequest, key: string): string => (request.params as Record<string, string>)[key]!;
 
-export function flavorBody(request: FastifyRequest, flavor: FlavorRow): Body {
+function flavorBody(request: FastifyRequest, flavor: FlavorRow): Body {
   const version = request.microversion;
   return {
     id: flavor.flavor_id,

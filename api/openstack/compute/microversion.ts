@@ -11,7 +11,7 @@ const legacyHeader = 'x-openstack-nova-api-version';
  * The common header wins over Nova's own.
  * @throws CloudError `invalid` for what is no version, UnsupportedVersion for one out of range
  */
-export const parseMicroversion = (headers: FastifyRequest['headers']): number =>
+const parseMicroversion = (headers: FastifyRequest['headers']): number =>
   readMicroversion(askedFor(headers, range.service) ?? [headers[legacyHeader] ?? []].flat()[0]?.trim(), range);
 
 /** v2.0 is 2.1 without microversions: it never heard of their headers. */

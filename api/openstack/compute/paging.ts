@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import { Refusal } from '../../boundary/refusal.ts';
 
 /** Nova's [api] max_limit. */
-export const maxLimit = 1000;
+const maxLimit = 1000;
 
 export type Query = Record<string, string | string[] | undefined>;
 

@@ -49,12 +49,11 @@ export const resources: Readonly<Record<string, Resource>> = {
   injected_file_path_bytes: resource('injected_file_path_bytes', { until: 56 }),
 };
 
-export const shownIn = (microversion: number) =>
-  Object.entries(resources).filter(([, { until }]) => microversion <= until);
+const shownIn = (microversion: number) => Object.entries(resources).filter(([, { until }]) => microversion <= until);
 const countedIn = (microversion: number) =>
   shownIn(microversion).flatMap(([, { ours, counted }]) => (counted ? ours : []));
 /** A limit that is no resource's own in the network service's quotas, and so may be set here. */
-export const settable = (novaName: string): boolean => resources[novaName]!.until > 35;
+const settable = (novaName: string): boolean => resources[novaName]!.until > 35;
 
 /** What each of Nova's absolute limits is the limit of. */
 const maximums: readonly [string, string, number?][] = [

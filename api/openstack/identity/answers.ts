@@ -90,7 +90,7 @@ export const endpoint = open('Endpoint', { ...endpointMembers, service_id: id, e
 export const region = open('Region', { id: text, description: text, parent_region_id: orNull(text), links });
 export const endpointGroup = closed('Endpoint group', { id, name: text, description: text, filters: anything, links });
 export const policy = open('Policy', { id, type: text, blob: text, links });
-export const catalogue = Type.Array(
+const catalogue = Type.Array(
   closed('Catalogue entry', { id, type: text, name: text, endpoints: Type.Array(record(endpointMembers)) }),
 );
 

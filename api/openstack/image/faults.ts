@@ -59,7 +59,7 @@ const htmlOf = (code: string, message: string): string => `<html>
  * As WebOb chooses between its two offers; a header that accepts neither gets plain text. An empty header too, with WebOb; but
  * openstacksdk sends that with uploads and patches and drops plain text, so that its user would never read why.
  */
-export function preferredForm(accept: string | undefined): 'html' | 'json' | 'plain' {
+function preferredForm(accept: string | undefined): 'html' | 'json' | 'plain' {
   if (!accept) return 'html';
   let html = 0;
   let json = 0;

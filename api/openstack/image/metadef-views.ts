@@ -30,7 +30,7 @@ export const list = (members: string) => Type.Object({ [members]: Type.Array(sho
 export const none = { 204: null } as const;
 
 const seconds = (time: Date): string => `${time.toISOString().slice(0, 19)}Z`;
-export const times = (row: { created_at: Date; updated_at: Date }) => ({
+const times = (row: { created_at: Date; updated_at: Date }) => ({
   created_at: seconds(row.created_at),
   updated_at: seconds(row.updated_at),
 });

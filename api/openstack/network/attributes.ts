@@ -84,7 +84,7 @@ export const integer: Reader = reader(anyInteger, (value) => {
 });
 
 /** With or without dashes. */
-export const idText = Type.String({
+const idText = Type.String({
   pattern: '^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}$',
   examples: ['0198c0de-0000-7000-8000-000000000001'],
 });

@@ -2,10 +2,10 @@
 import { Type } from 'typebox';
 import * as a from '../network/answers.ts';
 
-export { id, integer, list, record, text, texts } from '../network/answers.ts';
+export { integer, list, record, text } from '../network/answers.ts';
 
-export const some = Type.Optional;
-export const amounts = Type.Record(Type.String(), Type.Integer(), { description: 'By resource class' });
+const some = Type.Optional;
+const amounts = Type.Record(Type.String(), Type.Integer(), { description: 'By resource class' });
 
 export const placementFault = Type.Object(
   {

@@ -33,7 +33,7 @@ const titles: Readonly<Record<number, string>> = {
   503: 'Service Unavailable',
 };
 
-export function placementFault(status: number, detail: string, request: FastifyRequest, code?: string) {
+function placementFault(status: number, detail: string, request: FastifyRequest, code?: string) {
   const title = titles[status] ?? 'Internal Server Error';
   const known = request.microversion >= 23 && { code: code ?? 'placement.undefined_code' };
   return { errors: [{ status, title, detail, request_id: request.id, ...known }] };

@@ -1,5 +1,5 @@
 /** Cinder's form of a refusal: one key that depends on the status, with code and message. */
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { Reason } from '../../../contract/errors.ts';
 import { speakFaults } from '../common/faults.ts';
 import { cinderSentences } from './sentences.ts';
@@ -38,9 +38,4 @@ export function speakCinderFaults(app: FastifyInstance): void {
     reasonOverrides: conflicts,
     body: (fault) => cinderFault(fault.status, fault.message),
   });
-}
-
-/** Something that Cinder can do and this release can't: said plainly, in Cinder's form. */
-export function notInThisRelease(reply: FastifyReply, what: string): FastifyReply {
-  return reply.code(501).send(cinderFault(501, `${what} is not in this release of Bothy.`));
 }

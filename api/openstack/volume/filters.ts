@@ -10,7 +10,7 @@ import { callerOf } from '../common/authenticate.ts';
 import * as a from './answers.ts';
 import { first, queryOf } from './paging.ts';
 
-export const resourceFilters = {
+const resourceFilters = {
   volume: [
     ...['name', 'status', 'metadata', 'bootable', 'migration_status', 'availability_zone', 'group_id', 'size'],
     ...['created_at', 'updated_at', 'consumes_quota'],

@@ -7,10 +7,10 @@ import { callerOf } from '../common/authenticate.ts';
 import { first, type Link, type Query, queryOf } from '../compute/paging.ts';
 import { looseBoolean } from '../compute/validate.ts';
 
-export { first, type Link, type Query, queryOf } from '../compute/paging.ts';
+export { first, queryOf } from '../compute/paging.ts';
 
 /** Cinder's osapi_max_limit. */
-export const maxLimit = 1000;
+const maxLimit = 1000;
 
 export interface Page {
   limit: number;

@@ -89,7 +89,7 @@ export const typeColumns = {
 };
 
 /** What of a type's extra specs is for everybody (Cinder's USER_VISIBLE_EXTRA_SPECS). */
-export const visibleSpecs = ['RESKEY:availability_zones', 'multiattach', 'replication_enabled', durabilityKey];
+const visibleSpecs = ['RESKEY:availability_zones', 'multiattach', 'replication_enabled', durabilityKey];
 
 export function specsFor(request: FastifyRequest, specs: Readonly<Record<string, string>>): Record<string, string> {
   const admin = isAdmin(callerOf(request));

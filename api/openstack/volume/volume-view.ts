@@ -92,7 +92,7 @@ export function wholeVolumeBody(request: FastifyRequest, volume: ListedVolume) {
 }
 
 /** host@backend#pool: each pool of a host is a backend of its own. */
-export const hostOf = ({ host_name: host, pool_name: pool }: Pick<ListedVolume, 'host_name' | 'pool_name'>) =>
+const hostOf = ({ host_name: host, pool_name: pool }: Pick<ListedVolume, 'host_name' | 'pool_name'>) =>
   host === null || pool === null ? null : `${host}@${pool}#${pool}`;
 
 const shownMetadata = ({ metadata, read_only, read_only_said }: ListedVolume): Record<string, string> => ({

@@ -1,10 +1,3 @@
 export { type ConsolidationPolicy, Consolidator, type ConsolidatorOptions } from './consolidator.ts';
-export type { SleepProposal } from './plan.ts';
-export {
-  ConsolidationService,
-  type ConsolidationShown,
-  overdueHosts,
-  type StandbyState,
-  standbyState,
-} from './service.ts';
+export { ConsolidationService, type ConsolidationShown, overdueHosts, standbyState } from './service.ts';
 export { Standby, type StandbyTiming } from './standby.ts';

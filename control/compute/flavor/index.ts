@@ -1,1 +1,1 @@
-export { type FlavorFilter, type FlavorRow, FlavorService, type FlavorWish, flavorSortKeys } from './service.ts';
+export { type FlavorFilter, type FlavorRow, FlavorService, flavorSortKeys } from './service.ts';

@@ -1,2 +1,2 @@
 export { type Hypervisor, listHypervisors } from './list.ts';
-export { type HypervisorHosts, HypervisorService, type Zone } from './service.ts';
+export { type HypervisorHosts, HypervisorService } from './service.ts';

@@ -1,4 +1,4 @@
-export { beginMaintenance, endMaintenance, type MaintenanceCause, type MaintenanceWish } from './begin-and-end.ts';
+export { beginMaintenance, endMaintenance, type MaintenanceWish } from './begin-and-end.ts';
 export { Drainer, type DrainerOptions } from './drainer.ts';
 export { MaintenanceService } from './service.ts';
-export { type LeftServer, leftOn, type Maintenance, maintenanceOf } from './show.ts';
+export { type LeftServer, leftOn, type Maintenance } from './show.ts';

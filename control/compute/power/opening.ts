@@ -39,7 +39,7 @@ export async function bmcAccess(db: Queryable, hostId: string): Promise<BmcAcces
 }
 
 /** Of a row, or of what is about to become one. */
-export const trustOf = ({ fingerprint256, ca }: Pick<BmcAccess, 'fingerprint256' | 'ca'>): RedfishTrust =>
+const trustOf = ({ fingerprint256, ca }: Pick<BmcAccess, 'fingerprint256' | 'ca'>): RedfishTrust =>
   fingerprint256 === null ? { ca: ca ?? '' } : { fingerprint256 };
 
 /** Of an address: by what is spoken there. */

@@ -1,3 +1,3 @@
-export type { BalancedResource, Imbalance, ProposedMove } from './propose.ts';
-export { type RebalancePolicy, Rebalancer, type RebalancerOptions } from './rebalancer.ts';
+export type { Imbalance } from './propose.ts';
+export { type RebalancePolicy, Rebalancer } from './rebalancer.ts';
 export { type Rebalance, RebalanceService } from './service.ts';

@@ -70,7 +70,7 @@ export interface ProposalLimits {
 }
 
 /** A server that is a fiftieth of a host, from one that is a twentieth above all to one that is as far below. */
-export const smallestGain = 0.001;
+const smallestGain = 0.001;
 /** Servers of one host that placement is asked about for one move: the largest. */
 const mostAsked = 20;
 

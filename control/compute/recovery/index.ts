@@ -1,2 +1,2 @@
-export type { Outcome, RecoveryOptions } from './outcome.ts';
+export type { Outcome } from './outcome.ts';
 export { discard, isQuarantined, listQuarantine, type Quarantine, recover } from './recovery.ts';

@@ -1,2 +1,2 @@
-export { RefugeKeeper, type RefugeKeeperOptions } from './keeper.ts';
-export { type Reserve, ReserveService } from './service.ts';
+export { RefugeKeeper } from './keeper.ts';
+export { ReserveService } from './service.ts';

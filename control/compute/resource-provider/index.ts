@@ -1,9 +1,2 @@
-export { type Inventory, type ResourceClass, resourceClasses } from './inventory.ts';
-export {
-  type Allocation,
-  type Consumer,
-  type InventoryWord,
-  type Provider,
-  type ProviderFilter,
-  ResourceProviderService,
-} from './service.ts';
+export { type ResourceClass, resourceClasses } from './inventory.ts';
+export { type InventoryWord, type Provider, ResourceProviderService } from './service.ts';

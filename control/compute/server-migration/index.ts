@@ -7,7 +7,6 @@ export {
   isLive,
   type Migration,
   type MigrationError,
-  type MigrationPatch,
   waitingForOf,
 } from './hear.ts';
 export {
@@ -23,5 +22,5 @@ export {
   stallMs,
   turnMove,
 } from './record.ts';
-export { type MigrationFilter, type MigrationRow, MigrationService, type MigrationStatus } from './service.ts';
+export { type MigrationFilter, type MigrationRow, MigrationService } from './service.ts';
 export type { MigrationCause } from './tables.ts';

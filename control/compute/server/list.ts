@@ -14,7 +14,7 @@ import { powerStateSql, statusSql, taskStateSql, vmStateSql } from './states-sql
 import { listedRow, type Reach, reachCondition } from './store.ts';
 
 /** Fields that callers may filter by a regular expression, as Nova lets them. */
-export const patternFields = {
+const patternFields = {
   name: sql`s.name`,
   description: sql`coalesce(s.description, '')`,
   hostname: sql`s.hostname`,
@@ -31,7 +31,7 @@ export const patternFields = {
   ramdisk_id: sql`''::text`,
 } as const;
 
-export const sortKeys = {
+const sortKeys = {
   id: sql`s.id`,
   created_at: sql`s.created_at`,
   updated_at: sql`s.updated_at`,

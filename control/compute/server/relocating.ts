@@ -24,7 +24,7 @@ export type RelocationKind = 'live-migration' | 'migrate' | 'shelveOffload';
 const moveKind = { 'live-migration': 'live-migration', migrate: 'migration' } as const;
 
 /** How it can go; checks that it may, now. @throws CloudError `conflict` for one that is in no such state, or in the middle of something */
-export function relocationOf(server: ServerRow): RelocationKind {
+function relocationOf(server: ServerRow): RelocationKind {
   const vm = vmState(server);
   const kind = vm === 'shelved' ? 'shelveOffload' : vm === 'active' || vm === 'paused' ? 'live-migration' : 'migrate';
   requireLegal(server, kind);

@@ -124,7 +124,7 @@ export type Reach = { projectId: string } | 'all';
 export const reachCondition = (reach: Reach) =>
   reach === 'all' ? sql`true` : sql`s.project_id = ${reach.projectId}::uuid`;
 
-export const hostColumns = sql`h.name as host_name, h.availability_zone as host_zone, h.connected as host_connected,
+const hostColumns = sql`h.name as host_name, h.availability_zone as host_zone, h.connected as host_connected,
   h.enabled as host_enabled, h.forced_down as host_forced_down`;
 
 /** What is shown of a server; without the cold half of its row, which is its host's. */

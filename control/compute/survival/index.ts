@@ -1,3 +1,3 @@
-export { SurvivalService, type SurvivalSummary } from './service.ts';
-export type { Fate, Loss, StaysDown, Survival } from './survive.ts';
+export { SurvivalService } from './service.ts';
+export type { Loss } from './survive.ts';
 export { type SurvivalAlarm, SurvivalWatch } from './watch.ts';

@@ -1,3 +1,3 @@
-export { callBack, greeting } from './call-back.ts';
-export { type Joined, type JoinOptions, JoinService, type JoinWish } from './join.ts';
-export { type HostToken, HostTokenService, parseToken, tokenText } from './token.ts';
+export { greeting } from './call-back.ts';
+export { type JoinOptions, JoinService, type JoinWish } from './join.ts';
+export { type HostToken, HostTokenService, parseToken } from './token.ts';

@@ -26,7 +26,7 @@ export interface HostToken {
 const columns = sql`id, host_name, created_at, expires_at, used_at, used_by`;
 
 /** One text of the secret (32 bytes) and the SHA-256 of the cloud's root certificate, so that whoever has it knows whom to tell it. */
-export const tokenText = (secret: Buffer, fingerprint: Buffer): string =>
+const tokenText = (secret: Buffer, fingerprint: Buffer): string =>
   `${prefix}${Buffer.concat([secret, fingerprint]).toString('base64url')}`;
 
 /** Undefined where the text is no token. */

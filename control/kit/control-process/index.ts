@@ -1,1 +1,1 @@
-export { type ControlProcess, Presence, type PresenceOptions } from './presence.ts';
+export { type ControlProcess, Presence } from './presence.ts';

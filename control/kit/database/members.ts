@@ -25,7 +25,7 @@ const standby = 'is a standby';
 const againMs = 250;
 
 /** The members of a URL, each as a URL of its own; one as a rule. */
-export function membersOf(url: string): string[] {
+function membersOf(url: string): string[] {
   const [, scheme = '', authority = '', rest = ''] = /^([a-z]+:\/\/)([^/?#]*)(.*)$/is.exec(url) ?? [];
   const at = authority.lastIndexOf('@') + 1;
   const hosts = authority.slice(at).split(',');

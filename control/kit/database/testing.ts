@@ -19,7 +19,7 @@ import { Database, type Queryable } from './database.ts';
 import { migrate, migrations } from './migrate.ts';
 
 const uid = process.getuid!();
-export const testClusterFolder = join(process.env.BOTHY_TEST_CLUSTER ?? tmpdir(), `bothy-test-postgres-${uid}`);
+const testClusterFolder = join(process.env.BOTHY_TEST_CLUSTER ?? tmpdir(), `bothy-test-postgres-${uid}`);
 const clusterUrl = `postgresql://postgres@${encodeURIComponent(testClusterFolder)}/postgres`;
 
 function binaries(): string {

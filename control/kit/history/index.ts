@@ -1,1 +1,1 @@
-export { HistoryKeeper, type HistoryKeeperOptions, type Retention } from './keeper.ts';
+export { HistoryKeeper } from './keeper.ts';

@@ -1,1 +1,1 @@
-export { fence, Leadership, type LeadershipOptions, type LeaseTiming } from './leadership.ts';
+export { fence, Leadership, type LeaseTiming } from './leadership.ts';

@@ -1,1 +1,1 @@
-export { QuotaService, type QuotaView } from './service.ts';
+export { QuotaService } from './service.ts';

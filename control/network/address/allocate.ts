@@ -127,7 +127,7 @@ export async function takeRest(
   return more;
 }
 
-export const addressInUse = (networkId: string, ip: string) =>
+const addressInUse = (networkId: string, ip: string) =>
   new CloudError('conflict', 'ip_address_in_use', { network: networkId, ip });
 
 async function takeFirstGap(tx: Tx, want: IpWant, options: SearchFrom): Promise<TakenIp> {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { formatIp, eui64 as interfaceAddress, parseCidr } from '../../kit/address.ts';
 
 export const prefixLength = (cidr: string): number => Number(cidr.slice(cidr.indexOf('/') + 1));
-export const networkAddress = (cidr: string): string => cidr.slice(0, cidr.indexOf('/'));
+const networkAddress = (cidr: string): string => cidr.slice(0, cidr.indexOf('/'));
 export const versionOf = (address: string): 4 | 6 => (address.includes(':') ? 6 : 4);
 
 /** The address that a guest with this MAC makes itself from a router advertisement. */

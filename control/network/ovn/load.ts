@@ -186,7 +186,7 @@ export async function loadAddressGroups(db: Queryable, ids: readonly string[]): 
 }
 
 /** Those of the networks, and those that lead to ports of the hosts; of either with all that they lead to. */
-export async function loadLocalIps(
+async function loadLocalIps(
   db: Queryable,
   wanted: { networks: readonly string[]; hosts: readonly string[] },
 ): Promise<LocalIpRow[]> {

@@ -15,7 +15,7 @@ const retryMs = 1000;
 const chunk = 2000;
 
 /** Writes only rows that differ, so that nothing is logged that did not change. */
-export async function recordPortsUp(database: Database, ports: ReadonlyMap<string, boolean>): Promise<void> {
+async function recordPortsUp(database: Database, ports: ReadonlyMap<string, boolean>): Promise<void> {
   const entries = [...ports];
   for (let at = 0; at < entries.length; at += chunk) {
     const part = entries.slice(at, at + chunk);

@@ -9,7 +9,7 @@ export interface RbacPolicyRow extends Selectable<RbacPolicyTable> {
   object_id: string;
 }
 
-export const objectId = sql`coalesce(t.network_id, t.subnet_pool_id, t.address_scope_id, t.security_group_id, t.address_group_id,
+const objectId = sql`coalesce(t.network_id, t.subnet_pool_id, t.address_scope_id, t.security_group_id, t.address_group_id,
   t.qos_policy_id)`;
 
 const objectType = sql`case when t.network_id is not null then 'network' when t.subnet_pool_id is not null then 'subnet_pool'

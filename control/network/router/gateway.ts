@@ -117,7 +117,7 @@ export async function moveGateway(
 }
 
 /** Of the first one; of several the next oldest is the first then. */
-export const removeGateway = (tx: Tx, router: RouterGateway): Promise<GatewayColumns> =>
+const removeGateway = (tx: Tx, router: RouterGateway): Promise<GatewayColumns> =>
   removeGatewayOn(tx, router, router.gateway_network_id);
 
 export async function removeGatewayOn(

@@ -17,7 +17,7 @@ import { checkNotByNdpProxies } from './ndp-proxy.ts';
 import { checkNoSubnetTwice } from './rules.ts';
 import type { Route } from './tables.ts';
 
-export const interfaceOwner = 'network:router_interface';
+const interfaceOwner = 'network:router_interface';
 
 export interface LockedRouter {
   id: string;

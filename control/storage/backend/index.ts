@@ -1,1 +1,1 @@
-export { type BackendRow, BackendService, type BackendState, type ProjectOnBackend } from './service.ts';
+export { type BackendRow, BackendService, type BackendState } from './service.ts';

@@ -1,2 +1,2 @@
 export type { ShownAttachment } from './listing.ts';
-export { ConnectionService, type ForeignAttachment, type FoundAttachment, type IscsiConnection } from './service.ts';
+export { ConnectionService, type FoundAttachment } from './service.ts';

@@ -1,1 +1,1 @@
-export { type GroupTypeRow, GroupTypeService, type GroupTypeWish } from './service.ts';
+export { type GroupTypeRow, GroupTypeService } from './service.ts';

@@ -1,3 +1,3 @@
 export { isOfOneMoment, requireOneMoment } from './moment.ts';
-export { GroupService, type GroupWish, type ListedGroup } from './service.ts';
+export { GroupService, type ListedGroup } from './service.ts';
 export { lockGroup } from './store.ts';

@@ -1,4 +1,4 @@
-export { type ChainCopy, copiedBytes, copyChain } from './copy.ts';
+export { copiedBytes, copyChain } from './copy.ts';
 export { hostedLayers } from './hosted-layers.ts';
 export { tellDigest } from './image-digest.ts';
 export { hasFailed, hasFailedInSql, isLost, isLostInSql, isServed, isServedInSql } from './layer.ts';
@@ -18,4 +18,4 @@ export {
   type LayerBase,
   type NewLayer,
 } from './store.ts';
-export type { LayerBackup, LayerCapture, LayerImage, LayerRow, LayerSource } from './tables.ts';
+export type { LayerCapture, LayerRow, LayerSource } from './tables.ts';

@@ -1,1 +1,1 @@
-export { type ManageableFile, ManageService, type ManageWish } from './service.ts';
+export { type ManageableFile, ManageService } from './service.ts';

@@ -15,5 +15,4 @@ export {
   requireRoom,
   seenLately,
 } from './placement.ts';
-export { type NewPool, type PoolChanges, StoragePoolService } from './service.ts';
-export type { PoolTier } from './tables.ts';
+export { StoragePoolService } from './service.ts';

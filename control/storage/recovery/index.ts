@@ -1,3 +1,3 @@
 export { missingVolume, recoverAttachments } from './attachments.ts';
-export { below, erasable, groupsOf } from './plan.ts';
-export { discardLayers, knownAmong, type StorageOutcome, takeUpLayers } from './take-up.ts';
+export { erasable, groupsOf } from './plan.ts';
+export { discardLayers, knownAmong, takeUpLayers } from './take-up.ts';

@@ -27,7 +27,7 @@ interface KnownVolume {
   desired_presence: 'present' | 'absent';
 }
 
-export const keyLost = 'Its key was in the database that is lost: without a dump of it nobody can read the volume.';
+const keyLost = 'Its key was in the database that is lost: without a dump of it nobody can read the volume.';
 
 export async function recoverVolume(
   tx: Tx,

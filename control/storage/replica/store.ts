@@ -38,7 +38,7 @@ export async function forgetHostReplicas(tx: Tx, hostId: string): Promise<void> 
 }
 
 /** All that is kept for a replica, on either host. */
-export const layersOfReplica = (replica: VolumeReplicaRow): string[] =>
+const layersOfReplica = (replica: VolumeReplicaRow): string[] =>
   [
     ...[replica.source_layer_id, replica.layer_id, replica.round_source_layer_id, replica.round_layer_id],
     ...[replica.former_layer_id, replica.copy_layer_id],

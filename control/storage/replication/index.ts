@@ -1,4 +1,4 @@
-export { ReplicaController, type ReplicaControllerOptions } from './controller.ts';
+export { ReplicaController } from './controller.ts';
 export { type LateReplicas, lateReplicas } from './late.ts';
 export {
   type Promotion,
@@ -11,4 +11,4 @@ export {
   replicasOfServers,
 } from './promote.ts';
 export type { ReplicaStep } from './rounds.ts';
-export { type HostIsLost, ReplicaService, type ReplicaStatus, type ShownReplica } from './service.ts';
+export { ReplicaService, type ShownReplica } from './service.ts';

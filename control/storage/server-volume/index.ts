@@ -1,10 +1,3 @@
-export {
-  type AttachmentRowWish,
-  type AttachmentWish,
-  attachVolume,
-  insertAttachments,
-  type NewAttachment,
-  type VolumeServer,
-} from './attach.ts';
+export { type AttachmentRowWish, attachVolume, insertAttachments } from './attach.ts';
 export { detachVolume, keepOnTermination, releaseServerVolumes } from './detach.ts';
 export { type ServerVolume, serverVolumes, serverVolumesOf } from './list.ts';

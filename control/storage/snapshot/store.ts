@@ -80,7 +80,7 @@ export async function noteSnapshot(
     .execute();
 }
 
-export const snapshotSortKeys = {
+const snapshotSortKeys = {
   id: sql`s.id`,
   created_at: sql`s.created_at`,
   updated_at: sql`s.updated_at`,

@@ -1,1 +1,1 @@
-export { type TransferRow, TransferService, type TransferWish } from './service.ts';
+export { type TransferRow, TransferService } from './service.ts';

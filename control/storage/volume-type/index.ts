@@ -1,6 +1,6 @@
-export { type CachePolicy, type CacheWords, cacheWords, sameCache } from './cache-words.ts';
-export { lockType, touchType } from './change.ts';
-export { type DefaultType, DefaultTypeService, defaultTypeName, holdTypeOf } from './default.ts';
+export { type CachePolicy, cacheWords, sameCache } from './cache-words.ts';
+export { lockType } from './change.ts';
+export { DefaultTypeService, defaultTypeName, holdTypeOf } from './default.ts';
 export {
   type EncryptionRow,
   type EncryptionWish,
@@ -10,7 +10,6 @@ export {
 } from './encryption.ts';
 export {
   amount,
-  type DiskLimits,
   iopsOfType,
   isLimitKey,
   promisedIops,
@@ -19,8 +18,8 @@ export {
   qosLimits,
   qosOfTypeSql,
 } from './limits.ts';
-export { usableBy, type VolumeTypeRow } from './listing.ts';
+export type { VolumeTypeRow } from './listing.ts';
 export { type Loss, lossesOf } from './loss.ts';
 export { usageOfType } from './quota.ts';
 export { type ReplicationWords, replicationWords } from './replication-words.ts';
-export { VolumeTypeService, type VolumeTypeWish } from './service.ts';
+export { VolumeTypeService } from './service.ts';

@@ -16,7 +16,7 @@ export interface ReplicationWords {
 
 export const rpoKey = 'bothy:replication_rpo_seconds';
 const enabledKey = 'replication_enabled';
-export const replicationTypeKey = 'replication_type';
+const replicationTypeKey = 'replication_type';
 /** Where the type does not say. */
 const defaultRpoSeconds = 300;
 /** A round takes seconds, however little was written: a guest is switched over, a file is sent. */

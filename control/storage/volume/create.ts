@@ -88,7 +88,7 @@ export interface CreateDependencies {
   images: VolumeImages;
 }
 
-export const createDeadlineMs = 10 * 60_000;
+const createDeadlineMs = 10 * 60_000;
 /** An image may have to come from another host first. */
 export const createFromImageDeadlineMs = 60 * 60_000;
 /** All of its bytes are copied. */

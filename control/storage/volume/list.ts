@@ -10,7 +10,7 @@ import { defaultZone, type ListedVolume } from './volume.ts';
 
 const zone = sql`coalesce(h.availability_zone, v.availability_zone, ${sql.lit(defaultZone)})`;
 
-export const volumeSortKeys = {
+const volumeSortKeys = {
   id: sql`v.id`,
   created_at: sql`v.created_at`,
   updated_at: sql`v.updated_at`,

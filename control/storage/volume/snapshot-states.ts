@@ -12,7 +12,7 @@ export interface SnapshotState {
   task: VolumeTaskKind | null;
 }
 
-export const statusOfSnapshotTask: Partial<Record<VolumeTaskKind, SnapshotStatus>> = {
+const statusOfSnapshotTask: Partial<Record<VolumeTaskKind, SnapshotStatus>> = {
   ...{ revert: 'restoring', backup: 'backing-up' },
 };
 
@@ -24,5 +24,5 @@ export function snapshotStatus(snapshot: SnapshotState): SnapshotStatus {
   return (task && statusOfSnapshotTask[task]) ?? 'available';
 }
 
-export const isSnapshotStatus = (text: string | undefined): text is SnapshotStatus =>
+const isSnapshotStatus = (text: string | undefined): text is SnapshotStatus =>
   (snapshotStatuses as readonly (string | undefined)[]).includes(text);

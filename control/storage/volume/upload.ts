@@ -91,7 +91,7 @@ export async function uploadVolume(
  * Of an encrypted volume a qcow2, which QEMU encrypts within, also where a raw file was asked for, as clients do that say nothing.
  * @throws CloudError `invalid` for any other
  */
-export function imageFormat({ id, key_id }: Pick<ListedVolume, 'id' | 'key_id'>, asked: string): string {
+function imageFormat({ id, key_id }: Pick<ListedVolume, 'id' | 'key_id'>, asked: string): string {
   if (key_id === null) return asked;
   if (asked === 'raw' || asked === 'qcow2') return 'qcow2';
   throw new CloudError('invalid', 'volume_encrypted', { id, call: 'upload' });

@@ -32,7 +32,7 @@ export interface VhdFooter {
   geometry: readonly [number, number, number];
 }
 
-export function vhdFooter({ sizeBytes, kind, creator, geometry }: VhdFooter): Buffer {
+function vhdFooter({ sizeBytes, kind, creator, geometry }: VhdFooter): Buffer {
   const footer = Buffer.alloc(512);
   footer.write('conectix', 'latin1');
   footer.writeUInt32BE(2, 8);

@@ -9,7 +9,7 @@
 import { ImageRefused } from '../qcow2.ts';
 import type { ImageBytes } from './bytes.ts';
 
-export const vhdFooterBytes = 512;
+const vhdFooterBytes = 512;
 const cookie = Buffer.from('conectix');
 const fixed = 2;
 const dynamic = 3;

@@ -22,7 +22,7 @@ const udpHeader = 8;
  * Bytes of the longest packet that tunnels must carry by IPv4 and IPv6: what OVN makes of a frame with 1442 bytes in it. A probe has none of
  * OVN's options and is as much longer inside.
  */
-export const neededMtu = { 4: 1500, 6: 1520 } as const;
+const neededMtu = { 4: 1500, 6: 1520 } as const;
 export const mtuFor = (address: string): number => neededMtu[isIPv6(address) ? 6 : 4];
 
 export const sizes = ['short', 'whole'] as const;

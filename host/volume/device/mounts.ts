@@ -13,7 +13,7 @@ export interface Mount {
 export const readMounts = async (): Promise<Mount[]> => parseMounts(await readFile('/proc/self/mountinfo', 'utf8'));
 
 /** In the order in which they were mounted: of two on one directory the last is seen. */
-export function parseMounts(text: string): Mount[] {
+function parseMounts(text: string): Mount[] {
   return text.split('\n').flatMap((line) => {
     const [mounted, described] = line.split(' - ');
     const path = mounted?.split(' ')[4];

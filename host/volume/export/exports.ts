@@ -223,5 +223,5 @@ export class Exports {
 export const noPortal = () =>
   new HostFault('no_portal', 'this host has no portal for machines outside: setting iscsi_portal', { permanent: true });
 
-export const portalText = (address: string, port: number): string =>
+const portalText = (address: string, port: number): string =>
   `${address.includes(':') ? `[${address}]` : address}:${port}`;

@@ -20,7 +20,7 @@ export interface Warming {
 export const neverWarmed: Warming = { coldSinceMs: null, count: 0, lastMs: null };
 
 /** Of fewer reads nothing is said. */
-export const fewestReads = 50;
+const fewestReads = 50;
 const [cold, warm] = [0.5, 0.8];
 
 export function warmedBy(before: Warming, { atMs, sinceMs, reads, misses }: Look): Warming {

@@ -106,7 +106,7 @@ interface Trashed {
 }
 
 /** An image goes by way of the trash: there it may wait for the clones that still read it. */
-export async function discard({ client }: RbdPool, name: string): Promise<void> {
+async function discard({ client }: RbdPool, name: string): Promise<void> {
   await client.rbd(['trash', 'mv', client.spec(name)]).catch(unless(noEntry));
   await emptyTrash({ client }, { isOurs: (each) => each === name, timeoutMs: longMs });
 }

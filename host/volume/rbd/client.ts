@@ -36,7 +36,7 @@ const atOnce = { quick: 4, long: 2 };
 export const [noEntry, exists, notEmpty] = [2, 17, 39];
 
 /** What a program said that did not do it. */
-export class RbdError extends Error {
+class RbdError extends Error {
   override readonly name = 'RbdError';
   readonly status: number;
 

@@ -87,11 +87,11 @@ export class RbdLedger {
   }
 }
 
-export const formatPlaced = ({ image, buildsOn, frozen, after }: Placed): string =>
+const formatPlaced = ({ image, buildsOn, frozen, after }: Placed): string =>
   [image, buildsOn ? backingName(buildsOn) : nothing, frozen ? 'frozen' : 'head', ...(after ? [after] : [])].join(' ');
 
 /** Undefined where it is none of ours. */
-export function parsePlaced(text: string): Placed | undefined {
+function parsePlaced(text: string): Placed | undefined {
   const [name = '', base = '', state = '', last] = text.split(' ');
   const image = parseId<LayerId>(name);
   const buildsOn = base === nothing ? null : base === '' ? undefined : parseBackingName(base);

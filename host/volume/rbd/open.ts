@@ -30,7 +30,7 @@ export interface RbdImage {
   snapshot?: string;
 }
 
-export function remoteNode({ setting, pool, directory, image, snapshot }: RbdImage): RemoteNode {
+function remoteNode({ setting, pool, directory, image, snapshot }: RbdImage): RemoteNode {
   const conf = (user: GuestUser | undefined) => join(directory, `${name(pool, user)}.conf`);
   return {
     grant: (user) => grant(setting, join(directory, name(pool, user)), user),
