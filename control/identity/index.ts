@@ -1,7 +1,9 @@
 /** Identity's public face. */
 export { bootstrapIdentity } from './bootstrap.ts';
+export type { IdentityOptions, LoginRequest } from './options.ts';
 export { PasswordHasher } from './password.ts';
 export type { PasswordPolicy } from './password-policy.ts';
 export { Sealer } from './sealing.ts';
-export { type IdentityOptions, IdentityService, type LoginRequest } from './service.ts';
+export { IdentityService } from './service.ts';
+export type { ChunkSignatures, S3Request, SignedPolicy, SignedRequests, Visit } from './signed-requests.ts';
 export { webSsoMinutes } from './websso.ts';

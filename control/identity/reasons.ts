@@ -170,6 +170,27 @@ export interface IdentityReasons {
   limit_of_region: { resource: string };
 }
 
+/** Requests that are signed with an access key, S3's. */
+export interface SignedRequestReasons {
+  /** With the version that is no longer taken. */
+  signature_version_refused: NoFields;
+  signature_algorithm_unknown: NoFields;
+  signature_malformed: { problem: string };
+  /** The body's hash has to be said, or that there is none. */
+  payload_hash_missing: NoFields;
+  access_key_unknown: { access: string };
+  /** What the client should have signed. */
+  signature_mismatch: { access: string; signature: string; string_to_sign: string; canonical_request: string };
+  signed_at_another_time: { time: string; now: string; maximum_ms: number };
+  signature_expired: { expired_at: string; now: string };
+  signature_not_yet_valid: { time: string; now: string };
+  /** They mean something, and the signature does not hold them. */
+  headers_not_signed: { headers: string };
+  session_token_unknown: NoFields;
+  /** The application credential that made the key names the requests that it is good for. */
+  access_key_with_rules: NoFields;
+}
+
 declare module '../../contract/errors.ts' {
-  interface Reasons extends IdentityReasons {}
+  interface Reasons extends IdentityReasons, SignedRequestReasons {}
 }

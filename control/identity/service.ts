@@ -12,13 +12,11 @@ import { CloudError } from '../../contract/errors.ts';
 import { type DomainId, newOrderedId } from '../../contract/ids.ts';
 import type { Secret } from '../../contract/secret.ts';
 import { actorOf, type Caller, isAdmin } from '../kit/caller.ts';
-import type { ChangeFeed } from '../kit/change-log/changes.ts';
-import type { Database } from '../kit/database/database.ts';
 import { notFound } from '../kit/refusal.ts';
-import type { ResourceDescriptor } from '../kit/resource.ts';
 import { loadAuthorization, type ScopeRequest } from './authorization.ts';
-import { Catalogue, type CatalogueEntry } from './catalogue.ts';
+import { Catalogue } from './catalogue.ts';
 import { IdentityContext } from './context.ts';
+import type { AccessKey } from './credentials.ts';
 import { type InsufficientFactors, requireFactors } from './factors.ts';
 import { FederatedLogin } from './federated-login.ts';
 import {
@@ -33,54 +31,28 @@ import {
   proveToken,
   unauthenticated,
 } from './login.ts';
+import type { IdentityOptions, LoginRequest } from './options.ts';
 import { IdentityParts } from './parts.ts';
 import { PasswordHasher } from './password.ts';
-import { noteActivity, type PasswordPolicy } from './password-policy.ts';
+import { noteActivity } from './password-policy.ts';
 import { type Receipt, receiptKeyIdOf, receiptLifetimeMs, signReceipt, verifyReceipt } from './receipt.ts';
 import { isService, isSystemReader, refuse } from './rights.ts';
 import { Sealer } from './sealing.ts';
 import { checkSignature, type Signed } from './signed.ts';
+import { SignedRequests } from './signed-requests.ts';
 import { type Claims, keyIdOf, newAuditId, signToken, verifyToken } from './token.ts';
 import { TokenCache, type TokenEntry } from './token-cache.ts';
 import { TokenKeys } from './token-keys.ts';
-import { scopeOf, scopeToTry, toEntry, type WantedScope } from './token-scope.ts';
+import { scopeOf, scopeToTry, toEntry } from './token-scope.ts';
 import { WebSso, type WebSsoReturn, type WebSsoWish } from './websso.ts';
-
-export interface IdentityOptions {
-  database: Database;
-  feed: Pick<ChangeFeed, 'subscribe' | 'onTurn' | 'listening'>;
-  log: Logger;
-  region: string;
-  /** Without a slash at the end, e.g. https://cloud.example:8443 */
-  publicUrl: string;
-  catalogue: readonly CatalogueEntry[];
-  /** All of the cloud: some keep their project from being deleted. */
-  resources: readonly ResourceDescriptor[];
-  tokenLifetimeMs?: number;
-  passwords?: PasswordHasher;
-  /** What seals credentials at rest, the newest first; without one there are none. */
-  sealingKeys: readonly Secret<Buffer>[];
-  /** Absent: Keystone's defaults, which ask for nothing. */
-  passwordPolicy?: PasswordPolicy;
-  /** The pages that tokens of browsers' log-ins are taken to (Keystone's trusted_dashboard). */
-  trustedDashboards?: readonly string[];
-}
-
-export interface LoginRequest {
-  proofs: Proof[];
-  /** Null: the user's default project, or else unscoped. */
-  scope: WantedScope | null;
-  /** What an earlier request has proven, as `receipt` gave it. */
-  receipt?: string | undefined;
-  /** Of the connection: whose share of the dear computations it is. */
-  address?: string;
-}
 
 const defaultLifetimeMs = 12 * 3600 * 1000;
 
 export class IdentityService extends IdentityParts {
   readonly catalogue: Catalogue;
   readonly keys: TokenKeys;
+  /** Of S3. */
+  readonly signedRequests: SignedRequests;
   readonly #context: IdentityContext;
   readonly #cache: TokenCache;
   readonly #federated: FederatedLogin;
@@ -115,6 +87,13 @@ export class IdentityService extends IdentityParts {
     this.#webSso = new WebSso({ sealer: context.sealer, federated: this.#federated, trusted, base });
     this.keys = new TokenKeys({ database, sealer: context.sealer, lifetimeMs });
     const listening = () => feed.listening;
+    this.signedRequests = new SignedRequests({
+      find: (access) => this.credentials.findAccessKey(access),
+      login: (key, requestId) => this.#loginBy(key, requestId),
+      authenticate: (token, requestId) => this.authenticate(token, requestId),
+      listening,
+    });
+    this.#cache.onApply((changes) => this.signedRequests.apply(changes));
     this.catalogue = new Catalogue({ database, listening, region, publicUrl, entries: options.catalogue });
   }
 
@@ -219,6 +198,10 @@ export class IdentityService extends IdentityParts {
     const key = await this.credentials.findAccessKey(access);
     if (!key) throw notFound('access_key', access);
     checkSignature(signed, key.secret);
+    return this.#loginBy(key, requestId);
+  }
+
+  async #loginBy(key: AccessKey, requestId: string) {
     const { proven, scope, trustId } = await proveAccessKey(this.#context.query, key);
     return this.#issue(proven, { scope, trustId, requestId });
   }

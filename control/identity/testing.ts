@@ -7,9 +7,10 @@ import { type TestDatabase, testDatabase } from '../kit/database/testing.ts';
 import { resources } from '../resources.ts';
 import { bootstrapIdentity } from './bootstrap.ts';
 import type { CatalogueEntry } from './catalogue.ts';
+import type { IdentityOptions } from './options.ts';
 import { PasswordHasher } from './password.ts';
 import { Sealer, sealingKeyBytes } from './sealing.ts';
-import { type IdentityOptions, IdentityService } from './service.ts';
+import { IdentityService } from './service.ts';
 
 export const adminPassword = new Secret('the first administrator of the tests');
 const testRegion = 'RegionOne';
