@@ -12,6 +12,7 @@ import { neutronSentences } from '../api/openstack/network/sentences.ts';
 import { swiftSentences } from '../api/openstack/object/sentences.ts';
 import { placementSentences } from '../api/openstack/placement/faults.ts';
 import { cinderSentences } from '../api/openstack/volume/sentences.ts';
+import { s3Refusals } from '../api/s3/refusals.ts';
 import { operatorSentences } from '../cli/sentences.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -61,6 +62,7 @@ const dialects: Record<string, { sentences: object; areas: string[] }> = {
     sentences: cinderSentences,
     areas: ['KitReasons', 'HostReasons', 'ImageReasons', ...storage, 'ConnectionReasons'],
   },
+  S3: { sentences: s3Refusals, areas: ['KitReasons', 'HostReasons', 'ObjectReasons', 'SignedRequestReasons'] },
   Swift: { sentences: swiftSentences, areas: ['KitReasons', 'HostReasons', 'ObjectReasons'] },
   Placement: { sentences: placementSentences, areas: ['KitReasons', 'HostReasons', 'ProviderReasons'] },
   'the command line': {
