@@ -45,7 +45,7 @@ export async function requireTunnelEnds(
 }
 
 /** What came back; undefined: this machine has tunnels of its own already, and nobody else can listen at their port. */
-function tryEnd(own: string, address: string): Promise<ReadonlySet<FrameSize> | undefined> {
+export function tryEnd(own: string, address: string): Promise<ReadonlySet<FrameSize> | undefined> {
   return new Promise((resolve, reject) => {
     const came = new Set<FrameSize>();
     const socket = createSocket({ type: isIPv6(own) ? 'udp6' : 'udp4' });
