@@ -55,12 +55,10 @@ export async function makeVictim(cloud: SimulatedCloud, admin: OpenStack, flavor
     const { server } = await owner.client.must('GET', 'compute', `/servers/${ids.servers}`);
     return server.status === 'ACTIVE';
   });
-  const { operations } = (await owner.client.raw('GET', nativeUrl(cloud, 'operations'))).body;
+  const { operations } = await owner.client.native('GET', '/operations');
   ids.operations = operations[0].id;
   return { owner, reader, projectId: project.id, mark, ids, look: () => look(owner.client, admin, ids) };
 }
-
-const nativeUrl = (cloud: SimulatedCloud, path: string): string => `https://127.0.0.1:${cloud.port}/native/v1/${path}`;
 
 async function makeNetwork(me: OpenStack, admin: OpenStack, mark: string, ids: Record<string, string>): Promise<void> {
   const make = async (plural: string, single: string, body: object): Promise<string> => {

@@ -19,7 +19,7 @@ before(async () => {
 after(() => cloud[Symbol.asyncDispose]());
 
 const native = (method: string, path: string, body?: object) =>
-  tenancy.client.raw(method, `https://127.0.0.1:${cloud.port}/native/v1/storage-pools${path}`, body);
+  tenancy.client.raw(method, tenancy.client.nativeUrl(`/storage-pools${path}`), body);
 const poolIs = (id: string, what: string, holds: (pool: { problem: string | null }) => boolean) =>
   cloud.until(`the pool to be ${what}`, async () => {
     const { status, body } = await native('GET', `/${id}`);

@@ -14,11 +14,7 @@ before(async () => {
 after(() => cloud[Symbol.asyncDispose]());
 
 const call = (method: 'GET' | 'PUT' | 'DELETE', host: string, body?: object) =>
-  tenancy.client.raw(
-    method,
-    `https://127.0.0.1:${cloud.port}/native/v1/hosts/${encodeURIComponent(host)}/maintenance`,
-    body,
-  );
+  tenancy.client.raw(method, tenancy.client.nativeUrl(`/hosts/${encodeURIComponent(host)}/maintenance`), body);
 const begin = async (host: string, reason: string | null = null) =>
   (await call('PUT', host, { maintenance: { reason } })).body.maintenance;
 const show = async (host: string) => (await call('GET', host)).body.maintenance;

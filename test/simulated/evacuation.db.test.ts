@@ -56,10 +56,7 @@ function witness(ids: readonly ServerId[]) {
 async function protectedServer(name: string, onLeaseEnd: 'pause' | 'stop'): Promise<ServerId> {
   const id = await createServer(tenancy, name);
   const policy = { restart: 'elsewhere', disk: 'from_image', on_lease_end: onLeaseEnd };
-  const { client } = tenancy;
-  const url = `https://127.0.0.1:${cloud.port}/native/v1/servers/${id}/evacuation-policy`;
-  const { status, body } = await client.raw('PUT', url, { evacuation_policy: policy });
-  assert.equal(status, 200, JSON.stringify(body));
+  await tenancy.client.native('PUT', `/servers/${id}/evacuation-policy`, { evacuation_policy: policy });
   await reaches(cloud, tenancy, id, 'ACTIVE');
   await cloud.until('its host to keep to that', () =>
     cloud.hosts.some((host) => host.machine.qemus.guest(id) && keeps(host, id)),

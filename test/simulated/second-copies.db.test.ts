@@ -58,9 +58,8 @@ const must = (method: string, path: string, body?: object) => tenancy.client.mus
 async function protectedServer(name: string): Promise<{ id: ServerId; volumeId: string }> {
   const id = await createServer(tenancy, name);
   await reaches(cloud, tenancy, id, 'ACTIVE');
-  const url = `https://127.0.0.1:${cloud.port}/native/v1/servers/${id}/evacuation-policy`;
   const policy = { restart: 'elsewhere', disk: 'from_image', on_lease_end: 'pause' };
-  assert.equal((await tenancy.client.raw('PUT', url, { evacuation_policy: policy })).status, 200);
+  await tenancy.client.native('PUT', `/servers/${id}/evacuation-policy`, { evacuation_policy: policy });
   const { volume } = await tenancy.client.must('POST', 'block-storage', '/volumes', {
     volume: { size: 1, volume_type: 'synchronous' },
     'OS-SCH-HNT:scheduler_hints': { local_to_instance: id },

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { reserveCloud } from '../../cli/cloud/throw-away.ts';
 import { cloudPaths } from '../../cli/settings.ts';
+import { GuestShell } from './guest-shell.ts';
 import { bothy, environmentOf, type LiveCloud, mustRun, type Output, run } from './live-cloud.ts';
 
 const ip = (...args: string[]): string => execFileSync('ip', args, { encoding: 'utf8' });
@@ -48,6 +49,11 @@ export class JoinedMachine {
   /** Below the run directory of its host process. */
   hostFile(...path: string[]): string {
     return join(cloudPaths(this.data).run, 'host', ...path);
+  }
+
+  /** Of a guest on it, at its serial port. */
+  shellOf(server: string): Promise<GuestShell> {
+    return GuestShell.open(this.hostFile('guests', server, 'serial.sock'));
   }
 
   /** All that run on it, by their network namespace. */

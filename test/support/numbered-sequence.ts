@@ -11,3 +11,7 @@ export const end = (devices: readonly string[]): string =>
 /** By its serial, which is the volume's. The kernel shows that a moment before there is a device to write to. */
 export const deviceOf = (volumeId: string): string =>
   `n=0; while [ $n -lt 300 ]; do for d in /sys/block/vd*; do [ "$(cat $d/serial)" = ${volumeId.slice(0, 20)} ] && [ -b /dev/$(basename $d) ] && basename $d && exit 0; done; n=$((n + 1)); sleep 0.1; done; exit 1`;
+
+/** Its name in the guest. A boot may still say something on the same port. */
+export const deviceIn = async (shell: { run(command: string): Promise<string> }, volumeId: string): Promise<string> =>
+  /^vd[a-z]$/m.exec(await shell.run(deviceOf(volumeId)))![0];

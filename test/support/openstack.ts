@@ -46,7 +46,7 @@ export class OpenStack {
   }
 
   /** @param path below the service's endpoint; network paths start with /v2.0, image paths with /v2 */
-  url(service: 'identity' | 'image' | 'network' | 'compute' | 'block-storage', path: string): string {
+  url(service: 'identity' | 'image' | 'network' | 'compute' | 'block-storage' | 'placement', path: string): string {
     const base = this.#endpoints.get(service);
     if (!base) throw new Error(`no endpoint of type ${service}`);
     const version = path.match(/^\/v\d[\d.]*/)?.[0];
@@ -69,6 +69,18 @@ export class OpenStack {
     const answer = await this.call(method, service, path, body);
     if (answer.status >= 300)
       throw new Error(`${method} ${service}${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
+    return answer.body;
+  }
+
+  nativeUrl(path: string): string {
+    return `${new URL(this.#authUrl).origin}/native/v1${path}`;
+  }
+
+  /** The body of a native answer that must be a success. */
+  // biome-ignore lint/suspicious/noExplicitAny: see Answer
+  async native(method: string, path: string, body?: unknown): Promise<any> {
+    const answer = await this.raw(method, this.nativeUrl(path), body);
+    if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
     return answer.body;
   }
 

@@ -68,7 +68,7 @@ export class TravellingGuest implements AsyncDisposable {
     made.id = await made.on(at, 'traveller', made.group);
     made.at = at;
     const address = await made.#giveFloating();
-    await made.#talk(address, await GuestShell.open(peerAt.hostFile('guests', peer, 'serial.sock')));
+    await made.#talk(address, await peerAt.shellOf(peer));
     return made;
   }
 

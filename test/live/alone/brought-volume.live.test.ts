@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { cloudPaths } from '../../../cli/cloud-paths.ts';
 import { ensurePublicGuest } from '../../support/guest-image.ts';
-import { GuestShell } from '../../support/guest-shell.ts';
+import type { GuestShell } from '../../support/guest-shell.ts';
 import { type JoinedMachine, JoinedMachines } from '../../support/joined-machines.ts';
 import { notLive, until } from '../../support/live-cloud.ts';
 import type { OpenStack } from '../../support/openstack.ts';
@@ -56,7 +56,7 @@ describe('a volume that is attached to servers of two machines in turn', { skip:
   async function guestOn(machine: JoinedMachine, name: string): Promise<Side> {
     const server = await tenant.create(name);
     await tenant.active(server, 300_000);
-    return { machine, server, shell: await GuestShell.open(machine.hostFile('guests', server, 'serial.sock')) };
+    return { machine, server, shell: await machine.shellOf(server) };
   }
 
   const volumeOf = async (id: string) => (await admin.must('GET', 'block-storage', `/volumes/${id}`)).volume;
@@ -161,10 +161,8 @@ describe('a volume that is attached to servers of two machines in turn', { skip:
     copied_bytes: number;
     total_bytes: number;
   }
-  const wayOf = async (id: string): Promise<Way | null> => {
-    const { origin } = new URL(world.cloud.adminEnvironment.OS_AUTH_URL!);
-    return (await tenant.client.raw('GET', `${origin}/native/v1/volumes/${id}/way`)).body.way;
-  };
+  const wayOf = async (id: string): Promise<Way | null> =>
+    (await tenant.client.native('GET', `/volumes/${id}/way`)).way;
   const kill = ({ data }: JoinedMachine, name: 'host' | 'control') =>
     process.kill(Number(readFileSync(join(cloudPaths(data).run, `${name}.pid`), 'utf8')), 'SIGKILL');
   /** Some of it is copied, and not all. */

@@ -27,15 +27,8 @@ describe('hosts that are made even, and sleep while nobody needs them', { skip: 
   /** Of the machine with the BMC, when it was asked to shut down: its gateways, and its guests. */
   let asked: { gateways: number; guests: number } | undefined;
 
-  // biome-ignore lint/suspicious/noExplicitAny: answers are looked into by assertions, not by types
-  async function raw(method: string, path: string, body?: unknown): Promise<any> {
-    const { origin } = new URL(world.cloud.adminEnvironment.OS_AUTH_URL!);
-    const answer = await guest.admin.raw(method, `${origin}${path}`, body);
-    assert.ok(answer.status < 300, `${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
-    return answer.body;
-  }
-  const consolidation = async () => (await raw('GET', '/native/v1/consolidation')).consolidation;
-  const rebalance = async () => (await raw('GET', '/native/v1/rebalance')).rebalance;
+  const consolidation = async () => (await guest.admin.native('GET', '/consolidation')).consolidation;
+  const rebalance = async () => (await guest.admin.native('GET', '/rebalance')).rebalance;
   /** For whoever reads that a test failed. */
   const told = async (error: Error) => {
     throw new Error(`${error.message}: ${JSON.stringify([await consolidation(), await rebalance()])}`, {
@@ -59,12 +52,12 @@ describe('hosts that are made even, and sleep while nobody needs them', { skip: 
 
   /** Each machine has room for four servers. */
   async function makeSmall(): Promise<void> {
-    const { resource_providers: providers } = await raw('GET', '/placement/resource_providers');
+    const { resource_providers: providers } = await guest.admin.must('GET', 'placement', '/resource_providers');
     for (const { uuid } of providers) {
-      const path = `/placement/resource_providers/${uuid}/inventories`;
-      const { inventories, resource_provider_generation } = await raw('GET', path);
+      const path = `/resource_providers/${uuid}/inventories`;
+      const { inventories, resource_provider_generation } = await guest.admin.must('GET', 'placement', path);
       inventories.MEMORY_MB.reserved = inventories.MEMORY_MB.total - 4 * serverMiB;
-      await raw('PUT', path, { inventories, resource_provider_generation });
+      await guest.admin.must('PUT', 'placement', path, { inventories, resource_provider_generation });
     }
   }
 

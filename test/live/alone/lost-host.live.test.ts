@@ -33,16 +33,13 @@ describe('a machine that is lost', { skip: notLive, concurrency: 1 }, () => {
   };
   /** What its owner wants, and its host has said that it keeps to it. */
   async function restartElsewhere(): Promise<void> {
-    const { origin } = new URL(world.cloud.adminEnvironment.OS_AUTH_URL!);
-    const said = await tenant.client.raw('PUT', `${origin}/native/v1/servers/${server}/evacuation-policy`, {
+    await tenant.client.native('PUT', `/servers/${server}/evacuation-policy`, {
       evacuation_policy: { restart: 'elsewhere', disk: 'from_image' },
     });
-    assert.equal(said.status, 200, JSON.stringify(said.body));
-    const operations = `${origin}/native/v1/operations?resource_id=${server}`;
     await until(
       'its host to keep to that',
       async () =>
-        (await tenant.client.raw('GET', operations)).body.operations.some(
+        (await tenant.client.native('GET', `/operations?resource_id=${server}`)).operations.some(
           (each: { verb: string; state: string }) => each.verb === 'evacuationPolicy' && each.state === 'succeeded',
         ),
       30_000,

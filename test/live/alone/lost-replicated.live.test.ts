@@ -11,10 +11,10 @@ import { databaseUrlOf } from '../../../cli/cloud/database-url.ts';
 import { loadSettings } from '../../../cli/settings.ts';
 import { assertPrefix } from '../../support/exact-prefix.ts';
 import { ensurePublicGuest } from '../../support/guest-image.ts';
-import { GuestShell } from '../../support/guest-shell.ts';
+import type { GuestShell } from '../../support/guest-shell.ts';
 import { type JoinedMachine, JoinedMachines } from '../../support/joined-machines.ts';
 import { bothy, notLive, until } from '../../support/live-cloud.ts';
-import { deviceOf } from '../../support/numbered-sequence.ts';
+import { deviceIn } from '../../support/numbered-sequence.ts';
 import type { OpenStack } from '../../support/openstack.ts';
 import {
   beginPairs,
@@ -55,13 +55,7 @@ function losing(how: 'killed' | 'frozen'): void {
   // biome-ignore lint/suspicious/noExplicitAny: answers are looked into by assertions, not by types
   type Body = any;
   const show = async () => (await admin.must('GET', 'compute', `/servers/${server}`)).server;
-  const native = async (client: OpenStack, method: string, path: string, body?: unknown): Promise<Body> => {
-    const { origin } = new URL(world.cloud.adminEnvironment.OS_AUTH_URL!);
-    const answer = await client.raw(method, `${origin}/native/v1${path}`, body);
-    assert.ok(answer.status < 300, `${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
-    return answer.body;
-  };
-  const replicaOf = async (id: string): Promise<Body> => (await native(admin, 'GET', `/volumes/${id}/replica`)).replica;
+  const replicaOf = async (id: string): Promise<Body> => (await admin.native('GET', `/volumes/${id}/replica`)).replica;
   const enable = (host: string, enabled: boolean) =>
     admin.must('PUT', 'compute', `/os-services/${enabled ? 'enable' : 'disable'}`, { host, binary: 'nova-compute' });
   const qemuOf = (machine: JoinedMachine) =>
@@ -75,9 +69,6 @@ function losing(how: 'killed' | 'frozen'): void {
   const running = (machine: JoinedMachine) => qemuOf(machine).filter(({ pid }) => !stands(pid));
   const isHost = ({ pid, program }: { pid: number; program: string }) =>
     /node$/.test(program) && !readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('watchdog');
-  /** A boot may still say something on the same port. */
-  const deviceIn = async (shell: GuestShell, id: string) => /^vd[a-z]$/m.exec(await shell.run(deviceOf(id)))![0];
-  const shellOn = (machine: JoinedMachine) => GuestShell.open(machine.hostFile('guests', server, 'serial.sock'));
 
   async function rows(query: string, values: unknown[]): Promise<Body[]> {
     const client = new pg.Client({ connectionString: databaseUrlOf(loadSettings(first.data, {})) });
@@ -140,7 +131,7 @@ function losing(how: 'killed' | 'frozen'): void {
         const volumeAttachment = { volumeId: id };
         await tenant.client.must('POST', 'compute', `/servers/${server}/os-volume_attachments`, { volumeAttachment });
       }
-      await native(tenant.client, 'PUT', `/servers/${server}/evacuation-policy`, {
+      await tenant.client.native('PUT', `/servers/${server}/evacuation-policy`, {
         evacuation_policy: { restart: 'elsewhere', disk: 'from_image' },
       });
     },
@@ -160,7 +151,7 @@ function losing(how: 'killed' | 'frozen'): void {
   test('its server runs on the other within 30 s, with all that was written until a moment that is not older than was promised', {
     timeout: 600_000,
   }, async (t) => {
-    const shell = await shellOn(second);
+    const shell = await second.shellOf(server);
     const devices = [await deviceIn(shell, volumes[0]), await deviceIn(shell, volumes[1])] as const;
     await shell.run(beginPairs(devices));
     /** What both disks had said they have, and when that was known; later ones last. */
@@ -189,7 +180,7 @@ function losing(how: 'killed' | 'frozen'): void {
       100,
     );
     const before = await Promise.all(volumes.map(replicaOf));
-    const { survival } = await native(admin, 'GET', `/survival/host/${second.name}`);
+    const { survival } = await admin.native('GET', `/survival/host/${second.name}`);
     const fate = survival.servers.find((each: { server_id: string }) => each.server_id === server);
     assert.ok(fate.to_host_id && fate.replica_moment, JSON.stringify(fate));
     await look();
@@ -209,7 +200,7 @@ function losing(how: 'killed' | 'frozen'): void {
     const seconds = (Date.now() - lostMs) / 1000;
     t.diagnostic(`ACTIVE ${seconds.toFixed(1)} s after the loss`);
     assert.ok(seconds < 30, `${seconds} s`);
-    later = await shellOn(first);
+    later = await first.shellOf(server);
     found = [];
     for (const id of volumes) found.push(recordsIn(await later.run(readRecords(await deviceIn(later, id)))));
     const [{ evidence }] = await rows('select evidence from server_migration where server_id = $1', [server]);

@@ -9,10 +9,10 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { assertPrefix } from '../../support/exact-prefix.ts';
 import { ensurePublicGuest } from '../../support/guest-image.ts';
-import { GuestShell } from '../../support/guest-shell.ts';
+import type { GuestShell } from '../../support/guest-shell.ts';
 import { type JoinedMachine, JoinedMachines } from '../../support/joined-machines.ts';
 import { notLive, until } from '../../support/live-cloud.ts';
-import { deviceOf } from '../../support/numbered-sequence.ts';
+import { deviceIn } from '../../support/numbered-sequence.ts';
 import type { OpenStack } from '../../support/openstack.ts';
 import { beginPairs, readRecords, recordsIn } from '../../support/paired-records.ts';
 import { administrator, Tenant } from '../../support/tenant.ts';
@@ -41,13 +41,7 @@ function losing(when: 'in sync' | 'out of sync'): void {
   // biome-ignore lint/suspicious/noExplicitAny: answers are looked into by assertions, not by types
   type Body = any;
   const show = async () => (await admin.must('GET', 'compute', `/servers/${server}`)).server;
-  const native = async (client: OpenStack, method: string, path: string, body?: unknown): Promise<Body> => {
-    const { origin } = new URL(world.cloud.adminEnvironment.OS_AUTH_URL!);
-    const answer = await client.raw(method, `${origin}/native/v1${path}`, body);
-    assert.ok(answer.status < 300, `${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
-    return answer.body;
-  };
-  const replicaOf = async (id: string): Promise<Body> => (await native(admin, 'GET', `/volumes/${id}/replica`)).replica;
+  const replicaOf = async (id: string): Promise<Body> => (await admin.native('GET', `/volumes/${id}/replica`)).replica;
   const known = () => Promise.all(volumes.map(replicaOf));
   const told = async (error: Error) => {
     throw new Error(`${error.message}: ${JSON.stringify(await known())}`, { cause: error });
@@ -61,8 +55,6 @@ function losing(when: 'in sync' | 'out of sync'): void {
   /** The daemons that take the copies' writes. */
   const daemons = ({ pid, program }: { pid: number; program: string }) =>
     /qemu-storage-daemon$/.test(program) && /receivers/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
-  const shellOn = (machine: JoinedMachine) => GuestShell.open(machine.hostFile('guests', server, 'serial.sock'));
-  const deviceIn = async (at: GuestShell, id: string) => /^vd[a-z]$/m.exec(await at.run(deviceOf(id)))![0];
   const reached = async () => Number(/^\d+$/m.exec(await shell.run('cat /tmp/at || echo 0'))![0]);
 
   async function make(volume_type: string | undefined): Promise<string> {
@@ -99,10 +91,10 @@ function losing(when: 'in sync' | 'out of sync'): void {
       await enable(first.name, true);
       assert.equal((await show())['OS-EXT-SRV-ATTR:host'], second.name);
       volumes = [await make('synchronous'), await make('synchronous')];
-      await native(tenant.client, 'PUT', `/servers/${server}/evacuation-policy`, {
+      await tenant.client.native('PUT', `/servers/${server}/evacuation-policy`, {
         evacuation_policy: { restart: 'elsewhere', disk: 'from_image' },
       });
-      shell = await shellOn(second);
+      shell = await second.shellOf(server);
     },
     { timeout: 600_000 },
   );
@@ -236,7 +228,7 @@ function losing(when: 'in sync' | 'out of sync'): void {
       200,
     ).catch(told);
     t.diagnostic(`ACTIVE ${((Date.now() - lostMs) / 1000).toFixed(1)} s after the loss`);
-    shell = await shellOn(first);
+    shell = await first.shellOf(server);
     const lasts: number[] = [];
     for (const id of volumes) {
       const found = recordsIn(await shell.run(readRecords(await deviceIn(shell, id))));

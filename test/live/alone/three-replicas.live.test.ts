@@ -6,10 +6,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { assertPrefix } from '../../support/exact-prefix.ts';
 import { ensurePublicGuest } from '../../support/guest-image.ts';
-import { GuestShell } from '../../support/guest-shell.ts';
 import { type JoinedMachine, JoinedMachines } from '../../support/joined-machines.ts';
 import { notLive, until } from '../../support/live-cloud.ts';
-import { deviceOf } from '../../support/numbered-sequence.ts';
+import { deviceIn } from '../../support/numbered-sequence.ts';
 import type { OpenStack } from '../../support/openstack.ts';
 import { readRecords, recordsIn } from '../../support/paired-records.ts';
 import { administrator, Tenant } from '../../support/tenant.ts';
@@ -28,18 +27,11 @@ describe('a server of three machines whose volumes are replicated', { skip: notL
   // biome-ignore lint/suspicious/noExplicitAny: answers are looked into by assertions, not by types
   type Body = any;
   const show = async () => (await admin.must('GET', 'compute', `/servers/${server}`)).server;
-  const native = async (client: OpenStack, method: string, path: string, body?: unknown): Promise<Body> => {
-    const { origin } = new URL(world.cloud.adminEnvironment.OS_AUTH_URL!);
-    const answer = await client.raw(method, `${origin}/native/v1${path}`, body);
-    assert.ok(answer.status < 300, `${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
-    return answer.body;
-  };
-  const replicaOf = async (id: string): Promise<Body> => (await native(admin, 'GET', `/volumes/${id}/replica`)).replica;
+  const replicaOf = async (id: string): Promise<Body> => (await admin.native('GET', `/volumes/${id}/replica`)).replica;
   const known = () => Promise.all([root, data].filter(Boolean).map(replicaOf));
   const told = async (error: Error) => {
     throw new Error(`${error.message}: ${JSON.stringify(await known())}`, { cause: error });
   };
-  const shellOn = (machine: JoinedMachine) => GuestShell.open(machine.hostFile('guests', server, 'serial.sock'));
   /** Nothing is put on its pools, or something is again. */
   async function pools(machine: JoinedMachine, enabled: boolean): Promise<void> {
     const { services } = await admin.must('GET', 'block-storage', '/os-services?binary=cinder-volume');
@@ -100,7 +92,7 @@ describe('a server of three machines whose volumes are replicated', { skip: notL
       });
       await tenant.active(server, 300_000);
       assert.equal((await show())['OS-EXT-SRV-ATTR:host'], second.name);
-      await native(tenant.client, 'PUT', `/servers/${server}/evacuation-policy`, {
+      await tenant.client.native('PUT', `/servers/${server}/evacuation-policy`, {
         evacuation_policy: { restart: 'elsewhere' },
       });
       await pools(first, false);
@@ -132,15 +124,15 @@ describe('a server of three machines whose volumes are replicated', { skip: notL
   });
 
   test('a machine that is lost leaves its guest’s root and data of one moment', { timeout: 600_000 }, async (t) => {
-    const shell = await shellOn(second);
-    const device = /^vd[a-z]$/m.exec(await shell.run(deviceOf(data)))![0];
+    const shell = await second.shellOf(server);
+    const device = await deviceIn(shell, data);
     await shell.run('printf %010d 0 >/root/n; sync');
     await shell.run(
       `(i=1; while :; do printf %010d $i | dd of=/root/n conv=notrunc,fsync 2>/dev/null; printf %04096d $i | dd of=/dev/${device} bs=4096 seek=$((i % 64)) conv=notrunc,fsync 2>/dev/null || exit 1; echo $i >/dev/shm/at-new; mv /dev/shm/at-new /dev/shm/at; i=$((i + 1)); done) </dev/null >/dev/null 2>&1 &`,
     );
     const { rounds } = await replicaOf(data);
     await until('some rounds', async () => (await replicaOf(data)).rounds >= rounds + 4, 180_000).catch(told);
-    const { survival } = await native(admin, 'GET', `/survival/host/${second.name}`);
+    const { survival } = await admin.native('GET', `/survival/host/${second.name}`);
     const fate = survival.servers.find((each: { server_id: string }) => each.server_id === server);
     assert.ok(fate.replica_moment, JSON.stringify(fate));
     const last = Number(/^\d+$/m.exec(await shell.run('cat /dev/shm/at'))![0]);
@@ -157,9 +149,9 @@ describe('a server of three machines whose volumes are replicated', { skip: notL
       200,
     );
     const seconds = (Date.now() - killedMs) / 1000;
-    const again = await shellOn(first);
+    const again = await first.shellOf(server);
     const inRoot = Number(/^\d{10}$/m.exec(await again.run('cat /root/n; echo'))![0]);
-    const found = recordsIn(await again.run(readRecords(/^vd[a-z]$/m.exec(await again.run(deviceOf(data)))![0])));
+    const found = recordsIn(await again.run(readRecords(await deviceIn(again, data))));
     again.close();
     const onData = Math.max(...found);
     t.diagnostic(
