@@ -34,6 +34,7 @@ import { QuotaService } from '../../control/kit/quota/index.ts';
 import { openNetwork } from '../../control/network/open.ts';
 import { Projector } from '../../control/network/ovn/index.ts';
 import { AssertionWatch } from '../../control/network/reachability-assertion/index.ts';
+import { openObject } from '../../control/object/open.ts';
 import { resources, usage, userUsage } from '../../control/resources.ts';
 import { openStorage } from '../../control/storage/open.ts';
 import { Credentials } from '../../protocols/tls/index.ts';
@@ -123,7 +124,7 @@ export async function startControl(
     image_digest: async (id) => void (await Promise.all([compute.tellDigest(id), storage.tellDigest(id)])),
   });
   feed.onTurn(() => compute.watches.evacuator.beginAnew());
-  for (const part of [image, storage, compute, hosts, assertions]) part.start();
+  for (const part of [image, areas.object, storage, compute, hosts, assertions]) part.start();
   await listen(api, configuration.listen);
   // One that can't serve shall not lead either.
   const projecting = projects ? projector : undefined;
@@ -136,7 +137,7 @@ export async function startControl(
       await compute.stop();
       storage.stop();
       consoles.close();
-      await Promise.all([image, hosts, projector, assertions, queue, history].map((part) => part.stop()));
+      await Promise.all([image, areas.object, hosts, projector, assertions, queue, history].map((part) => part.stop()));
       // Only now is nothing under way that others would have to take over.
       await presence.stop();
       await api.close();
@@ -221,6 +222,7 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
   const client = new HostClient({ tls, local: configuration.localHost });
   const { imageProtections: protections, imageCopies: copies, imageImport: web } = configuration;
   const image = openImage({ database, feed, client, log, region, protections, copies, web });
+  const object = openObject({ database, client, log, holder });
   const network = openNetwork({ database });
   const { ports } = network;
   const { images } = image.services;
@@ -254,7 +256,7 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
   });
   const projector = new Projector({ database, feed, log, holder, northbound: { target: northbound } });
   const assertions = new AssertionWatch({ database, feed, log });
-  return { identity, client, image, storage, network, compute, hosts, projector, assertions };
+  return { identity, client, image, object, storage, network, compute, hosts, projector, assertions };
 }
 
 function dialects(

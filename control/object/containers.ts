@@ -7,7 +7,7 @@ import { newId } from '../../contract/ids.ts';
 import { actorOf } from '../kit/caller.ts';
 import { type Actor, cloudActor, type Database, type Tx } from '../kit/database/database.ts';
 import { checkQuota } from '../kit/quota/quota.ts';
-import { denied, mayAccess, ownsAccount, requireAccess, requireAccount } from './access.ts';
+import { denied, type Guarded, mayAccess, ownsAccount, requireAccess, requireAccount } from './access.ts';
 import { isBucketName, isContainerName, isStorable, objectStoreLimits as limits } from './limits.ts';
 import { checkAcl, checkMetadata, merged, tooLarge } from './metadata.ts';
 import { listNames } from './names.ts';
@@ -180,12 +180,7 @@ export class ContainerService {
 }
 
 /** Whoever may do nothing in the account does not learn which containers it has. @throws CloudError */
-export function admitted(
-  visitor: Visitor,
-  where: Where,
-  found: ContainerInfo | undefined,
-  right: Right,
-): ContainerInfo {
+export function admitted<C extends Guarded>(visitor: Visitor, where: Where, found: C | undefined, right: Right): C {
   if (found) {
     requireAccess(visitor, found, right);
     return found;

@@ -61,7 +61,7 @@ export interface Segment {
   /** Of the same account. */
   container?: string;
   name?: string;
-  /** Inline. */
+  /** Inline, in base64. */
   data?: string;
   /** Of the piece, after its range is taken. */
   sizeBytes: number;
@@ -157,11 +157,26 @@ export interface ObjectBytes extends Bytes {
   readonly buffer?: Buffer;
 }
 
-export interface OpenedObject {
+export interface OpenOptions {
+  versionId?: string | undefined;
+  /** A manifest or a symlink as it is, not what it leads to. */
+  raw?: boolean;
+  /** Of what is read. */
+  conditions?: Conditions;
+}
+
+/** An object, and what its manifest leads to where it has one. */
+export interface LedObject {
+  /** What a symlink leads to, where it was followed. */
   object: ObjectInfo;
-  /** What its manifest leads to, where it has one: what is read. Else as the object says. */
+  /** Of what is read. */
   sizeBytes: number;
   etag: string;
+  /** Where that is, if a symlink led there. */
+  resolved?: { projectId: string; container: string; name: string };
+}
+
+export interface OpenedObject extends LedObject {
   /** Bytes of the whole, over all parts and segments. They have to be sent, or destroyed. */
   read(range?: ObjectRange): Promise<ObjectBytes>;
 }

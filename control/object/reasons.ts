@@ -1,4 +1,5 @@
 /** What the object area refuses (see contract/errors.ts). */
+import type { NoFields } from '../../contract/errors.ts';
 
 export interface ObjectReasons {
   container_name_invalid: { name: string };
@@ -11,6 +12,33 @@ export interface ObjectReasons {
   object_metadata_too_large: { what: 'count' | 'name' | 'value' | 'whole' | 'acl' | 'settings'; maximum: number };
   /** What no text of the database holds: a null character, half of a surrogate pair. */
   object_text_not_storable: { what: 'name' | 'metadata' | 'acl' };
+  object_name_invalid: { name: string };
+  object_not_found: { container: string; name: string };
+  /** Its newest version is a delete marker. */
+  object_deleted: { container: string; name: string; version: string };
+  object_version_not_found: { name: string; version: string };
+  object_precondition_failed: { condition: 'if_match' | 'if_none_match' | 'if_modified_since' | 'if_unmodified_since' };
+  /** Of a conditional read. */
+  object_not_modified: { etag: string; updated_at: string };
+  /** Against deletion: retention, or a legal hold. */
+  object_locked: { name: string };
+  object_too_large: { maximum: number };
+  checksum_mismatch: { algorithm: string };
+  object_quota_exceeded: { of: 'account' | 'container' };
+  /** A link leads to a link, and so on. */
+  symlink_loop: { name: string };
+  /** What a manifest names is not there, or another by now. */
+  manifest_segment_unavailable: { container: string; name: string };
+}
+
+/** Of bytes and the disks that they lie on. */
+export interface ObjectReasons {
+  object_disks_too_few: { wanted: number; found: number };
+  object_disks_full: NoFields;
+  /** What was written was not made visible in time: it may be sent again. */
+  object_intent_closed: NoFields;
+  /** No copy gives them back now. */
+  object_bytes_unavailable: NoFields;
 }
 
 declare module '../../contract/errors.ts' {

@@ -1,0 +1,186 @@
+/** Objects as they are asked for by name: many in one statement, each with its container and the places of its bytes. */
+import { Batch } from '../kit/batch.ts';
+import type { Database, Queryable } from '../kit/database/database.ts';
+import type { Guarded } from './access.ts';
+import type { KeptBlob } from './blobs.ts';
+import { versionName } from './commit.ts';
+import type { Checksums, Manifest, ObjectHeaders, ObjectInfo, ObjectLock } from './object.ts';
+import { run } from './statements.ts';
+import type { Versioning } from './tables.ts';
+
+export interface NameWish {
+  projectId: string;
+  container: string;
+  name: string;
+}
+
+export interface FoundContainer extends Guarded {
+  id: string;
+  name: string;
+  versioning: Versioning;
+}
+
+export interface Found {
+  container: FoundContainer;
+  object: ObjectInfo | undefined;
+  /** For reads of its parts. */
+  objectId: string | undefined;
+  blob: KeptBlob | undefined;
+}
+
+interface Row {
+  n: number;
+  c_id: string;
+  c_name: string;
+  project_id: string;
+  read_acl: string;
+  write_acl: string;
+  versioning: Versioning;
+  settings: Record<string, unknown>;
+  id: string | null;
+  container_id: string;
+  name: string;
+  sequence: number;
+  current: boolean;
+  null_version: boolean;
+  delete_marker: boolean;
+  size_bytes: number;
+  etag: string;
+  content_type: string;
+  metadata: Record<string, string> | null;
+  headers: ObjectHeaders | null;
+  checksums: Checksums | null;
+  tags: Record<string, string> | null;
+  lock: ObjectLock | null;
+  manifest: Manifest | null;
+  blob_id: string | null;
+  parts: number;
+  owner_id: string;
+  expires_at: Date | null;
+  created_at: Date;
+  updated_at: Date;
+  disk_id: string | null;
+  intent_id: string;
+  file: string;
+  offset_bytes: number;
+  length: number;
+}
+
+const containerColumns = `c.id as c_id, c.name as c_name, c.project_id, c.read_acl, c.write_acl, c.versioning, c.settings`;
+const objectColumns = `o.container_id, o.name, o.id, o.sequence, o.current, o.null_version, o.delete_marker, o.size_bytes, o.etag,
+  o.content_type, o.metadata, o.headers, o.checksums, o.tags, o.lock, o.manifest, o.blob_id, o.parts, o.owner_id, o.expires_at,
+  o.created_at, o.updated_at`;
+const blobColumns = `b.disk_id, b.intent_id, b.file, b.offset_bytes, b.length`;
+
+const currentText = `select i.n, ${containerColumns}, ${objectColumns}, ${blobColumns}
+  from unnest($1::uuid[], $2::text[], $3::text[]) with ordinality i(project_id, container, object, n)
+  join container c on c.project_id = i.project_id and c.name = i.container
+  left join object o on o.container_id = c.id and o.name = i.object and o.current and (o.expires_at is null or o.expires_at > now())
+  left join object_blob b on b.id = o.blob_id`;
+const versionText = `select 1 as n, ${containerColumns}, ${objectColumns}, ${blobColumns}
+  from container c left join object o on o.container_id = c.id and o.name = $3 and (o.sequence = $4 or ($4 is null and o.null_version))
+    and (o.expires_at is null or o.expires_at > now())
+  left join object_blob b on b.id = o.blob_id where c.project_id = $1 and c.name = $2`;
+
+/** Of names that somebody waits for. Only a miss of the container answers undefined. */
+export class Finder {
+  readonly #database: Database;
+  readonly #batch: Batch<NameWish, Found | undefined>;
+
+  constructor(options: { database: Database }) {
+    this.#database = options.database;
+    this.#batch = new Batch(
+      (wishes) => this.#find(wishes),
+      { most: 200, atOnce: 2 },
+      (wish) => wish,
+    );
+  }
+
+  current(wish: NameWish): Promise<Found | undefined> {
+    return this.#batch.ask(wish);
+  }
+
+  /** @param sequence null: the version that was made while nobody wanted any */
+  async version(wish: NameWish, sequence: number | null): Promise<Found | undefined> {
+    const rows = await run<Row>(this.#database.query, versionText, [
+      wish.projectId,
+      wish.container,
+      wish.name,
+      sequence,
+    ]);
+    return foundOf(rows);
+  }
+
+  async #find(wishes: readonly NameWish[]): Promise<(Found | undefined)[]> {
+    const rows = await run<Row>(this.#database.query, currentText, [
+      wishes.map(({ projectId }) => projectId),
+      wishes.map(({ container }) => container),
+      wishes.map(({ name }) => name),
+    ]);
+    const byWish: Row[][] = wishes.map(() => []);
+    for (const row of rows) byWish[row.n - 1]!.push(row);
+    return byWish.map(foundOf);
+  }
+}
+
+/** Rows of one object: one a copy of its blob. */
+function foundOf(rows: readonly Row[]): Found | undefined {
+  const [row] = rows;
+  if (!row) return undefined;
+  const container = {
+    ...{ id: row.c_id, name: row.c_name, projectId: row.project_id, readAcl: row.read_acl, writeAcl: row.write_acl },
+    ...{ versioning: row.versioning, settings: row.settings },
+  };
+  if (row.id === null) return { container, object: undefined, objectId: undefined, blob: undefined };
+  const copies = rows.flatMap(({ disk_id: diskId, intent_id: intentId, file, offset_bytes: offset }) =>
+    diskId === null ? [] : { diskId, intentId, file, offset },
+  );
+  const blob = row.blob_id === null ? undefined : { id: row.blob_id, length: row.length ?? 0, copies };
+  return { container, object: infoOf(row as Row & { id: string }), objectId: row.id, blob };
+}
+
+export type InfoRow = Pick<
+  Row,
+  | ('container_id' | 'name' | 'sequence' | 'current' | 'null_version' | 'delete_marker' | 'size_bytes' | 'etag')
+  | ('content_type' | 'metadata' | 'headers' | 'checksums' | 'tags' | 'lock' | 'manifest' | 'parts' | 'owner_id')
+  | ('expires_at' | 'created_at' | 'updated_at')
+>;
+
+export const infoOf = (row: InfoRow): ObjectInfo => ({
+  containerId: row.container_id,
+  name: row.name,
+  versionId: row.null_version ? 'null' : versionName(row.sequence),
+  current: row.current,
+  deleteMarker: row.delete_marker,
+  sizeBytes: row.size_bytes,
+  etag: row.etag,
+  contentType: row.content_type,
+  metadata: row.metadata ?? {},
+  headers: row.headers ?? {},
+  checksums: row.checksums ?? {},
+  tags: row.tags ?? {},
+  lock: row.lock,
+  manifest: row.manifest,
+  parts: row.parts,
+  ownerId: row.owner_id,
+  expiresAt: row.expires_at,
+  createdAt: row.created_at,
+  updatedAt: row.updated_at,
+});
+
+/** Those of the names that are still there. */
+export async function namedObjects(
+  db: Queryable,
+  containerId: string,
+  names: readonly string[],
+): Promise<Map<string, ObjectInfo>> {
+  if (names.length === 0) return new Map();
+  const rows = await run<InfoRow>(
+    db,
+    `select ${objectColumns} from object o where o.container_id = $1 and o.name = any($2::text[]) and o.current`,
+    [containerId, names],
+  );
+  return new Map(rows.map((row) => [row.name, infoOf(row)]));
+}
+
+export { blobColumns, objectColumns };

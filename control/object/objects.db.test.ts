@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { test } from 'node:test';
+import { hasReason } from '../../contract/errors.ts';
+import { objectWorld, textOf } from './testing.ts';
+
+test('what was put is read as it was, overwritten it is the other, deleted it is gone', async (t) => {
+  const world = await objectWorld(t);
+  const made = await world.put('a/ß/小屋 ?', 'hello', { metadata: { colour: 'blue' } });
+  assert.equal(made.etag, createHash('md5').update('hello').digest('hex'));
+  assert.equal(await world.get('a/ß/小屋 ?'), 'hello');
+  const { objects, containers } = world.area.services;
+  const where = { projectId: world.projectId, container: 'box' };
+  const { object } = await objects.head(world.caller, where, 'a/ß/小屋 ?');
+  assert.deepEqual([object.metadata, object.sizeBytes, object.contentType], [{ colour: 'blue' }, 5, 'text/plain']);
+  await world.put('a/ß/小屋 ?', 'hello, world');
+  assert.equal(await world.get('a/ß/小屋 ?'), 'hello, world');
+  assert.deepEqual(
+    await containers
+      .account(world.caller, world.projectId)
+      .then(({ objects, bytes, containers }) => ({ objects, bytes, containers })),
+    { objects: 1, bytes: 12, containers: 1 },
+  );
+  await objects.delete(world.caller, where, 'a/ß/小屋 ?');
+  await assert.rejects(world.get('a/ß/小屋 ?'), (error) => hasReason(error, 'object_not_found'));
+  const left = await containers.show(world.caller, where);
+  assert.deepEqual([left.objects, left.bytes, left.pastObjects], [0, 0, 0]);
+});
+
+test('a large object goes to a file and comes back, whole and any range of it', async (t) => {
+  const world = await objectWorld(t);
+  const text = `${'x'.repeat(300_000)}end`;
+  await world.put('large', text);
+  assert.equal(await world.get('large'), text);
+  const where = { projectId: world.projectId, container: 'box' };
+  const opened = await world.area.services.objects.open(world.caller, where, 'large');
+  assert.equal(await textOf(opened, { first: 299_999, last: 300_001 }), 'xen');
+  assert.equal([...world.disks.files.keys()].length, 1);
+});

@@ -1,0 +1,299 @@
+/** Objects: what dialects may call. Rights are asked before bytes are taken and again in the transaction that makes them visible. */
+import { Readable } from 'node:stream';
+import { sql } from 'kysely';
+import type { Logger } from 'pino';
+import { CloudError, hasReason } from '../../contract/errors.ts';
+import { objectLimits } from '../../contract/host/index.ts';
+import { newOrderedId } from '../../contract/ids.ts';
+import type { Database } from '../kit/database/database.ts';
+import type { Blobs, WrittenBlob } from './blobs.ts';
+import { readSmall } from './body.ts';
+import { type Commits, type Committed, sequenceOf, versionName } from './commit.ts';
+import { requireRead } from './conditions.ts';
+import { admitted } from './containers.ts';
+import { digestNames, digestsOf, verified } from './digests.ts';
+import { type Finder, type Found, type FoundContainer, namedObjects } from './find.ts';
+import { Leads, readLead } from './lead.ts';
+import { isObjectName, objectStoreLimits as limits } from './limits.ts';
+import { checkMetadata } from './metadata.ts';
+import { listNames } from './names.ts';
+import {
+  type Checksums,
+  type Conditions,
+  type LedObject,
+  type Listed,
+  type ListWish,
+  type ObjectInfo,
+  type ObjectSource,
+  type ObjectWish,
+  type OpenedObject,
+  type OpenOptions,
+  type Right,
+  type Visitor,
+  visitOf,
+  type Where,
+} from './object.ts';
+import { type NewObject, notThere, type UpdateChange } from './plan.ts';
+import { containerRow } from './store.ts';
+
+export interface PutResult {
+  /** As if read now. */
+  etag: string;
+  sizeBytes: number;
+  checksums: Checksums;
+  versionId: string;
+  /** The container keeps versions. */
+  versioned: boolean;
+  updatedAt: Date;
+  replaced: boolean;
+}
+
+export interface ObjectServiceOptions {
+  database: Database;
+  blobs: Blobs;
+  finder: Finder;
+  commits: Commits;
+  log: Logger;
+}
+
+/** A body as it was kept. */
+export interface Stored {
+  blob: WrittenBlob | null;
+  sizeBytes: number;
+  md5: string;
+  checksums: Checksums | null;
+}
+
+export class ObjectService {
+  readonly #database: Database;
+  readonly #blobs: Blobs;
+  readonly #finder: Finder;
+  readonly #commits: Commits;
+  readonly #leads: Leads;
+
+  constructor(options: ObjectServiceOptions) {
+    this.#database = options.database;
+    this.#blobs = options.blobs;
+    this.#finder = options.finder;
+    this.#commits = options.commits;
+    this.#leads = new Leads(options);
+  }
+
+  /**
+   * Takes a body and makes it the object of that name, whole or not at all.
+   * @throws CloudError `unauthenticated`, `forbidden`, `not_found` (container), `invalid` (cut off, a checksum), `conflict` (a condition, a lock), `too_large`,
+   *   `quota_exceeded`, `no_capacity`, `unavailable`
+   */
+  async put(visitor: Visitor, where: Where, name: string, source: ObjectSource, wish: ObjectWish): Promise<PutResult> {
+    checkWish(name, wish);
+    const container = await this.#container(visitor, where, 'write');
+    for (let attempt = 1; ; attempt++) {
+      const stored = await this.store(source, wish);
+      try {
+        return await this.#commitPut(visitor, where, container, name, stored, wish);
+      } catch (error) {
+        if (stored.blob) this.#blobs.discard(stored.blob);
+        // Its bytes may still be in memory; a stream is over.
+        if (attempt === 1 && hasReason(error, 'object_intent_closed') && stored.again) {
+          source = { bytes: stored.again(), sizeBytes: stored.sizeBytes };
+          continue;
+        }
+        throw error;
+      }
+    }
+  }
+
+  /** A body as a blob that no row names yet. */
+  async store(
+    { bytes, sizeBytes }: ObjectSource,
+    wish: Pick<ObjectWish, 'md5' | 'checksums'>,
+  ): Promise<Stored & { again?: () => Readable }> {
+    const maximum = limits.objectBytes;
+    if (sizeBytes !== undefined && sizeBytes > maximum)
+      throw new CloudError('too_large', 'object_too_large', { maximum });
+    const small = await readSmall(bytes, objectLimits.packedBytes, sizeBytes);
+    if (small) {
+      const kept = verified(digestsOf(small, wish), wish);
+      const blob = small.length === 0 ? null : await this.#blobs.writeSmall(small);
+      return { blob, sizeBytes: small.length, ...kept, again: () => Readable.from([small]) };
+    }
+    const { blob, digests } = await this.#blobs
+      .writeLarge(bytes, { sizeBytes, maxBytes: maximum, digests: digestNames(wish) })
+      .catch((error) => {
+        throw hasReason(error, 'host_refused') && error.code === 'too_large'
+          ? new CloudError('too_large', 'object_too_large', { maximum }, { cause: error })
+          : error;
+      });
+    try {
+      return { blob, sizeBytes: blob.length, ...verified(digests, wish) };
+    } catch (error) {
+      this.#blobs.discard(blob);
+      throw error;
+    }
+  }
+
+  async #commitPut(
+    visitor: Visitor,
+    where: Where,
+    container: FoundContainer,
+    name: string,
+    stored: Stored,
+    wish: ObjectWish,
+  ): Promise<PutResult> {
+    const object = newObject(visitor, stored, wish);
+    const done = await this.#commits.ask({
+      ...{ kind: 'put', visitor, name, object, blob: stored.blob, conditions: wish },
+      ...{ containerId: container.id, projectId: where.projectId, container: where.container },
+    });
+    stored.blob?.hold.release();
+    return {
+      ...{ etag: object.etag, sizeBytes: stored.sizeBytes, checksums: stored.checksums ?? {} },
+      ...{ versionId: done.versionId, versioned: container.versioning !== 'none' },
+      ...{ updatedAt: done.at, replaced: done.replaced },
+    };
+  }
+
+  /** @throws CloudError as {@link open} */
+  async head(visitor: Visitor, where: Where, name: string, options: OpenOptions = {}): Promise<LedObject> {
+    const { object, sizeBytes, etag, resolved } = await this.open(visitor, where, name, options);
+    return { object, sizeBytes, etag, ...(resolved && { resolved }) };
+  }
+
+  /**
+   * What a name leads to.
+   * @throws CloudError `unauthenticated`, `forbidden`, `not_found`, `conflict` (a condition, not modified, a broken manifest)
+   */
+  async open(visitor: Visitor, where: Where, name: string, options: OpenOptions = {}): Promise<OpenedObject> {
+    const lead = await this.#leads.follow(visitor, where, name, {
+      ...options,
+      find: (wish) => this.find(visitor, wish, wish.name, options.versionId),
+    });
+    const { object, sizeBytes, etag, resolved } = lead;
+    if (options.conditions) requireRead(options.conditions, { etag, updatedAt: object.updatedAt });
+    return {
+      ...{ object, sizeBytes, etag, ...(resolved && { resolved }) },
+      read: (range) => readLead(lead, range),
+    };
+  }
+
+  /** @throws CloudError as {@link open} */
+  async find(
+    visitor: Visitor,
+    where: Where,
+    name: string,
+    versionId?: string,
+  ): Promise<Found & { object: ObjectInfo; objectId: string }> {
+    const wish = { projectId: where.projectId, container: where.container, name };
+    if (!isObjectName(name)) throw notThere(wish);
+    const found =
+      versionId === undefined ? await this.#finder.current(wish) : await this.#version({ ...wish, versionId });
+    if (!found) throw missing(visitor, where, 'read');
+    admitted(visitor, where, found.container, 'read');
+    const { object, objectId } = found;
+    if (object && objectId) return { ...found, object, objectId };
+    if (versionId !== undefined)
+      throw new CloudError('not_found', 'object_version_not_found', { name, version: versionId });
+    throw (await this.#deleted(found.container, where, name)) ?? notThere(wish);
+  }
+
+  async #version({ versionId, ...wish }: { projectId: string; container: string; name: string; versionId: string }) {
+    const sequence = versionId === 'null' ? null : sequenceOf(versionId);
+    if (sequence === undefined) {
+      throw new CloudError('not_found', 'object_version_not_found', { name: wish.name, version: versionId });
+    }
+    return this.#finder.version(wish, sequence);
+  }
+
+  /** Where the newest version is a delete marker, that is told. */
+  async #deleted({ id, versioning }: FoundContainer, { container }: Where, name: string) {
+    if (versioning === 'none') return undefined;
+    const { rows } = await sql<{ sequence: number; delete_marker: boolean; null_version: boolean }>`
+      select sequence, delete_marker, null_version from object where container_id = ${id} and name = ${name}
+      order by sequence desc limit 1`.execute(this.#database.query);
+    const [newest] = rows;
+    if (!newest?.delete_marker) return undefined;
+    const version = newest.null_version ? 'null' : versionName(newest.sequence);
+    return new CloudError('not_found', 'object_deleted', { container, name, version });
+  }
+
+  /** What is given replaces what was; the bytes stay. @throws CloudError as {@link put} */
+  async update(
+    visitor: Visitor,
+    where: Where,
+    name: string,
+    set: UpdateChange['set'],
+    conditions: Conditions = {},
+  ): Promise<{ updatedAt: Date }> {
+    if (set.metadata) checkMetadata(set.metadata);
+    const container = await this.#container(visitor, where, 'write');
+    const done = await this.#commits.ask({
+      ...{ kind: 'update', visitor, name, set, conditions },
+      ...{ containerId: container.id, projectId: where.projectId, container: where.container },
+    });
+    return { updatedAt: done.at };
+  }
+
+  /** Where the container keeps versions a delete marker is what is left. @throws CloudError as {@link put} */
+  async delete(visitor: Visitor, where: Where, name: string, conditions: Conditions = {}): Promise<Committed> {
+    const container = await this.#container(visitor, where, 'write');
+    if (!isObjectName(name)) throw notThere({ container: where.container, name });
+    return this.#commits.ask({
+      ...{ kind: 'delete', visitor, name, markerId: newOrderedId(), conditions },
+      ...{ containerId: container.id, projectId: where.projectId, container: where.container },
+    });
+  }
+
+  /** In UTF-8's order of bytes. @throws CloudError `unauthenticated`, `forbidden`, `not_found` */
+  async list(visitor: Visitor, where: Where, wish: ListWish): Promise<Listed<ObjectInfo>> {
+    const container = await this.#container(visitor, where, 'list');
+    const limit = Math.min(wish.limit ?? limits.listing, limits.listing);
+    const db = this.#database.query;
+    const names = { from: sql`object`, where: sql`container_id = ${container.id} and current` };
+    const { entries, more } = await listNames(db, names, { ...wish, limit });
+    const found = await namedObjects(
+      db,
+      container.id,
+      entries.flatMap((entry) => ('name' in entry ? entry.name : [])),
+    );
+    return { entries: entries.flatMap((entry) => ('name' in entry ? (found.get(entry.name) ?? []) : entry)), more };
+  }
+
+  async #container(visitor: Visitor, where: Where, right: Right): Promise<FoundContainer> {
+    return admitted(visitor, where, await containerRow(this.#database.query, where), right);
+  }
+}
+
+const missing = (visitor: Visitor, where: Where, right: Right): CloudError => {
+  try {
+    admitted(visitor, where, undefined, right);
+  } catch (error) {
+    return error as CloudError;
+  }
+  throw new Error('a container that is missing was admitted');
+};
+
+/** @throws CloudError `invalid` */
+export function checkWish(name: string, wish: Pick<ObjectWish, 'metadata'>): void {
+  if (!isObjectName(name)) throw new CloudError('invalid', 'object_name_invalid', { name });
+  if (wish.metadata) checkMetadata(wish.metadata);
+}
+
+const someOf = <T extends object>(value: T | undefined): T | null =>
+  value !== undefined && Object.keys(value).length > 0 ? value : null;
+
+export function newObject(visitor: Visitor, stored: Omit<Stored, 'blob'>, wish: ObjectWish): NewObject {
+  return {
+    id: newOrderedId(),
+    sizeBytes: stored.sizeBytes,
+    etag: wish.etag ?? stored.md5,
+    contentType: wish.contentType,
+    metadata: someOf(wish.metadata),
+    headers: someOf(wish.headers),
+    checksums: stored.checksums,
+    tags: someOf(wish.tags),
+    lock: wish.lock ?? null,
+    manifest: wish.manifest ?? null,
+    ownerId: visitOf(visitor).caller?.userId ?? '',
+    expiresAt: wish.expiresAt ?? null,
+  };
+}
