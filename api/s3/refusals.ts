@@ -100,6 +100,34 @@ const object: RefusalTable<ObjectReasons> = {
     ({ what, maximum }) => `Your metadata headers exceed the maximum allowed metadata size (${what}: ${maximum})`,
   ],
   object_text_not_storable: ['InvalidArgument', ({ what }) => `The ${what} must be UTF-8 without null characters`],
+  object_name_invalid: ['KeyTooLongError', 'Your key is too long, or is not UTF-8'],
+  object_not_found: ['NoSuchKey', 'The specified key does not exist.'],
+  object_deleted: ['NoSuchKey', 'The specified key does not exist.'],
+  object_version_not_found: ['NoSuchVersion', 'The specified version does not exist.'],
+  object_precondition_failed: ['PreconditionFailed', 'At least one of the pre-conditions you specified did not hold'],
+  object_not_modified: ['NotModified', 'Not Modified'],
+  object_locked: ['AccessDenied', 'Access Denied because object protected by object lock.'],
+  object_too_large: [
+    'EntityTooLarge',
+    ({ maximum }) => `Your proposed upload exceeds the maximum allowed size of ${maximum} bytes`,
+  ],
+  checksum_mismatch: [
+    'BadDigest',
+    ({ algorithm }) => `The ${algorithm.toUpperCase()} you specified did not match the calculated checksum.`,
+  ],
+  object_quota_exceeded: [
+    'QuotaExceeded',
+    ({ of }) => `The quota of the ${of === 'account' ? 'project' : 'bucket'} is exceeded`,
+  ],
+  symlink_loop: ['InvalidRequest', 'Too many levels of symbolic links'],
+  manifest_segment_unavailable: [
+    'InvalidRequest',
+    ({ container, name }) => `The segment /${container}/${name} is not as the manifest says`,
+  ],
+  object_disks_too_few: ['ServiceUnavailable', 'Too few disks are available. Please try again.'],
+  object_disks_full: ['ServiceUnavailable', 'All disks are full'],
+  object_intent_closed: ['SlowDown', 'What was written was not made visible in time. Please try again.'],
+  object_bytes_unavailable: ['ServiceUnavailable', 'The bytes are not available now. Please try again.'],
 };
 
 export const s3Refusals: RefusalTable<Spoken> = { ...kit, ...host, ...signed, ...object };
