@@ -39,7 +39,9 @@ export class Disks {
     this.#database = options.database;
     this.#client = options.client;
     this.#log = options.log;
-    this.#sweep = new Sweep(() => this.look(), { everyMs: options.lookMs ?? lookMs });
+    this.#sweep = new Sweep(() => this.look(), {
+      ...{ everyMs: options.lookMs ?? lookMs, log: options.log, what: 'object disks: the look at them' },
+    });
   }
 
   start(): void {
@@ -98,13 +100,9 @@ export class Disks {
   }
 
   async #look(): Promise<void> {
-    try {
-      const { rows } = await sql<HostEndpoint>`select ${endpointColumns} from host
-        where connected and coalesce(jsonb_array_length(facts -> 'objectDisks'), 0) > 0`.execute(this.#database.query);
-      await Promise.all(rows.map((host) => this.#ask(host)));
-    } catch (error) {
-      this.#log.warn({ err: error }, 'object disks: could not look at them, the next look will');
-    }
+    const { rows } = await sql<HostEndpoint>`select ${endpointColumns} from host
+      where connected and coalesce(jsonb_array_length(facts -> 'objectDisks'), 0) > 0`.execute(this.#database.query);
+    await Promise.all(rows.map((host) => this.#ask(host)));
     await this.#read();
   }
 

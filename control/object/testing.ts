@@ -215,7 +215,7 @@ export async function objectWorld(
     const area = openObject({
       database: db.database,
       client,
-      log: silent,
+      log: pino({ level: 'silent' }),
       holder: newOrderedId(),
       ...options,
       ...more,

@@ -73,7 +73,7 @@ test('a host whose server is being stopped is not blocked: it goes when that is 
   const shown = (await service.show(cloud.admin, here))!;
   const [server] = shown.servers;
   assert.deepEqual(
-    [shown.state, server!.state, server!.why?.reason, server!.why?.fields],
+    [shown.state, server!.state, server!.why?.reason, server!.why?.fields as object],
     [
       ...['draining', 'waiting', 'server_state_conflict'],
       { id, call: 'live-migration', attribute: 'task_state', value: 'powering-off' },
