@@ -140,7 +140,10 @@ function checkLease({ state, leaseMs }: HostHealth['lease']): Finding {
 /** The host's projection of what shall be onto QEMU, Open vSwitch and disks. */
 function checkReconciliation({ desired, network, servers, guests, lastSweep, observed }: HostHealth): Finding {
   const check = 'host reconciliation';
-  if (!network.started) return problem(check, 'the network could not be started, it tries again', hostLog);
+  if (!network.started) {
+    const why = network.problem === null ? '' : `: ${network.problem}`;
+    return problem(check, `the network could not be started, it tries again${why}`, hostLog);
+  }
   if (!desired.known) return problem(check, 'control has never told what shall be here', 'see the stream above');
   if (lastSweep?.error) return problem(check, `the last pass failed: ${lastSweep.error}`, hostLog);
   const failed = observed.filter(({ state }) => state === 'failed');
