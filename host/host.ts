@@ -313,10 +313,7 @@ export class Host {
       facts: this.facts(),
       ...{ control: this.#stream.status, lease: this.#lease.status },
       desired: { known: this.#desired.state !== undefined, sequence: this.#desired.state?.sequence ?? 0 },
-      network: {
-        ...{ started: this.#networkStart.started, problem: this.#networkStart.problem },
-        tunnels: this.#dependencies.network.tunnels,
-      },
+      network: { ...this.#networkStart.state, tunnels: this.#dependencies.network.tunnels },
       ...this.#reconciler.counts(),
       ...{ lastSweep: this.#reconciler.lastSweep ?? null, observed: this.#reconciler.observations() },
       layers: this.#storage.layers.status(),

@@ -26,9 +26,9 @@ export class NetworkStart {
     return this.#started;
   }
 
-  /** Why the last attempt failed; null where none has, or it has started. */
-  get problem(): string | null {
-    return this.#problem;
+  /** `problem`: why the last attempt failed; null where none has, or it has started. */
+  get state(): { started: boolean; problem: string | null } {
+    return { started: this.#started, problem: this.#problem };
   }
 
   /** Once; resolves after the first attempt. */

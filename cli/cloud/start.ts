@@ -34,10 +34,11 @@ const startDeadlineMs = 180_000;
 const healthDeadlineMs = 30_000;
 
 /** The pid of the cloud's supervisor; undefined where it is down. */
-export async function supervisorPid(settings: Settings): Promise<number | undefined> {
-  const answer = await ask(cloudLayout(settings.paths).supervisorSocket, { command: 'status' });
-  return answer?.pid;
-}
+export const supervisorPid = async (settings: Settings): Promise<number | undefined> =>
+  (await askSupervisor(settings))?.pid;
+
+export const askSupervisor = ({ paths }: Settings): Promise<Answer | undefined> =>
+  ask(cloudLayout(paths).supervisorSocket, { command: 'status' });
 
 /** Everything before the supervisor. Call it under the machine's lock. */
 export async function makeReady(
@@ -254,10 +255,13 @@ async function reportFailure(settings: Settings, waiting: readonly EngineStatus[
   const failed = culprit !== undefined && isHopeless(culprit);
   const reason = failed ? `failed ${culprit.failures} times` : `is not ready after ${startDeadlineMs / 1000} s`;
   const message = `the process '${name}' ${reason}: ${culprit?.lastError ?? 'no error was seen'}`;
-  throw new CommandError(
-    [message, ...tail].join('\n    '),
-    `the supervisor keeps trying; see 'bothy logs ${name}' and 'bothy doctor', or stop it with 'bothy down'`,
-  );
+  // After a change of settings 'up' alone changes nothing: this supervisor goes by the old ones.
+  const again = "'bothy down --keep-guests', then 'bothy up --detach'";
+  const otherDatabase = name === 'control' && settings.values.database_url !== '';
+  const cure = otherDatabase
+    ? `does the database answer, and is database_url right in ${settings.paths.settingsFile} (or DATABASE_URL)? After a change: ${again}`
+    : `the supervisor keeps trying; see 'bothy logs ${name}' and 'bothy doctor'. After a change of settings: ${again}`;
+  throw new CommandError([message, ...tail].join('\n    '), cure);
 }
 
 function describe(engine: EngineStatus): string {
