@@ -15,6 +15,7 @@ import { probeIoUring, readBootId, readMachineTypes, readQemuVersion } from './m
 import { resetConnections } from './migration/break.ts';
 import { tryWay } from './migration/way.ts';
 import { guestsDirectory } from './paths.ts';
+import { layerUsers } from './volume/layer-users.ts';
 import { qemuLayerTools } from './volume/qemu-tools.ts';
 
 export type QemuMachine = Pick<
@@ -56,7 +57,7 @@ export async function qemuMachine(
   return {
     guard: new WatchdogGuard({ runDirectory }),
     launcher: new ProcessLauncher({ dataDirectory, guestsDirectory: guestsDirectory(runDirectory), accounts: guests }),
-    guestUsers: guests && new GuestUsers(guests, groups),
+    guestUsers: guests && new GuestUsers(guests, groups, layerUsers),
     inspect: qemuImgInspector(inspector),
     convert: qemuImgConverter(inspector),
     saveDisk,
