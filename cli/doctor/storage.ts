@@ -48,7 +48,13 @@ function checkLayers({ count, encrypted, busy, quarantined, unclaimed }: HostHea
   const findings =
     failed.length === 0
       ? [ok('volumes', detail)]
-      : [warning('volumes', `${detail}; ${failed.length} failed: ${named.join('; ')}`, hostLog)];
+      : [
+          warning(
+            'volumes',
+            `${detail}; ${failed.length} failed: ${named.join('; ')}`,
+            `mend what is named, it is tried again; ${hostLog}`,
+          ),
+        ];
   if (encrypted > 0) {
     const told = `${encrypted} layers; their keys are in the database alone, sealed: without it nobody reads them again`;
     findings.push(
