@@ -187,7 +187,7 @@ export const definitions = {
   datapath: {
     fallback: 'auto',
     check: oneOf('auto', 'system', 'netdev'),
-    help: "auto: the kernel's Open vSwitch where it works, else user space; system: the kernel's; netdev: user space.",
+    help: "Open vSwitch: kernel's (system) or userspace.",
   },
   password_pattern: {
     fallback: '',

@@ -36,14 +36,13 @@ import { Meters, type MetersOptions } from './meter/meters.ts';
 import { NetworkStart } from './network-start.ts';
 import { hostFactsOf, migrationPlaceOf } from './own-facts.ts';
 import { guestsDirectory } from './paths.ts';
-import { defaultLimits, type ServerContext, type ServerLimits } from './server/context.ts';
+import { defaultLimits, ProcessDied, type ServerContext, type ServerLimits } from './server/context.ts';
 import { ErasedServers } from './server/erased.ts';
 import { Reconciler } from './server/reconciler.ts';
 import { Consoles } from './service/console.ts';
 import { httpsSource } from './service/fetch-source.ts';
 import { HostHttpService } from './service/http-service.ts';
 import { type Certify, serviceRoutes } from './service/routes.ts';
-import { ProcessDied } from './step-loop.ts';
 import { ControlAddresses } from './stream/addresses.ts';
 import { ControlStream } from './stream/client.ts';
 import type { Observations } from './stream/news.ts';
@@ -314,7 +313,7 @@ export class Host {
       facts: this.facts(),
       ...{ control: this.#stream.status, lease: this.#lease.status },
       desired: { known: this.#desired.state !== undefined, sequence: this.#desired.state?.sequence ?? 0 },
-      network: { ...this.#networkStart.state, tunnels: this.#dependencies.network.tunnels },
+      network: { started: this.#networkStart.started, tunnels: this.#dependencies.network.tunnels },
       ...this.#reconciler.counts(),
       ...{ lastSweep: this.#reconciler.lastSweep ?? null, observed: this.#reconciler.observations() },
       layers: this.#storage.layers.status(),

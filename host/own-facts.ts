@@ -4,7 +4,7 @@ import type { HostConfiguration } from './configuration.ts';
 import type { AcceleratorVerdict } from './guest/kvm-probe.ts';
 import type { HostNetworkPort } from './host-network.ts';
 import type { capacity } from './machine-facts.ts';
-import { defaultPorts, type MigrationPlace } from './ports-for-hosts.ts';
+import { defaultPorts, type MigrationPlace } from './migration/reception.ts';
 
 export interface HostParts {
   configuration: HostConfiguration;

@@ -15,7 +15,6 @@ import { probeIoUring, readBootId, readMachineTypes, readQemuVersion } from './m
 import { resetConnections } from './migration/break.ts';
 import { tryWay } from './migration/way.ts';
 import { guestsDirectory } from './paths.ts';
-import { layerUsers } from './volume/layer-users.ts';
 import { qemuLayerTools } from './volume/qemu-tools.ts';
 
 export type QemuMachine = Pick<
@@ -57,7 +56,7 @@ export async function qemuMachine(
   return {
     guard: new WatchdogGuard({ runDirectory }),
     launcher: new ProcessLauncher({ dataDirectory, guestsDirectory: guestsDirectory(runDirectory), accounts: guests }),
-    guestUsers: guests && new GuestUsers(guests, groups, layerUsers),
+    guestUsers: guests && new GuestUsers(guests, groups),
     inspect: qemuImgInspector(inspector),
     convert: qemuImgConverter(inspector),
     saveDisk,

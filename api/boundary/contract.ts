@@ -19,7 +19,7 @@ import type { CloudError } from '../../contract/errors.ts';
 export type Rights = 'open' | 'caller' | 'reader' | 'member' | 'manager' | 'service' | 'admin';
 
 /** The parts of a request that have a schema. */
-export type Part = 'path' | 'query' | 'body';
+export type Part = 'path' | 'query' | 'headers' | 'body';
 
 /** A schema that depends on the version that a request asks for (Nova's microversions). */
 export class Versions<T extends TSchema = TSchema> {
@@ -64,6 +64,8 @@ export interface Contract {
   path?: Readonly<Record<string, TSchema>>;
   /** Values are texts, or lists of texts where a parameter repeats. Default: what comes is overlooked. */
   query?: TSchema | Versions;
+  /** Those that are input, as {@link headersOf} reads them: names in lower case, values texts. Others are overlooked. */
+  headers?: TSchema;
   body?: TSchema | Versions;
   /** Media types of the body, where it is not plain JSON. */
   bodyTypes?: readonly string[];

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Execute, QmpError, QmpTimeoutError } from '../../protocols/qmp/index.ts';
+import { QmpError, QmpTimeoutError } from '../../protocols/qmp/index.ts';
+import type { Execute } from '../volume/nodes.ts';
 import { breakWay, resetConnections } from './break.ts';
 
 const way = { address: '192.0.2.1', ports: [1, 2] };

@@ -1,8 +1,6 @@
 /** How a QEMU sends its memory, and takes one in. Each QEMU keeps what it was last told, so each sending and taking in says all of it. */
-import type { Execute } from '../../protocols/qmp/index.ts';
-
-/** The object that has the key of a way to another host. */
-export const credentials = 'migration';
+import type { Execute } from '../volume/nodes.ts';
+import { credentials } from './names.ts';
 
 const capabilities = ['events', 'pause-before-switchover', 'auto-converge', 'multifd'] as const;
 type Capability = (typeof capabilities)[number];
@@ -24,7 +22,7 @@ export const toFile = (execute: Execute): Promise<void> =>
 /**
  * To another host. Without QEMU's return path: a source that waits for the target's word lets its guest run again by itself where that is lost, with the
  * target running it already (7.2; findings/qemu-lets-a-source-run-whose-target-has-the-guest.sh). This way neither `completed` nor `failed` at the end says whether the
- * target has all of it: what was written last may have arrived although the source saw an error. After `failed` QEMU lets the guest run again by itself, see ../server/steps/sending.ts.
+ * target has all of it: what was written last may have arrived although the source saw an error. After `failed` QEMU lets the guest run again by itself, see sending.ts.
  */
 export const toHost = (execute: Execute): Promise<void> =>
   say(execute, ['events', 'pause-before-switchover', 'auto-converge'], {
