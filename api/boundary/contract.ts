@@ -79,6 +79,11 @@ export interface Contract {
   later?: true;
   /** The first and the last version that have the route; in others it is not there. */
   versions?: { from?: number; to?: number };
+  /**
+   * For a dialect whose operations the router can't tell apart (S3: by parameters of the query, and keys that look like paths): its one
+   * route lists them here, each with its own contract; documents and tests read these instead of the route.
+   */
+  operations?: readonly RouteEntry[];
   /** What the route can do, by the name that the body's only member has; its value is what the action's own `body` describes. */
   actions?: Readonly<Record<string, ActionContract>>;
 }

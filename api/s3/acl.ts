@@ -49,7 +49,9 @@ const policy = Type.Object({
 });
 
 interface Policy {
-  AccessControlList?: { Grant?: { Grantee: { ID?: string; URI?: string; EmailAddress?: string }; Permission: string }[] };
+  AccessControlList?: {
+    Grant?: { Grantee: { ID?: string; URI?: string; EmailAddress?: string }; Permission: string }[];
+  };
 }
 
 /** A document that says what a canned one says. @throws S3Refusal */
@@ -58,8 +60,12 @@ function cannedDocument({ AccessControlList: list }: Policy, projectId: string):
   for (const { Grantee, Permission } of list?.Grant ?? []) {
     if (Grantee.ID === projectId) continue;
     if (Permission === 'READ' && Grantee.URI === `${groups}AllUsers`) canned = 'public-read';
-    else if (Permission === 'READ' && Grantee.URI === `${groups}AuthenticatedUsers`) canned = canned === 'private' ? 'authenticated-read' : canned;
-    else throw notImplemented(`the grant of ${Permission.slice(0, 40)} to ${(Grantee.URI ?? Grantee.ID ?? Grantee.EmailAddress ?? '').slice(0, 120)}`);
+    else if (Permission === 'READ' && Grantee.URI === `${groups}AuthenticatedUsers`)
+      canned = canned === 'private' ? 'authenticated-read' : canned;
+    else
+      throw notImplemented(
+        `the grant of ${Permission.slice(0, 40)} to ${(Grantee.URI ?? Grantee.ID ?? Grantee.EmailAddress ?? '').slice(0, 120)}`,
+      );
   }
   return canned;
 }
@@ -67,15 +73,32 @@ function cannedDocument({ AccessControlList: list }: Policy, projectId: string):
 const xsi = (type: string) => ({ 'xmlns:xsi': 'http://www.w3.org/2001/XMLSchema-instance', 'xsi:type': type });
 
 function policyNodes(projectId: string, canned: Canned): Node[] {
-  const person: Node[] = [['ID', projectId], ['DisplayName', projectId]];
+  const person: Node[] = [
+    ['ID', projectId],
+    ['DisplayName', projectId],
+  ];
   const group = { private: undefined, 'public-read': 'AllUsers', 'authenticated-read': 'AuthenticatedUsers' }[canned];
   return [
     ['Owner', person],
     [
       'AccessControlList',
       [
-        ['Grant', [['Grantee', person, xsi('CanonicalUser')], ['Permission', 'FULL_CONTROL']]],
-        group === undefined ? undefined : ['Grant', [['Grantee', [['URI', groups + group]], xsi('Group')], ['Permission', 'READ']]],
+        [
+          'Grant',
+          [
+            ['Grantee', person, xsi('CanonicalUser')],
+            ['Permission', 'FULL_CONTROL'],
+          ],
+        ],
+        group === undefined
+          ? undefined
+          : [
+              'Grant',
+              [
+                ['Grantee', [['URI', groups + group]], xsi('Group')],
+                ['Permission', 'READ'],
+              ],
+            ],
       ],
     ],
   ];
@@ -115,7 +138,10 @@ export const aclOperations: Operations = {
     summary: 'who may read an object',
     async run(call) {
       const where = await call.where();
-      const { object } = await call.services.objects.head(call.visitor, where, call.key, { ...versionOf(call), raw: true });
+      const { object } = await call.services.objects.head(call.visitor, where, call.key, {
+        ...versionOf(call),
+        raw: true,
+      });
       call.xml('AccessControlPolicy', policyNodes(where.projectId, cannedOfObject(object)), versionHeader(object));
     },
   },

@@ -1,7 +1,7 @@
 /** Buckets: containers of the caller's project, with a name that is the whole cloud's. */
 import { Type } from 'typebox';
 import type { ContainerInfo } from '../../control/object/index.ts';
-import { cannedOf, bucketAcl } from './acl.ts';
+import { bucketAcl, cannedOf } from './acl.ts';
 import type { Call } from './call.ts';
 import type { Operations } from './operations.ts';
 import { notImplemented, S3Refusal } from './refusal.ts';
@@ -9,7 +9,9 @@ import type { Node } from './xml/write.ts';
 
 const createConfiguration = Type.Object({
   LocationConstraint: Type.Optional(Type.String()),
-  Tags: Type.Optional(Type.Object({ Tag: Type.Optional(Type.Array(Type.Object({ Key: Type.String(), Value: Type.String() }))) })),
+  Tags: Type.Optional(
+    Type.Object({ Tag: Type.Optional(Type.Array(Type.Object({ Key: Type.String(), Value: Type.String() }))) }),
+  ),
 });
 
 /** The project that the caller acts in. */
@@ -19,7 +21,13 @@ export function projectOf(call: Call): string {
   return caller.projectId;
 }
 
-export const ownerNode = (projectId: string, name = 'Owner'): Node => [name, [['ID', projectId], ['DisplayName', projectId]]];
+export const ownerNode = (projectId: string, name = 'Owner'): Node => [
+  name,
+  [
+    ['ID', projectId],
+    ['DisplayName', projectId],
+  ],
+];
 
 export const bucketOf = (call: Call, right: 'read' | 'list' | 'own' = 'list'): Promise<ContainerInfo> =>
   call.where().then((where) => call.services.containers.show(call.visitor, where, right));
@@ -29,18 +37,32 @@ const page = 1000;
 async function listBuckets(call: Call): Promise<void> {
   const projectId = projectOf(call);
   const limit = Math.min(Number(call.query('max-buckets') ?? page), 10_000);
-  if (!Number.isInteger(limit) || limit < 1) throw new S3Refusal('InvalidArgument', 'max-buckets must be a number from 1 to 10000');
+  if (!Number.isInteger(limit) || limit < 1)
+    throw new S3Refusal('InvalidArgument', 'max-buckets must be a number from 1 to 10000');
   const prefix = call.query('prefix');
   const { entries, more } = await call.services.containers.list(call.visitor, projectId, {
     limit,
     prefix,
-    marker: call.query('continuation-token') && Buffer.from(call.query('continuation-token')!, 'base64url').toString('utf8'),
+    marker:
+      call.query('continuation-token') && Buffer.from(call.query('continuation-token')!, 'base64url').toString('utf8'),
   });
   const buckets = entries.flatMap((entry) => ('name' in entry ? [entry] : []));
   const last = buckets.at(-1);
   call.xml('ListAllMyBucketsResult', [
     ownerNode(projectId),
-    ['Buckets', buckets.map((one): Node => ['Bucket', [['Name', one.name], ['CreationDate', one.createdAt], ['BucketRegion', call.services.region]]])],
+    [
+      'Buckets',
+      buckets.map(
+        (one): Node => [
+          'Bucket',
+          [
+            ['Name', one.name],
+            ['CreationDate', one.createdAt],
+            ['BucketRegion', call.services.region],
+          ],
+        ],
+      ),
+    ],
     prefix === undefined ? undefined : ['Prefix', prefix],
     more && last ? ['ContinuationToken', Buffer.from(last.name).toString('base64url')] : undefined,
   ]);
@@ -48,9 +70,12 @@ async function listBuckets(call: Call): Promise<void> {
 
 async function createBucket(call: Call): Promise<void> {
   const projectId = projectOf(call);
-  const { LocationConstraint: location, Tags } = call.document<{ LocationConstraint?: string; Tags?: object } | undefined>() ?? {};
+  const { LocationConstraint: location, Tags } =
+    call.document<{ LocationConstraint?: string; Tags?: object } | undefined>() ?? {};
   if (location && ![call.services.region, 'us-east-1', 'EU', ''].includes(location)) {
-    throw new S3Refusal('InvalidLocationConstraint', 'The specified location-constraint is not valid', { LocationConstraint: location.slice(0, 80) });
+    throw new S3Refusal('InvalidLocationConstraint', 'The specified location-constraint is not valid', {
+      LocationConstraint: location.slice(0, 80),
+    });
   }
   if (Tags !== undefined) throw notImplemented('tags of a bucket at its creation; PutBucketTagging gives it some');
   const ownership = call.header('x-amz-object-ownership');
@@ -113,7 +138,7 @@ export const bucketOperations: Operations = {
       await bucketOf(call);
       const { region } = call.services;
       // The oldest region is told as none.
-      call.xml('LocationConstraint', [], {}, region === 'us-east-1' ? '' : region);
+      call.xml('LocationConstraint', region === 'us-east-1' ? '' : region);
     },
   },
   GetBucketVersioning: {
@@ -137,7 +162,10 @@ export const bucketOperations: Operations = {
       }
       const { settings } = await bucketOf(call, 'own');
       if (Status === 'Suspended' && (settings.lock as { enabled?: boolean } | undefined)?.enabled) {
-        throw new S3Refusal('InvalidBucketState', 'An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.');
+        throw new S3Refusal(
+          'InvalidBucketState',
+          'An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.',
+        );
       }
       await call.services.containers.update(call.visitor, await call.where(), {
         versioning: Status === 'Enabled' ? 'enabled' : 'suspended',

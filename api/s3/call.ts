@@ -3,7 +3,7 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
 import type { Visit as SignedVisit } from '../../control/identity/index.ts';
-import type { ContainerService, ObjectService, UploadService, Visit, Where } from '../../control/object/index.ts';
+import type { ContainerService, ObjectService, Visit, Where } from '../../control/object/index.ts';
 import { fits } from '../boundary/check.ts';
 import { unstorable } from '../boundary/storable.ts';
 import { type Body, bodyOf, readWhole } from './body.ts';
@@ -16,7 +16,6 @@ import { type Node, writeXml } from './xml/write.ts';
 export interface S3Services {
   containers: ContainerService;
   objects: ObjectService;
-  uploads: UploadService;
   /** Of the cloud, as its catalogue names it. */
   region: string;
 }
@@ -27,6 +26,10 @@ export const malformedXml = (why?: string): S3Refusal =>
     'The XML you provided was not well-formed or did not validate against our published schema',
     why === undefined ? {} : { Reason: why.slice(0, 255) },
   );
+
+/** Node reads headers byte for byte; clients write, and sign, UTF-8. */
+export const asText = (header: string): string =>
+  /^[\x20-\x7e]*$/.test(header) ? header : Buffer.from(header, 'latin1').toString('utf8');
 
 export class Call {
   readonly request: FastifyRequest;
@@ -66,7 +69,7 @@ export class Call {
   /** In S3's values UTF-8 stands as it is. */
   header(name: string): string | undefined {
     const value = this.request.raw.headers[name];
-    return value === undefined ? undefined : Buffer.from(String(value), 'latin1').toString('utf8');
+    return value === undefined ? undefined : asText(String(value));
   }
 
   query(name: string): string | undefined {
@@ -123,7 +126,7 @@ export class Call {
     return this.#document as T;
   }
 
-  xml(name: string, content: readonly Node[], headers: OutgoingHttpHeaders = {}): void {
+  xml(name: string, content: string | readonly Node[], headers: OutgoingHttpHeaders = {}): void {
     this.send(200, headers, writeXml(name, content));
   }
 

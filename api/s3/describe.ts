@@ -1,6 +1,11 @@
 /** An object in S3's headers and elements. */
 import type { OutgoingHttpHeaders } from 'node:http';
-import { type ChecksumAlgorithm, type Checksums, checksumAlgorithms, type ObjectInfo } from '../../control/object/index.ts';
+import {
+  type ChecksumAlgorithm,
+  type Checksums,
+  checksumAlgorithms,
+  type ObjectInfo,
+} from '../../control/object/index.ts';
 import type { Node } from './xml/write.ts';
 
 /** An entity tag that is no MD5 of the bytes has a `-`: clients that find none compare it with what they have read. */

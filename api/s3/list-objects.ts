@@ -1,12 +1,12 @@
 /** ListObjects in both versions. */
 import { Type } from 'typebox';
 import type { Listed, ObjectInfo } from '../../control/object/index.ts';
+import { checksumAlgorithms } from '../../control/object/index.ts';
 import { ownerNode } from './buckets.ts';
 import type { Call } from './call.ts';
 import { checksumType, etagOf, nameOfAlgorithm, sizeOf } from './describe.ts';
 import type { Operations } from './operations.ts';
 import { invalidArgument } from './refusal.ts';
-import { checksumAlgorithms } from '../../control/object/index.ts';
 import type { Node } from './xml/write.ts';
 
 export const most = 1000;
@@ -16,7 +16,8 @@ export function maxOf(call: Pick<Call, 'query'>, name = 'max-keys'): number {
   const said = call.query(name);
   if (said === undefined || said === '') return most;
   const number = Number(said);
-  if (!/^\d{1,10}$/.test(said) || number > 2 ** 31 - 1) throw invalidArgument(`Provided ${name} not an integer or within integer range`, name, said);
+  if (!/^\d{1,10}$/.test(said) || number > 2 ** 31 - 1)
+    throw invalidArgument(`Provided ${name} not an integer or within integer range`, name, said);
   return Math.min(number, most);
 }
 
@@ -31,11 +32,16 @@ export function encoderOf(call: Pick<Call, 'query'>): { type: string | undefined
 type Encode = (text: string) => string;
 
 export const prefixNodes = (entries: readonly (object | { prefix: string })[], encode: Encode): Node[] =>
-  entries.flatMap((entry) => ('prefix' in entry ? [['CommonPrefixes', [['Prefix', encode(entry.prefix)]]] as Node] : []));
+  entries.flatMap((entry) =>
+    'prefix' in entry ? [['CommonPrefixes', [['Prefix', encode(entry.prefix)]]] as Node] : [],
+  );
 
 export function checksumAlgorithmNodes({ checksums }: Pick<ObjectInfo, 'checksums'>): Node[] {
   const names = checksumAlgorithms.filter((algorithm) => checksums[algorithm] !== undefined);
-  return [...names.map((algorithm): Node => ['ChecksumAlgorithm', nameOfAlgorithm(algorithm)]), checksumType(checksums)];
+  return [
+    ...names.map((algorithm): Node => ['ChecksumAlgorithm', nameOfAlgorithm(algorithm)]),
+    checksumType(checksums),
+  ];
 }
 
 const contents = (object: ObjectInfo, encode: Encode, owner: string | undefined): Node => [
@@ -65,8 +71,18 @@ const said = (name: string, value: string | undefined, encode: Encode): Node =>
 async function listObjects(call: Call): Promise<void> {
   const { type, encode } = encoderOf(call);
   const where = await call.where();
-  const [limit, prefix, delimiter, marker] = [maxOf(call), call.query('prefix'), call.query('delimiter'), call.query('marker')];
-  const found = await call.services.objects.list(call.visitor, where, { limit, prefix, delimiter: delimiter || undefined, marker });
+  const [limit, prefix, delimiter, marker] = [
+    maxOf(call),
+    call.query('prefix'),
+    call.query('delimiter'),
+    call.query('marker'),
+  ];
+  const found = await call.services.objects.list(call.visitor, where, {
+    limit,
+    prefix,
+    delimiter: delimiter || undefined,
+    marker,
+  });
   const truncated = found.more && limit > 0;
   call.xml('ListBucketResult', [
     ['Name', call.bucket],
@@ -132,7 +148,13 @@ export const listOperations: Operations = {
   ListObjectsV2: {
     ...{ method: 'GET', level: 'bucket', by: ['list-type'], rights: 'open' },
     summary: 'the objects of a bucket, by a token that goes on',
-    query: Type.Object({ ...page, 'list-type': Type.Literal('2'), 'continuation-token': text, 'start-after': text, 'fetch-owner': text }),
+    query: Type.Object({
+      ...page,
+      'list-type': Type.Literal('2'),
+      'continuation-token': text,
+      'start-after': text,
+      'fetch-owner': text,
+    }),
     run: listObjectsV2,
   },
 };

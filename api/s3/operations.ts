@@ -34,7 +34,15 @@ export type Operations = Readonly<Record<string, Operation>>;
 const missing: Readonly<Record<Level, readonly string[]>> = {
   service: [],
   bucket: [
-    ...['analytics', 'intelligent-tiering', 'inventory', 'metrics', 'metadataTable', 'metadataConfiguration', 'session'],
+    ...[
+      'analytics',
+      'intelligent-tiering',
+      'inventory',
+      'metrics',
+      'metadataTable',
+      'metadataConfiguration',
+      'session',
+    ],
     ...['accelerate', 'logging', 'notification', 'requestPayment', 'replication', 'ownershipControls', 'policyStatus'],
     ...['publicAccessBlock', 'encryption', 'website', 'lifecycle', 'policy', 'object-lock', 'cors', 'acl', 'tagging'],
     ...['versioning', 'versions', 'uploads', 'location', 'delete', 'abac', 'annotation'],
@@ -45,7 +53,8 @@ const missing: Readonly<Record<Level, readonly string[]>> = {
   ],
 };
 
-const levelOf = ({ bucket, key }: Target): Level => (key !== undefined ? 'object' : bucket !== undefined ? 'bucket' : 'service');
+const levelOf = ({ bucket, key }: Target): Level =>
+  key !== undefined ? 'object' : bucket !== undefined ? 'bucket' : 'service';
 
 /** Finds the operation of a request; those that more parameters choose come first. */
 export class Chooser {
@@ -74,7 +83,10 @@ export class Chooser {
       throw notImplemented(`${method} of a ${level} with the parameter ${asked}`);
     }
     if (found) return found;
-    throw new S3Refusal('MethodNotAllowed', 'The specified method is not allowed against this resource.', { Method: method.slice(0, 20), ResourceType: level.toUpperCase() });
+    throw new S3Refusal('MethodNotAllowed', 'The specified method is not allowed against this resource.', {
+      Method: method.slice(0, 20),
+      ResourceType: level.toUpperCase(),
+    });
   }
 }
 

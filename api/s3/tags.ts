@@ -1,9 +1,9 @@
 /** Sets of tags: as a header writes them, and as a document. */
 import { Type } from 'typebox';
 import type { Call } from './call.ts';
-import type { Operations } from './operations.ts';
-import { S3Refusal } from './refusal.ts';
 import { versionHeader } from './describe.ts';
+import type { Operations } from './operations.ts';
+import { notImplemented, S3Refusal } from './refusal.ts';
 import type { Node } from './xml/write.ts';
 
 const invalid = (why: string) => new S3Refusal('InvalidTag', why);
@@ -41,7 +41,10 @@ export function tagsOfQuery(text: string): Record<string, string> {
     return checked(pairs, ofObject);
   } catch (error) {
     if (error instanceof S3Refusal) throw error;
-    throw new S3Refusal('InvalidArgument', "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.");
+    throw new S3Refusal(
+      'InvalidArgument',
+      "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.",
+    );
   }
 }
 
@@ -60,7 +63,18 @@ export const tagsOfDocument = ({ TagSet: { Tag = [] } }: Tagging, most = ofObjec
   );
 
 export const tagNodes = (tags: Readonly<Record<string, string>>): Node[] => [
-  ['TagSet', Object.entries(tags).map(([key, value]): Node => ['Tag', [['Key', key], ['Value', value]]])],
+  [
+    'TagSet',
+    Object.entries(tags).map(
+      ([key, value]): Node => [
+        'Tag',
+        [
+          ['Key', key],
+          ['Value', value],
+        ],
+      ],
+    ),
+  ],
 ];
 
 const version = Type.Object({ versionId: Type.Optional(Type.String()) });
@@ -71,9 +85,9 @@ export const versionOf = (call: Pick<Call, 'query'>): { versionId?: string } => 
 };
 
 async function setObjectTags(call: Call, tags: Record<string, string>, status: number): Promise<void> {
-  const { objects } = call.services;
-  const object = await objects.update(call.visitor, await call.where(), call.key, { tags }, versionOf(call));
-  call.done(status, versionHeader(object));
+  if (call.query('versionId') !== undefined) throw notImplemented('changing the tags of a version');
+  await call.services.objects.update(call.visitor, await call.where(), call.key, { tags });
+  call.done(status);
 }
 
 export const tagOperations: Operations = {
@@ -81,7 +95,10 @@ export const tagOperations: Operations = {
     ...{ method: 'GET', level: 'object', by: ['tagging'], query: version, rights: 'open' },
     summary: 'the tags of an object',
     async run(call) {
-      const object = await call.services.objects.head(call.visitor, await call.where(), call.key, { ...versionOf(call), raw: true });
+      const object = await call.services.objects.head(call.visitor, await call.where(), call.key, {
+        ...versionOf(call),
+        raw: true,
+      });
       call.xml('Tagging', tagNodes(object.object.tags), versionHeader(object.object));
     },
   },

@@ -26,11 +26,16 @@ const classes = ['STANDARD'];
 function refuseMissing(call: Headers): void {
   const storage = call.header('x-amz-storage-class');
   if (storage !== undefined && !classes.includes(storage)) {
-    throw new S3Refusal('InvalidStorageClass', `The storage class you specified is not valid: this cloud has ${classes[0]} only`);
+    throw new S3Refusal(
+      'InvalidStorageClass',
+      `The storage class you specified is not valid: this cloud has ${classes[0]} only`,
+    );
   }
   for (const name of Object.keys(call.request.raw.headers)) {
-    if (name.startsWith('x-amz-server-side-encryption')) throw notImplemented(`encryption on the server's side (${name})`);
-    if (name.startsWith('x-amz-grant-')) throw notImplemented(`grants by header (${name}); x-amz-acl takes the canned ones`);
+    if (name.startsWith('x-amz-server-side-encryption'))
+      throw notImplemented(`encryption on the server's side (${name})`);
+    if (name.startsWith('x-amz-grant-'))
+      throw notImplemented(`grants by header (${name}); x-amz-acl takes the canned ones`);
   }
   if (call.header('x-amz-write-offset-bytes') !== undefined) throw notImplemented('appending to objects');
 }
@@ -76,15 +81,21 @@ function metadataOf(call: Headers): Record<string, string> {
 }
 
 export function lockOf(call: Pick<Call, 'header'>): ObjectLock | undefined {
-  const [mode, until, hold] = ['mode', 'retain-until-date', 'legal-hold'].map((name) => call.header(`x-amz-object-lock-${name}`));
+  const [mode, until, hold] = ['mode', 'retain-until-date', 'legal-hold'].map((name) =>
+    call.header(`x-amz-object-lock-${name}`),
+  );
   if (mode === undefined && until === undefined && hold === undefined) return undefined;
   if ((mode === undefined) !== (until === undefined)) {
-    throw new S3Refusal('InvalidArgument', 'x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied');
+    throw new S3Refusal(
+      'InvalidArgument',
+      'x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied',
+    );
   }
   const lock: ObjectLock = {};
   if (mode !== undefined) Object.assign(lock, retentionOf(mode, until!));
   if (hold !== undefined) {
-    if (hold !== 'ON' && hold !== 'OFF') throw invalidArgument('Unknown legal hold', 'x-amz-object-lock-legal-hold', hold);
+    if (hold !== 'ON' && hold !== 'OFF')
+      throw invalidArgument('Unknown legal hold', 'x-amz-object-lock-legal-hold', hold);
     lock.legalHold = hold === 'ON';
   }
   return lock;
@@ -92,7 +103,8 @@ export function lockOf(call: Pick<Call, 'header'>): ObjectLock | undefined {
 
 /** @throws S3Refusal */
 export function retentionOf(mode: string, until: string): Required<Pick<ObjectLock, 'mode' | 'retainUntil'>> {
-  if (mode !== 'GOVERNANCE' && mode !== 'COMPLIANCE') throw invalidArgument('Unknown wormMode directive.', 'mode', mode);
+  if (mode !== 'GOVERNANCE' && mode !== 'COMPLIANCE')
+    throw invalidArgument('Unknown wormMode directive.', 'mode', mode);
   const end = Date.parse(until);
   if (!(end > Date.now())) throw new S3Refusal('InvalidArgument', 'The retain until date must be in the future!');
   return { mode, retainUntil: new Date(end).toISOString() };
@@ -111,21 +123,44 @@ export function md5Of(call: Pick<Call, 'header'>): string | undefined {
 export function checksumsOf(call: Pick<Call, 'header' | 'request' | 'body'>): ChecksumWish[] {
   const wishes: ChecksumWish[] = [];
   for (const name of Object.keys(call.request.raw.headers)) {
-    const algorithm = name.startsWith('x-amz-checksum-') ? algorithmNamed(name.slice('x-amz-checksum-'.length)) : undefined;
+    const algorithm = name.startsWith('x-amz-checksum-')
+      ? algorithmNamed(name.slice('x-amz-checksum-'.length))
+      : undefined;
     if (algorithm) wishes.push({ algorithm, value: call.header(name)! });
   }
   const trailer = call.header('x-amz-trailer')?.trim().toLowerCase();
   if (trailer !== undefined) {
-    const algorithm = trailer.startsWith('x-amz-checksum-') ? algorithmNamed(trailer.slice('x-amz-checksum-'.length)) : undefined;
-    if (!algorithm) throw new S3Refusal('InvalidRequest', `The value specified in the x-amz-trailer header is not supported: ${trailer.slice(0, 80)}`);
-    wishes.push({ algorithm, value: () => call.body().trailer(trailer) });
+    const algorithm = trailer.startsWith('x-amz-checksum-')
+      ? algorithmNamed(trailer.slice('x-amz-checksum-'.length))
+      : undefined;
+    if (!algorithm)
+      throw new S3Refusal(
+        'InvalidRequest',
+        `The value specified in the x-amz-trailer header is not supported: ${trailer.slice(0, 80)}`,
+      );
+    wishes.push({ algorithm, value: () => announced(call.body().trailer(trailer)) });
   }
-  if (wishes.length > 1) throw new S3Refusal('InvalidRequest', 'Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.');
+  if (wishes.length > 1)
+    throw new S3Refusal(
+      'InvalidRequest',
+      'Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.',
+    );
   const wanted = wantedAlgorithm(call);
   if (wanted && wishes.length > 0 && wishes[0]!.algorithm !== wanted) {
-    throw new S3Refusal('InvalidRequest', 'x-amz-sdk-checksum-algorithm specified, but it is of another checksum than that of the request');
+    throw new S3Refusal(
+      'InvalidRequest',
+      'x-amz-sdk-checksum-algorithm specified, but it is of another checksum than that of the request',
+    );
   }
   return wishes.length > 0 || !wanted ? wishes : [{ algorithm: wanted }];
+}
+
+function announced(sum: string | undefined): string {
+  if (sum !== undefined) return sum;
+  throw new S3Refusal(
+    'MalformedTrailerError',
+    'The request contained trailing data that was not well-formed or did not conform to our published schema.',
+  );
 }
 
 /** @throws S3Refusal for one that S3 does not know */
@@ -134,13 +169,18 @@ export function wantedAlgorithm(call: Pick<Call, 'header'>) {
   if (said === undefined) return undefined;
   const algorithm = algorithmNamed(said);
   if (algorithm) return algorithm;
-  throw new S3Refusal('InvalidRequest', 'Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]');
+  throw new S3Refusal(
+    'InvalidRequest',
+    'Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]',
+  );
 }
 
 /** @param prefix of the headers: that of a copy's source is longer */
 export function conditionsOf(call: Pick<Call, 'header'>, prefix = ''): Conditions {
   const [match, noneMatch] = [tagsOf(call.header(`${prefix}if-match`)), tagsOf(call.header(`${prefix}if-none-match`))];
-  const [modified, unmodified] = ['if-modified-since', 'if-unmodified-since'].map((name) => timeOf(call.header(`${prefix}${name}`)));
+  const [modified, unmodified] = ['if-modified-since', 'if-unmodified-since'].map((name) =>
+    timeOf(call.header(`${prefix}${name}`)),
+  );
   return {
     ...(match && { ifMatch: match }),
     ...(noneMatch && { ifNoneMatch: noneMatch }),
@@ -150,7 +190,12 @@ export function conditionsOf(call: Pick<Call, 'header'>, prefix = ''): Condition
 }
 
 function tagsOf(said: string | undefined): string[] | undefined {
-  return said?.split(',').map((one) => one.trim().replace(/^W\//, '').replace(/^"(.*)"$/, '$1'));
+  return said?.split(',').map((one) =>
+    one
+      .trim()
+      .replace(/^W\//, '')
+      .replace(/^"(.*)"$/, '$1'),
+  );
 }
 
 /** What is no time is no condition (RFC 9110, section 13.1.3). */
@@ -162,6 +207,7 @@ function timeOf(said: string | undefined): Date | undefined {
 /** Of a write: S3 knows these two. @throws S3Refusal */
 export function writeConditionsOf(call: Pick<Call, 'header'>): Pick<Conditions, 'ifMatch' | 'ifNoneMatch'> {
   const { ifMatch, ifNoneMatch } = conditionsOf(call);
-  if (ifNoneMatch && (ifNoneMatch.length !== 1 || ifNoneMatch[0] !== '*')) throw notImplemented('If-None-Match of a write with another value than *');
+  if (ifNoneMatch && (ifNoneMatch.length !== 1 || ifNoneMatch[0] !== '*'))
+    throw notImplemented('If-None-Match of a write with another value than *');
   return { ...(ifMatch && { ifMatch }), ...(ifNoneMatch && { ifNoneMatch: '*' }) };
 }

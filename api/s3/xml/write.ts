@@ -6,7 +6,7 @@ export type Content = string | number | boolean | Date | undefined | readonly No
 
 const namespace = 'http://s3.amazonaws.com/doc/2006-03-01/';
 
-export function writeXml(name: string, content: readonly Node[], options: { bare?: boolean } = {}): string {
+export function writeXml(name: string, content: string | readonly Node[], options: { bare?: boolean } = {}): string {
   const attributes = options.bare ? undefined : { xmlns: namespace };
   return `<?xml version="1.0" encoding="UTF-8"?>\n${element([name, content, attributes])}`;
 }
