@@ -110,7 +110,8 @@ export class S3World {
       headers: bytewise(headers),
     });
     const answered = once(request, 'response') as Promise<[IncomingMessage]>;
-    request.end(body);
+    // Not as a string: the head would be written in the encoding of the body.
+    request.end(Buffer.from(body));
     const [response] = await answered;
     const parts: Buffer[] = [];
     for await (const part of response) parts.push(part as Buffer);

@@ -14,6 +14,7 @@ import { networkDialect } from '../../api/openstack/network/index.ts';
 import { objectDialect } from '../../api/openstack/object/index.ts';
 import { placementDialect } from '../../api/openstack/placement/index.ts';
 import { volumeDialect } from '../../api/openstack/volume/index.ts';
+import { s3Dialect } from '../../api/s3/index.ts';
 import { type ApiOptions, createApi, type Dialect, renewCertificate } from '../../api/server.ts';
 import type { HostId } from '../../contract/ids.ts';
 import { Secret } from '../../contract/secret.ts';
@@ -62,6 +63,7 @@ const catalogue = [
   { type: 'block-storage', name: 'cinder', path: '/volume/v3/{project_id}' },
   { type: 'volumev3', name: 'cinderv3', path: '/volume/v3/{project_id}' },
   { type: 'object-store', name: 'swift', path: '/object/v1/AUTH_{project_id}' },
+  { type: 's3', name: 's3', path: '/s3' },
 ];
 
 /** For tests. */
@@ -300,6 +302,7 @@ function dialects(
       ...{ reachability: network.reachability, reachabilityAssertions: network.reachabilityAssertions },
       meters: network.meters,
     }),
+    s3Dialect({ ...object.services, signedRequests: identity.signedRequests, region: configuration.region }),
     consoleDialect(),
   ];
 }
