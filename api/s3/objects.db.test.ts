@@ -2,9 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { ChunkSignatures } from '../../protocols/aws/s3-signature.ts';
-import { checksumOf } from '../../protocols/checksum/index.ts';
-import { presign, signedHeaders } from '../../test/support/sign-s3.ts';
+import { ChunkSignatures, checksumOf, presign, signedHeaders } from '../../test/support/sign-s3.ts';
 import { all, S3World } from './testing.ts';
 
 let s3: S3World;
