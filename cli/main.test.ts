@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -49,6 +49,23 @@ test('status of a cloud that is down ends with 1 and says how to start it', asyn
   assert.equal(code, 1);
   assert.match(stdout, /down/);
   assert.match(stdout, /bothy up/);
+});
+
+test('a reader that goes ends no command in a stack', async () => {
+  const piped = '"$0" --disable-warning=ExperimentalWarning "$1" status --data "$2" | true; echo $PIPESTATUS';
+  const shell = ['-c', piped];
+  const { stdout, stderr } = await tryRun('bash', [...shell, process.execPath, main, data]);
+  assert.deepEqual([stdout.trim(), stderr], ['1', '']);
+});
+
+test("the logs of one of several processes of a kind are found by its name in 'bothy status'", async () => {
+  const cloud = mkdtempSync(join(tmpdir(), 'bothy-logs-'));
+  after(() => rmSync(cloud, { recursive: true, force: true }));
+  mkdirSync(join(cloud, 'log'));
+  writeFileSync(join(cloud, 'log/resolver.log'), 'started\n');
+  const { code, stdout } = await bothy('logs', 'resolver-uplink', '--data', cloud);
+  assert.deepEqual([code, stdout.trim()], [0, 'started']);
+  assert.equal((await bothy('logs', 'resolve', '--data', cloud)).code, 1);
 });
 
 test('logs of a cloud that was never started say so', async () => {

@@ -66,6 +66,13 @@ async function main(argv: string[]): Promise<number> {
   return command.run(parsed);
 }
 
+// Whoever reads what is said may go (`bothy status | head -1`); what is being done is done to its end.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

@@ -187,7 +187,7 @@ export const definitions = {
   datapath: {
     fallback: 'auto',
     check: oneOf('auto', 'system', 'netdev'),
-    help: "Open vSwitch: kernel's (system) or userspace.",
+    help: "auto: the kernel's Open vSwitch where it works, else user space; system: the kernel's; netdev: user space.",
   },
   password_pattern: {
     fallback: '',

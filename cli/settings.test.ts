@@ -7,7 +7,9 @@ import { parseCommandLine, UsageError } from './arguments.ts';
 import type { Command } from './command.ts';
 import { nearest } from './nearest.ts';
 import {
+  changedSettings,
   cloudPaths,
+  differing,
   loadSettings,
   parseSettings,
   settingNames,
@@ -32,6 +34,17 @@ test('defaults, then the file, then the environment', () => {
   assert.equal(values.port, '10443');
   assert.equal(values.database_url, 'postgres://db/bothy');
   assert.equal(values.region, 'Hill', 'an empty variable is one that is not set');
+});
+
+test('what a cloud that runs does not go by is told by name, with what makes it', () => {
+  const paths = cloudPaths('/srv/cloud');
+  assert.deepEqual(differing({ port: '8443' }, {}), [], 'the default said in full is no difference');
+  assert.deepEqual(differing({}, { port: '9443', region: 'here' }), ['port', 'region']);
+  assert.deepEqual(differing({}, undefined), [], 'a file with a mistake is told elsewhere');
+  const told = changedSettings(['port'], paths)!;
+  assert.match(told.message, /\/srv\/cloud\/bothy\.conf says port otherwise/);
+  assert.match(told.cure, /down --keep-guests --data \/srv\/cloud, then .*up --detach/);
+  assert.equal(changedSettings([], paths), undefined);
 });
 
 test('an unknown setting is refused with the nearest name', () => {

@@ -2,7 +2,7 @@
  * Settings of a cloud: `<data>/bothy.conf` (key = value, # comments), the environment over it, defaults under it.
  */
 import { readFileSync } from 'node:fs';
-import { type CloudPaths, cloudPaths, defaultDataDirectory } from './cloud-paths.ts';
+import { type CloudPaths, cloudPaths, dataArgument, defaultDataDirectory } from './cloud-paths.ts';
 import { CommandError } from './command.ts';
 import { nearest } from './nearest.ts';
 import { type Definition, definitions, type SettingName } from './setting-definitions.ts';
@@ -39,6 +39,38 @@ export function loadSettings(data: string | undefined, env: NodeJS.ProcessEnv = 
     values[name] = value;
   }
   return { paths, values };
+}
+
+/** What the file says now; undefined where it cannot be read. */
+export function settingsOfFile({ settingsFile }: CloudPaths): ReturnType<typeof parseSettings> | undefined {
+  try {
+    return parseSettings(readIfThere(settingsFile), settingsFile);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The settings that differ; one that is left out means its default. */
+export function differing(
+  one: ReturnType<typeof settingsOfFile>,
+  other: ReturnType<typeof settingsOfFile>,
+): SettingName[] {
+  if (one === undefined || other === undefined) return [];
+  const valueIn = (values: typeof one, name: SettingName) => values[name] ?? definitions[name].fallback;
+  return settingNames.filter((name) => valueIn(one, name) !== valueIn(other, name));
+}
+
+/** What is said of settings that a cloud which runs does not go by; undefined where there are none. */
+export function changedSettings(
+  names: readonly string[],
+  paths: CloudPaths,
+): { message: string; cure: string } | undefined {
+  if (names.length === 0) return undefined;
+  const data = dataArgument(paths);
+  return {
+    message: `${paths.settingsFile} says ${names.join(', ')} otherwise than when the cloud was started, which goes by what it said then`,
+    cure: `sudo ./bothy down --keep-guests${data}, then sudo ./bothy up --detach${data}`,
+  };
 }
 
 /** Reads `key = value` lines. An unknown key is refused: a setting that silently does nothing is worse than none. */
@@ -82,7 +114,7 @@ export function settingsTemplate(): string {
     return `# ${help}${variable === undefined ? '' : ` (environment: ${variable})`}\n#${name} = ${fallback}\n`;
   });
   return `# Settings of this cloud. Everything is optional; what is commented out shows the default.
-# BOTHY_<KEY> in the environment comes before this file. Takes effect at the next 'bothy up'.
+# BOTHY_<KEY> in the environment comes before this file. Takes effect when the cloud starts: after 'bothy down --keep-guests', 'bothy up'.
 
 ${entries.join('\n')}`;
 }

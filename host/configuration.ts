@@ -3,6 +3,7 @@ import type { HostBandwidth, ProtocolRange } from '../contract/host/index.ts';
 import type { HostId } from '../contract/ids.ts';
 import type { CredentialFiles } from '../protocols/tls/index.ts';
 import type { GuestAccounts } from './guest/users.ts';
+import type { ObjectsSetting } from './object/disks.ts';
 import type { ServerLimits } from './server/context.ts';
 import type { StorageSetting } from './volume/pool.ts';
 
@@ -39,6 +40,8 @@ export interface HostConfiguration {
   quarantinedGuests?: 'run' | 'stop' | undefined;
   /** Absent: one pool and the backups in the data directory. */
   storage?: StorageSetting;
+  /** Where objects' bytes lie, and how they are read again. Absent: one disk in the data directory. */
+  objects?: ObjectsSetting;
   /** Physical networks that its bridges carry. */
   physicalNetworks?: readonly string[];
   /** What its cards give to be promised to guests' ports. */

@@ -18,7 +18,7 @@ export class HostFault extends Error {
 }
 
 /** A full disk, or a quota of the file system, anywhere in the chain of causes. */
-function isDiskFull(error: unknown): boolean {
+export function isDiskFull(error: unknown): boolean {
   for (let each = error; each instanceof Error; each = each.cause) {
     const { code } = each as NodeJS.ErrnoException;
     if (code === 'ENOSPC' || code === 'EDQUOT') return true;

@@ -6,86 +6,43 @@
  * their processes and goes on from what is.
  */
 import { mkdir } from 'node:fs/promises';
-import type { ControlMessage, DesiredServer, HostFacts, Unreadable } from '../contract/host/index.ts';
+import type { ControlMessage, HostFacts, Unreadable } from '../contract/host/index.ts';
 import { Credentials } from '../protocols/tls/index.ts';
 import type { HostConfiguration } from './configuration.ts';
+import type { HostDependencies } from './dependencies.ts';
 import { DesiredHolder } from './desired/holder.ts';
 import type { DesiredState } from './desired/state.ts';
 import { DesiredStore } from './desired/store.ts';
-import type { DiskKeeper } from './disk/disk-keeper.ts';
-import type { DiskSaver } from './disk/save-disk.ts';
-import type { CpuGroups } from './guest/cpu-groups.ts';
 import type { AcceleratorVerdict } from './guest/kvm-probe.ts';
-import type { QemuLauncher } from './guest/launcher.ts';
-import type { TpmKeeper } from './guest/tpm.ts';
-import type { GuestUsers } from './guest/users.ts';
-import type { HostNetworkPort } from './host-network.ts';
 import { ImageFetcher } from './image/fetch.ts';
-import type { ImageConverter, ImageInspector } from './image/inspect.ts';
 import { intakeDigestSets } from './image/intake.ts';
 import { LaterDigests } from './image/later-digests.ts';
 import { ImageStore } from './image/store.ts';
-import type { GuestGuard } from './lease/guard.ts';
 import { Lease } from './lease/lease.ts';
-import type { HostLogger } from './logger.ts';
 import { capacity } from './machine-facts.ts';
-import { metadataFiles, type VendorData } from './metadata/document.ts';
+import { metadataFiles } from './metadata/document.ts';
 import type { GuestPasswords } from './metadata/password.ts';
-import type { VendorServices } from './metadata/vendor-services.ts';
 import { Meters, type MetersOptions } from './meter/meters.ts';
 import { NetworkStart } from './network-start.ts';
+import { defaultDisk } from './object/disks.ts';
+import { objectRoutes } from './object/routes.ts';
+import { ObjectStore } from './object/store.ts';
 import { hostFactsOf, migrationPlaceOf } from './own-facts.ts';
 import { guestsDirectory } from './paths.ts';
-import { defaultLimits, ProcessDied, type ServerContext, type ServerLimits } from './server/context.ts';
+import { defaultLimits, type ServerContext, type ServerLimits } from './server/context.ts';
 import { ErasedServers } from './server/erased.ts';
 import { Reconciler } from './server/reconciler.ts';
 import { Consoles } from './service/console.ts';
 import { httpsSource } from './service/fetch-source.ts';
 import { HostHttpService } from './service/http-service.ts';
-import { type Certify, serviceRoutes } from './service/routes.ts';
+import { serviceRoutes } from './service/routes.ts';
+import { ProcessDied } from './step-loop.ts';
 import { ControlAddresses } from './stream/addresses.ts';
 import { ControlStream } from './stream/client.ts';
 import type { Observations } from './stream/news.ts';
 import { quarantineStatus } from './stream/quarantine.ts';
 import { LayerKeys } from './volume/keys.ts';
-import { Storage, type StorageOptions } from './volume/storage.ts';
-
-export interface HostDependencies extends Pick<ServerContext, 'tryWay' | 'resetConnections'> {
-  network: HostNetworkPort;
-  launcher: QemuLauncher;
-  guard: GuestGuard;
-  /** Absent: guests run as this process (tests). */
-  guestUsers?: GuestUsers | undefined;
-  inspect: ImageInspector;
-  convert: ImageConverter;
-  saveDisk: DiskSaver;
-  keeper: DiskKeeper;
-  layerTools: StorageOptions['tools'];
-  receiverEngine?: StorageOptions['receiverEngine'];
-  tpm: TpmKeeper;
-  cpuGroups?: CpuGroups | undefined;
-  /** QEMU can use io_uring here. Absent: it can't. */
-  ioUring?: boolean;
-  log: HostLogger;
-  bootId: string;
-  qemuVersion: string;
-  /** The newest first. */
-  machineTypes: readonly string[];
-  /** Asked once at the start; may take seconds at a machine's first. */
-  accelerator(): Promise<AcceleratorVerdict>;
-  /** Told of every new desired state before it is acted on: the metadata service answers from it. */
-  desired?: (servers: readonly DesiredServer[]) => void;
-  /** What every guest is told beside what is its own; absent: nothing. */
-  vendorData?: VendorData;
-  /** And what services say of each. */
-  vendorServices?: Pick<VendorServices, 'of'>;
-  /** What the machine has; asked once. Absent: this machine's. */
-  capacity?: typeof capacity;
-  /** Of the cloud's authority; absent: it is not beside this host. */
-  certify?: Certify | undefined;
-  /** Called after each step with its name; a test throws ProcessDied here. */
-  step?: (name: string) => void | Promise<void>;
-}
+import { Storage } from './volume/storage.ts';
 
 export class Host {
   readonly #configuration: HostConfiguration;
@@ -107,6 +64,7 @@ export class Host {
   });
   readonly #reconciler: Reconciler;
   readonly #storage: Storage;
+  readonly #objects: ObjectStore;
   readonly #meters: Meters;
   readonly #service: HostHttpService;
   readonly #stream: ControlStream;
@@ -145,6 +103,7 @@ export class Host {
     const basis = this.#newContext(limits, maxVirtualBytes);
     const { upload } = basis;
     this.#storage = this.#newStorage(basis);
+    this.#objects = this.#newObjects(gids.controlGid);
     const context: ServerContext = { ...basis, layers: this.#storage.files };
     this.#reconciler = new Reconciler({
       context,
@@ -168,6 +127,7 @@ export class Host {
         await this.#reconciler.refuseCapture(id);
         await this.#storage.layers.refuseCapture(id);
       },
+      objects: objectRoutes({ store: this.#objects, tls: () => this.#credentials.current }),
       ...{ backups: this.#storage.backups, managed: this.#storage.managed, layers: this.#storage.layers },
       ...{ health: () => this.status(), certify: dependencies.certify, powercap: configuration.powercapDirectory },
     });
@@ -224,6 +184,15 @@ export class Host {
     });
   }
 
+  #newObjects(readerGid: number | undefined): ObjectStore {
+    const { hostId, dataDirectory, durable = true, objects = {} } = this.#configuration;
+    const { disks: settings = [defaultDisk(dataDirectory)], scrub = {} } = objects;
+    return new ObjectStore({
+      ...{ settings, scrub, hostId, dataDirectory, durable, readerGid, cloudId: () => this.#cloudId },
+      ...{ levels: (objectDisks) => this.#stream.report({ objectDisks }), log: this.#dependencies.log },
+    });
+  }
+
   #leaseChanged(): void {
     this.#reconciler.wakeAll();
     this.#storage.layers.wakeUnsettled();
@@ -241,7 +210,13 @@ export class Host {
       this.#cloudId = saved.cloudId;
       this.#adopt(saved);
     }
-    await Promise.all([this.#images.open(), this.#erased.open(), this.#storage.open(), this.#meters.open()]);
+    await Promise.all([
+      this.#images.open(),
+      this.#erased.open(),
+      this.#storage.open(),
+      this.#meters.open(),
+      this.#objects.open(),
+    ]);
     this.#capacity = await (this.#dependencies.capacity ?? capacity)(dataDirectory);
     await Promise.all([
       this.#service.start(),
@@ -271,6 +246,7 @@ export class Host {
     await Promise.all([this.#reconciler.close(), this.#storage.close()]);
     await this.#desired.close();
     await this.#service.stop();
+    await this.#objects.close();
     this.#digestSets.close();
     await this.#laterDigests.close();
     this.#source.close();
@@ -290,6 +266,7 @@ export class Host {
     this.#storage.abandon();
     void this.#desired.abandon();
     void this.#service.stop();
+    void this.#objects.close();
     this.#digestSets.close();
     void this.#laterDigests.close();
     this.#source.close();
@@ -303,6 +280,7 @@ export class Host {
       ...{ configuration: this.#configuration, dependencies: this.#dependencies, verdict: this.#verdict },
       ...{ capacity: this.#capacity!, networkStarted: this.#networkStart.started, servicePort: this.#service.port },
       storage: { pools: this.#storage.pools.facts(), exports: this.#storage.exports.facts },
+      objectDisks: this.#objects.disks.levels(),
     });
   }
 
@@ -313,7 +291,7 @@ export class Host {
       facts: this.facts(),
       ...{ control: this.#stream.status, lease: this.#lease.status },
       desired: { known: this.#desired.state !== undefined, sequence: this.#desired.state?.sequence ?? 0 },
-      network: { started: this.#networkStart.started, tunnels: this.#dependencies.network.tunnels },
+      network: { ...this.#networkStart.state, tunnels: this.#dependencies.network.tunnels },
       ...this.#reconciler.counts(),
       ...{ lastSweep: this.#reconciler.lastSweep ?? null, observed: this.#reconciler.observations() },
       layers: this.#storage.layers.status(),
@@ -342,13 +320,16 @@ export class Host {
       facts: () => {
         const facts = this.facts();
         this.#storage.told(facts.pools ?? []);
+        this.#objects.told(facts.objectDisks ?? []);
         return facts;
       },
       cloudId: () => this.#cloudId,
       heard: (leaseMs) => this.#lease.renewed(leaseMs),
       ask: () => this.#lease.ask(),
       greeted: ({ cloudId }) => {
-        this.#cloudId ??= cloudId;
+        if (this.#cloudId !== null) return;
+        this.#cloudId = cloudId;
+        void this.#objects.lookAgain();
       },
       received: (message, unreadable) => this.#received(message, unreadable),
       observations: () => this.#observations(),

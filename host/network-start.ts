@@ -12,6 +12,7 @@ const changesMs = 1000;
 export class NetworkStart {
   readonly #options: { network: HostNetworkPort; log: HostLogger; sweep(options?: { thorough: boolean }): void };
   #started = false;
+  #problem: string | null = null;
   #ended = false;
   #retry: NodeJS.Timeout | undefined;
   #changes: NodeJS.Timeout | undefined;
@@ -25,12 +26,18 @@ export class NetworkStart {
     return this.#started;
   }
 
+  /** `problem`: why the last attempt failed; null where none has, or it has started. */
+  get state(): { started: boolean; problem: string | null } {
+    return { started: this.#started, problem: this.#problem };
+  }
+
   /** Once; resolves after the first attempt. */
   async begin(): Promise<void> {
     const { network, log, sweep } = this.#options;
     try {
       await network.start({ timeoutMs: 30_000 });
       this.#started = true;
+      this.#problem = null;
       network.onChange(() => {
         if (this.#changes || this.#ended) return;
         this.#changes = setTimeout(() => {
@@ -40,6 +47,7 @@ export class NetworkStart {
       });
       sweep({ thorough: true });
     } catch (err) {
+      this.#problem = (err as Error).message;
       log.error({ err }, 'the network could not be started, will try again');
       if (!this.#ended) this.#retry = setTimeout(() => void this.begin(), retryMs).unref();
     }

@@ -4,7 +4,7 @@ import type { HostConfiguration } from './configuration.ts';
 import type { AcceleratorVerdict } from './guest/kvm-probe.ts';
 import type { HostNetworkPort } from './host-network.ts';
 import type { capacity } from './machine-facts.ts';
-import { defaultPorts, type MigrationPlace } from './migration/reception.ts';
+import { defaultPorts, type MigrationPlace } from './ports-for-hosts.ts';
 
 export interface HostParts {
   configuration: HostConfiguration;
@@ -21,6 +21,7 @@ export interface HostParts {
   /** Of the HTTPS service. */
   servicePort: number;
   storage: { pools: HostFacts['pools'] & {}; exports: Pick<HostFacts, 'iscsiPortal'> };
+  objectDisks: HostFacts['objectDisks'] & {};
 }
 
 /** Where other hosts reach this one anyway. */
@@ -51,6 +52,7 @@ export function hostFactsOf(parts: HostParts): HostFacts {
     layerCopies: true,
     secondCopies: true,
     pools: storage.pools,
+    objectDisks: parts.objectDisks,
     bandwidths: [...(configuration.bandwidths ?? [])],
     ...(configuration.physicalNetworks && { physicalNetworks: [...configuration.physicalNetworks] }),
     ...storage.exports,

@@ -2,19 +2,20 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HostConfiguration } from './configuration.ts';
+import type { HostDependencies } from './dependencies.ts';
 import { diskKeeper } from './disk/disk-keeper.ts';
 import { saveDisk } from './disk/save-disk.ts';
 import { chooseAccelerator, openKvmDevice } from './guest/kvm-probe.ts';
 import { ProcessLauncher } from './guest/launcher.ts';
 import { tpmKeeper } from './guest/tpm.ts';
 import { type GuestUser, GuestUsers, inspectorUid } from './guest/users.ts';
-import type { HostDependencies } from './host.ts';
 import { qemuImgConverter, qemuImgInspector } from './image/inspect.ts';
 import { WatchdogGuard } from './lease/guard.ts';
 import { probeIoUring, readBootId, readMachineTypes, readQemuVersion } from './machine-facts.ts';
 import { resetConnections } from './migration/break.ts';
 import { tryWay } from './migration/way.ts';
 import { guestsDirectory } from './paths.ts';
+import { layerUsers } from './volume/layer-users.ts';
 import { qemuLayerTools } from './volume/qemu-tools.ts';
 
 export type QemuMachine = Pick<
@@ -56,7 +57,7 @@ export async function qemuMachine(
   return {
     guard: new WatchdogGuard({ runDirectory }),
     launcher: new ProcessLauncher({ dataDirectory, guestsDirectory: guestsDirectory(runDirectory), accounts: guests }),
-    guestUsers: guests && new GuestUsers(guests, groups),
+    guestUsers: guests && new GuestUsers(guests, groups, layerUsers),
     inspect: qemuImgInspector(inspector),
     convert: qemuImgConverter(inspector),
     saveDisk,

@@ -18,7 +18,7 @@ import { checkGuestUids } from './guest-uids.ts';
 import { joiningKey, readIdentity, requireUsable, writeIdentity } from './identity.ts';
 import { cloudLayout } from './layout.ts';
 import { requireAlone } from './namespace.ts';
-import { checkCard, checkDisk, checkPorts } from './preflight.ts';
+import { checkCards, checkDisk, checkPorts } from './preflight.ts';
 import { requireTunnelEnds, type TunnelEnd } from './try-tunnels.ts';
 import { requireTunnels } from './tunnels.ts';
 import { bothyVersion } from './version.ts';
@@ -61,7 +61,7 @@ export async function joinCloud(
     );
   requireUsable(paths);
   checkDisk(settings);
-  checkCard(settings);
+  checkCards(settings);
   checkGuestUids(settings);
   requireAlone(settings);
   await requireTunnels(settings);

@@ -42,6 +42,8 @@ export interface CloudState {
   /** This machine is a host of a cloud whose control is at `publicUrl`. */
   joined: boolean;
   processes: ProcessState[];
+  /** Settings that bothy.conf says otherwise by now than when the cloud was started. */
+  changedSettings: string[];
 }
 
 export async function observeCloud(settings: Settings): Promise<CloudState> {
@@ -78,6 +80,7 @@ export async function observeCloud(settings: Settings): Promise<CloudState> {
         ? null
         : (JSON.parse(configuration) as ControlConfiguration).publicUrl,
     processes,
+    changedSettings: answer?.changedSettings ?? [],
   };
 }
 

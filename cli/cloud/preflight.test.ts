@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadSettings } from '../settings.ts';
 import { freePort } from './free-port.ts';
-import { checkPorts } from './preflight.ts';
+import { checkCards, checkDatapath, checkPorts } from './preflight.ts';
 
 test('one port for two things is named before anything listens, such as that of an older cloud which is another one now', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'bothy-ports-'));
@@ -21,4 +21,30 @@ test('one port for two things is named before anything listens, such as that of 
     message: /is for the host service already/,
     cure: /southbound_port/,
   });
+});
+
+test("the kernel's Open vSwitch is asked for in vain where the kernel has none, and the cure is named", async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'bothy-datapath-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const settings = (datapath: string) => loadSettings(directory, { BOTHY_DATAPATH: datapath });
+  await assert.rejects(
+    checkDatapath(settings('system'), async () => false),
+    { message: /no module openvswitch/, cure: /set it to auto/ },
+  );
+  await checkDatapath(settings('system'), async () => true);
+  await checkDatapath(settings('auto'), async () => false);
+});
+
+test('a card that a setting names and the machine lacks is told before anything is changed, with the setting', (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'bothy-cards-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  for (const [setting, value] of [
+    ['external_interface', 'nic77'],
+    ['tunnels', 'nic77:10.9.0.1/24'],
+  ]) {
+    const settings = loadSettings(directory, { [`BOTHY_${setting!.toUpperCase()}`]: value });
+    const correct = new RegExp(`correct '${setting}'`);
+    assert.throws(() => checkCards(settings), { message: /no network card 'nic77'/, cure: correct });
+  }
+  checkCards(loadSettings(directory, {}));
 });

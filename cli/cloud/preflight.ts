@@ -1,10 +1,11 @@
 /** What would make a start fail later with a worse message: looked at before anything is changed. */
-import { statfsSync } from 'node:fs';
+import { existsSync, statfsSync } from 'node:fs';
 import net from 'node:net';
 import { dirname } from 'node:path';
 import { readText } from '../../control/kit/files.ts';
 import { CommandError } from '../command.ts';
 import { tryRun } from '../run.ts';
+import { tunnelCard } from '../setting-checks.ts';
 import type { Settings } from '../settings.ts';
 import { hasKit } from './control-kit.ts';
 import { readIdentity } from './identity.ts';
@@ -69,17 +70,32 @@ export async function holderOf(port: number): Promise<{ name: string; pid: numbe
 export const cards = (): string[] =>
   [...(readText('/proc/self/net/dev') ?? '').matchAll(/^\s*([^\s:]+):/gm)].map((match) => match[1]!);
 
-/** The card of the external network must be there: without it floating IPs would silently lead nowhere. */
-export function checkCard({ paths, values }: Settings): void {
-  const name = values.external_interface;
-  if (name === '' || cards().includes(name)) return;
+/** Cards that settings name must be there: without them floating IPs, or tunnels, would silently lead nowhere. */
+export function checkCards({ paths, values }: Settings): void {
+  const named = { external_interface: values.external_interface, tunnels: tunnelCard(values.tunnels)?.device ?? '' };
+  const there = cards();
+  for (const [setting, name] of Object.entries(named)) {
+    if (name === '' || there.includes(name)) continue;
+    const others = there.filter((card) => card !== 'lo').join(', ') || 'none';
+    throw new CommandError(
+      `this machine has no network card '${name}' (it has ${others})`,
+      `correct '${setting}' in ${paths.settingsFile} (or BOTHY_${setting.toUpperCase()})`,
+    );
+  }
+}
+
+/** A module that is loaded, or can be. */
+export async function kernelHas(module: string): Promise<boolean> {
+  if (existsSync(`/sys/module/${module}`)) return true;
+  return (await tryRun('modprobe', ['-n', '-q', module]).catch(() => ({ code: 1 }))).code === 0;
+}
+
+/** The kernel's Open vSwitch must be there where it is asked for: bridges that are moved to it are gone where it is not. */
+export async function checkDatapath({ paths, values }: Settings, has = kernelHas): Promise<void> {
+  if (values.datapath !== 'system' || (await has('openvswitch'))) return;
   throw new CommandError(
-    `this machine has no network card '${name}' (it has ${
-      cards()
-        .filter((card) => card !== 'lo')
-        .join(', ') || 'none'
-    })`,
-    `correct 'external_interface' in ${paths.settingsFile} (or BOTHY_EXTERNAL_INTERFACE)`,
+    "'datapath' is system, but this kernel has no module openvswitch",
+    `set it to auto in ${paths.settingsFile} (or BOTHY_DATAPATH)`,
   );
 }
 

@@ -23,7 +23,7 @@ import { cloudLayout } from './layout.ts';
 import { underMachineLock } from './machine-lock.ts';
 import { requireAlone, requireCloudNamespace } from './namespace.ts';
 import { packagesBySettings } from './packages.ts';
-import { checkCard, checkDisk, checkPorts, requireRoot } from './preflight.ts';
+import { checkCards, checkDatapath, checkDisk, checkPorts, portsOf, requireRoot } from './preflight.ts';
 import type { PreparedCloud } from './prepare.ts';
 
 type HostHealth = ReturnType<Host['status']>;
@@ -34,10 +34,11 @@ const startDeadlineMs = 180_000;
 const healthDeadlineMs = 30_000;
 
 /** The pid of the cloud's supervisor; undefined where it is down. */
-export async function supervisorPid(settings: Settings): Promise<number | undefined> {
-  const answer = await ask(cloudLayout(settings.paths).supervisorSocket, { command: 'status' });
-  return answer?.pid;
-}
+export const supervisorPid = async (settings: Settings): Promise<number | undefined> =>
+  (await askSupervisor(settings))?.pid;
+
+export const askSupervisor = ({ paths }: Settings): Promise<Answer | undefined> =>
+  ask(cloudLayout(paths).supervisorSocket, { command: 'status' });
 
 /** Everything before the supervisor. Call it under the machine's lock. */
 export async function makeReady(
@@ -48,13 +49,14 @@ export async function makeReady(
   requireRoot('starting a cloud');
   requireCloudNamespace(settings);
   checkDisk(settings);
-  checkCard(settings);
+  checkCards(settings);
   checkGuestUids(settings);
   if ((await supervisorPid(settings)) === undefined) requireAlone(settings);
   const joined = readIdentity(settings.paths)?.joined;
   const set = joined ? 'host' : packages;
+  await checkDatapath(settings);
   if (!(await ensureInstalled(set, packagesBySettings(settings)))) mendInterrupted();
-  if ((await supervisorPid(settings)) === undefined && !(await anythingRuns(settings))) await checkPorts(settings);
+  if ((await supervisorPid(settings)) === undefined) await checkPorts(settings, await portsNeeded(settings));
   if (!joined && (await supervisorPid(settings)) === undefined) {
     const { requireKnownDatabase } = await import('./known-database.ts');
     await requireKnownDatabase(settings, { newDatabase: options.newDatabase ?? false });
@@ -66,11 +68,12 @@ export async function makeReady(
   return prepared;
 }
 
-/** Processes of a cloud whose supervisor was killed hold the ports rightly. */
-async function anythingRuns(settings: Settings): Promise<boolean> {
+/** Processes that go on from before, such as those of a supervisor that was killed, hold their ports rightly. */
+async function portsNeeded(settings: Settings): Promise<ReturnType<typeof portsOf>> {
   const { cloudEngines } = await import('./engines.ts');
   const { findEngine } = await import('../../engine/process.ts');
-  return cloudEngines(settings).some((engine) => findEngine(engine) !== undefined);
+  const running = cloudEngines(settings).filter((engine) => findEngine(engine) !== undefined);
+  return portsOf(settings).filter(({ process }) => running.every((engine) => engine.name !== process));
 }
 
 /** The unprivileged processes must be able to come to their directories. */
@@ -190,13 +193,15 @@ async function waitUntilReady(settings: Settings, progress: Progress): Promise<v
 async function waitUntilHealthy(settings: Settings, progress: Progress): Promise<void> {
   const { getFromSocket } = await import('../process/health.ts');
   if (readIdentity(settings.paths)?.joined) return waitUntilServing(settings, progress);
-  const { controlHealthSocket } = cloudLayout(settings.paths);
+  const { controlHealthSocket, hostSocket } = cloudLayout(settings.paths);
   let unwell: HealthPart[] = [];
   let undecided: HealthPart[] = [];
   const healthy = async () => {
     const { parts } = (await getFromSocket(controlHealthSocket, '/v1/health')) as Health;
     unwell = parts.filter((part) => !part.ok && !part.forPeople);
     undecided = parts.filter((part) => !part.ok && part.forPeople);
+    const { network } = (await getFromSocket(hostSocket, '/v1/health')) as HostHealth;
+    if (!network.started) unwell.push({ name: 'host', ok: false, detail: networkMissing(network), cure: hostCure });
     progress.detail(unwell.map((part) => `${part.name}: ${part.detail}`).join(', '));
     return unwell.length === 0;
   };
@@ -210,6 +215,11 @@ async function waitUntilHealthy(settings: Settings, progress: Progress): Promise
   for (const { name, detail, cure } of undecided) process.stderr.write(`bothy: ${name}: ${detail}\n  → ${cure}\n`);
 }
 
+const hostCure = "see 'bothy logs host' and 'bothy doctor'";
+
+const networkMissing = ({ problem }: HostHealth['network']) =>
+  `the network of this machine is not started${problem === null ? '' : `: ${problem}`}`;
+
 /** A machine that has joined serves when control has told it what shall be there. */
 async function waitUntilServing(settings: Settings, progress: Progress): Promise<void> {
   const { getFromSocket } = await import('../process/health.ts');
@@ -218,7 +228,7 @@ async function waitUntilServing(settings: Settings, progress: Progress): Promise
   const serves = async () => {
     const { control, network, desired } = (await getFromSocket(hostSocket, '/v1/health')) as HostHealth;
     missing = control.state !== 'open' ? `no stream to ${control.url}: ${control.lastError ?? 'being opened'}` : '';
-    if (missing === '' && !network.started) missing = 'the network is not started';
+    if (missing === '' && !network.started) missing = networkMissing(network);
     if (missing === '' && !desired.known) missing = 'control has not told what shall be here';
     progress.detail(missing);
     return missing === '';
@@ -227,7 +237,7 @@ async function waitUntilServing(settings: Settings, progress: Progress): Promise
     await waitUntil('the host to find control', serves, { timeoutMs: healthDeadlineMs, everyMs: 50 });
   } catch (error) {
     const message = `every process runs, but the host does not serve after ${healthDeadlineMs / 1000} s: ${missing || (error as Error).message}`;
-    throw new CommandError(message, "see 'bothy logs host' and 'bothy doctor'", { cause: error });
+    throw new CommandError(message, hostCure, { cause: error });
   }
 }
 
@@ -245,10 +255,13 @@ async function reportFailure(settings: Settings, waiting: readonly EngineStatus[
   const failed = culprit !== undefined && isHopeless(culprit);
   const reason = failed ? `failed ${culprit.failures} times` : `is not ready after ${startDeadlineMs / 1000} s`;
   const message = `the process '${name}' ${reason}: ${culprit?.lastError ?? 'no error was seen'}`;
-  throw new CommandError(
-    [message, ...tail].join('\n    '),
-    `the supervisor keeps trying; see 'bothy logs ${name}' and 'bothy doctor', or stop it with 'bothy down'`,
-  );
+  // After a change of settings 'up' alone changes nothing: this supervisor goes by the old ones.
+  const again = "'bothy down --keep-guests', then 'bothy up --detach'";
+  const otherDatabase = name === 'control' && settings.values.database_url !== '';
+  const cure = otherDatabase
+    ? `does the database answer, and is database_url right in ${settings.paths.settingsFile} (or DATABASE_URL)? After a change: ${again}`
+    : `the supervisor keeps trying; see 'bothy logs ${name}' and 'bothy doctor'. After a change of settings: ${again}`;
+  throw new CommandError([message, ...tail].join('\n    '), cure);
 }
 
 function describe(engine: EngineStatus): string {

@@ -1,10 +1,9 @@
 /** Whether this machine can send tunnels to others. Looks only. */
-import { existsSync } from 'node:fs';
 import { CommandError } from '../command.ts';
 import { tryRun } from '../run.ts';
 import { tunnelCard } from '../setting-checks.ts';
 import type { Settings } from '../settings.ts';
-import { cards } from './preflight.ts';
+import { cards, kernelHas } from './preflight.ts';
 
 /** What Geneve puts around a guest's frame of 1442 bytes and its header, by the IP version of the way (host/network). */
 const neededMtu = { 4: 1500, 6: 1520 } as const;
@@ -28,8 +27,7 @@ export async function requireTunnels({ values, paths }: Settings): Promise<void>
 
 async function isUserspace(datapath: string): Promise<boolean> {
   if (datapath !== 'auto') return datapath === 'netdev';
-  if (existsSync('/sys/module/openvswitch')) return false;
-  return (await tryRun('modprobe', ['-n', '-q', 'openvswitch']).catch(() => ({ code: 1 }))).code !== 0;
+  return !(await kernelHas('openvswitch'));
 }
 
 /** The card that carries tunnels with its MTU, and the least that whole frames of guests need; undefined where it can't be told. */

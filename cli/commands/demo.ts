@@ -42,7 +42,6 @@ async function demo(settings: Settings): Promise<number> {
   const caFile = join(settings.paths.data, 'ca.pem');
   const access = { publicUrl, region: settings.values.region, caFile, adminPassword };
   const clouds = [
-    'clouds:\n',
     cloudEntry('bothy', { ...access, user: 'admin', password: adminPassword, project: 'admin' }),
     cloudEntry('bothy-demo', { ...access, user: demoName, password: outcome.password, project: demoName }),
   ].join('');

@@ -7,7 +7,7 @@ import * as cloud from '../doctor/cloud.ts';
 import { type Finding, guarded, warning } from '../doctor/finding.ts';
 import { checkControlOf, checkTunnels } from '../doctor/joined.ts';
 import * as machine from '../doctor/machine-findings.ts';
-import { type CloudPaths, dataArgument, loadSettings, type Settings } from '../settings.ts';
+import { type CloudPaths, changedSettings, dataArgument, loadSettings, type Settings } from '../settings.ts';
 import { bold, faint, green, red, say, yellow } from '../terminal.ts';
 
 export const command: Command = {
@@ -57,6 +57,8 @@ function joinedHere({ paths }: Settings): JoinedCloud | undefined {
 async function examineCloud(settings: Settings): Promise<Finding[]> {
   const state = await observeCloud(settings);
   const findings = await cloud.checkProcesses(state);
+  const changed = changedSettings(state.changedSettings, settings.paths);
+  if (changed !== undefined) findings.push(warning('settings', changed.message, changed.cure));
   findings.push(...(await guarded('certificates', () => cloud.checkCertificates(settings))));
   if (state.state === 'down') return [...findings, ...(await machine.checkPortsFree(settings))];
   const elsewhere = namespaceFinding(settings);
@@ -92,16 +94,19 @@ function namespaceFinding(settings: Settings): Finding | undefined {
   }
 }
 
+const widest = 24;
 const signs = { ok: green('✓'), warning: yellow('!'), problem: red('✗') };
 
 function show(findings: readonly Finding[], paths: CloudPaths): void {
-  const width = Math.max(...findings.map((finding) => finding.check.length));
+  // One long name (of a network's resolver) shall not push everything else out of a terminal of 80 columns.
+  const width = Math.min(widest, Math.max(...findings.map((finding) => finding.check.length)));
   for (const { check, status, detail, cure } of findings) {
     say(`${signs[status]} ${check.padEnd(width)}  ${detail}`);
     if (cure !== '') say(`${' '.repeat(width + 4)}${faint(`→ ${cure}`)}`);
   }
   const count = (status: Finding['status']) => findings.filter((finding) => finding.status === status).length;
-  const verdict = `${count('problem')} problems, ${count('warning')} warnings, ${count('ok')} checks without a finding`;
+  const counted = (number: number, noun: string) => `${number} ${noun}${number === 1 ? '' : 's'}`;
+  const verdict = `${counted(count('problem'), 'problem')}, ${counted(count('warning'), 'warning')}, ${counted(count('ok'), 'check')} without a finding`;
   say(`\n${bold(verdict)}`);
   if (dataArgument(paths) !== '') say(faint(`'bothy …' above means: sudo ./bothy …${dataArgument(paths)}`));
 }

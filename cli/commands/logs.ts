@@ -31,7 +31,10 @@ JSON lines are shown readably on a terminal and as they are in a pipe.`,
       );
     }
     const all = logFiles(paths.log);
-    const chosen = all.filter((entry) => name === undefined || entry.name === name);
+    // Processes of a kind that there are several of (resolver-<network>) write into one file.
+    const named = all.filter((entry) => entry.name === name);
+    const ofKind = all.filter((entry) => name?.startsWith(`${entry.name}-`));
+    const chosen = name === undefined ? all : named.length > 0 ? named : ofKind;
     if (chosen.length === 0) {
       const known = [...new Set(all.map((entry) => entry.name))];
       const guess = name === undefined ? undefined : nearest(name, known);
@@ -48,12 +51,14 @@ JSON lines are shown readably on a terminal and as they are in a pipe.`,
     const print = (entry: { name: string }, line: string) => say(prefix(entry) + (raw ? line : prettyLine(line)));
     for (const entry of chosen) for (const line of lastLines(entry.file, count)) print(entry, line);
     if (!args.flag('follow')) return 0;
+    // Nobody reads any more.
+    process.stdout.on('error', () => process.exit(0));
     for (const entry of chosen) followFile(entry.file, (line) => print(entry, line));
     // A process that appears later is of interest as well.
     watch(paths.log, { recursive: true }, (_event, file) => {
       const fresh = logFiles(paths.log).find((entry) => entry.file.endsWith(`/${file}`));
       if (fresh === undefined || chosen.some((entry) => entry.file === fresh.file)) return;
-      if (name !== undefined && fresh.name !== name) return;
+      if (name !== undefined && fresh.name !== name && !name.startsWith(`${fresh.name}-`)) return;
       chosen.push(fresh);
       followFile(fresh.file, (line) => print(fresh, line));
     });

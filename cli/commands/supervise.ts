@@ -13,7 +13,7 @@ import { type Command, CommandError, dataOption } from '../command.ts';
 import { nodeFlags, sourceRoot } from '../process/definitions.ts';
 import { collectWhenIdle, exposedGc } from '../process/idle.ts';
 import { run } from '../run.ts';
-import { loadSettings, type Settings } from '../settings.ts';
+import { differing, loadSettings, type Settings, settingsOfFile } from '../settings.ts';
 import { Renewal } from '../supervisor/renewal.ts';
 import type { Log } from '../supervisor/runner.ts';
 import { ShutdownWatch } from '../supervisor/shutdown-watch.ts';
@@ -35,6 +35,7 @@ async function supervise(data: string | undefined, foreground: boolean): Promise
   if (readIdentity(settings.paths) === undefined)
     throw new CommandError(`${settings.paths.data} is no data directory of a cloud`, "run 'bothy up'");
   const layout = cloudLayout(settings.paths);
+  const startedWith = settingsOfFile(settings.paths);
   const log = logger(layout.supervisorLog, foreground);
   const supervisor = new Supervisor(cloudEngines(settings), { logDirectory: settings.paths.log, log });
   let stopping: Promise<void> | undefined;
@@ -49,7 +50,11 @@ async function supervise(data: string | undefined, foreground: boolean): Promise
     return stopping;
   };
   const server = await listen(layout.supervisorSocket, (request, answer, closed) => {
-    serve(supervisor, request, answer, closed, async (keepGuests) => {
+    const told: typeof answer =
+      request.command === 'status'
+        ? (line) => answer({ ...line, changedSettings: differing(startedWith, settingsOfFile(settings.paths)) })
+        : answer;
+    serve(supervisor, request, told, closed, async (keepGuests) => {
       await stop(keepGuests);
       finished();
     });

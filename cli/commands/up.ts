@@ -1,9 +1,9 @@
 import { underMachineLock } from '../cloud/machine-lock.ts';
 import { requireCloudNamespace } from '../cloud/namespace.ts';
 import { requireRoot } from '../cloud/preflight.ts';
-import { bringUp, makeReady, supervisorCommand, supervisorPid, untilReady, warmSupervisor } from '../cloud/start.ts';
+import { askSupervisor, bringUp, makeReady, supervisorCommand, untilReady, warmSupervisor } from '../cloud/start.ts';
 import { type Command, dataOption } from '../command.ts';
-import { dataArgument, loadSettings, type Settings, unknownVariables } from '../settings.ts';
+import { changedSettings, dataArgument, loadSettings, type Settings, unknownVariables } from '../settings.ts';
 import { say } from '../terminal.ts';
 
 export const command: Command = {
@@ -56,12 +56,14 @@ Settings: bothy.conf in the data directory (written at first start, every line e
 };
 
 async function runsAlready(settings: Settings): Promise<boolean> {
-  const pid = await supervisorPid(settings);
-  if (pid === undefined) return false;
+  const answer = await askSupervisor(settings);
+  if (answer === undefined) return false;
   const { paths } = settings;
   say(
-    `The cloud in ${paths.data} runs already (supervisor pid ${pid}); stop it with: sudo ./bothy down${dataArgument(paths)}`,
+    `The cloud in ${paths.data} runs already (supervisor pid ${answer.pid}); stop it with: sudo ./bothy down${dataArgument(paths)}`,
   );
+  const changed = changedSettings(answer.changedSettings ?? [], paths);
+  if (changed !== undefined) process.stderr.write(`bothy: ${changed.message}\n  → ${changed.cure}\n`);
   return true;
 }
 

@@ -46,9 +46,8 @@ export async function checkProcesses(state: CloudState): Promise<Finding[]> {
         ),
       );
     } else if (item.pid === null || !['ready', 'running'].includes(item.state)) {
-      findings.push(
-        problem(check, `${item.state}: ${item.lastError ?? 'no error was seen'}`, `bothy logs ${item.name}`),
-      );
+      const why = item.lastError === null ? 'no error was seen' : `it ended before: ${item.lastError}`;
+      findings.push(problem(check, `${item.state}; ${why}`, `it is started again by itself; bothy logs ${item.name}`));
     } else if (item.restarts > 3) {
       findings.push(
         warning(check, `${facts}; ${item.restarts} restarts, last: ${item.lastError}`, `bothy logs ${item.name}`),
@@ -137,17 +136,40 @@ function checkLease({ state, leaseMs }: HostHealth['lease']): Finding {
   return problem(check, detail, 'see: bothy logs control');
 }
 
+type Reconciliation = Pick<HostHealth, 'desired' | 'network' | 'servers' | 'guests' | 'lastSweep' | 'observed'>;
+
 /** The host's projection of what shall be onto QEMU, Open vSwitch and disks. */
-function checkReconciliation({ desired, network, servers, guests, lastSweep, observed }: HostHealth): Finding {
+export function checkReconciliation({
+  desired,
+  network,
+  servers,
+  guests,
+  lastSweep,
+  observed,
+}: Reconciliation): Finding {
   const check = 'host reconciliation';
-  if (!network.started) return problem(check, 'the network could not be started, it tries again', hostLog);
+  if (!network.started) {
+    const why = network.problem === null ? '' : `: ${network.problem}`;
+    return problem(check, `the network could not be started, it tries again${why}`, hostLog);
+  }
   if (!desired.known) return problem(check, 'control has never told what shall be here', 'see the stream above');
   if (lastSweep?.error) return problem(check, `the last pass failed: ${lastSweep.error}`, hostLog);
   const failed = observed.filter(({ state }) => state === 'failed');
-  const detail = `${servers} servers, ${guests} of them running`;
-  if (failed.length === 0) return ok(check, detail);
-  const named = failed.slice(0, 3).map(({ id, error }) => `${id}: ${error?.message}`);
-  return warning(check, `${detail}; ${failed.length} failed: ${named.join('; ')}`, hostLog);
+  // A guest that waits for its disk is none that has failed, and yet nobody can log in to it.
+  const waiting = observed.filter(({ state, error }) => state !== 'failed' && error !== null);
+  const detail = `${servers} ${servers === 1 ? 'server' : 'servers'}, ${guests} running`;
+  const named = (some: typeof observed) =>
+    some
+      .slice(0, 3)
+      .map(({ id, error }) => `${id}: ${error?.message ?? 'no reason was told'}`)
+      .join('; ');
+  const told = [
+    ...(failed.length > 0 ? [`${failed.length} failed: ${named(failed)}`] : []),
+    ...(waiting.length > 0 ? [`${waiting.length} tried again: ${named(waiting)}`] : []),
+  ];
+  if (told.length === 0) return ok(check, detail);
+  const cure = `mend what is named: what is tried again then goes on by itself, what failed is told to its owner (openstack server show); ${hostLog}`;
+  return warning(check, [detail, ...told].join('; '), cure);
 }
 
 export async function checkControl(controlHealthSocket: string): Promise<Finding[]> {

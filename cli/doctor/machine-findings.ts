@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 import type { ProcessState } from '../cloud/observe.ts';
 import { packagesBySettings } from '../cloud/packages.ts';
-import { freeSpaceMiB, holderOf, listenProblem, portsOf } from '../cloud/preflight.ts';
+import { freeSpaceMiB, holderOf, kernelHas, listenProblem, portsOf } from '../cloud/preflight.ts';
 import { bothyVersion } from '../cloud/version.ts';
 import { missingPackages } from '../install/apt.ts';
 import { packageSets } from '../install/packages.ts';
@@ -72,10 +72,6 @@ export function checkKvm(): Finding[] {
 
 export async function checkKernel(): Promise<Finding[]> {
   const findings: Finding[] = [];
-  const has = async (module: string) => {
-    if (existsSync(`/sys/module/${module}`)) return true;
-    return (await tryRun('modprobe', ['-n', '-q', module]).catch(() => ({ code: 1 }))).code === 0;
-  };
   const wanted: [string, string, string][] = [
     [
       'openvswitch',
@@ -87,7 +83,9 @@ export async function checkKernel(): Promise<Finding[]> {
   ];
   for (const [module, effect, cure] of wanted) {
     findings.push(
-      (await has(module)) ? ok(`kernel ${module}`, 'there') : warning(`kernel ${module}`, `missing: ${effect}`, cure),
+      (await kernelHas(module))
+        ? ok(`kernel ${module}`, 'there')
+        : warning(`kernel ${module}`, `missing: ${effect}`, cure),
     );
   }
   if (!existsSync('/dev/net/tun'))

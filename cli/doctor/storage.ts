@@ -10,23 +10,25 @@ export function checkStorage({ facts, layers }: Pick<HostHealth, 'facts' | 'laye
   return [...(facts.pools ?? []).map(checkPool), ...checkLayers(layers)];
 }
 
-function checkPool({
-  name,
-  tier,
-  totalBytes,
-  freeBytes,
-  problem: wrong,
-}: NonNullable<HostHealth['facts']['pools']>[number]) {
+type PoolFacts = NonNullable<HostHealth['facts']['pools']>[number];
+
+function checkPool({ name, tier, totalBytes, freeBytes, problem: wrong, declared }: PoolFacts): Finding {
   const check = `storage pool ${name}`;
   const gibibytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
   const detail = `${tier}, ${gibibytes(freeBytes)} of ${gibibytes(totalBytes)} free`;
-  if (wrong !== null) {
+  if (wrong === 'it is full') {
     const cure =
-      'mount its file system, bring its device back, make room, or name another place as storage_pools in bothy.conf';
+      'delete volumes, snapshots, servers or images that lie there, or enlarge it; guests that wait for room go on by themselves';
+    return problem(check, `${wrong} (${detail}): nothing is made there, and guests that write to it stand still`, cure);
+  }
+  if (wrong !== null) {
+    const place = declared
+      ? 'it was made by API: PUT or DELETE /native/v1/storage-pools/ID'
+      : 'or name another place as storage_pools in bothy.conf, then down and up';
     return problem(
       check,
-      `nothing is made there: ${wrong}; what caches of volumes still hold there is nowhere else`,
-      cure,
+      `nothing is made there: ${wrong}; what caches of volumes hold there, if any do, is nowhere else`,
+      `mount its file system or bring its device back; ${place}`,
     );
   }
   if (tier === 'ram')
@@ -42,11 +44,17 @@ function checkPool({
 function checkLayers({ count, encrypted, busy, quarantined, unclaimed }: HostHealth['layers']): Finding[] {
   const failed = busy.filter(({ state, error }) => state === 'failed' || error !== null);
   const named = failed.slice(0, 3).map(({ id, error }) => `${id}: ${error?.message}`);
-  const detail = `${count} layers of volumes`;
+  const detail = `${count} ${count === 1 ? 'layer' : 'layers'} of volumes`;
   const findings =
     failed.length === 0
       ? [ok('volumes', detail)]
-      : [warning('volumes', `${detail}; ${failed.length} failed: ${named.join('; ')}`, hostLog)];
+      : [
+          warning(
+            'volumes',
+            `${detail}; ${failed.length} failed: ${named.join('; ')}`,
+            `mend what is named, it is tried again; ${hostLog}`,
+          ),
+        ];
   if (encrypted > 0) {
     const told = `${encrypted} layers; their keys are in the database alone, sealed: without it nobody reads them again`;
     findings.push(

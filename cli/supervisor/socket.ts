@@ -18,6 +18,8 @@ export interface Answer {
   done: boolean;
   pid: number;
   engines: EngineStatus[];
+  /** Names of settings that bothy.conf says otherwise by now than when this supervisor was started. */
+  changedSettings?: string[];
   /** Set where the request could not be served. */
   error?: string;
 }

@@ -70,6 +70,8 @@ export {
   type ObjectDisks,
   objectDiskName,
   objectDisks,
+  objectFilePath,
+  objectIntentsDirectory,
   objectPaths,
   type StoredBlob,
   type StoredPlace,

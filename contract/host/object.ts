@@ -15,6 +15,11 @@ export const objectDiskName = text(limits.diskNameLength, { pattern: '^[a-z0-9][
 export const blobFilePattern = '^([0-9a-z]{1,32}\\.pack|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$';
 const blobFile = text(limits.fileNameLength, { pattern: blobFilePattern });
 
+/** Where on a disk a file of an intent lies: for the host, and for control where it may read the disk itself. */
+export const objectFilePath = (disk: string, intent: ObjectIntentId, file: string): string =>
+  `${disk}/${objectIntentsDirectory}/${intent}/${file}`;
+export const objectIntentsDirectory = 'intents';
+
 /** What a host can compute while a blob streams in. As lower-case hex; of a CRC its bytes with the highest first, as S3 encodes them. */
 export const blobDigestNames = ['md5', 'sha1', 'sha256', 'crc32', 'crc32c', 'crc64nvme'] as const;
 export type BlobDigestName = (typeof blobDigestNames)[number];

@@ -2,9 +2,10 @@
  * Control as a client of hosts' object disks: blobs in, out, copied and removed (contract/host/object.ts). Which blob is whose, and what goes
  * together in a batch, is who calls' business. What a host refuses is `host_refused` with its own code (`corrupt`, `not_found`, `no_capacity` …).
  *
- * Owns nothing that lasts.
+ * Bytes that lie on this machine are read from their files, verified here; whatever keeps control from that, or does not pass, the host reads once
+ * more and says what it is. Owns open packs.
  */
-import type { Readable } from 'node:stream';
+import { type Readable, Writable } from 'node:stream';
 import { type CloudError, hasReason } from '../../contract/errors.ts';
 import {
   type BlobDigestName,
@@ -17,6 +18,7 @@ import {
   intentFiles,
   type ObjectDiskLevel,
   objectDisks,
+  objectFilePath,
   objectPaths,
   type StoredBlob,
   type StoredPlace,
@@ -24,6 +26,7 @@ import {
   writtenBlobs,
 } from '../../contract/host/index.ts';
 import type { BlobId, ObjectIntentId } from '../../contract/ids.ts';
+import { BlobFault, openBlob, PackReader } from '../../protocols/blobs/index.ts';
 import { type Bytes, getBytes } from '../../protocols/bytes/index.ts';
 import {
   answer,
@@ -36,6 +39,7 @@ import {
   unreachable,
 } from './answers.ts';
 import { answerMs, type HostConnections, silenceMs } from './connections.ts';
+import { LocalDisks } from './local-disks.ts';
 import { upload } from './upload.ts';
 
 /** A disk of a host. */
@@ -73,12 +77,17 @@ const listBytes = 128 * 2 ** 20;
 
 export class HostObjects {
   readonly #connections: HostConnections;
+  readonly #local: LocalDisks;
+  readonly #packs = new PackReader();
 
   constructor(connections: HostConnections) {
     this.#connections = connections;
+    this.#local = new LocalDisks((host) => this.disks(host));
   }
 
-  close(): void {}
+  close(): void {
+    this.#packs.close();
+  }
 
   /** The host's disks, as they are now. */
   async disks(host: HostEndpoint): Promise<ObjectDiskLevel[]> {
@@ -127,6 +136,34 @@ export class HostObjects {
 
   /** Verified bytes of a blob; they have to be sent or destroyed. @throws CloudError `conflict` (host_code `corrupt`), `not_found` */
   async read(at: DiskOfHost, place: StoredPlace, range?: BlobRange): Promise<Bytes> {
+    return (await this.#openHere(at, place, range)) ?? (await this.#stream(at, place, range));
+  }
+
+  async #openHere(at: DiskOfHost, place: StoredPlace, range?: BlobRange): Promise<Bytes | undefined> {
+    if (place.file.endsWith('.pack')) return undefined;
+    const path = await this.#pathHere(at, place);
+    const bytes = path && (await openBlob({ path, name: place, range, silenceMs }).catch(() => undefined));
+    if (!bytes) return undefined;
+    return {
+      length: bytes.length,
+      destroy: () => bytes.destroy(),
+      sendTo: (sink, options) =>
+        bytes.sendTo(sink, options).catch((error) => {
+          // The host finds it too, and notes it.
+          if (error instanceof BlobFault) this.#stream(at, place, range).then(discard, () => {});
+          throw error;
+        }),
+    };
+  }
+
+  /** Where it lies, if that is this machine. */
+  async #pathHere({ host, disk }: DiskOfHost, { intent, file }: StoredPlace): Promise<string | undefined> {
+    if (!this.#connections.isLocal(host)) return undefined;
+    const path = this.#local.known(host.id, disk) ?? (await this.#local.find(host, disk));
+    return path && objectFilePath(path, intent, file);
+  }
+
+  async #stream(at: DiskOfHost, place: StoredPlace, range?: BlobRange): Promise<Bytes> {
     const { blob, intent, file, offset, length } = place;
     const query = { intent, file, offset: String(offset), length: String(length) };
     const found = await getBytes({
@@ -144,6 +181,17 @@ export class HostObjects {
 
   /** The whole of a small blob, verified, or a range of it. */
   async readRecord(at: DiskOfHost, place: StoredPlace, range?: BlobRange): Promise<Buffer> {
+    const here = place.file.endsWith('.pack') ? await this.#readHere(at, place) : undefined;
+    if (!here) return this.#askFor(at, place, range);
+    return range ? here.subarray(range.first, range.last + 1) : here;
+  }
+
+  async #readHere(at: DiskOfHost, place: StoredPlace): Promise<Buffer | undefined> {
+    const path = await this.#pathHere(at, place);
+    return path === undefined ? undefined : this.#packs.read(path, place).catch(() => undefined);
+  }
+
+  async #askFor(at: DiskOfHost, place: StoredPlace, range?: BlobRange): Promise<Buffer> {
     const { blob, intent, file, offset, length } = place;
     const path = pathOf(objectPaths.blob(blob), at, { intent, file, offset: String(offset), length: String(length) });
     const headers = range ? { range: `bytes=${range.first}-${range.last}` } : {};
@@ -221,6 +269,10 @@ export class HostObjects {
 /** True where a host's disk does not give back what was written: a copy elsewhere may. */
 export const isBlobLost = (error: unknown): error is CloudError<'host_refused'> =>
   hasReason(error, 'host_refused') && ['corrupt', 'not_found'].includes(error.fields.host_code);
+
+/** Reads it to its end, for what reading it finds. */
+const discard = (bytes: Bytes): Promise<void> =>
+  bytes.sendTo(new Writable({ write: (_chunk, _encoding, done) => done() })).catch(() => {});
 
 function headOf(id: BlobId, length: number): Buffer {
   const head = Buffer.allocUnsafe(20);

@@ -11,8 +11,8 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { syncDirectory, syncFile } from '../files.ts';
 import { HostFault } from '../host-error.ts';
-import { toFile } from '../migration/parameters.ts';
 import type { Guest } from './guest.ts';
+import { toFile } from './migration-parameters.ts';
 import type { GuestUser } from './users.ts';
 
 export interface SaveOptions {

@@ -11,8 +11,6 @@ import type { ServerId } from '../../contract/ids.ts';
 import { parseId } from '../../contract/ids.ts';
 import { identifyProcess } from '../../engine/process-identity.ts';
 import { serverPaths, serversDirectory } from '../paths.ts';
-import { exportRecords } from '../volume/export/record.ts';
-import { receiverRecords } from '../volume/receive/record.ts';
 
 export interface GuestUser {
   uid: number;
@@ -40,14 +38,20 @@ export const inspectorUid = ({ uids }: GuestAccounts): number => uids.first;
 export const isGuestUid = ({ uids }: GuestAccounts, uid: number): boolean =>
   uid > uids.first && uid < uids.first + uids.count;
 
+/** By what is recorded in a data directory. */
+export type OtherUsers = (dataDirectory: string) => readonly { uid: number; id: string }[];
+
 export class GuestUsers {
   readonly accounts: GuestAccounts;
   readonly #groups: number[];
+  readonly #others: OtherUsers;
   readonly #owners = new Map<number, ServerId | 'unknown'>();
   #next: number;
 
-  constructor(accounts: GuestAccounts, groups: readonly number[] = []) {
+  /** @param others those that have numbers beside guests */
+  constructor(accounts: GuestAccounts, groups: readonly number[] = [], others: OtherUsers = () => []) {
     this.accounts = accounts;
+    this.#others = others;
     this.#groups = [...new Set([accounts.gid, ...groups])];
     this.#next = accounts.uids.first + 1;
   }
@@ -56,9 +60,7 @@ export class GuestUsers {
   open(dataDirectory: string): void {
     this.#owners.clear();
     for (const [uid, id] of recordedUids(dataDirectory)) this.#owners.set(uid, id);
-    for (const { uid, id } of exportRecords.read(dataDirectory)) this.#owners.set(uid, id as unknown as ServerId);
-    for (const { uid, layerId } of receiverRecords.read(dataDirectory))
-      if (uid !== null) this.#owners.set(uid, layerId as unknown as ServerId);
+    for (const { uid, id } of this.#others(dataDirectory)) this.#owners.set(uid, id as unknown as ServerId);
     // Without a record that can be read, the disk tells whose number it was.
     for (const id of serverIds(dataDirectory)) {
       const uid = ownerOf(serverPaths({ dataDirectory, runDirectory: '' }, id).disk);

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { QmpError, QmpTimeoutError } from '../../protocols/qmp/index.ts';
-import type { Execute } from '../volume/nodes.ts';
+import { type Execute, QmpError, QmpTimeoutError } from '../../protocols/qmp/index.ts';
 import { breakWay, resetConnections } from './break.ts';
 
 const way = { address: '192.0.2.1', ports: [1, 2] };

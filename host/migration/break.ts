@@ -7,9 +7,8 @@ import { execFile } from 'node:child_process';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { promisify } from 'node:util';
-import { QmpConnectionError, QmpError, QmpTimeoutError } from '../../protocols/qmp/index.ts';
+import { type Execute, QmpConnectionError, QmpError, QmpTimeoutError } from '../../protocols/qmp/index.ts';
 import { HostFault } from '../host-error.ts';
-import type { Execute } from '../volume/nodes.ts';
 import { remoteNode } from './names.ts';
 
 /** Where the target's QEMU listens. */

@@ -4,11 +4,12 @@
  */
 import { chown, open, rm, stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Execute } from '../../protocols/qmp/index.ts';
 import { readIfThere } from '../files.ts';
 import type { GuestUser } from '../guest/users.ts';
 import { HostFault } from '../host-error.ts';
 import type { ServerPaths } from '../paths.ts';
-import { type Execute, nodesOf } from '../volume/nodes.ts';
+import { nodesOf } from '../volume/nodes.ts';
 import { type DisksTarget, endMirrors, mirror } from './mirrors.ts';
 import { endName, endPath } from './names.ts';
 

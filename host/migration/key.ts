@@ -4,12 +4,12 @@
  */
 import { chmod, chown, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { QmpError } from '../../protocols/qmp/index.ts';
+import { type Execute, QmpError } from '../../protocols/qmp/index.ts';
 import { removeTree } from '../files.ts';
+import { credentials } from '../guest/migration-parameters.ts';
 import type { GuestUser } from '../guest/users.ts';
 import type { ServerPaths } from '../paths.ts';
-import type { Execute } from '../volume/nodes.ts';
-import { credentials, keyDirectory } from './names.ts';
+import { keyDirectory } from './names.ts';
 
 /** @param key in hex, 256 bits */
 export async function giveKey(

@@ -1,6 +1,6 @@
 /** A guest's memory on its way to another host: what QEMU says of it, and how long it will take. Pure but for the asking. */
 import type { ObservedOutgoing } from '../../contract/host/index.ts';
-import type { Execute } from '../volume/nodes.ts';
+import type { Execute } from '../../protocols/qmp/index.ts';
 
 /** What `query-migrate` answers, as far as it counts here. */
 export interface MigrationInfo {

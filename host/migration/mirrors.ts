@@ -3,11 +3,12 @@
  * of the guest too. Owns these jobs and the nodes behind them. If this process dies they go on, and whoever comes next finds them by their names.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { QmpError } from '../../protocols/qmp/index.ts';
+import { type Execute, QmpError } from '../../protocols/qmp/index.ts';
+import { credentials } from '../guest/migration-parameters.ts';
 import { HostFault } from '../host-error.ts';
 import { movedVolumeNode } from '../volume/index.ts';
-import { closeNode, type Execute, nodesOf } from '../volume/nodes.ts';
-import { credentials, jobOf, remoteNode } from './names.ts';
+import { closeNode, nodesOf } from '../volume/nodes.ts';
+import { jobOf, remoteNode } from './names.ts';
 
 interface Job {
   device: string;

@@ -4,9 +4,6 @@ import type { DesiredServer } from '../../contract/host/index.ts';
 import type { ServerPaths } from '../paths.ts';
 import { movedVolume, movedVolumeNode } from '../volume/index.ts';
 
-/** The object that has the key. */
-export const credentials = 'migration';
-
 /** A disk's job, and the node by which the source writes to the target's: no other node or job is called so. */
 export const jobOf = (disk: string): string => `migrate-${disk}`;
 export const remoteNode = (disk: string): string => movedVolumeNode(disk) ?? `migrated-${disk}`;

@@ -2,20 +2,11 @@
  * What the target's QEMU listens with: a server of its disks (NBD) and, where the guest's memory comes too, of that; both by TLS with the migration's key,
  * at the address by which hosts reach this one, each at a port of its own.
  */
-import { randomInt } from 'node:crypto';
-import { QmpError } from '../../protocols/qmp/index.ts';
-import { HostFault } from '../host-error.ts';
-import { closeNode, type Execute } from '../volume/nodes.ts';
-import { credentials, remoteNode } from './names.ts';
-import { fromHost } from './parameters.ts';
-
-/** Where hosts reach this one for migrations. */
-export interface MigrationPlace {
-  address: string;
-  ports: { first: number; last: number };
-}
-
-export const defaultPorts = { first: 49_152, last: 49_215 };
+import { type Execute, QmpError } from '../../protocols/qmp/index.ts';
+import { credentials, fromHost } from '../guest/migration-parameters.ts';
+import { atSomePort, type MigrationPlace } from '../ports-for-hosts.ts';
+import { closeNode } from '../volume/nodes.ts';
+import { remoteNode } from './names.ts';
 
 export interface Exported {
   /** Of the export. */
@@ -57,32 +48,4 @@ export async function stopListening(execute: Execute, disks: readonly Exported[]
     if (!(error instanceof QmpError)) throw error;
   });
   for (const { name, path } of disks) if (path !== undefined) await closeNode(execute, remoteNode(name));
-}
-
-/** @returns the first of its ports, from one by chance on, that can be bound. @throws HostFault where none can */
-export async function atSomePort(
-  { address, ports }: MigrationPlace,
-  bind: (port: number) => Promise<unknown>,
-): Promise<number> {
-  const count = ports.last - ports.first + 1;
-  const from = randomInt(count);
-  let last = '';
-  for (let tried = 0; tried < count; tried++) {
-    const port = ports.first + ((from + tried) % count);
-    try {
-      await bind(port);
-      return port;
-    } catch (error) {
-      if (!(error instanceof QmpError)) throw error;
-      last = error.message;
-      if (!/in use/i.test(last)) break;
-    }
-  }
-  throw new HostFault(
-    'migration_ports',
-    `nothing can be received at ${address}, ports ${ports.first}-${ports.last}: ${last}`,
-    {
-      permanent: true,
-    },
-  );
 }

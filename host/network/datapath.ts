@@ -16,18 +16,42 @@ export async function chooseDatapath(
   names: Names,
   options: HostNetworkOptions,
 ): Promise<Datapath> {
-  if (options.datapath !== 'auto') return { type: options.datapath, reason: 'set by the operator' };
   const state = readState(client);
-  const decided = state.externalIds[datapathKey];
-  if ((decided === 'netdev' || decided === 'system') && works(state, names.integrationBridge)) {
-    return { type: decided, reason: 'decided earlier, and it works' };
-  }
-  const obstacle = await kernelObstacle(state, options);
-  if (obstacle !== undefined) return { type: 'netdev', reason: obstacle };
+  const known = await settledDatapath({
+    ...{ set: options.datapath, decided: state.externalIds[datapathKey] },
+    ...{ works: works(state, names.integrationBridge), obstacle: () => kernelObstacle(state, options) },
+  });
+  if (known !== undefined) return known;
   const failure = await tryKernel(client, names);
   return failure === undefined
     ? { type: 'system', reason: 'a bridge came up on the kernel datapath' }
     : { type: 'netdev', reason: `no bridge comes up on the kernel datapath: ${failure}` };
+}
+
+/**
+ * What needs no trial; undefined where the kernel's has to be tried. What Open vSwitch noted of a bridge that it can no longer make
+ * (`works`) is as it was when it could: of the kernel's datapath it counts only where nothing is in the way.
+ *
+ * @throws Error where the operator wants what cannot be: bridges that are moved there are gone, and with them the guests' network
+ */
+export async function settledDatapath(facts: {
+  set: HostNetworkOptions['datapath'];
+  decided: string | undefined;
+  works: boolean;
+  obstacle: () => Promise<string | undefined>;
+}): Promise<Datapath | undefined> {
+  const { set, decided, works } = facts;
+  if (set === 'netdev') return { type: set, reason: 'set by the operator' };
+  const earlier = 'decided earlier, and it works';
+  if (set === 'auto' && decided === 'netdev' && works) return { type: decided, reason: earlier };
+  const obstacle = await facts.obstacle();
+  if (set === 'system') {
+    if (obstacle !== undefined)
+      throw new Error(`the setting datapath asks for the kernel's Open vSwitch, and ${obstacle}: set it to auto`);
+    return { type: set, reason: 'set by the operator' };
+  }
+  if (obstacle !== undefined) return { type: 'netdev', reason: obstacle };
+  return decided === 'system' && works ? { type: decided, reason: earlier } : undefined;
 }
 
 function works(state: OvsState, bridge: string): boolean {

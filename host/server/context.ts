@@ -15,7 +15,7 @@ import type { GuestGuard } from '../lease/guard.ts';
 import type { Lease } from '../lease/lease.ts';
 import type { HostLogger } from '../logger.ts';
 import type { Way } from '../migration/break.ts';
-import type { MigrationPlace } from '../migration/reception.ts';
+import type { MigrationPlace } from '../ports-for-hosts.ts';
 import type { LayerFiles } from '../volume/index.ts';
 import type { ErasedServers } from './erased.ts';
 
@@ -97,9 +97,4 @@ export interface ServerContext {
   metadataFiles(server: DesiredServer): Promise<ReadonlyMap<string, string | Buffer>>;
   /** Called after each step with its name; tests throw here to die. */
   step(name: string): void | Promise<void>;
-}
-
-/** Thrown by a `step` hook: from here on this host does nothing more, as if its process had died. For crash tests. */
-export class ProcessDied extends Error {
-  override readonly name = 'ProcessDied';
 }

@@ -7,11 +7,11 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import type { DesiredServer, ObservedServer, QuarantinedImage, QuarantinedServer } from '../../contract/host/index.ts';
 import type { ImageId, PortId, ServerId } from '../../contract/ids.ts';
+import { backOffMs } from '../back-off.ts';
 import type { DesiredState } from '../desired/state.ts';
 import { boundConsoleLog } from '../guest/console-log.ts';
 import type { ImageFacts } from '../image/store.ts';
 import { guestsDirectory, serversDirectory } from '../paths.ts';
-import { backOffMs } from './back-off.ts';
 import type { ServerContext } from './context.ts';
 import { imageInUse } from './image-in-use.ts';
 import { misreadServer } from './misread.ts';

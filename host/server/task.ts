@@ -1,18 +1,18 @@
 /**
- * One server on this host, driven to its desired state. Owns the server's record, its Guest and its back-off; the steps
- * themselves are in steps/. Takes no facts from what woke it: each pass looks at the whole again.
+ * One server on this host, driven to its desired state. Owns the server's record and its Guest; the steps
+ * themselves are in steps/, when each is done is ../step-loop.ts.
  */
 import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
 import type { ImageId, LayerId, ServerId, VolumeId } from '../../contract/ids.ts';
+import type { Execute } from '../../protocols/qmp/index.ts';
 import type { Guest } from '../guest/guest.ts';
 import type { QemuProcess } from '../guest/launcher.ts';
 import type { GuestUser } from '../guest/users.ts';
-import { asFault, HostFault } from '../host-error.ts';
+import { HostFault } from '../host-error.ts';
 import { deletedMeanwhile } from '../image/deletions.ts';
 import { type ServerPaths, serverPaths } from '../paths.ts';
-import type { Execute } from '../volume/nodes.ts';
-import { backOffMs } from './back-off.ts';
-import { ProcessDied, type ServerContext } from './context.ts';
+import { ProcessDied, StepLoop, Superseded } from '../step-loop.ts';
+import type { ServerContext } from './context.ts';
 import { forgetMirrors, hasCopies, type KnownCopies, watchCopiesMs } from './copies.ts';
 import { decide, type ServerFacts, type Step } from './decide.ts';
 import { look } from './look.ts';
@@ -44,8 +44,6 @@ export interface RunningGuest {
 const whatFails = (desired: DesiredServer | undefined): string =>
   JSON.stringify([desired?.image, desired?.incoming, desired?.outgoing]);
 
-class Superseded extends Error {}
-
 export class ServerTask {
   readonly id: ServerId;
   readonly paths: ServerPaths;
@@ -74,17 +72,10 @@ export class ServerTask {
   /** Without it no step can be done now. */
   awaitedLayer: LayerId | undefined;
   #loaded = false;
-  #running: Promise<void> | undefined;
+  readonly #loop: StepLoop<DesiredServer | undefined>;
   #saving: Promise<void> = Promise.resolve();
-  #again = false;
-  #closed = false;
-  #timer: NodeJS.Timeout | undefined;
   #interrupt = new AbortController();
   #seen: DesiredServer | undefined;
-  #failures = 0;
-  #retryAtMs = 0;
-  #error: HostFault | undefined;
-  #gaveUp = false;
   #observed: ObservedServer | undefined;
   #pending: string | null = null;
   #unclaimed = false;
@@ -94,6 +85,17 @@ export class ServerTask {
     this.context = context;
     this.#owner = owner;
     this.paths = serverPaths(context, id);
+    const { log, limits } = context;
+    this.#loop = new StepLoop(
+      {
+        begin: () => this.#begin(),
+        pass: (desired) => this.#pass(desired),
+        givesUp: (fault, desired, failures) => this.#givesUp(fault, desired, failures),
+        failed: (desired, end) => (end === 'given up' ? this.#become(desired, 'failed') : this.#publish()),
+        died: () => owner.died(),
+      },
+      { what: 'server', named: { serverId: id }, log, limits },
+    );
   }
 
   /** As the last pass saw it; undefined where control never named the server or nothing was seen yet. */
@@ -109,11 +111,11 @@ export class ServerTask {
   /** Nothing of it is left and nobody asks for it. */
   get finished(): boolean {
     const asked = this.#owner.desired(this.id) !== undefined;
-    return this.#loaded && !this.#running && !asked && !this.guest && !this.record && !this.#unclaimed;
+    return this.#loaded && this.#loop.idle && !asked && !this.guest && !this.record && !this.#unclaimed;
   }
 
   get idle(): boolean {
-    return this.#running === undefined;
+    return this.#loop.idle;
   }
 
   get runningGuest(): RunningGuest | undefined {
@@ -160,43 +162,31 @@ export class ServerTask {
 
   /** Looks again now; waits that belong to an older desired state end. */
   wake(): void {
-    if (this.#closed) return;
-    const desired = this.#owner.desired(this.id);
-    if (desired !== this.#seen) this.#interrupt.abort(new Superseded());
-    clearTimeout(this.#timer);
-    this.#again = true;
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-      // A wake between the loop's last look and here must not be lost.
-      if (this.#again && !this.#closed) this.wake();
-    });
+    if (!this.closed && this.#owner.desired(this.id) !== this.#seen) this.#interrupt.abort(new Superseded());
+    this.#loop.wake();
   }
 
   /** Stops acting; the guest goes on. */
   async close(): Promise<void> {
-    this.#closed = true;
-    clearTimeout(this.#timer);
-    this.#interrupt.abort(new Superseded());
-    this.guest?.release();
-    await this.#running;
+    this.abandon();
+    await this.#loop.ended();
   }
 
   /** The task after a simulated death: not a line more. */
   abandon(): void {
-    this.#closed = true;
-    clearTimeout(this.#timer);
+    this.#loop.close();
     this.#interrupt.abort(new Superseded());
     this.guest?.release();
   }
 
   get closed(): boolean {
-    return this.#closed;
+    return this.#loop.closed;
   }
 
   /** @throws where the work under way is for something that nobody wants any more, or for nobody */
   requireWanted(isFor: (desired: DesiredServer) => boolean): void {
     const desired = this.#owner.desired(this.id);
-    if (this.#closed || !desired || !isFor(desired)) throw new Superseded();
+    if (this.closed || !desired || !isFor(desired)) throw new Superseded();
   }
 
   /** So it is, while something goes on beside it. */
@@ -229,7 +219,7 @@ export class ServerTask {
   async refuseCapture(imageId: ImageId): Promise<void> {
     const named = this.#owner.desired(this.id)?.captures?.some((capture) => capture.imageId === imageId);
     const known = this.record?.captures ?? [];
-    if (!named || !this.record || this.#closed || known.some((capture) => capture.imageId === imageId)) return;
+    if (!named || !this.record || this.closed || known.some((capture) => capture.imageId === imageId)) return;
     const error = { code: 'conflict', message: deletedMeanwhile };
     await this.save({ captures: [...known, { imageId, result: null, error }] });
     this.wake();
@@ -250,7 +240,7 @@ export class ServerTask {
     // From here to the record no await: of two at once one is first.
     const desired = this.#owner.desired(this.id);
     const present = knownPassword(this.record, desired);
-    if (!this.record || !desired || this.#closed) throw new Error('a password of a server that is not here');
+    if (!this.record || !desired || this.closed) throw new Error('a password of a server that is not here');
     if (present !== undefined && present !== text) return false;
     await this.save({ guestPassword: { cleared: desired.guestPassword?.cleared ?? 0, text } });
     this.wake();
@@ -267,34 +257,11 @@ export class ServerTask {
     if (record?.uid === null && this.context.guestUsers) await closeToOthers(this.paths);
   }
 
-  async #run(): Promise<void> {
-    while (this.#again && !this.#closed) {
-      this.#again = false;
-      if (this.#owner.held(this.id)) {
-        await this.load();
-        return;
-      }
-      const desired = this.#owner.desired(this.id);
-      this.#take(desired);
-      if (this.#gaveUp && desired?.presence === 'present') return;
-      const waitMs = this.#retryAtMs - performance.now();
-      if (waitMs > 0) {
-        this.#wakeIn(waitMs);
-        return;
-      }
-      this.#interrupt = new AbortController();
-      try {
-        await this.#pass(desired);
-      } catch (error) {
-        if (this.#closed) return;
-        if (error instanceof ProcessDied) {
-          this.#owner.died();
-          return;
-        }
-        if (error instanceof Superseded) this.#again = true;
-        else this.#failed(error, desired);
-      }
-    }
+  #begin(): { desired: DesiredServer | undefined } | Promise<void> {
+    if (this.#owner.held(this.id)) return this.load();
+    const desired = this.#owner.desired(this.id);
+    this.#take(desired);
+    return { desired };
   }
 
   /** A new generation starts with a clean slate; so does, after it was given up, another image or another word of a migration. */
@@ -306,15 +273,13 @@ export class ServerTask {
       before?.generation === desired?.generation &&
       before?.epoch === desired?.epoch &&
       before?.presence === desired?.presence;
-    if (same && !this.#gaveUp) return;
+    if (same && !this.#loop.gaveUp) return;
     if (same && whatFails(before) === whatFails(desired)) return;
-    this.#failures = 0;
-    this.#retryAtMs = 0;
-    this.#gaveUp = false;
-    this.#error = undefined;
+    this.#loop.anew();
   }
 
   async #pass(desired: DesiredServer | undefined): Promise<void> {
+    this.#interrupt = new AbortController();
     const facts = await this.#look(desired);
     const step = decide(desired, facts);
     if (step.do !== 'power-down') this.powerdown = undefined;
@@ -326,9 +291,8 @@ export class ServerTask {
     }
     this.context.log.debug({ serverId: this.id, step }, 'server: next step');
     const waitMs = await perform(this, step, desired, this.#interrupt.signal);
-    if (this.#closed) throw new ProcessDied('after a step');
-    if (waitMs === undefined) this.#again = true;
-    else this.#wakeIn(waitMs);
+    if (this.closed) throw new ProcessDied('after a step');
+    this.#loop.next(waitMs);
   }
 
   async #look(desired: DesiredServer | undefined): Promise<ServerFacts> {
@@ -338,54 +302,30 @@ export class ServerTask {
   }
 
   #settle(step: Extract<Step, { do: 'nothing' }>, desired: DesiredServer | undefined): void {
-    this.#failures = 0;
-    this.#error = undefined;
+    this.#loop.rest();
     this.#pending = step.waits ?? null;
     if (step.state === 'absent') {
       this.record = undefined;
       this.context.guestUsers?.release(this.id);
     }
     this.#become(desired, step.state, step.error);
-    if (this.guest && hasCopies(this.record)) this.#wakeIn(watchCopiesMs);
+    if (this.guest && hasCopies(this.record)) this.#loop.wakeIn(watchCopiesMs);
   }
 
-  #failed(error: unknown, desired: DesiredServer | undefined): void {
-    const fault = asFault(error);
-    const { limits, log } = this.context;
-    const isNews = fault.retryMs === undefined || fault.message !== this.#error?.message;
-    this.#failures++;
-    this.#error = fault;
+  #givesUp({ permanent }: HostFault, desired: DesiredServer | undefined, failures: number): boolean {
     const ran = this.record?.running !== null && this.record?.running !== undefined;
-    const deleting = desired?.presence !== 'present';
-    this.#gaveUp = !deleting && (fault.permanent || (!ran && this.#failures >= limits.buildAttempts));
-    const fields = { err: error, serverId: this.id, failures: this.#failures };
-    if (this.#gaveUp) {
-      log.error(fields, 'server: given up');
-      this.#become(desired, 'failed', { code: fault.code, message: fault.message });
-      return;
-    }
-    if (isNews) log.warn(fields, 'server: a step failed, will try again');
-    const { retryFirstMs: firstMs, retryMaxMs: maxMs } = limits;
-    const waitMs = fault.retryMs ?? backOffMs(this.#failures, { firstMs, maxMs });
-    this.#retryAtMs = performance.now() + waitMs;
-    this.#publish();
-    this.#wakeIn(waitMs);
-  }
-
-  #wakeIn(ms: number): void {
-    clearTimeout(this.#timer);
-    if (!this.#closed) this.#timer = setTimeout(() => this.wake(), Math.max(1, ms));
+    return desired?.presence === 'present' && (permanent || (!ran && failures >= this.context.limits.buildAttempts));
   }
 
   #publish(): void {
-    const error = this.#error && { code: this.#error.code, message: this.#error.message };
-    this.#become(this.#seen, 'building', error ?? null);
+    this.#become(this.#seen, 'building');
   }
 
-  #become(desired: DesiredServer | undefined, state: ObservedServer['state'], error: ObservedServer['error']): void {
-    if (!desired || this.#closed) {
+  #become(desired: DesiredServer | undefined, state: ObservedServer['state'], said?: ObservedServer['error']): void {
+    const error = said === undefined ? (this.#loop.error ?? null) : said;
+    if (!desired || this.closed) {
       this.#observed = undefined;
-      if (!this.#closed) this.#owner.observed(this);
+      if (!this.closed) this.#owner.observed(this);
       return;
     }
     const [guest, pid] = [this.guest !== undefined, this.guest?.process.pid];

@@ -2,7 +2,8 @@
  * The host's HTTPS service: bytes for control and for other hosts. Mutual TLS over TCP; plain over a unix socket whose
  * directory entry only control's user may open. Owns two listeners, nothing else. Every error is a HostError.
  *
- * Over TCP the certificate says who asks: control may do everything, another host may read images, health, and layers that name it.
+ * Over TCP the certificate says who asks: control may do everything, another host may read images, health, and layers and blobs of which control
+ * says that it may.
  */
 import { chmodSync, chownSync, rmSync } from 'node:fs';
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
@@ -51,6 +52,8 @@ export interface ServiceRoutes {
   certify(exchange: Exchange): Promise<void>;
   watts(exchange: Exchange): Promise<void>;
   load(exchange: Exchange): Promise<void>;
+  /** @param rest the path behind `/v1/objects/` */
+  objects(rest: readonly string[], exchange: Exchange): Promise<void>;
   /** Takes over the connection and answers on it, or throws and has written nothing. */
   console(id: ServerId, kind: ConsoleKind, caller: Duplex, head: Buffer): Promise<void>;
 }
@@ -94,6 +97,7 @@ const statuses: Record<string, number> = {
   not_found: 404,
   method_not_allowed: 405,
   conflict: 409,
+  corrupt: 409,
   too_large: 413,
   range: 416,
   unavailable: 503,
@@ -248,6 +252,8 @@ export class HostHttpService {
       if (peer !== 'control') throw new HostFault('forbidden', 'only control asks about pools');
       return routes.manageable(decoded(idText ?? ''), exchange);
     }
+    if (version === 'v1' && kind === 'objects' && idText !== undefined)
+      return routes.objects([idText, ...rest], exchange);
     const id = parseId(idText ?? '');
     if (version !== 'v1' || id === undefined) throw new HostFault('not_found', 'there is nothing here');
     if (kind === 'images' && rest.length === 0) {

@@ -26,6 +26,7 @@ import type { Layers } from '../volume/layers.ts';
 import type { ManagedFiles } from '../volume/managed.ts';
 import { type GuestRequestOptions, guestRequests } from './guest-requests.ts';
 import { answerJson, type Exchange, readBody, type ServiceRoutes } from './http-service.ts';
+import { parseRange } from './range.ts';
 
 export interface RouteOptions {
   dataDirectory: string;
@@ -41,6 +42,7 @@ export interface RouteOptions {
   managed: Pick<ManagedFiles, 'list'>;
   layers: Pick<Layers, 'openForCopy'>;
   health(): unknown;
+  objects: ServiceRoutes['objects'];
   /** Where the kernel shows energy counters. */
   powercap?: string | undefined;
   /** Absent: the cloud's authority is not beside this host. @throws HostFault */
@@ -55,6 +57,7 @@ export function serviceRoutes(options: RouteOptions): ServiceRoutes {
   const { images, upload } = options;
   return {
     ...guestRequests(options.guests),
+    objects: options.objects,
 
     putImage: (id, exchange) => putImage(id, exchange, upload),
 
@@ -205,15 +208,4 @@ function written(response: ServerResponse, bytes: Buffer): Promise<boolean> {
     response.once('close', closed);
     response.write(bytes, (error) => settle(!error));
   });
-}
-
-/** One range of bytes (RFC 9110 section 14); several, or another unit, mean the whole. */
-function parseRange(header: string | undefined, size: number): { first: number; last: number } | undefined {
-  const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header ?? '');
-  if (!match || (match[1] === '' && match[2] === '')) return undefined;
-  const suffix = match[1] === '';
-  const first = suffix ? Math.max(0, size - Number(match[2])) : Number(match[1]);
-  const last = suffix || match[2] === '' ? size - 1 : Math.min(Number(match[2]), size - 1);
-  if (first > last) throw new HostFault('range', `there are ${size} bytes`);
-  return { first, last };
 }

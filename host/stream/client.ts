@@ -24,8 +24,8 @@ import {
 } from '../../contract/host/index.ts';
 import type { HostId, ImageId, ServerId, VolumeKeyId } from '../../contract/ids.ts';
 import type { TlsTexts } from '../../protocols/tls/index.ts';
+import { backOffMs } from '../back-off.ts';
 import type { HostLogger } from '../logger.ts';
-import { backOffMs } from '../server/back-off.ts';
 import type { ControlAddresses } from './addresses.ts';
 import { mayWait, News, type Observations } from './news.ts';
 import { type HostQuarantine, ToldQuarantine } from './quarantine.ts';

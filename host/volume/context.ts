@@ -5,6 +5,7 @@ import type { ImageStore } from '../image/store.ts';
 import type { UploadContext } from '../image/upload.ts';
 import type { Lease } from '../lease/lease.ts';
 import type { HostLogger } from '../logger.ts';
+import type { Together } from '../together.ts';
 import type { BackupDirectory } from './backups.ts';
 import type { LayerCopies } from './copies.ts';
 import type { Exports } from './export/exports.ts';
@@ -14,7 +15,6 @@ import type { ManagedFiles } from './managed.ts';
 import type { OutcomeStore } from './outcomes.ts';
 import type { Pools } from './pool.ts';
 import type { Receivers } from './receive/receivers.ts';
-import type { Together } from './together.ts';
 import type { LayerTools } from './tools.ts';
 
 export interface LayerContext {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type LayerId, newId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
+import type { Execute } from '../../protocols/qmp/index.ts';
 import { sinkJob, sinkJobOf, streamJob } from './jobs.ts';
 import { layerNode, throttleNode } from './names.ts';
-import type { Execute } from './nodes.ts';
 
 const streaming = {
   ...{ volumeId: newId<VolumeId>(), layerId: newOrderedId<LayerId>() },

@@ -4,9 +4,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LayerId, VolumeId, VolumeKeyId } from '../../contract/ids.ts';
+import type { Execute } from '../../protocols/qmp/index.ts';
 import { HostFault } from '../host-error.ts';
 import { type BuildsOn, backingName, baseNode, cacheNode, layerFileNode, layerNode, throttleNode } from './names.ts';
-import { buildOn, closeNode, closeNodes, type Execute, nodesOf, type Rebuilt } from './nodes.ts';
+import { buildOn, closeNode, closeNodes, nodesOf, type Rebuilt } from './nodes.ts';
 import { readFilesBelow } from './reads.ts';
 import type { ToolWork } from './tools.ts';
 

@@ -16,8 +16,8 @@ import { isDeepStrictEqual } from 'node:util';
 import type { LayerId } from '../../contract/ids.ts';
 import { parseId } from '../../contract/ids.ts';
 import { readIfThere, writeWhole } from '../files.ts';
+import { Together } from '../together.ts';
 import { type BuildsOn, backingName, parseBackingName } from './names.ts';
-import { Together } from './together.ts';
 
 /** Erased ones that are remembered. */
 const remembered = 100_000;

@@ -1,10 +1,8 @@
 /** Block nodes of a QEMU, a guest's or a storage daemon's: which there are, and what one builds on. Owns nothing. */
 import type { LayerId, VolumeId, VolumeKeyId } from '../../contract/ids.ts';
-import { QmpError } from '../../protocols/qmp/index.ts';
+import { type Execute, QmpError } from '../../protocols/qmp/index.ts';
 import { HostFault } from '../host-error.ts';
 import { keyObject, layerNode } from './names.ts';
-
-export type Execute = <T = unknown>(command: string, args?: Record<string, unknown>) => Promise<T>;
 
 export interface NodeInfo {
   'node-name': string;

@@ -10,8 +10,9 @@
  */
 import { stat } from 'node:fs/promises';
 import type { LayerId, VolumeId, VolumeKeyId } from '../../contract/ids.ts';
+import type { Execute } from '../../protocols/qmp/index.ts';
 import { layerFileNode, layerNode, type ReadSlot, readNodes, readSlots } from './names.ts';
-import { buildOn, closeNode, type Execute, nodesOf } from './nodes.ts';
+import { buildOn, closeNode, nodesOf } from './nodes.ts';
 
 export interface ReadFile {
   layerId: LayerId;

@@ -3,12 +3,11 @@
  * is taken too early; one that is taken while its file is being opened is told again with the next try.
  */
 import type { ServerId, VolumeId, VolumeKeyId } from '../../contract/ids.ts';
-import { QmpError } from '../../protocols/qmp/index.ts';
+import { type Execute, QmpError } from '../../protocols/qmp/index.ts';
 import { HostFault } from '../host-error.ts';
 import { keysOf } from './chain.ts';
 import type { LayerFiles } from './layer-files.ts';
 import { keyObject } from './names.ts';
-import type { Execute } from './nodes.ts';
 
 const prefix = keyObject('' as VolumeKeyId);
 

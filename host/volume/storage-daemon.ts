@@ -6,11 +6,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { QmpClient } from '../../protocols/qmp/index.ts';
+import { type Execute, QmpClient } from '../../protocols/qmp/index.ts';
 import { HostFault } from '../host-error.ts';
 import { type Walls, walledEnvironment, walledIn } from '../image/walls.ts';
 import type { BlockNode, secretObjects } from './chain.ts';
-import type { Execute } from './nodes.ts';
 
 /** Behind walls the daemon is in a group of its own, which `timeout` makes. */
 const lifeline = '"$@" </dev/null & exec 3>&-; cat >/dev/null; kill -9 -$! $! 2>/dev/null';

@@ -8,6 +8,7 @@ import type { LayerId } from '../../contract/ids.ts';
 import { syncDirectory } from '../files.ts';
 import type { GuestUsers } from '../guest/users.ts';
 import type { OpenSource } from '../image/fetch.ts';
+import { Together } from '../together.ts';
 import { BackupDirectory } from './backups.ts';
 import type { ChainKey } from './chain.ts';
 import type { LayerContext } from './context.ts';
@@ -25,7 +26,6 @@ import { defaultPool, Pools, type PoolsOptions, type StorageSetting } from './po
 import type { RbdStorage } from './rbd/index.ts';
 import { storageDaemons } from './receive/daemon.ts';
 import { type ReceiverEngine, Receivers, type ReceiversOptions } from './receive/receivers.ts';
-import { Together } from './together.ts';
 
 type Shared =
   | 'tools'

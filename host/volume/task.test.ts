@@ -3,8 +3,9 @@ import { test } from 'node:test';
 import type { DesiredLayer } from '../../contract/host/index.ts';
 import { type LayerId, newId } from '../../contract/ids.ts';
 import { HostFault } from '../host-error.ts';
+import { Superseded } from '../step-loop.ts';
 import type { LayerContext } from './context.ts';
-import { type LayerOwner, LayerTask, Superseded } from './task.ts';
+import { type LayerOwner, LayerTask } from './task.ts';
 
 test('work that finds gone what nobody wants any more has not failed', async () => {
   const id = newId<LayerId>();

@@ -1,13 +1,11 @@
 /**
- * One layer on this host, driven to its desired state: look at everything, decide, do one step that may be repeated, look again. Takes no
- * facts from what woke it. Owns its back-off and what is reported of it, and nothing on disk; the steps are in steps/.
+ * One layer on this host, driven to its desired state: look at everything, decide, do one step that may be repeated, look again. Owns
+ * what is reported of it, and nothing on disk; the steps are in steps/, when each is done is ../step-loop.ts.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { CacheUse, DesiredLayer, ObservedLayer } from '../../contract/host/index.ts';
 import type { ImageId, LayerId } from '../../contract/ids.ts';
-import { asFault, type HostFault } from '../host-error.ts';
-import { backOffMs } from '../server/back-off.ts';
-import { ProcessDied } from '../server/context.ts';
+import { ProcessDied, StepLoop, Superseded } from '../step-loop.ts';
 import type { LayerChain } from './chain.ts';
 import type { LayerContext } from './context.ts';
 import { type Doing, decide, exportedAs, isReady, type LayerFacts, wantedBase } from './decide.ts';
@@ -48,9 +46,6 @@ export interface LayerOwner {
   died(): void;
 }
 
-/** The work is for something that nobody wants any more. */
-export class Superseded extends Error {}
-
 /** Does a step; answers how long to wait before the next look (nothing: at once). */
 export type Perform = (task: LayerTask, step: Doing, desired: DesiredLayer) => Promise<number | undefined>;
 
@@ -88,16 +83,9 @@ export class LayerTask {
   readonly context: LayerContext;
   readonly #owner: LayerOwner;
   readonly #perform: Perform;
-  #running: Promise<void> | undefined;
-  #again = false;
-  #closed = false;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #loop: StepLoop<DesiredLayer>;
   #doing: Work | undefined;
   #seen: DesiredLayer | undefined;
-  #failures = 0;
-  #retryAtMs = 0;
-  #error: HostFault | undefined;
-  #gaveUp = false;
   #observed: ObservedLayer | undefined;
   #ready = false;
   #use: CacheUse | undefined;
@@ -113,6 +101,19 @@ export class LayerTask {
     this.#perform = perform;
     this.context = context;
     this.#owner = owner;
+    const { log, limits } = context;
+    this.#loop = new StepLoop(
+      {
+        begin: () => this.#begin(),
+        pass: (desired) => this.#pass(desired),
+        // What a cache holds goes down sooner or later: nobody asked for it who could ask again.
+        givesUp: ({ permanent }, { presence, sinks }) => permanent && presence === 'present' && !sinks,
+        failed: (desired, end) =>
+          this.#become(desired, end === 'given up' ? 'failed' : this.#ready ? 'ready' : 'building', null),
+        died: () => owner.died(),
+      },
+      { what: 'layer', named: { layerId: id }, log, limits },
+    );
   }
 
   get observed(): ObservedLayer | undefined {
@@ -125,36 +126,30 @@ export class LayerTask {
   }
 
   get idle(): boolean {
-    return this.#running === undefined;
+    return this.#loop.idle;
   }
 
   get closed(): boolean {
-    return this.#closed;
+    return this.#loop.closed;
   }
 
   /** Looks again now; work that nobody wants any more ends. */
   wake(): void {
-    if (this.#closed) return;
     const desired = this.#owner.desired(this.id);
-    if (this.#doing && (!desired || !this.#doing.isWanted(desired))) this.#doing.stop.abort(new Superseded());
-    clearTimeout(this.#timer);
-    this.#again = true;
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-      if (this.#again && !this.#closed) this.wake();
-    });
+    if (!this.closed && this.#doing && (!desired || !this.#doing.isWanted(desired)))
+      this.#doing.stop.abort(new Superseded());
+    this.#loop.wake();
   }
 
   /** Stops acting. */
   async close(): Promise<void> {
     this.abandon();
-    await this.#running;
+    await this.#loop.ended();
   }
 
   /** The task after a simulated death: not a line more. */
   abandon(): void {
-    this.#closed = true;
-    clearTimeout(this.#timer);
+    this.#loop.close();
     this.#doing?.stop.abort(new Superseded());
   }
 
@@ -169,7 +164,7 @@ export class LayerTask {
     const stop = new AbortController();
     const stillWanted = () => {
       const desired = this.#owner.desired(this.id);
-      if (this.#closed || !desired || desired.presence !== 'present' || !isWanted(desired)) throw new Superseded();
+      if (this.closed || !desired || desired.presence !== 'present' || !isWanted(desired)) throw new Superseded();
     };
     stillWanted();
     this.#doing = { isWanted: (desired) => desired.presence === 'present' && isWanted(desired), stop };
@@ -207,7 +202,7 @@ export class LayerTask {
   /** What its cache has done so far. */
   tellUse(use: CacheUse): void {
     this.#use = use;
-    if (this.#observed && !this.#closed) {
+    if (this.#observed && !this.closed) {
       this.#observed = { ...this.#observed, use };
       this.#owner.observed(this);
     }
@@ -218,33 +213,14 @@ export class LayerTask {
     if (this.#seen) this.#become(this.#seen, this.#ready ? 'ready' : 'building', step, arrivedBytes);
   }
 
-  async #run(): Promise<void> {
-    while (this.#again && !this.#closed) {
-      this.#again = false;
-      const desired = this.#owner.desired(this.id);
-      if (!desired) {
-        this.#observed = undefined;
-        return;
-      }
-      this.#take(desired);
-      if (this.#gaveUp && desired.presence === 'present') return;
-      const waitMs = this.#retryAtMs - performance.now();
-      if (waitMs > 0) {
-        this.#wakeIn(waitMs);
-        return;
-      }
-      try {
-        await this.#pass(desired);
-      } catch (error) {
-        if (this.#closed) return;
-        if (error instanceof ProcessDied) {
-          this.#owner.died();
-          return;
-        }
-        if (error instanceof Superseded) this.#again = true;
-        else this.#failed(error, desired);
-      }
+  #begin(): { desired: DesiredLayer } | undefined {
+    const desired = this.#owner.desired(this.id);
+    if (!desired) {
+      this.#observed = undefined;
+      return undefined;
     }
+    this.#take(desired);
+    return { desired };
   }
 
   /** A new generation starts with a clean slate: that the file is as the one before said is no word on this one. */
@@ -253,10 +229,7 @@ export class LayerTask {
     this.#seen = desired;
     if (before?.generation === desired.generation && before.epoch === desired.epoch) return;
     this.#ready = false;
-    this.#failures = 0;
-    this.#retryAtMs = 0;
-    this.#gaveUp = false;
-    this.#error = undefined;
+    this.#loop.anew();
   }
 
   async #pass(desired: DesiredLayer): Promise<void> {
@@ -264,16 +237,14 @@ export class LayerTask {
     this.#ready = desired.presence === 'present' && isReady(desired, facts);
     const step = decide(desired, facts);
     if (step.do === 'nothing') {
-      this.#failures = 0;
-      this.#error = undefined;
+      this.#loop.rest();
       this.#become(desired, step.state, null);
-      if (this.#file?.written === false) this.#wakeIn(watchMs);
+      if (this.#file?.written === false) this.#loop.wakeIn(watchMs);
       return;
     }
     const waitMs = await this.#perform(this, step, desired);
-    if (this.#closed) throw new ProcessDied('after a step');
-    if (waitMs === undefined) this.#again = true;
-    else this.#wakeIn(waitMs);
+    if (this.closed) throw new ProcessDied('after a step');
+    this.#loop.next(waitMs);
   }
 
   async #look(desired: DesiredLayer): Promise<LayerFacts> {
@@ -318,38 +289,12 @@ export class LayerTask {
     return ((await lengthOf(path)) ?? bytes) >= bytes;
   }
 
-  #failed(error: unknown, desired: DesiredLayer): void {
-    const fault = asFault(error);
-    const { limits, log } = this.context;
-    this.#failures++;
-    this.#error = fault;
-    // What a cache holds goes down sooner or later: nobody asked for it who could ask again.
-    this.#gaveUp = fault.permanent && desired.presence === 'present' && !desired.sinks;
-    const fields = { err: error, layerId: this.id, failures: this.#failures };
-    if (this.#gaveUp) {
-      log.error(fields, 'layer: given up');
-      this.#become(desired, 'failed', null);
-      return;
-    }
-    log.warn(fields, 'layer: a step failed, will try again');
-    const waitMs = backOffMs(this.#failures, { firstMs: limits.retryFirstMs, maxMs: limits.retryMaxMs });
-    this.#retryAtMs = performance.now() + waitMs;
-    this.#become(desired, this.#ready ? 'ready' : 'building', null);
-    this.#wakeIn(waitMs);
-  }
-
-  #wakeIn(ms: number): void {
-    clearTimeout(this.#timer);
-    if (!this.#closed) this.#timer = setTimeout(() => this.wake(), Math.max(1, ms));
-  }
-
   #become(desired: DesiredLayer, state: ObservedLayer['state'], step: string | null, arrivedBytes = 0): void {
-    if (this.#closed) return;
+    if (this.closed) return;
     const { captures = [], backups = [] } = this.context.outcomes.of(this.id) ?? {};
     const full = desired.cache?.fullBytes != null && (this.#file?.allocatedBytes ?? 0) >= desired.cache.fullBytes;
     const exported = this.context.exports.observed(this.id);
     const receiver = this.context.receivers.observed(this.id);
-    const error = this.#error && { code: this.#error.code, message: this.#error.message };
     const observed: ObservedLayer = {
       ...{ id: this.id, epoch: desired.epoch, generation: desired.generation, state },
       sizeBytes: this.#file?.sizeBytes ?? 0,
@@ -361,7 +306,7 @@ export class LayerTask {
       ...(receiver && { receiver }),
       captures: captures.filter(({ imageId }) => desired.captures?.some((each) => each.imageId === imageId)),
       backups: backups.filter(({ id }) => desired.backups?.some((each) => each.id === id)),
-      ...{ step, error: error ?? null },
+      ...{ step, error: this.#loop.error ?? null },
     };
     const before = this.#observed;
     if (before && isNoNews(before, observed)) return;

@@ -40,6 +40,9 @@ const defaultTimeoutMs = 10_000;
 /** With eight commands that wait QEMU (7.2) reads no more, not even what is to pass them by. */
 const mostInTurn = 7;
 
+/** `QmpClient.execute`, for who need not know of which QEMU. */
+export type Execute = <T = unknown>(command: string, args?: Record<string, unknown>) => Promise<T>;
+
 export class QmpClient {
   readonly #socket: Socket;
   readonly #framer: QmpFramer;

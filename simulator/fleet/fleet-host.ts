@@ -4,8 +4,9 @@
  */
 import type { HostId } from '../../contract/ids.ts';
 import type { HostConfiguration } from '../../host/configuration.ts';
-import type { Host, HostDependencies } from '../../host/host.ts';
-import { ProcessDied } from '../../host/server/context.ts';
+import type { HostDependencies } from '../../host/dependencies.ts';
+import type { Host } from '../../host/host.ts';
+import { ProcessDied } from '../../host/step-loop.ts';
 import { SimulatedMachine, type SimulatedMachineOptions } from './fleet-machine.ts';
 
 export interface FleetHostOptions extends SimulatedMachineOptions {

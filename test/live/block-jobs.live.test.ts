@@ -12,8 +12,8 @@ import { type TestContext, test } from 'node:test';
 import { type LayerId, newId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
 import { sinkJob, streamJob } from '../../host/volume/jobs.ts';
 import { layerFileNode, layerNode, throttleNode } from '../../host/volume/names.ts';
-import { buildOn, type Execute, nodesOf } from '../../host/volume/nodes.ts';
-import { QmpClient } from '../../protocols/qmp/index.ts';
+import { buildOn, nodesOf } from '../../host/volume/nodes.ts';
+import { type Execute, QmpClient } from '../../protocols/qmp/index.ts';
 import { until } from '../support/until.ts';
 
 const options = { skip: !existsSync('/usr/bin/qemu-storage-daemon'), timeout: 60_000 };

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
 import { type ImageId, newId, type PortId } from '../../contract/ids.ts';
-import { ProcessDied } from '../../host/server/context.ts';
+import { ProcessDied } from '../../host/step-loop.ts';
 import { type HostWorld, hostWorld, wantedServer } from '../support/host-world.ts';
 import { makeLayer, volumeBytes, volumeOf } from '../support/layers.ts';
 import { partOf } from '../support/part-of.ts';

@@ -9,7 +9,7 @@ import { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import type { ImageFormat, ObservedServer } from '../../contract/host/index.ts';
 import { type ImageId, newId, type ServerId } from '../../contract/ids.ts';
-import type { HostDependencies } from '../../host/host.ts';
+import type { HostDependencies } from '../../host/dependencies.ts';
 import { dynamicVhd } from '../../host/image/formats/testing.ts';
 import { qcow2Image, spoiled } from '../../host/image/testing.ts';
 import { saveEmptyDisk } from '../../simulator/qemu/save-disk.ts';

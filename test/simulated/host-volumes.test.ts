@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
 import { type LayerId, newId, newOrderedId } from '../../contract/ids.ts';
-import { ProcessDied } from '../../host/server/context.ts';
+import { ProcessDied } from '../../host/step-loop.ts';
 import { hostWorld, wantedServer } from '../support/host-world.ts';
 import { makeLayer, volumeBytes, volumeOf } from '../support/layers.ts';
 import { until } from '../support/until.ts';

@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test';
 import type { DesiredLayer, ObservedLayer } from '../../contract/host/index.ts';
 import { type HostId, type LayerId, newId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
 import type { Host } from '../../host/host.ts';
-import { ProcessDied } from '../../host/server/context.ts';
+import { ProcessDied } from '../../host/step-loop.ts';
 import { headerAt } from '../../host/volume/chain.ts';
 import { wantedBase } from '../../host/volume/decide.ts';
 import { type HostWorld, hostWorld } from '../support/host-world.ts';

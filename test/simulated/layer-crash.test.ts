@@ -18,7 +18,7 @@ import {
   type VolumeKeyId,
 } from '../../contract/ids.ts';
 import { qcow2Overlay } from '../../host/image/qcow2.ts';
-import { ProcessDied } from '../../host/server/context.ts';
+import { ProcessDied } from '../../host/step-loop.ts';
 import { headerAt } from '../../host/volume/chain.ts';
 import { wantedBase } from '../../host/volume/decide.ts';
 import { type HostWorld, hostWorld } from '../support/host-world.ts';

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import type { DesiredLayer, ObservedLayer } from '../../contract/host/index.ts';
 import { type BackupId, type ImageId, type LayerId, newId, newOrderedId, type VolumeId } from '../../contract/ids.ts';
 import { qcow2Overlay } from '../../host/image/qcow2.ts';
-import { ProcessDied } from '../../host/server/context.ts';
+import { ProcessDied } from '../../host/step-loop.ts';
 import { type HostWorld, hostWorld } from '../support/host-world.ts';
 import { partOf } from '../support/part-of.ts';
 import { until } from '../support/until.ts';

@@ -9,7 +9,8 @@ import { type HostId, type ImageId, newId, newOrderedId, type PortId, type Serve
 import type { HostEndpoint } from '../../control/host/answers.ts';
 import { HostClient } from '../../control/host/client.ts';
 import type { HostConfiguration } from '../../host/configuration.ts';
-import { Host, type HostDependencies } from '../../host/host.ts';
+import type { HostDependencies } from '../../host/dependencies.ts';
+import { Host } from '../../host/host.ts';
 import { silent } from '../../host/logger.ts';
 import { exampleServer } from '../../host/metadata/testing.ts';
 import { headersOnly } from '../../simulator/fleet/layer-tools.ts';

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { type Host, qemuMachine } from '../../host/index.ts';
 import { silent } from '../../host/logger.ts';
-import { ProcessDied } from '../../host/server/context.ts';
+import { ProcessDied } from '../../host/step-loop.ts';
 import type { HostWorld } from './host-world.ts';
 
 export class MovingSide {

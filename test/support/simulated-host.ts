@@ -10,7 +10,7 @@ import type { HostFacts } from '../../contract/host/index.ts';
 import type { HostId } from '../../contract/ids.ts';
 import type { Host } from '../../host/host.ts';
 import type { PoolSetting } from '../../host/index.ts';
-import { ProcessDied } from '../../host/server/context.ts';
+import { ProcessDied } from '../../host/step-loop.ts';
 import { SimulatedMachine } from '../../simulator/fleet/fleet-machine.ts';
 import type { FakeNorthd } from '../../simulator/ovsdb/index.ts';
 import { Wire } from './wire.ts';

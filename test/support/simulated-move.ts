@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { DesiredServer, ObservedServer } from '../../contract/host/index.ts';
 import { type MigrationId, newId } from '../../contract/ids.ts';
-import { ProcessDied, type ServerLimits } from '../../host/server/context.ts';
+import type { ServerLimits } from '../../host/server/context.ts';
+import { ProcessDied } from '../../host/step-loop.ts';
 import { type HostWorld, hostWorld, wantedServer } from './host-world.ts';
 import { until } from './until.ts';
 

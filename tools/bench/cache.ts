@@ -14,9 +14,8 @@ import type { LayerChain } from '../../host/volume/chain.ts';
 import { limitOf } from '../../host/volume/index.ts';
 import { sinkJob } from '../../host/volume/jobs.ts';
 import { layerNode } from '../../host/volume/names.ts';
-import type { Execute } from '../../host/volume/nodes.ts';
 import { writeOverlay } from '../../host/volume/overlay.ts';
-import { QmpClient } from '../../protocols/qmp/index.ts';
+import { type Execute, QmpClient } from '../../protocols/qmp/index.ts';
 import { curve, type Second } from './cache-curve.ts';
 import { NbdReader } from './nbd-reader.ts';
 

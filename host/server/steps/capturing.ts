@@ -7,7 +7,7 @@ import type { CapturedImage } from '../../../contract/host/index.ts';
 import type { ImageId } from '../../../contract/ids.ts';
 import { asFault, HostFault } from '../../host-error.ts';
 import { takeOverImage } from '../../image/take-over.ts';
-import { ProcessDied } from '../context.ts';
+import { ProcessDied } from '../../step-loop.ts';
 import type { CaptureRecord } from '../record.ts';
 import type { StepFunction, StepWork } from './step.ts';
 

@@ -10,6 +10,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { OutgoingServer } from '../../../contract/host/index.ts';
 import { QmpError, QmpTimeoutError } from '../../../protocols/qmp/index.ts';
+import { toHost } from '../../guest/migration-parameters.ts';
 import { HostFault } from '../../host-error.ts';
 import { breakWay, isSilence, type Way } from '../../migration/break.ts';
 import { dropEnd, sendEnd } from '../../migration/end.ts';
@@ -17,7 +18,6 @@ import { dropKey, giveKey } from '../../migration/key.ts';
 import { isUnderWay, type MigrationInfo, migrationOf, progressOf } from '../../migration/memory.ts';
 import { type DisksTarget, dropMirrors, endMirrors, mirror } from '../../migration/mirrors.ts';
 import { disksOf, endName } from '../../migration/names.ts';
-import { toHost } from '../../migration/parameters.ts';
 import { silenceMs, watchWay } from '../../migration/way.ts';
 import { layerNode, movedVolume } from '../../volume/index.ts';
 import type { OutgoingRecord } from '../record.ts';

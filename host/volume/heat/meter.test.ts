@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { CacheUse } from '../../../contract/host/index.ts';
 import { type LayerId, newOrderedId, type VolumeId } from '../../../contract/ids.ts';
-import type { Execute } from '../nodes.ts';
+import type { Execute } from '../../../protocols/qmp/index.ts';
 import { allocatedClusters } from './allocated.ts';
 import { CacheMeter, type UsedCache } from './meter.ts';
 

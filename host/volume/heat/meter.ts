@@ -10,7 +10,7 @@ import { randomUUID } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import type { CacheUse } from '../../../contract/host/index.ts';
 import type { LayerId, VolumeId } from '../../../contract/ids.ts';
-import type { Execute } from '../nodes.ts';
+import type { Execute } from '../../../protocols/qmp/index.ts';
 import { allocatedClusters, clusterBytes } from './allocated.ts';
 import { remembered, reuseOf } from './reuse.ts';
 import { neverWarmed, type Warming, warmedBy } from './warming.ts';

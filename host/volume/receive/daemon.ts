@@ -11,7 +11,7 @@ import { QmpClient } from '../../../protocols/qmp/index.ts';
 import { asGuestUser } from '../../guest/launcher.ts';
 import { HostFault } from '../../host-error.ts';
 import { walledEnvironment } from '../../image/walls.ts';
-import { atSomePort } from '../../migration/reception.ts';
+import { atSomePort } from '../../ports-for-hosts.ts';
 import { chainNodes, secretObjects } from '../chain.ts';
 import { endProcesses } from '../export/processes.ts';
 import { layerNode } from '../names.ts';

@@ -13,7 +13,7 @@ import type { LayerId, ServerId } from '../../../contract/ids.ts';
 import type { GuestUser, GuestUsers } from '../../guest/users.ts';
 import { HostFault } from '../../host-error.ts';
 import type { HostLogger } from '../../logger.ts';
-import type { MigrationPlace } from '../../migration/reception.ts';
+import type { MigrationPlace } from '../../ports-for-hosts.ts';
 import type { LayerChain } from '../chain.ts';
 import type { LayerFiles } from '../layer-files.ts';
 import { type ReceiverRecord, receiverRecords } from './record.ts';

@@ -2,13 +2,14 @@
 import { constants, copyFile, rename, rm } from 'node:fs/promises';
 import type { DesiredLayer } from '../../../contract/host/index.ts';
 import type { LayerId } from '../../../contract/ids.ts';
+import type { Execute } from '../../../protocols/qmp/index.ts';
 import { syncFile } from '../../files.ts';
 import { HostFault } from '../../host-error.ts';
 import { headerAt, keysOf, type LayerChain } from '../chain.ts';
 import { basesOf, wantedBase } from '../decide.ts';
 import { streamJob } from '../jobs.ts';
 import { type BuildsOn, sameBase } from '../names.ts';
-import { closeNodes, type Execute } from '../nodes.ts';
+import { closeNodes } from '../nodes.ts';
 import { forgetKeys } from '../secrets.ts';
 import type { LayerTask } from '../task.ts';
 import type { ToolWork } from '../tools.ts';

@@ -6,6 +6,7 @@
 import { chown, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DesiredLayer } from '../../../contract/host/index.ts';
+import type { Execute } from '../../../protocols/qmp/index.ts';
 import { HostFault } from '../../host-error.ts';
 import { type ChainLimit, encryption, type LayerChain, limitOf } from '../chain.ts';
 import { sinkJobOf } from '../jobs.ts';
@@ -19,7 +20,7 @@ import {
   readsFileName,
   throttleNode,
 } from '../names.ts';
-import { buildOn, type Execute } from '../nodes.ts';
+import { buildOn } from '../nodes.ts';
 import type { OpenLayer } from '../open-layers.ts';
 import { writeOverlay } from '../overlay.ts';
 import { addReads, dropReads, lengthOf, namesOf, type ReadFile, readFilesBelow, settleReads } from '../reads.ts';

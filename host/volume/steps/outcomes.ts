@@ -8,10 +8,10 @@ import type { CapturedImage, DesiredLayer } from '../../../contract/host/index.t
 import type { VolumeKeyId } from '../../../contract/ids.ts';
 import { asFault, HostFault } from '../../host-error.ts';
 import { takeOverImage } from '../../image/take-over.ts';
-import { ProcessDied } from '../../server/context.ts';
+import { ProcessDied, Superseded } from '../../step-loop.ts';
 import type { LayerChain } from '../chain.ts';
 import type { Outcomes } from '../outcomes.ts';
-import { type LayerTask, Superseded } from '../task.ts';
+import type { LayerTask } from '../task.ts';
 import { idsOf } from './changing.ts';
 import { awaitKeyMs, awaitsKeys } from './making.ts';
 import { sealDifference, sealInto } from './sealing.ts';

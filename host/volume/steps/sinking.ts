@@ -7,12 +7,12 @@
  */
 import type { DesiredLayer } from '../../../contract/host/index.ts';
 import type { LayerId, VolumeId } from '../../../contract/ids.ts';
+import type { Execute } from '../../../protocols/qmp/index.ts';
 import { HostFault } from '../../host-error.ts';
 import type { LayerChain } from '../chain.ts';
 import { wantedBase } from '../decide.ts';
 import { type Sinking, sinkJob } from '../jobs.ts';
 import { type BuildsOn, baseNode, layerNode, sameBase } from '../names.ts';
-import type { Execute } from '../nodes.ts';
 import type { OpenLayer } from '../open-layers.ts';
 import { dropReads, settleReads } from '../reads.ts';
 import type { LayerTask } from '../task.ts';

@@ -1,0 +1,61 @@
+/** A thread that computes what is to be known of pieces of shared memory: checksums of each stream, and of each block. */
+import { setPriority } from 'node:os';
+import { parentPort, workerData } from 'node:worker_threads';
+import { crc32 } from 'node:zlib';
+import { blockBytes } from '../../protocols/blobs/file-format.ts';
+import { type Checksum, type ChecksumAlgorithm, startChecksum } from '../../protocols/checksum/index.ts';
+
+export interface LaneData {
+  memory: SharedArrayBuffer;
+  priority: number;
+}
+
+/** A stream is begun by its first piece, which names its algorithms; ended by `end` (with its digests), or given up. */
+export type LaneRequest =
+  | { stream: number; algorithms: readonly ChecksumAlgorithm[]; offset: number; bytes: number; blocks: boolean }
+  | { stream: number; end: true; algorithms: readonly ChecksumAlgorithm[] }
+  | { stream: number; drop: true };
+
+/** In the order of the requests; of one that is dropped none. */
+export type LaneAnswer = { crcs: number[] } | { digests: Record<string, string> };
+
+/** What the second algorithm still finds in the processor's cache. */
+const cachedBytes = 128 * 1024;
+
+const { memory, priority } = workerData as LaneData;
+const streams = new Map<number, Map<ChecksumAlgorithm, Checksum>>();
+
+// On Linux a priority is a thread's, and this one's alone.
+setPriority(priority);
+
+parentPort!.on('message', (request: LaneRequest) => {
+  if ('drop' in request) {
+    streams.delete(request.stream);
+    return;
+  }
+  const checksums = checksumsOf(request.stream, request.algorithms);
+  if ('end' in request) {
+    streams.delete(request.stream);
+    const digests = [...checksums].map(([name, checksum]) => [name, checksum.digest().toString('hex')]);
+    parentPort!.postMessage({ digests: Object.fromEntries(digests) } satisfies LaneAnswer);
+    return;
+  }
+  const crcs: number[] = [];
+  for (let at = 0; at < request.bytes; at += cachedBytes) {
+    const part = new Uint8Array(memory, request.offset + at, Math.min(cachedBytes, request.bytes - at));
+    for (const checksum of checksums.values()) checksum.update(part);
+    if (!request.blocks) continue;
+    for (let block = 0; block < part.length; block += blockBytes)
+      crcs.push(crc32(part.subarray(block, block + blockBytes)));
+  }
+  parentPort!.postMessage({ crcs } satisfies LaneAnswer);
+});
+
+function checksumsOf(stream: number, algorithms: readonly ChecksumAlgorithm[]): Map<ChecksumAlgorithm, Checksum> {
+  let checksums = streams.get(stream);
+  if (!checksums) {
+    checksums = new Map(algorithms.map((algorithm) => [algorithm, startChecksum(algorithm)]));
+    streams.set(stream, checksums);
+  }
+  return checksums;
+}
