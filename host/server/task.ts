@@ -197,7 +197,9 @@ export class ServerTask {
 
   /** A word for people about what is under way. */
   say(step: string | null): void {
-    if (this.#pending === step) return;
+    // Control waits to hear that what it says now is heard: the same word about something newer is news.
+    const told = this.#observed?.epoch === this.#seen?.epoch && this.#observed?.generation === this.#seen?.generation;
+    if (told && this.#pending === step) return;
     this.#pending = step;
     this.#publish();
   }

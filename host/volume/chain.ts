@@ -66,6 +66,8 @@ export interface ChainSources {
   keyOf?(id: LayerId): ChainKey | undefined;
   /** With which the image is encrypted that the layer is made of; undefined: it is in the clear. */
   imageKeyOf?(id: LayerId): ChainKey | undefined;
+  /** Why it can't be there now, whatever its files are; undefined: nothing is known to be in its way. */
+  whyAway?(id: LayerId): string | undefined;
   /** Undefined: it lies in no cluster. */
   remoteLink?(id: LayerId): Promise<ChainLink> | undefined;
   /** Undefined: the image is not here, or not in a form that guests read. */
@@ -92,7 +94,10 @@ export async function readChain(layerId: LayerId, sources: ChainSources): Promis
     const encrypted: boolean | undefined = sources.keyOf && key !== undefined;
     const header: LayerHeader | undefined =
       path === undefined ? undefined : await headerAt(path, sources.basesOf(next), encrypted);
-    if (!header) throw new HostFault('layer_not_ready', `layer ${next} is not on this host yet`);
+    if (!header) {
+      const why = sources.whyAway?.(next) ?? `layer ${next} is not on this host yet`;
+      throw new HostFault('layer_not_ready', why);
+    }
     const cache = sources.cacheOf?.(next);
     const iops = cache?.role === 'base' ? sources.iopsOf?.(next) : undefined;
     const more = { ...(cache && { cache }), ...(iops !== undefined && { iops }), ...(key && { key }) };

@@ -97,6 +97,23 @@ test('what builds on nothing says so, and a missing part is waited for', async (
   await assert.rejects(files.chain(imageless), { code: 'image_missing' });
 });
 
+test('of a missing part in a pool that is away it is said that the pool is, not that the part has yet to come', async () => {
+  const files = new LayerFiles({
+    ...{
+      layerPath: () => '/nowhere',
+      imageBase: () => undefined,
+      basesOf: () => [],
+      keys: noKeys,
+      guestGid: undefined,
+    },
+    whyAway: () => "the storage pool quick can't be used: is its file system mounted?",
+  });
+  await assert.rejects(files.chain(newOrderedId<LayerId>()), {
+    code: 'layer_not_ready',
+    message: /pool quick .* mounted/,
+  });
+});
+
 test('a file that names a path, or is no qcow2, is refused and not followed', async (t) => {
   const { files, make, pathOf } = pool(t);
   for (const name of ['/etc/shadow', 'layer:../x', 'json:{}', 'layer:']) {

@@ -82,6 +82,7 @@ export class Storage {
     this.files = new LayerFiles({
       remoteLink: (id) => this.#rbd?.link(id),
       layerPath: (id) => this.#layerPath(id),
+      whyAway: (id) => this.#poolProblem(this.layers.desired(id)?.pool),
       stores: () => [...this.pools.usable().map(({ path }) => path), images.paths.images],
       imageBase: (id) => images.base(id),
       basesOf: (id) => this.#basesOf(id),
@@ -207,6 +208,11 @@ export class Storage {
       children: (id) => this.layers.children(id),
     });
     await this.#rbd.open();
+  }
+
+  #poolProblem(name: string | undefined): string | undefined {
+    const problem = this.pools.facts().find((pool) => pool.name === name)?.problem ?? null;
+    return problem === null ? undefined : `the storage pool ${name} can't be used: ${problem}`;
   }
 
   #layerPath(id: LayerId): string | undefined {

@@ -73,6 +73,20 @@ test('a volume whose layer is not there yet is waited for, and others are not he
   assert.equal(held(await seen('running', ({ state }) => state === 'running')).length, 2);
 });
 
+test('what a server waits for is told of each thing that is asked of it, though the words are the same', async (t) => {
+  const { world, say, seen, want } = await running(t);
+  const one = volumeOf(await makeLayer(world));
+  await want({});
+  const late = volumeOf(newOrderedId<LayerId>(), { slot: 2 });
+  const waits = ({ step }: ObservedServer) => /waiting for/.test(step ?? '');
+  say({ volumes: [one, late], reboot: { count: 1, type: 'hard' } });
+  await seen('waiting', waits);
+  say({ reboot: { count: 2, type: 'hard' } });
+  await seen('waiting, and the second reboot heard', waits);
+  await makeLayer(world, { id: late.layerId });
+  await seen('running', ({ state }) => state === 'running');
+});
+
 test('a guest that does not let go of a volume is asked again and again, keeps it, and nobody waits for it beyond a reset', async (t) => {
   const { world, want, seen, qemu, disks } = await running(t);
   const one = volumeOf(await makeLayer(world));

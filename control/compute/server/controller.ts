@@ -309,7 +309,9 @@ export class ServerController {
   }
 
   async #expire(server: Look): Promise<void> {
-    const message = `The ${server.verb} did not finish in time; it was waiting for ${server.waiting_for ?? 'the host'}.`;
+    // A host says of its steps what it does, and of some that it waits.
+    const awaited = (server.waiting_for ?? 'the host').replace(/^waiting for /, '');
+    const message = `The ${server.verb} did not finish in time; it was waiting for ${awaited}.`;
     // The server is none the worse for it.
     if (server.desired_capture) return this.#giveUpCapture(server, message);
     if (server.desired_move && server.desired_move.state !== 'moved') {
