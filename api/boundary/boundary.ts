@@ -17,6 +17,7 @@ import {
   type Sentences,
   Versions,
 } from './contract.ts';
+import { headersOf } from './headers.ts';
 import { Refusal } from './refusal.ts';
 import { unstorable } from './storable.ts';
 
@@ -104,6 +105,7 @@ export class Boundary {
         this.#options.permit?.(contract, request);
         this.#check('path', request.params, contract, request);
         this.#check('query', request.query, contract, request);
+        if (contract.headers) this.#check('headers', headersOf(request), contract, request);
         if (!contract.bytes) this.#check('body', request.body, contract, request);
         if (contract.actions) this.#checkAction(contract.actions, request);
         return handler(request as unknown as Asked<Path, C>, reply);

@@ -19,7 +19,7 @@ import type { CloudError } from '../../contract/errors.ts';
 export type Rights = 'open' | 'caller' | 'reader' | 'member' | 'manager' | 'service' | 'admin';
 
 /** The parts of a request that have a schema. */
-export type Part = 'path' | 'query' | 'body';
+export type Part = 'path' | 'query' | 'headers' | 'body';
 
 /** A schema that depends on the version that a request asks for (Nova's microversions). */
 export class Versions<T extends TSchema = TSchema> {
@@ -64,6 +64,8 @@ export interface Contract {
   path?: Readonly<Record<string, TSchema>>;
   /** Values are texts, or lists of texts where a parameter repeats. Default: what comes is overlooked. */
   query?: TSchema | Versions;
+  /** Those that are input, as {@link headersOf} reads them: names in lower case, values texts. Others are overlooked. */
+  headers?: TSchema;
   body?: TSchema | Versions;
   /** Media types of the body, where it is not plain JSON. */
   bodyTypes?: readonly string[];
@@ -77,6 +79,11 @@ export interface Contract {
   later?: true;
   /** The first and the last version that have the route; in others it is not there. */
   versions?: { from?: number; to?: number };
+  /**
+   * For a dialect whose operations the router can't tell apart (S3: by parameters of the query, and keys that look like paths): its one
+   * route lists them here, each with its own contract; documents and tests read these instead of the route.
+   */
+  operations?: readonly RouteEntry[];
   /** What the route can do, by the name that the body's only member has; its value is what the action's own `body` describes. */
   actions?: Readonly<Record<string, ActionContract>>;
 }

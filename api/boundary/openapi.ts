@@ -5,6 +5,7 @@
 import type { TSchema } from 'typebox';
 import { wholeBody } from './actions.ts';
 import { type ActionContract, type Contract, type RouteEntry, Versions } from './contract.ts';
+import { headerOf } from './headers.ts';
 
 export interface ApiInfo {
   title: string;
@@ -53,7 +54,11 @@ function operationOf({ method, url, contract }: RouteEntry, info: ApiInfo, write
   const bytes = contract.bytes && { [contract.bytes]: { schema: { type: 'string', format: 'binary' } } };
   const body = contract.actions ? actionBodies(contract.actions, write) : contract.body && write(contract.body);
   const content = body ? contentOf(body, contract.bodyTypes) : bytes;
-  const parameters = [...pathParameters(url, contract.path ?? {}, write), ...queryParameters(contract.query, write)];
+  const parameters = [
+    ...pathParameters(url, contract.path ?? {}, write),
+    ...queryParameters(contract.query, write),
+    ...headerParameters(contract.headers, write),
+  ];
   return {
     summary: contract.summary,
     ...(parameters.length > 0 ? { parameters } : {}),
@@ -149,6 +154,13 @@ function queryParameters(query: TSchema | Versions | undefined, write: (schema: 
     ...(required.includes(name) ? { required: true } : {}),
     schema: write(one),
   }));
+}
+
+/** Of names that begin alike one stands for all: `x-object-meta-*`. */
+function headerParameters(headers: TSchema | undefined, write: (schema: TSchema) => Json): Json[] {
+  const { properties = {}, patternProperties = {} } = (headers ?? {}) as Record<string, Record<string, TSchema>>;
+  const alike = Object.entries(patternProperties).map(([pattern, one]) => [`${headerOf(pattern)}*`, one] as const);
+  return [...Object.entries(properties), ...alike].map(([name, one]) => ({ name, in: 'header', schema: write(one) }));
 }
 
 /** The schema as JSON, without what only our validator reads; titled parts are moved to the components. */

@@ -34,6 +34,7 @@ export const s3Codes = {
   KeyTooLongError: 400,
   MalformedPOSTRequest: 400,
   MalformedPolicy: 400,
+  MalformedTrailerError: 400,
   MalformedXML: 400,
   MaxMessageLengthExceeded: 400,
   MetadataTooLarge: 400,

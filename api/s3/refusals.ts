@@ -103,6 +103,26 @@ const object: RefusalTable<ObjectReasons> = {
   object_name_invalid: ['KeyTooLongError', 'Your key is too long, or is not UTF-8'],
   object_not_found: ['NoSuchKey', 'The specified key does not exist.'],
   object_deleted: ['NoSuchKey', 'The specified key does not exist.'],
+  object_is_delete_marker: ['MethodNotAllowed', 'The specified method is not allowed against this resource.'],
+  object_range_invalid: ['InvalidRange', 'The requested range is not satisfiable'],
+  object_part_not_found: ['InvalidPart', 'The requested part number is not satisfiable'],
+  upload_not_found: [
+    'NoSuchUpload',
+    'The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.',
+  ],
+  upload_part_number_invalid: [
+    'InvalidArgument',
+    ({ maximum }) => `Part number must be an integer between 1 and ${maximum}, inclusive`,
+  ],
+  upload_part_not_found: [
+    'InvalidPart',
+    'One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part’s entity tag.',
+  ],
+  upload_parts_out_of_order: [
+    'InvalidPartOrder',
+    'The list of parts was not in ascending order. Parts must be ordered by part number.',
+  ],
+  upload_part_too_small: ['EntityTooSmall', 'Your proposed upload is smaller than the minimum allowed size'],
   object_version_not_found: ['NoSuchVersion', 'The specified version does not exist.'],
   object_precondition_failed: ['PreconditionFailed', 'At least one of the pre-conditions you specified did not hold'],
   object_not_modified: ['NotModified', 'Not Modified'],

@@ -11,8 +11,10 @@ import { computeDialect } from '../../api/openstack/compute/index.ts';
 import { identityDialect } from '../../api/openstack/identity/index.ts';
 import { imageDialect } from '../../api/openstack/image/index.ts';
 import { networkDialect } from '../../api/openstack/network/index.ts';
+import { objectDialect } from '../../api/openstack/object/index.ts';
 import { placementDialect } from '../../api/openstack/placement/index.ts';
 import { volumeDialect } from '../../api/openstack/volume/index.ts';
+import { s3Dialect } from '../../api/s3/index.ts';
 import { type ApiOptions, createApi, type Dialect, renewCertificate } from '../../api/server.ts';
 import type { HostId } from '../../contract/ids.ts';
 import { Secret } from '../../contract/secret.ts';
@@ -60,6 +62,8 @@ const catalogue = [
   // One service under the names that clients of different ages look for.
   { type: 'block-storage', name: 'cinder', path: '/volume/v3/{project_id}' },
   { type: 'volumev3', name: 'cinderv3', path: '/volume/v3/{project_id}' },
+  { type: 'object-store', name: 'swift', path: '/object/v1/AUTH_{project_id}' },
+  { type: 's3', name: 's3', path: '/s3' },
 ];
 
 /** For tests. */
@@ -260,7 +264,7 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
 }
 
 function dialects(
-  { identity, client, image, storage, network, compute }: Awaited<ReturnType<typeof openAreas>>,
+  { identity, client, image, object, storage, network, compute }: Awaited<ReturnType<typeof openAreas>>,
   given: { database: Database; feed: ChangeFeed; configuration: ControlConfiguration; ca: string },
 ): Dialect[] {
   const { database, feed, configuration, ca } = given;
@@ -278,6 +282,7 @@ function dialects(
       floatingIps: network.floatingIps,
     }),
     placementDialect({ authenticator, providers: compute.services.providers }),
+    objectDialect({ authenticator, ...object.services }),
     volumeDialect({ authenticator, ...storage.services, quotas: compute.services.quotas }),
     nativeDialect({
       rebalance: compute.services.rebalance,
@@ -297,6 +302,7 @@ function dialects(
       ...{ reachability: network.reachability, reachabilityAssertions: network.reachabilityAssertions },
       meters: network.meters,
     }),
+    s3Dialect({ ...object.services, signedRequests: identity.signedRequests, region: configuration.region }),
     consoleDialect(),
   ];
 }

@@ -163,6 +163,8 @@ export class ContainerService {
     if (Object.values(change).every((value) => value === undefined)) return known;
     const next = { ...known, ...definedOf(change), metadata: merged(known.metadata, change.metadata) } as ContainerInfo;
     next.settings = merged(known.settings, change.settings);
+    // Versions that there are stay versions.
+    if (known.versioning !== 'none' && next.versioning === 'none') next.versioning = 'suspended';
     checkMetadata(next.metadata);
     checkAcl(next.readAcl);
     checkAcl(next.writeAcl);

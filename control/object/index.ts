@@ -1,7 +1,10 @@
 export { mayAccess, ownsAccount, readsAccount } from './access.ts';
-export type { Committed } from './commit.ts';
+export type { PartChoice } from './complete.ts';
 export { ContainerService } from './containers.ts';
 export { isBucketName, isContainerName, isObjectName, objectStoreLimits } from './limits.ts';
+export type { UploadListWish } from './list-uploads.ts';
 export type * from './object.ts';
 export { checksumAlgorithms, visitOf } from './object.ts';
-export { ObjectService, type PutResult } from './objects.ts';
+export { type CopySource, ObjectService, type PutResult, type VersionOptions } from './objects.ts';
+export { UploadService } from './uploads.ts';
+export type { VersionListWish } from './versions.ts';

@@ -101,6 +101,14 @@ export class Leads {
     return [...blobs.values()].map((blob) => this.#piece(blob));
   }
 
+  /** Where a part's bytes are among the whole's. @throws CloudError `invalid` */
+  async part(lead: Lead, number: number): Promise<ObjectRange> {
+    const lengths = lead.object.parts > 0 ? (await lead.pieces()).map(({ length }) => length) : [lead.sizeBytes];
+    if (number < 1 || number > lengths.length) throw new CloudError('invalid', 'object_part_not_found', { number });
+    const first = lengths.slice(0, number - 1).reduce((sum, length) => sum + length, 0);
+    return { first, last: first + lengths[number - 1]! - 1 };
+  }
+
   async #link(
     visitor: Visitor,
     where: Where,

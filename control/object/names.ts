@@ -117,7 +117,7 @@ async function seekEntries(
   const at = sql`position(${delimiter} in substr(s.name, ${[...prefix].length + 1}))`;
   const head = sql`left(s.name, ${[...prefix].length} + ${at} + ${[...delimiter].length - 1})`;
   const beyond = successor(delimiter);
-  const entry = beyond === undefined ? sql`s.name` : sql`left(${head}, -${[...delimiter].length}) || ${beyond}`;
+  const entry = beyond === undefined ? sql`s.name` : sql`left(${head}, ${-[...delimiter].length}::int) || ${beyond}`;
   const next = reverse
     ? sql`name < case when ${at} > 0 then ${head} else s.name end collate "C"`
     : sql`(name > s.name and name >= case when ${at} > 0 then ${entry} else s.name end collate "C")`;

@@ -159,6 +159,8 @@ export interface ObjectBytes extends Bytes {
 
 export interface OpenOptions {
   versionId?: string | undefined;
+  /** Of one that was made of parts: that one's bytes alone. */
+  part?: number | undefined;
   /** A manifest or a symlink as it is, not what it leads to. */
   raw?: boolean;
   /** Of what is read. */
@@ -179,6 +181,8 @@ export interface LedObject {
 export interface OpenedObject extends LedObject {
   /** Bytes of the whole, over all parts and segments. They have to be sent, or destroyed. */
   read(range?: ObjectRange): Promise<ObjectBytes>;
+  /** Where a part was asked for: which of the whole's bytes it is. Without another range those are read. */
+  part?: ObjectRange;
 }
 
 export interface ContainerInfo {
@@ -237,6 +241,15 @@ export interface ListWish {
 export interface Listed<Entry> {
   entries: (Entry | { prefix: string })[];
   more: boolean;
+}
+
+/** That is not complete. */
+export interface UploadInfo {
+  uploadId: string;
+  name: string;
+  wish: StoredWish;
+  initiatorId: string;
+  createdAt: Date;
 }
 
 /** In how many parts and which: see ObjectInfo. */

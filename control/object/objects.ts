@@ -1,17 +1,16 @@
 /** Objects: what dialects may call. Rights are asked before bytes are taken and again in the transaction that makes them visible. */
-import { Readable } from 'node:stream';
+import { PassThrough } from 'node:stream';
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { CloudError, hasReason } from '../../contract/errors.ts';
-import { objectLimits } from '../../contract/host/index.ts';
 import { newOrderedId } from '../../contract/ids.ts';
+import type { Bytes } from '../../protocols/bytes/index.ts';
 import type { Database } from '../kit/database/database.ts';
-import type { Blobs, WrittenBlob } from './blobs.ts';
-import { readSmall } from './body.ts';
-import { type Commits, type Committed, sequenceOf, versionName } from './commit.ts';
+import type { Blobs } from './blobs.ts';
+import type { Bodies, Stored } from './bodies.ts';
+import { type Commits, sequenceOf, versionName } from './commit.ts';
 import { requireRead } from './conditions.ts';
 import { admitted } from './containers.ts';
-import { digestNames, digestsOf, verified } from './digests.ts';
 import { type Finder, type Found, type FoundContainer, namedObjects } from './find.ts';
 import { Leads, readLead } from './lead.ts';
 import { isObjectName, objectStoreLimits as limits } from './limits.ts';
@@ -28,13 +27,23 @@ import {
   type ObjectWish,
   type OpenedObject,
   type OpenOptions,
+  type PartInfo,
   type Right,
   type Visitor,
   visitOf,
   type Where,
 } from './object.ts';
 import { type NewObject, notThere, type UpdateChange } from './plan.ts';
+import { run } from './statements.ts';
 import { containerRow } from './store.ts';
+import {
+  deleteVersion,
+  isMarker,
+  listVersions,
+  updateVersion,
+  type VersionListWish,
+  type VersionWish,
+} from './versions.ts';
 
 export interface PutResult {
   /** As if read now. */
@@ -51,29 +60,22 @@ export interface PutResult {
 export interface ObjectServiceOptions {
   database: Database;
   blobs: Blobs;
+  bodies: Bodies;
   finder: Finder;
   commits: Commits;
   log: Logger;
 }
 
-/** A body as it was kept. */
-export interface Stored {
-  blob: WrittenBlob | null;
-  sizeBytes: number;
-  md5: string;
-  checksums: Checksums | null;
-}
-
 export class ObjectService {
   readonly #database: Database;
-  readonly #blobs: Blobs;
+  readonly #bodies: Bodies;
   readonly #finder: Finder;
   readonly #commits: Commits;
   readonly #leads: Leads;
 
   constructor(options: ObjectServiceOptions) {
     this.#database = options.database;
-    this.#blobs = options.blobs;
+    this.#bodies = options.bodies;
     this.#finder = options.finder;
     this.#commits = options.commits;
     this.#leads = new Leads(options);
@@ -88,11 +90,11 @@ export class ObjectService {
     checkWish(name, wish);
     const container = await this.#container(visitor, where, 'write');
     for (let attempt = 1; ; attempt++) {
-      const stored = await this.store(source, wish);
+      const stored = await this.#bodies.store(source, wish);
       try {
         return await this.#commitPut(visitor, where, container, name, stored, wish);
       } catch (error) {
-        if (stored.blob) this.#blobs.discard(stored.blob);
+        this.#bodies.discard(stored);
         // Its bytes may still be in memory; a stream is over.
         if (attempt === 1 && hasReason(error, 'object_intent_closed') && stored.again) {
           source = { bytes: stored.again(), sizeBytes: stored.sizeBytes };
@@ -100,35 +102,6 @@ export class ObjectService {
         }
         throw error;
       }
-    }
-  }
-
-  /** A body as a blob that no row names yet. */
-  async store(
-    { bytes, sizeBytes }: ObjectSource,
-    wish: Pick<ObjectWish, 'md5' | 'checksums'>,
-  ): Promise<Stored & { again?: () => Readable }> {
-    const maximum = limits.objectBytes;
-    if (sizeBytes !== undefined && sizeBytes > maximum)
-      throw new CloudError('too_large', 'object_too_large', { maximum });
-    const small = await readSmall(bytes, objectLimits.packedBytes, sizeBytes);
-    if (small) {
-      const kept = verified(digestsOf(small, wish), wish);
-      const blob = small.length === 0 ? null : await this.#blobs.writeSmall(small);
-      return { blob, sizeBytes: small.length, ...kept, again: () => Readable.from([small]) };
-    }
-    const { blob, digests } = await this.#blobs
-      .writeLarge(bytes, { sizeBytes, maxBytes: maximum, digests: digestNames(wish) })
-      .catch((error) => {
-        throw hasReason(error, 'host_refused') && error.code === 'too_large'
-          ? new CloudError('too_large', 'object_too_large', { maximum }, { cause: error })
-          : error;
-      });
-    try {
-      return { blob, sizeBytes: blob.length, ...verified(digests, wish) };
-    } catch (error) {
-      this.#blobs.discard(blob);
-      throw error;
     }
   }
 
@@ -169,10 +142,12 @@ export class ObjectService {
       find: (wish) => this.find(visitor, wish, wish.name, options.versionId),
     });
     const { object, sizeBytes, etag, resolved } = lead;
+    const part = options.part === undefined ? undefined : await this.#leads.part(lead, options.part);
     if (options.conditions) requireRead(options.conditions, { etag, updatedAt: object.updatedAt });
     return {
       ...{ object, sizeBytes, etag, ...(resolved && { resolved }) },
-      read: (range) => readLead(lead, range),
+      ...(part && { part }),
+      read: (range) => readLead(lead, range ?? part),
     };
   }
 
@@ -190,6 +165,7 @@ export class ObjectService {
     if (!found) throw missing(visitor, where, 'read');
     admitted(visitor, where, found.container, 'read');
     const { object, objectId } = found;
+    if (object?.deleteMarker) throw isMarker(name, object.versionId);
     if (object && objectId) return { ...found, object, objectId };
     if (versionId !== undefined)
       throw new CloudError('not_found', 'object_version_not_found', { name, version: versionId });
@@ -216,31 +192,84 @@ export class ObjectService {
     return new CloudError('not_found', 'object_deleted', { container, name, version });
   }
 
-  /** What is given replaces what was; the bytes stay. @throws CloudError as {@link put} */
+  /** What is given replaces what was; the bytes stay. Of a version by its name tags and locks. @throws CloudError as {@link put} */
   async update(
     visitor: Visitor,
     where: Where,
     name: string,
     set: UpdateChange['set'],
-    conditions: Conditions = {},
+    options: VersionOptions = {},
   ): Promise<{ updatedAt: Date }> {
     if (set.metadata) checkMetadata(set.metadata);
     const container = await this.#container(visitor, where, 'write');
+    if (options.versionId !== undefined || set.lock !== undefined) {
+      const versionId = options.versionId ?? (await this.find(visitor, where, name)).object.versionId;
+      return updateVersion(this.#database, versionWish({ visitor, where, container, name, versionId, options }), set);
+    }
     const done = await this.#commits.ask({
-      ...{ kind: 'update', visitor, name, set, conditions },
+      ...{ kind: 'update', visitor, name, set, conditions: options },
       ...{ containerId: container.id, projectId: where.projectId, container: where.container },
     });
     return { updatedAt: done.at };
   }
 
-  /** Where the container keeps versions a delete marker is what is left. @throws CloudError as {@link put} */
-  async delete(visitor: Visitor, where: Where, name: string, conditions: Conditions = {}): Promise<Committed> {
+  /** Where the container keeps versions a delete marker is what is left; a version by its name goes for good. @throws CloudError as {@link put} */
+  async delete(
+    visitor: Visitor,
+    where: Where,
+    name: string,
+    options: VersionOptions = {},
+  ): Promise<{ versionId: string; deleteMarker: boolean }> {
     const container = await this.#container(visitor, where, 'write');
     if (!isObjectName(name)) throw notThere({ container: where.container, name });
+    const { versionId } = options;
+    if (versionId !== undefined) {
+      return deleteVersion(this.#database, versionWish({ visitor, where, container, name, versionId, options }));
+    }
     return this.#commits.ask({
-      ...{ kind: 'delete', visitor, name, markerId: newOrderedId(), conditions },
+      ...{ kind: 'delete', visitor, name, markerId: newOrderedId(), conditions: options },
       ...{ containerId: container.id, projectId: where.projectId, container: where.container },
     });
+  }
+
+  /** All versions, delete markers too: by name, then the newest first. @throws CloudError as {@link list} */
+  async listVersions(visitor: Visitor, where: Where, wish: VersionListWish): Promise<Listed<ObjectInfo>> {
+    const container = await this.#container(visitor, where, 'list');
+    const limit = Math.min(wish.limit ?? limits.listing, limits.listing);
+    return listVersions(this.#database.query, container.id, { ...wish, limit });
+  }
+
+  /** Of what it was made. @throws CloudError as {@link open} */
+  async parts(
+    visitor: Visitor,
+    where: Where,
+    name: string,
+    options: { versionId?: string | undefined; marker?: number | undefined; limit?: number | undefined } = {},
+  ): Promise<{ object: ObjectInfo; parts: PartInfo[]; more: boolean }> {
+    const { versionId, marker = 0, limit = 1000 } = options;
+    const { object, objectId } = await this.find(visitor, where, name, versionId);
+    const rows = await run<PartInfo>(this.#database.query, partsText, [objectId, marker, limit + 1]);
+    return { object, parts: rows.slice(0, limit), more: rows.length > limit };
+  }
+
+  /**
+   * Makes a copy, of the bytes as they are read.
+   * @param make what it shall be, as that is known of what it is made of
+   * @throws CloudError as {@link open} and {@link put}
+   */
+  async copy(
+    visitor: Visitor,
+    from: CopySource,
+    to: { where: Where; name: string },
+    make: (source: LedObject) => ObjectWish,
+  ): Promise<PutResult & { source: LedObject }> {
+    const { where, name, ...options } = from;
+    const source = await this.open(visitor, where, name, options);
+    const wish = make(source);
+    const put = await withBytes(await source.read(), (bytes) =>
+      this.put(visitor, to.where, to.name, { bytes, sizeBytes: source.sizeBytes }, wish),
+    );
+    return { ...put, source };
   }
 
   /** In UTF-8's order of bytes. @throws CloudError `unauthenticated`, `forbidden`, `not_found` */
@@ -262,6 +291,46 @@ export class ObjectService {
     return admitted(visitor, where, await containerRow(this.#database.query, where), right);
   }
 }
+
+const partsText = `select number, size_bytes as "sizeBytes", etag, coalesce(checksums, '{}') as checksums from object_part
+  where object_id = $1 and number > $2 order by number limit $3`;
+
+/** What is read as a stream; whoever reads it hears of an end that is none. */
+export async function withBytes<T>(body: Bytes, work: (bytes: PassThrough) => Promise<T>): Promise<T> {
+  const bytes = new PassThrough();
+  bytes.on('error', () => {});
+  body.sendTo(bytes).catch((error) => bytes.destroy(error as Error));
+  try {
+    return await work(bytes);
+  } finally {
+    bytes.destroy();
+  }
+}
+
+export interface CopySource extends OpenOptions {
+  where: Where;
+  name: string;
+}
+
+export interface VersionOptions extends Conditions {
+  versionId?: string | undefined;
+  /** Of retention that those with the right may pass over. */
+  bypassGovernance?: boolean;
+}
+
+interface Versioned {
+  visitor: Visitor;
+  where: Where;
+  container: FoundContainer;
+  name: string;
+  versionId: string;
+  options: VersionOptions;
+}
+
+const versionWish = ({ visitor, where, container, name, versionId, options }: Versioned): VersionWish => ({
+  ...{ visitor, name, versionId, projectId: where.projectId, containerId: container.id, container: where.container },
+  ...{ conditions: options, bypassGovernance: options.bypassGovernance ?? false },
+});
 
 const missing = (visitor: Visitor, where: Where, right: Right): CloudError => {
   try {

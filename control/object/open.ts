@@ -3,12 +3,14 @@ import type { Logger } from 'pino';
 import type { HostClient } from '../host/index.ts';
 import type { Database } from '../kit/database/database.ts';
 import { Blobs } from './blobs.ts';
+import { Bodies } from './bodies.ts';
 import { Commits } from './commit.ts';
 import { ContainerService } from './containers.ts';
 import { Disks } from './disks.ts';
 import { Finder } from './find.ts';
 import { Intents, type IntentTimes } from './intents.ts';
 import { ObjectService } from './objects.ts';
+import { UploadService } from './uploads.ts';
 
 export interface ObjectAreaOptions {
   database: Database;
@@ -27,10 +29,13 @@ export function openObject({ database, client, log, holder, copies = 1, ...setti
   const blobs = new Blobs({ disks, intents, client, copies, log });
   const finder = new Finder({ database });
   const commits = new Commits({ database });
+  const bodies = new Bodies({ blobs });
+  const objects = new ObjectService({ database, blobs, bodies, finder, commits, log });
   return {
     services: {
       containers: new ContainerService({ database }),
-      objects: new ObjectService({ database, blobs, finder, commits, log }),
+      objects,
+      uploads: new UploadService({ database, objects, bodies }),
     },
     disks,
     start: () => disks.start(),

@@ -142,6 +142,8 @@ export class Plan {
   readonly held: Held;
   readonly remove: VersionKey[] = [];
   readonly demote: VersionKey[] = [];
+  /** Past versions that are the newest again. */
+  readonly promote: VersionKey[] = [];
   readonly insert: Insert[] = [];
   readonly update: (VersionKey & UpdateChange['set'])[] = [];
   readonly blobs: WrittenBlob[] = [];

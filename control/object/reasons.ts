@@ -16,6 +16,11 @@ export interface ObjectReasons {
   object_not_found: { container: string; name: string };
   /** Its newest version is a delete marker. */
   object_deleted: { container: string; name: string; version: string };
+  /** A version that is no object. */
+  object_is_delete_marker: { name: string; version: string };
+  /** Of an object of so many bytes. */
+  object_range_invalid: { size: number };
+  object_part_not_found: { number: number };
   object_version_not_found: { name: string; version: string };
   object_precondition_failed: { condition: 'if_match' | 'if_none_match' | 'if_modified_since' | 'if_unmodified_since' };
   /** Of a conditional read. */
@@ -29,6 +34,16 @@ export interface ObjectReasons {
   symlink_loop: { name: string };
   /** What a manifest names is not there, or another by now. */
   manifest_segment_unavailable: { container: string; name: string };
+}
+
+/** Of what comes in parts. */
+export interface ObjectReasons {
+  upload_not_found: { upload: string };
+  upload_part_number_invalid: { maximum: number };
+  /** Not there, or another than was said. */
+  upload_part_not_found: { number: number };
+  upload_parts_out_of_order: NoFields;
+  upload_part_too_small: { number: number; minimum: number };
 }
 
 /** Of bytes and the disks that they lie on. */

@@ -1,4 +1,5 @@
 /** An object store in a fresh database, over a host's disks that are this process's memory, on the wire (contract/host/object.ts). For tests. */
+import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -255,3 +256,24 @@ export const bodyOf = (bytes: string | Buffer) => ({
 
 export const textOf = async (opened: OpenedObject, range?: ObjectRange): Promise<string> =>
   (await collect(await opened.read(range))).toString();
+
+/** What counters say is what there is. */
+export async function requireCountersExact({ db }: Pick<ObjectWorld, 'db'>): Promise<void> {
+  const { rows } = await sql<{ counted: object; found: object }>`
+    select jsonb_build_object('objects', u.objects, 'bytes', u.bytes, 'past', u.past_objects, 'past_bytes', u.past_bytes,
+        'uploads', u.upload_bytes) as counted,
+      jsonb_build_object('objects', (select count(*) from object where container_id = c.id and current),
+        'bytes', (select coalesce(sum(size_bytes), 0) from object where container_id = c.id and current),
+        'past', (select count(*) from object where container_id = c.id and not current),
+        'past_bytes', (select coalesce(sum(size_bytes), 0) from object where container_id = c.id and not current),
+        'uploads', (select coalesce(sum(size_bytes), 0) from object_upload_part p join object_upload up on up.id = p.upload_id
+          where up.container_id = c.id)) as found
+    from container c join container_use u on u.container_id = c.id
+    union all
+    select jsonb_build_object('containers', a.containers, 'objects', a.objects, 'bytes', a.bytes),
+      jsonb_build_object('containers', count(c.id), 'objects', coalesce(sum(u.objects), 0),
+        'bytes', coalesce(sum(u.bytes + u.past_bytes + u.upload_bytes), 0))
+    from object_account a left join container c on c.project_id = a.project_id left join container_use u on u.container_id = c.id
+    group by a.project_id`.execute(db.database.query);
+  for (const { counted, found } of rows) assert.deepEqual(counted, found);
+}

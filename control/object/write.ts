@@ -12,6 +12,8 @@ const removeText = `delete from object o using unnest($1::uuid[], $2::text[], $3
   where o.container_id = k.container_id and o.name = k.name and o.sequence = k.sequence`;
 const demoteText = `update object o set current = false from unnest($1::uuid[], $2::text[], $3::bigint[]) k(container_id, name, sequence)
   where o.container_id = k.container_id and o.name = k.name and o.sequence = k.sequence`;
+const promoteText = `update object o set current = true from unnest($1::uuid[], $2::text[], $3::bigint[]) k(container_id, name, sequence)
+  where o.container_id = k.container_id and o.name = k.name and o.sequence = k.sequence`;
 const insertText = `insert into object (container_id, name, id, current, null_version, delete_marker, size_bytes, etag, content_type, metadata,
     headers, checksums, tags, lock, manifest, blob_id, parts, owner_id, expires_at)
   select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::boolean[], $5::boolean[], $6::boolean[], $7::bigint[], $8::text[], $9::text[],
@@ -41,8 +43,11 @@ const usesText = `update container_use u set objects = n.objects, bytes = n.byte
 const accountsText = `update object_account a set objects = n.objects, bytes = n.bytes
   from unnest($1::uuid[], $2::bigint[], $3::bigint[]) n(id, objects, bytes) where project_id = n.id`;
 
-/** All at once; the answer is that of the rows that were made, by their ids. */
-export async function write(tx: Tx, plan: Plan): Promise<Map<string, Inserted>> {
+/**
+ * All at once; the answer is that of the rows that were made, by their ids.
+ * @param options.counted counters have changed although no object comes or goes
+ */
+export async function write(tx: Tx, plan: Plan, options: { counted?: boolean } = {}): Promise<Map<string, Inserted>> {
   const statements: Promise<unknown>[] = [];
   const add = (text: string, parameters: unknown[]) => statements.push(run(tx, text, parameters));
   const keys = (list: Plan['remove']) => [
@@ -52,6 +57,7 @@ export async function write(tx: Tx, plan: Plan): Promise<Map<string, Inserted>> 
   ];
   if (plan.remove.length > 0) add(removeText, keys(plan.remove));
   if (plan.demote.length > 0) add(demoteText, keys(plan.demote));
+  if (plan.promote.length > 0) add(promoteText, keys(plan.promote));
   for (const set of plan.update) add(updateText, updated(set));
   const inserting = plan.insert.length > 0 ? run<Inserted>(tx, insertText, inserted(plan.insert)) : [];
   const copies = plan.blobs.flatMap(({ id, length, copies }) => copies.map((copy) => ({ id, length, ...copy })));
@@ -72,7 +78,7 @@ export async function write(tx: Tx, plan: Plan): Promise<Map<string, Inserted>> 
     ]);
   }
   if (plan.uploads.length > 0) add(uploadsText, [plan.uploads, parts.flatMap(({ blobId }) => blobId ?? [])]);
-  if (statements.length > 0 || plan.insert.length > 0) counters(plan, add);
+  if (options.counted || plan.insert.length > 0 || plan.remove.length > 0) counters(plan, add);
   const [rows] = await Promise.all([inserting, ...statements]);
   return new Map(rows.map((row) => [row.id, row]));
 }

@@ -255,20 +255,21 @@ export class ChunkSignatures {
 
   /** Is it the next chunk's? @param hash SHA-256 of its bytes in hexadecimal */
   isNext(signature: string, hash: string): boolean {
-    return this.#isNext(
-      signature,
-      `AWS4-HMAC-SHA256-PAYLOAD\n${this.#head}\n${this.#previous}\n${emptySha256}\n${hash}`,
-    );
+    return sameSignature(this.next(hash), signature);
   }
 
   /** Is it that of what comes behind the last chunk? @param hash of its lines, each `name:value\n` */
   isTrailer(signature: string, hash: string): boolean {
-    return this.#isNext(signature, `AWS4-HMAC-SHA256-TRAILER\n${this.#head}\n${this.#previous}\n${hash}`);
+    return sameSignature(this.#sign(`AWS4-HMAC-SHA256-TRAILER\n${this.#head}\n${this.#previous}\n${hash}`), signature);
   }
 
-  #isNext(signature: string, text: string): boolean {
-    const expected = sign(text, this.#key);
-    this.#previous = expected;
-    return sameSignature(expected, signature);
+  /** The signature of the next chunk. */
+  next(hash: string): string {
+    return this.#sign(`AWS4-HMAC-SHA256-PAYLOAD\n${this.#head}\n${this.#previous}\n${emptySha256}\n${hash}`);
+  }
+
+  #sign(text: string): string {
+    this.#previous = sign(text, this.#key);
+    return this.#previous;
   }
 }

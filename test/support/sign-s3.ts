@@ -2,6 +2,9 @@
 import { createHash } from 'node:crypto';
 import { type S3Signature, sign, signedTexts, signingKey } from '../../protocols/aws/s3-signature.ts';
 
+export { ChunkSignatures } from '../../protocols/aws/s3-signature.ts';
+export { checksumOf } from '../../protocols/checksum/index.ts';
+
 export interface Keys {
   access: string;
   secret: string;

@@ -11,7 +11,8 @@ import { oddTime } from './times.ts';
 export function holdAnswers(app: FastifyInstance): void {
   app.addHook('onSend', async (request, reply, payload) => {
     const { contract } = request.routeOptions.config;
-    if (!contract || reply.statusCode >= 400) return payload;
+    // What one of several operations answers its dialect sends itself.
+    if (!contract || contract.operations || reply.statusCode >= 400) return payload;
     const { answers } = (contract.actions && chosenAction(contract.actions, request.body)?.action) ?? contract;
     const why = misfit(answers, request, reply.statusCode, payload);
     if (why === undefined) return payload;
@@ -45,6 +46,11 @@ export function routeTable(app: FastifyInstance): { entries: RouteEntry[]; stran
   const table: ReturnType<typeof routeTable> = { entries: [], strangers: [] };
   app.addHook('onRoute', ({ method, url, config }) => {
     if (config?.refusesMethod) return;
+    const { operations } = config?.contract ?? {};
+    if (operations) {
+      table.entries.push(...operations);
+      return;
+    }
     for (const one of [method].flat()) {
       const { contract } = config ?? {};
       if (contract) table.entries.push({ method: one, url, contract });

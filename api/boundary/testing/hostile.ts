@@ -48,7 +48,7 @@ const kindOf = (schema: object): string =>
 export function holdRoutesToTime(entries: readonly RouteEntry[]): void {
   const seen = new Set<unknown>();
   for (const { method, url, contract } of entries.flatMap(oneEach)) {
-    for (const schema of [contract.query, contract.body, ...Object.values(contract.path ?? {})]) {
+    for (const schema of [contract.query, contract.headers, contract.body, ...Object.values(contract.path ?? {})]) {
       if (schema === undefined) continue;
       const all = schema instanceof Versions ? schema.ranges().map((range) => range.schema) : [schema];
       for (const one of all) holdSchemaToTime(one, `${method} ${url}`, seen);

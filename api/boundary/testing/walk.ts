@@ -8,6 +8,7 @@ import { Random } from '../../../test/support/random.ts';
 import { oneEach } from '../actions.ts';
 import { fits } from '../check.ts';
 import { type Rights, type RouteEntry, Versions } from '../contract.ts';
+import { headerOf } from '../headers.ts';
 import { holdRoutesToTime } from './hostile.ts';
 import { anyTexts, mutations, sample } from './sample.ts';
 
@@ -20,6 +21,8 @@ export interface WalkCall<R extends AnyRank = Rank> {
   url: string;
   /** JSON. */
   payload?: string;
+  /** As text: they go as UTF-8. */
+  headers?: Readonly<Record<string, string>>;
   version: number;
   /** Undefined: without a token. */
   as?: R;
@@ -73,6 +76,7 @@ export async function walkWrongTypes<R extends AnyRank = Rank>(walk: Walk<R>): P
       const requests = [
         ...pathTries(walk, entry, tries, random),
         ...queryTries(walk, entry, version, tries, random),
+        ...headerTries(walk, entry, version, tries, random),
         ...bodyTries(walk, entry, version, tries, random),
       ];
       for (const request of requests) {
@@ -80,9 +84,11 @@ export async function walkWrongTypes<R extends AnyRank = Rank>(walk: Walk<R>): P
         const { status, text } = await walk.call({
           ...{ method: entry.method, url: request.url, version, as: 'admin' as R, entry },
           ...payload,
+          ...(request.headers && { headers: request.headers }),
         });
         calls++;
-        const shown = `${entry.method} ${request.url.slice(0, 200)} ${(payload.payload ?? '').slice(0, 300)}: ${status} ${text.slice(0, 300)}`;
+        const said = request.headers ? ` ${JSON.stringify(request.headers).slice(0, 200)}` : '';
+        const shown = `${entry.method} ${request.url.slice(0, 200)}${said} ${(payload.payload ?? '').slice(0, 300)}: ${status} ${text.slice(0, 300)}`;
         if (status >= 500 && !(status === 501 && entry.contract.later)) found.push(shown);
         if (request.wrong && status < 400) found.push(`taken: ${shown}`);
       }
@@ -95,6 +101,7 @@ export async function walkWrongTypes<R extends AnyRank = Rank>(walk: Walk<R>): P
 interface Try {
   url: string;
   payload?: unknown;
+  headers?: Readonly<Record<string, string>>;
   /** The schema refuses it, so the route must. */
   wrong: boolean;
 }
@@ -137,6 +144,29 @@ function queryTries(
       ...bodyOf(walk, entry, version),
     };
   });
+}
+
+function headerTries(
+  walk: Pick<Walk, 'path' | 'body'>,
+  entry: RouteEntry,
+  version: number,
+  tries: number,
+  random: Random,
+): Try[] {
+  const schema = entry.contract.headers;
+  if (!schema) return [];
+  const { properties = {}, patternProperties = {} } = schema as Record<string, object | undefined>;
+  const alike = Object.keys(patternProperties).flatMap((pattern) =>
+    ['x', '', 'x'.repeat(300)].map((end) => `${headerOf(pattern)}${end}`),
+  );
+  const texts = anyTexts.flat().filter((text) => text.isWellFormed() && !/[\r\n]/.test(text));
+  const pairs = [...Object.keys(properties), ...alike].flatMap((name) => texts.map((text) => [name, text] as const));
+  return some(pairs, tries * 2, random).map(([name, text]) => ({
+    url: urlOf(entry, walk.path(entry)),
+    headers: { [name]: text },
+    wrong: text.includes('\0') || !fits(schema, { [name]: text }),
+    ...bodyOf(walk, entry, version),
+  }));
 }
 
 function bodyTries(

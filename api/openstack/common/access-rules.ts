@@ -13,6 +13,7 @@ import { Refusal } from '../../boundary/refusal.ts';
 /** A dialect's first path segment is its catalogue type; where OpenStack knows a service by other names too, all count. */
 const otherNames: Readonly<Record<string, readonly string[]>> = {
   volume: ['volumev3', 'block-storage'],
+  object: ['object-store'],
 };
 
 /** One place in a rule: a character, or a wildcard's part. */

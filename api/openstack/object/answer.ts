@@ -1,0 +1,21 @@
+/** Answers whose headers are the message: written past Fastify, which takes the type and the length from an answer without a body. */
+import type { OutgoingHttpHeaders } from 'node:http';
+import type { FastifyReply } from 'fastify';
+
+export const html = 'text/html; charset=UTF-8';
+
+export interface Answer {
+  status: number;
+  headers?: OutgoingHttpHeaders;
+  /** Told by its length alone, where a HEAD asks. */
+  body?: string | Buffer;
+}
+
+export function answer(reply: FastifyReply, { status, headers = {}, body = '' }: Answer): FastifyReply {
+  const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+  const { raw } = reply.headers({ 'content-type': html, 'content-length': bytes.length, ...headers }).hijack();
+  raw.writeHead(status, reply.getHeaders() as OutgoingHttpHeaders);
+  if (reply.request.method === 'HEAD' || status === 204 || status === 304) raw.end();
+  else raw.end(bytes);
+  return reply;
+}

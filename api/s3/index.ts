@@ -1,0 +1,107 @@
+/** Amazon's S3. Translates; control/object decides. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { SignedRequests } from '../../control/identity/index.ts';
+import { fits } from '../boundary/check.ts';
+import type { Contract } from '../boundary/contract.ts';
+import type { Dialect } from '../server.ts';
+import { aclOperations } from './acl.ts';
+import { bucketOperations } from './buckets.ts';
+import { asText, Call, type S3Services } from './call.ts';
+import { deleteOperations } from './delete-objects.ts';
+import { refuse } from './faults.ts';
+import { listOperations } from './list-objects.ts';
+import { objectOperations } from './objects.ts';
+import { Chooser, entriesOf, type Operation, type Operations } from './operations.ts';
+import { S3Refusal } from './refusal.ts';
+import { tagOperations } from './tags.ts';
+import { isS3, s3Prefix, targetOf } from './target.ts';
+
+export interface S3DialectOptions extends S3Services {
+  signedRequests: SignedRequests;
+}
+
+export const s3Operations: Operations = {
+  ...bucketOperations,
+  ...listOperations,
+  ...objectOperations,
+  ...deleteOperations,
+  ...tagOperations,
+  ...aclOperations,
+};
+
+/** The one route of the router's: which operation it is, says the table. */
+const contract: Contract = {
+  summary: 'S3',
+  rights: 'open',
+  bytes: '*/*',
+  answers: {},
+  operations: entriesOf(s3Operations),
+};
+
+export function s3Dialect(options: S3DialectOptions): Dialect {
+  const chooser = new Chooser(s3Operations);
+  return {
+    prefix: s3Prefix,
+    claim: (request) => (isS3(request) ? s3Prefix : undefined),
+    plugin: async (app) => {
+      leaveBodies(app);
+      app.addHook('onRequest', async (request, reply) => {
+        reply.header('x-amz-request-id', request.id);
+      });
+      const handler = async (request: FastifyRequest, reply: FastifyReply) => {
+        try {
+          await answer({ request, reply, chooser, options });
+        } catch (error) {
+          refuse(error, request, reply);
+        }
+        return reply;
+      };
+      app.route({
+        method: ['GET', 'HEAD', 'PUT', 'POST', 'DELETE', 'OPTIONS', 'PATCH'],
+        url: '',
+        config: { contract, open: true },
+        handler,
+      });
+      app.setErrorHandler((error, request, reply) => refuse(error, request, reply));
+      app.setNotFoundHandler((request, reply) =>
+        refuse(
+          new S3Refusal('MethodNotAllowed', 'The specified method is not allowed against this resource.'),
+          request,
+          reply,
+        ),
+      );
+    },
+  };
+}
+
+/** Bytes stay on the wire, whatever type they are said to be of, for a type that no server knows is a good one here. */
+function leaveBodies(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null, undefined));
+}
+
+interface Asked {
+  request: FastifyRequest;
+  reply: FastifyReply;
+  chooser: Chooser;
+  options: S3DialectOptions;
+}
+
+async function answer({ request, reply, chooser, options }: Asked): Promise<void> {
+  const target = targetOf(request.originalUrl, request.headers.host);
+  const { method, raw } = request;
+  const rawHeaders = raw.rawHeaders.map(asText);
+  const signed = await options.signedRequests.visit({ method, ...target.raw, rawHeaders }, request.id);
+  const { operation } = chooser.choose(method, target, (header) => raw.headers[header] !== undefined);
+  if (signed.caller === null && operation.rights !== 'open') throw new S3Refusal('AccessDenied', 'Access Denied');
+  const visitor = { caller: signed.caller, referrer: request.headers.referer };
+  const call = new Call({ request, reply, target, services: options, signed, visitor });
+  requireFits(operation, call);
+  if (operation.body) await call.readDocument(operation.body, operation.bodyBytes ?? 64 * 1024);
+  await operation.run(call);
+}
+
+function requireFits({ query }: Operation, call: Call): void {
+  if (!query || fits(query, Object.fromEntries(call.target.query))) return;
+  throw new S3Refusal('InvalidArgument', 'The parameters of the query are not those of this operation');
+}
