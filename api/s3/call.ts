@@ -3,7 +3,7 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
 import type { Visit as SignedVisit } from '../../control/identity/index.ts';
-import type { ContainerService, ObjectService, Visit, Where } from '../../control/object/index.ts';
+import type { ContainerService, ObjectService, UploadService, Visit, Where } from '../../control/object/index.ts';
 import { fits } from '../boundary/check.ts';
 import { unstorable } from '../boundary/storable.ts';
 import { type Body, bodyOf, readWhole } from './body.ts';
@@ -16,6 +16,7 @@ import { type Node, writeXml } from './xml/write.ts';
 export interface S3Services {
   containers: ContainerService;
   objects: ObjectService;
+  uploads: UploadService;
   /** Of the cloud, as its catalogue names it. */
   region: string;
 }

@@ -23,6 +23,7 @@ export const s3Codes = {
   InvalidLocationConstraint: 400,
   InvalidObjectState: 403,
   InvalidPart: 400,
+  InvalidPartNumber: 416,
   InvalidPartOrder: 400,
   InvalidPolicyDocument: 400,
   InvalidRange: 416,

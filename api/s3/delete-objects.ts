@@ -4,7 +4,7 @@ import { isCloudError } from '../../contract/errors.ts';
 import type { Call } from './call.ts';
 import { malformedXml } from './call.ts';
 import { faultOf } from './faults.ts';
-import { deleted } from './objects.ts';
+import { deleteKey } from './objects.ts';
 import type { Operations } from './operations.ts';
 import { notImplemented } from './refusal.ts';
 import type { Node } from './xml/write.ts';
@@ -49,17 +49,19 @@ async function deleteOne(
     if (LastModifiedTime !== undefined || Size !== undefined)
       throw notImplemented('conditions of a deletion but for ETag');
     if (Key === '') throw malformedXml('an empty key');
-    if (VersionId !== undefined) throw notImplemented('deleting a version');
-    const headers = await deleted(call, Key, ETag === undefined ? {} : { ifMatch: ETag.replace(/^"(.*)"$/, '$1') });
+    const etag = ETag?.replace(/^"(.*)"$/, '$1');
+    const headers = await deleteKey(call, Key, {
+      ...(VersionId !== undefined && { versionId: VersionId }),
+      ...(etag !== undefined && { ifMatch: etag }),
+    });
+    const marker = headers['x-amz-delete-marker'] !== undefined;
     return [
       'Deleted',
       [
         ['Key', Key],
         version,
-        headers['x-amz-delete-marker'] === undefined ? undefined : ['DeleteMarker', true],
-        headers['x-amz-delete-marker'] === undefined
-          ? undefined
-          : ['DeleteMarkerVersionId', String(headers['x-amz-version-id'])],
+        marker ? ['DeleteMarker', true] : undefined,
+        marker ? ['DeleteMarkerVersionId', String(headers['x-amz-version-id'])] : undefined,
       ],
     ];
   } catch (error) {

@@ -10,11 +10,13 @@ import { asText, Call, type S3Services } from './call.ts';
 import { deleteOperations } from './delete-objects.ts';
 import { refuse } from './faults.ts';
 import { listOperations } from './list-objects.ts';
+import { multipartOperations } from './multipart.ts';
 import { objectOperations } from './objects.ts';
 import { Chooser, entriesOf, type Operation, type Operations } from './operations.ts';
 import { S3Refusal } from './refusal.ts';
 import { tagOperations } from './tags.ts';
 import { isS3, s3Prefix, targetOf } from './target.ts';
+import { versionOperations } from './versions.ts';
 
 export interface S3DialectOptions extends S3Services {
   signedRequests: SignedRequests;
@@ -25,6 +27,8 @@ export const s3Operations: Operations = {
   ...listOperations,
   ...objectOperations,
   ...deleteOperations,
+  ...multipartOperations,
+  ...versionOperations,
   ...tagOperations,
   ...aclOperations,
 };

@@ -1,15 +1,14 @@
 /** Objects: put, read, copy and delete them. */
 import type { OutgoingHttpHeaders } from 'node:http';
-import { type Readable, Transform } from 'node:stream';
 import { Type } from 'typebox';
 import { CloudError } from '../../contract/errors.ts';
-import type { ObjectBytes, ObjectInfo, OpenedObject, OpenOptions, PutResult } from '../../control/object/index.ts';
+import type { ObjectInfo, OpenedObject, OpenOptions, PutResult, VersionOptions } from '../../control/object/index.ts';
 import { cannedOfObject } from './acl.ts';
 import type { Call } from './call.ts';
 import { checksumHeaders, checksumNodes, checksumType, headersOf } from './describe.ts';
 import type { Operations } from './operations.ts';
 import { contentRange, type Range, rangeOf } from './range.ts';
-import { invalidArgument, notImplemented, S3Refusal } from './refusal.ts';
+import { invalidArgument, S3Refusal } from './refusal.ts';
 import { tagsOfQuery, versionOf } from './tags.ts';
 import { copySourceOf } from './target.ts';
 import { checksumsOf, conditionsOf, md5Of, wantedAlgorithm, wishOf, writeConditionsOf } from './wish.ts';
@@ -66,7 +65,7 @@ function overridden(call: Call): OutgoingHttpHeaders {
 }
 
 /** With the object's own ACL, where the bucket's does not open it. */
-async function open(call: Call, options: OpenOptions): Promise<OpenedObject> {
+export async function openObject(call: Call, options: OpenOptions): Promise<OpenedObject> {
   const where = await call.where();
   const { objects } = call.services;
   try {
@@ -96,10 +95,9 @@ export function partOf(call: Pick<Call, 'query'>): number | undefined {
 async function readObject(call: Call): Promise<void> {
   const headers = overridden(call);
   const part = partOf(call);
-  if (part !== undefined && part !== 1) throw notImplemented('reading an object by part');
-  const opened = await open(call, { ...versionOf(call), conditions: conditionsOf(call) });
+  const opened = await openObject(call, { ...versionOf(call), part, conditions: conditionsOf(call) });
   const { object, sizeBytes } = opened;
-  const range = rangeOf(call.header('range'), sizeBytes);
+  const range = opened.part ?? rangeOf(call.header('range'), sizeBytes);
   if (range === 'unsatisfiable') {
     throw new S3Refusal('InvalidRange', 'The requested range is not satisfiable', {
       RangeRequested: (call.header('range') ?? '').slice(0, 255),
@@ -146,58 +144,54 @@ function describe(
 }
 
 async function deleteObject(call: Call): Promise<void> {
-  const { versionId } = versionOf(call);
   const { ifMatch } = conditionsOf(call);
-  if (versionId !== undefined) throw notImplemented('deleting a version');
-  call.done(204, await deleted(call, call.key, { ...(ifMatch && { ifMatch }) }));
+  call.done(204, await deleteKey(call, call.key, { ...versionOf(call), ...(ifMatch && { ifMatch }) }));
 }
 
 /** Of a name that is not there too: S3 says that it is deleted. */
-export async function deleted(
-  call: Call,
-  key: string,
-  conditions: { ifMatch?: string | readonly string[] } = {},
-): Promise<OutgoingHttpHeaders> {
+export async function deleteKey(call: Call, key: string, options: VersionOptions): Promise<OutgoingHttpHeaders> {
   const where = await call.where();
+  const bypassGovernance = call.header('x-amz-bypass-governance-retention')?.toLowerCase() === 'true';
   try {
-    const done = await call.services.objects.delete(call.visitor, where, key, conditions);
-    return done.deleteMarker ? { 'x-amz-delete-marker': 'true', 'x-amz-version-id': done.versionId } : {};
+    const done = await call.services.objects.delete(call.visitor, where, key, { ...options, bypassGovernance });
+    return {
+      ...(done.deleteMarker && { 'x-amz-delete-marker': 'true' }),
+      ...((done.deleteMarker || options.versionId !== undefined) && { 'x-amz-version-id': done.versionId }),
+    };
   } catch (error) {
-    if (error instanceof CloudError && (error.reason === 'object_not_found' || error.reason === 'object_deleted')) {
-      if (conditions.ifMatch === undefined) return {};
-    }
-    throw error;
+    const gone = error instanceof CloudError && gone404.includes(error.reason);
+    if (!gone || options.ifMatch !== undefined) throw error;
+    return options.versionId === undefined ? {} : { 'x-amz-version-id': options.versionId };
   }
 }
 
+const gone404: readonly string[] = ['object_not_found', 'object_deleted', 'object_version_not_found'];
+
+/** What a copy is made of. @throws S3Refusal */
+export async function readSource(call: Call) {
+  const { bucket, key, versionId } = copySourceOf(call.header('x-amz-copy-source')!);
+  return { from: { where: await call.whereOf(bucket), name: key, ...(versionId !== undefined && { versionId }) } };
+}
+
 async function copyObject(call: Call): Promise<void> {
-  const source = copySourceOf(call.header('x-amz-copy-source')!);
-  const { objects } = call.services;
-  const [from, to] = [await call.whereOf(source.bucket), await call.where()];
+  const { from } = await readSource(call);
+  const to = { where: await call.where(), name: call.key };
+  const same =
+    from.where.projectId === to.where.projectId &&
+    from.where.container === to.where.container &&
+    from.name === to.name &&
+    from.versionId === undefined;
   const conditions = conditionsOf(call, 'x-amz-copy-source-');
-  const options = { ...(source.versionId !== undefined && { versionId: source.versionId }) };
-  const opened = await objects.open(call.visitor, from, source.key, { ...options, conditions }).catch((error) => {
-    // A copy is a write: what would be "not modified" of a read is a condition that does not hold.
-    if (error instanceof CloudError && error.reason === 'object_not_modified') {
-      throw new S3Refusal('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold');
-    }
-    throw error;
-  });
-  const wish = copyWish(call, opened.object, {
-    same:
-      from.projectId === to.projectId &&
-      from.container === to.container &&
-      source.key === call.key &&
-      source.versionId === undefined,
-  });
-  const bytes = await opened.read();
-  const put = await objects.put(
-    call.visitor,
-    to,
-    call.key,
-    { bytes: streamOf(bytes), sizeBytes: opened.sizeBytes },
-    wish,
-  );
+  const { source, ...put } = await call.services.objects
+    .copy(call.visitor, { ...from, conditions }, to, ({ object }) => copyWish(call, object, { same }))
+    .catch((error) => {
+      // A copy is a write: what would be "not modified" of a read is a condition that does not hold.
+      if (error instanceof CloudError && error.reason === 'object_not_modified') {
+        throw new S3Refusal('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold');
+      }
+      throw error;
+    });
+  const { versionId } = source.object;
   call.xml(
     'CopyObjectResult',
     [
@@ -208,16 +202,9 @@ async function copyObject(call: Call): Promise<void> {
     ],
     {
       ...(put.versioned && { 'x-amz-version-id': put.versionId }),
-      ...(opened.object.versionId !== 'null' && { 'x-amz-copy-source-version-id': opened.object.versionId }),
+      ...(versionId !== 'null' && { 'x-amz-copy-source-version-id': versionId }),
     },
   );
-}
-
-/** A copy of each piece: who sends them uses its memory again. */
-function streamOf(bytes: ObjectBytes): Readable {
-  const copies = new Transform({ transform: (chunk: Buffer, _encoding, done) => done(null, Buffer.from(chunk)) });
-  bytes.sendTo(copies).catch((error: Error) => copies.destroy(error));
-  return copies;
 }
 
 function copyWish(call: Call, source: ObjectInfo, { same }: { same: boolean }) {

@@ -105,7 +105,7 @@ const object: RefusalTable<ObjectReasons> = {
   object_deleted: ['NoSuchKey', 'The specified key does not exist.'],
   object_is_delete_marker: ['MethodNotAllowed', 'The specified method is not allowed against this resource.'],
   object_range_invalid: ['InvalidRange', 'The requested range is not satisfiable'],
-  object_part_not_found: ['InvalidPart', 'The requested part number is not satisfiable'],
+  object_part_not_found: ['InvalidPartNumber', 'The requested partnumber is not satisfiable'],
   upload_not_found: [
     'NoSuchUpload',
     'The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.',

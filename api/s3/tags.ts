@@ -3,7 +3,7 @@ import { Type } from 'typebox';
 import type { Call } from './call.ts';
 import { versionHeader } from './describe.ts';
 import type { Operations } from './operations.ts';
-import { notImplemented, S3Refusal } from './refusal.ts';
+import { S3Refusal } from './refusal.ts';
 import type { Node } from './xml/write.ts';
 
 const invalid = (why: string) => new S3Refusal('InvalidTag', why);
@@ -85,9 +85,9 @@ export const versionOf = (call: Pick<Call, 'query'>): { versionId?: string } => 
 };
 
 async function setObjectTags(call: Call, tags: Record<string, string>, status: number): Promise<void> {
-  if (call.query('versionId') !== undefined) throw notImplemented('changing the tags of a version');
-  await call.services.objects.update(call.visitor, await call.where(), call.key, { tags });
-  call.done(status);
+  const version = versionOf(call);
+  await call.services.objects.update(call.visitor, await call.where(), call.key, { tags }, version);
+  call.done(status, version.versionId === undefined ? {} : { 'x-amz-version-id': version.versionId });
 }
 
 export const tagOperations: Operations = {
