@@ -1,19 +1,12 @@
 /** Nova's pages: limit and marker, and the link to the next page. */
 import type { FastifyRequest } from 'fastify';
 import { Refusal } from '../../boundary/refusal.ts';
+import { first, type Link, type Query, queryOf } from '../common/query.ts';
+
+export { first, type Query, queryOf } from '../common/query.ts';
 
 /** Nova's [api] max_limit. */
 const maxLimit = 1000;
-
-export type Query = Record<string, string | string[] | undefined>;
-
-export const queryOf = (request: FastifyRequest): Query => request.query as Query;
-
-/** The first value of a query parameter. */
-export function first(query: Query, key: string): string | undefined {
-  const value = query[key];
-  return Array.isArray(value) ? value[0] : value;
-}
 
 /** @throws CloudError `invalid` */
 export function pageOf(query: Query): { limit: number; marker: string | undefined } {
@@ -26,11 +19,6 @@ export function pageOf(query: Query): { limit: number; marker: string | undefine
 }
 
 export const rootOf = (request: FastifyRequest): string => `${request.protocol}://${request.host}/compute`;
-
-export interface Link {
-  rel: string;
-  href: string;
-}
 
 /** Nova's pair of links for one resource. */
 export function linksOf(request: FastifyRequest, collection: string, id: string): Link[] {

@@ -1,8 +1,8 @@
 /** What Placement's answers are made of. Members that only some microversions have may be absent. */
 import { Type } from 'typebox';
-import * as a from '../network/answers.ts';
+import * as a from '../common/answers.ts';
 
-export { integer, list, record, text } from '../network/answers.ts';
+export { integer, list, record, text } from '../common/answers.ts';
 
 const some = Type.Optional;
 const amounts = Type.Record(Type.String(), Type.Integer(), { description: 'By resource class' });

@@ -1,9 +1,26 @@
 /** What Cinder's answers are made of. Members that only some microversions have may be absent. */
 import { type TSchema, Type } from 'typebox';
-import * as a from '../network/answers.ts';
+import * as a from '../common/answers.ts';
 
-export { byName, listOf, number, query, some, textsByName } from '../compute/answers.ts';
-export { boolean, id, integer, links, list, none, one, orNull, record, text, texts } from '../network/answers.ts';
+export {
+  boolean,
+  byName,
+  id,
+  integer,
+  links,
+  list,
+  listOf,
+  none,
+  number,
+  one,
+  orNull,
+  query,
+  record,
+  some,
+  text,
+  texts,
+  textsByName,
+} from '../common/answers.ts';
 
 export const time = Type.String({ description: 'UTC, with microseconds and without a zone' });
 

@@ -4,10 +4,10 @@ import { isAdmin } from '../../../control/kit/caller.ts';
 import type { ListQuery } from '../../../control/kit/listing.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { callerOf } from '../common/authenticate.ts';
-import { first, type Link, type Query, queryOf } from '../compute/paging.ts';
-import { looseBoolean } from '../compute/validate.ts';
+import { first, type Link, type Query, queryOf } from '../common/query.ts';
+import { looseBoolean } from '../common/validate.ts';
 
-export { first, queryOf } from '../compute/paging.ts';
+export { first, queryOf } from '../common/query.ts';
 
 /** Cinder's osapi_max_limit. */
 const maxLimit = 1000;

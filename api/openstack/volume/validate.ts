@@ -1,7 +1,7 @@
 /** Cinder's basic types of bodies (cinder/api/validation/parameter_types.py), and its sentences for what is wrong, which are Nova's. */
 import { Type } from 'typebox';
 import { parseId } from '../../../contract/ids.ts';
-import * as v from '../compute/validate.ts';
+import * as v from '../common/validate.ts';
 
 export {
   boolean,
@@ -14,16 +14,12 @@ export {
   toBoolean,
   uuid,
   when,
-} from '../compute/validate.ts';
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-const control = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
-const printable = (text: string): boolean => !control.test(text);
+} from '../common/validate.ts';
 
 /** May be of any script; not of spaces alone. */
 export const name = Type.Refine(
   v.text(1, 255),
-  (text) => printable(text) && text.trim() !== '',
+  (text) => v.printable(text) && text.trim() !== '',
   () => 'is not a name: printable characters, not white space alone',
 );
 /** A name that may be empty or missing. */
