@@ -83,7 +83,20 @@ test('areas of control/ import only from the areas below them', () => {
 });
 
 /** In each, a folder and those inside it count as one. */
-const withoutCircles = ['contract', 'protocols', 'engine', 'control', 'api', 'host', 'simulator', 'test', 'tools'];
+const withoutCircles = [
+  'contract',
+  'protocols',
+  'engine',
+  'control',
+  'api',
+  'host',
+  'cli',
+  'simulator',
+  'test',
+  'tools',
+];
+/** What the supervisor will run is loaded ahead of it, for the cache that both have. */
+const loadedAhead = ['cli/cloud/start.ts', 'cli/commands/supervise.ts'];
 
 for (const top of withoutCircles)
   test(`folders of ${top}/ import each other in no circle`, () => {
@@ -91,7 +104,9 @@ for (const top of withoutCircles)
     for (const file of sources.filter((source) => source.startsWith(`${top}/`) && !isTest(source))) {
       const from = dirname(file);
       const targets = importsOf(file, text(file)).filter((target) => target.startsWith(`${top}/`) && !isTest(target));
-      for (const to of targets.map(dirname)) {
+      for (const target of targets) {
+        const to = dirname(target);
+        if (file === loadedAhead[0] && target === loadedAhead[1]) continue;
         if (to === from || to.startsWith(`${from}/`) || from.startsWith(`${to}/`)) continue;
         folders.set(from, (folders.get(from) ?? new Set()).add(to));
       }

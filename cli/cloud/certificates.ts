@@ -5,9 +5,9 @@
 import { Authority, type LeafFiles } from '../../control/pki/authority.ts';
 import { userIds } from '../../engine/process.ts';
 import { serviceUser } from '../install/users.ts';
+import { controlName } from '../process/control-name.ts';
 import type { Settings } from '../settings.ts';
 import { bracketed, mainAddress, ownNames } from './addresses.ts';
-import { controlName } from './control-name.ts';
 import { hostCredentials, renewJoined } from './host-certificate.ts';
 import type { CloudIdentity, JoinedCloud } from './identity.ts';
 import { cloudLayout } from './layout.ts';

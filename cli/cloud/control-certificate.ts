@@ -2,7 +2,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { Authority } from '../../control/pki/authority.ts';
 import { certificateRequestOf } from '../../control/pki/request.ts';
-import { controlName } from './control-name.ts';
+import { controlName } from '../process/control-name.ts';
 
 const year = 365 * 86_400_000;
 

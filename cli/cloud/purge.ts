@@ -8,9 +8,9 @@ import { join } from 'node:path';
 import { purgeCpuGroups, purgePools } from '../../host/index.ts';
 import { purgeHostNetwork } from '../../host/network/index.ts';
 import { CommandError } from '../command.ts';
-import { withdrawClientConfig } from '../demo/client-config.ts';
 import type { CloudPaths, Settings } from '../settings.ts';
 import { step } from '../terminal.ts';
+import { withdrawClientConfig } from './client-config.ts';
 import { isCloudDirectory, readIdentity } from './identity.ts';
 import { cloudLayout } from './layout.ts';
 

@@ -34,8 +34,7 @@ const startDeadlineMs = 180_000;
 const healthDeadlineMs = 30_000;
 
 /** The pid of the cloud's supervisor; undefined where it is down. */
-export const supervisorPid = async (settings: Settings): Promise<number | undefined> =>
-  (await askSupervisor(settings))?.pid;
+const supervisorPid = async (settings: Settings): Promise<number | undefined> => (await askSupervisor(settings))?.pid;
 
 export const askSupervisor = ({ paths }: Settings): Promise<Answer | undefined> =>
   ask(cloudLayout(paths).supervisorSocket, { command: 'status' });

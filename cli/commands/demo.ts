@@ -45,7 +45,7 @@ async function demo(settings: Settings): Promise<number> {
     cloudEntry('bothy', { ...access, user: 'admin', password: adminPassword, project: 'admin' }),
     cloudEntry('bothy-demo', { ...access, user: demoName, password: outcome.password, project: demoName }),
   ].join('');
-  const { offerClientConfig } = await import('../demo/client-config.ts');
+  const { offerClientConfig } = await import('../cloud/client-config.ts');
   const config = offerClientConfig(clouds);
   say(`\nThe guest says: ${bold(outcome.greeting)}`);
   say(faint(`All of it took ${seconds(performance.now() - started)}.\n`));

@@ -1,6 +1,7 @@
 /** A client of the OpenStack APIs, as small as the demo needs: log in, find what has a name, make it where it is missing. */
+
+import type { HttpClient, HttpRequest } from '../cloud/http.ts';
 import { CommandError } from '../command.ts';
-import type { HttpClient, HttpRequest } from './http.ts';
 
 export interface Credentials {
   authUrl: string;

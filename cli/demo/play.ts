@@ -1,11 +1,11 @@
 /** The demo's steps in the cloud, from the first login to the guest's answer. */
 import { join } from 'node:path';
 import { addressIn } from '../cloud/addresses.ts';
+import { HttpClient } from '../cloud/http.ts';
 import { cloudLayout } from '../cloud/layout.ts';
 import type { Settings } from '../settings.ts';
 import { step } from '../terminal.ts';
 import type { GuestImage } from './guest-image.ts';
-import { HttpClient } from './http.ts';
 import { OpenStack } from './openstack.ts';
 import * as resources from './resources.ts';
 import { createServer, giveFloatingIp, login } from './server.ts';

@@ -7,9 +7,9 @@ import { userIds } from '../../engine/process.ts';
 import { Host, openCpuGroups, qemuMachine } from '../../host/index.ts';
 import { MetadataService, VendorServices } from '../../host/metadata/index.ts';
 import { HostNetwork, metadataPaths } from '../../host/network/index.ts';
-import { controlName } from '../cloud/control-name.ts';
 import { certifyWith, inTurns } from './certify.ts';
 import type { HostConfiguration } from './configuration.ts';
+import { controlName } from './control-name.ts';
 
 /** Debian's package makes this user; HAProxy's worker needs no more. */
 const proxyUser = 'haproxy';
