@@ -5,6 +5,7 @@
 
 import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
+import { behindMarker, Conditions } from '../../kit/conditions.ts';
 import { type Queryable, sqlState } from '../../kit/database/database.ts';
 import { endOfSecond, onePerKey } from '../../kit/listing.ts';
 import { safePattern } from './pattern.ts';
@@ -119,10 +120,7 @@ const asksForSoftDeleted = ({ softDeleted, statuses, vmStates }: ServerFilter): 
   softDeleted === true || statuses?.includes('SOFT_DELETED') === true || vmStates?.includes('soft-delete') === true;
 
 function conditions(reach: Reach, f: ServerFilter): RawBuilder<unknown>[] {
-  const all = [reachCondition(reach)];
-  const when = <T>(value: T | undefined, condition: (value: T) => RawBuilder<unknown>) => {
-    if (value !== undefined) all.push(condition(value));
-  };
+  const { all, when } = new Conditions(reachCondition(reach));
   when(f.ids, (v) => sql`s.id = any(${v}::uuid[])`);
   when(f.projectId, (v) => sql`s.project_id = ${v}::uuid`);
   when(f.userId, (v) => sql`s.user_id = ${v}::uuid`);
@@ -183,8 +181,16 @@ async function readPage<Row>(
   if (!sort.some(({ key }) => key === 'id')) {
     sort.push({ key: 'id', direction: sort[0]?.direction ?? 'desc' });
   }
-  if (filter.marker !== undefined) where.push(await afterMarker(db, from, reach, filter.marker, sort));
-  const order = sort.map(({ key, direction }) => sql`${sortKeys[key]} ${sql.raw(direction)}`);
+  const keys = sort.map(({ key, direction }) => ({ by: sortKeys[key], descending: direction === 'desc' }));
+  if (filter.marker !== undefined) {
+    const { marker } = filter;
+    const row = (values: RawBuilder<unknown>) => sql<Record<string, string>>`select ${values} from ${from}
+    where s.id = ${marker}::uuid and ${reachCondition(reach)}`;
+    const behind = await behindMarker(db, keys, row);
+    if (!behind) throw new CloudError('invalid', 'marker_not_found', { marker });
+    where.push(behind);
+  }
+  const order = keys.map(({ by, descending }) => sql`${by} ${descending ? sql`desc` : sql`asc`}`);
   try {
     const { rows } = await sql<Row>`select * from (select ${columns} from ${from}
       where ${sql.join(where, sql` and `)} order by ${sql.join(order)} ${roughly(filter.limit)}) page
@@ -203,26 +209,3 @@ async function readPage<Row>(
  */
 const roughly = (limit: number | undefined) =>
   limit === undefined ? sql`` : sql`limit ${sql.lit(2 ** Math.ceil(Math.log2(Math.max(limit, 1))))}`;
-
-/** Rows behind the marker's row: the keyset condition for any mix of directions. */
-async function afterMarker(
-  db: Queryable,
-  from: RawBuilder<unknown>,
-  reach: Reach,
-  marker: string,
-  sort: { key: SortKey; direction: 'asc' | 'desc' }[],
-): Promise<RawBuilder<unknown>> {
-  const values = sort.map(({ key }, i) => sql`(${sortKeys[key]})::text as ${sql.ref(`k${i}`)}`);
-  const { rows } = await sql<Record<string, string>>`select ${sql.join(values)} from ${from}
-    where s.id = ${marker}::uuid and ${reachCondition(reach)}`.execute(db);
-  const row = rows[0];
-  if (!row) throw new CloudError('invalid', 'marker_not_found', { marker });
-  const alternatives = sort.map((_, i) => {
-    const parts = sort.slice(0, i + 1).map(({ key, direction }, j) => {
-      const operator = j < i ? '=' : direction === 'asc' ? '>' : '<';
-      return sql`${sortKeys[key]} ${sql.raw(operator)} ${row[`k${j}`]}`;
-    });
-    return sql`(${sql.join(parts, sql` and `)})`;
-  });
-  return sql`(${sql.join(alternatives, sql` or `)})`;
-}

@@ -2,6 +2,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { parseId } from '../../../contract/ids.ts';
+import { behindMarker, Conditions, isId } from '../../kit/conditions.ts';
 import type { Queryable, Tx } from '../../kit/database/database.ts';
 import { json } from '../../kit/database/schema.ts';
 import { onePerKey } from '../../kit/listing.ts';
@@ -9,7 +10,6 @@ import { notFound } from '../../kit/refusal.ts';
 import {
   contains,
   contentIsFinalSql,
-  keysetBehind,
   type Reach,
   type StorageFault,
   snapshotStatusSql,
@@ -124,19 +124,12 @@ export interface SnapshotPage {
 }
 
 function conditions(reach: Reach, f: SnapshotFilter): RawBuilder<unknown>[] {
-  const all = [within(reach)];
-  const when = <T>(value: T | undefined, condition: (value: T) => RawBuilder<unknown>) => {
-    if (value !== undefined) all.push(condition(value));
-  };
-  const uuid = (column: RawBuilder<unknown>) => (text: string) => {
-    const id = parseId(text);
-    return id ? sql`${column} = ${id}::uuid` : sql`false`;
-  };
+  const { all, when } = new Conditions(within(reach));
   if (f.never) all.push(sql`false`);
   when(f.ids, (v) => sql`s.id = any(${v.flatMap((id) => parseId(id) ?? [])}::uuid[])`);
-  when(f.projectId, uuid(sql`s.project_id`));
-  when(f.userId, uuid(sql`s.user_id`));
-  when(f.volumeId, uuid(sql`s.volume_id`));
+  when(f.projectId, isId(sql`s.project_id`));
+  when(f.userId, isId(sql`s.user_id`));
+  when(f.volumeId, isId(sql`s.volume_id`));
   when(f.name, (v) => sql`s.name = ${v}`);
   when(f.nameLike, (v) => sql`s.name like ${contains(v)}`);
   when(f.description, (v) => sql`coalesce(s.description, '') = ${v}`);
@@ -160,31 +153,19 @@ export async function listSnapshots(db: Queryable, reach: Reach, page: SnapshotP
   const asked: NonNullable<SnapshotPage['sort']> = page.sort ?? [{ key: 'created_at', descending: true }];
   const sort = onePerKey(asked, ({ key }) => key);
   if (!sort.some(({ key }) => key === 'id')) sort.push({ key: 'id', descending: sort[0]?.descending ?? true });
-  if (page.marker !== undefined) where.push(await afterMarker(db, reach, page.marker, sort));
-  const order = sort.map(({ key, descending }) => sql`${snapshotSortKeys[key]} ${descending ? sql`desc` : sql`asc`}`);
+  const keys = sort.map(({ key, descending }) => ({ by: snapshotSortKeys[key], descending }));
+  if (page.marker !== undefined) {
+    const id = parseId(page.marker);
+    const row = (values: RawBuilder<unknown>) =>
+      sql<Record<string, string>>`select ${values} from ${from} where s.id = ${id} and ${within(reach)}`;
+    const behind = id && (await behindMarker(db, keys, row));
+    if (!behind) throw new CloudError('not_found', 'snapshot_marker_not_found', { id: page.marker });
+    where.push(behind);
+  }
+  const order = keys.map(({ by, descending }) => sql`${by} ${descending ? sql`desc` : sql`asc`}`);
   const { rows } = await sql<ListedSnapshot>`select ${columns} from ${from} where ${sql.join(where, sql` and `)}
     order by ${sql.join(order)} limit ${page.limit} offset ${page.offset ?? 0}`.execute(db);
   return rows;
-}
-
-async function afterMarker(
-  db: Queryable,
-  reach: Reach,
-  marker: string,
-  sort: readonly { key: SnapshotSortKey; descending: boolean }[],
-): Promise<RawBuilder<unknown>> {
-  const id = parseId(marker);
-  const values = sort.map(({ key }, i) => sql`(${snapshotSortKeys[key]})::text as ${sql.ref(`k${i}`)}`);
-  const { rows } = id
-    ? await sql<
-        Record<string, string>
-      >`select ${sql.join(values)} from ${from} where s.id = ${id} and ${within(reach)}`.execute(db)
-    : { rows: [] };
-  const row = rows[0];
-  if (!row) throw new CloudError('not_found', 'snapshot_marker_not_found', { id: marker });
-  return keysetBehind(
-    sort.map(({ key, descending }, i) => ({ by: snapshotSortKeys[key], descending, at: row[`k${i}`] })),
-  );
 }
 
 /** How many there are, whatever the page. */

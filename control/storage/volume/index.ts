@@ -9,7 +9,6 @@ export { launchComplete } from './launch.ts';
 export {
   contains,
   containsAny,
-  keysetBehind,
   type TimeComparison,
   timeConditions,
   type VolumeFilter,

@@ -2,6 +2,7 @@
 import { type RawBuilder, sql } from 'kysely';
 import { CloudError } from '../../../contract/errors.ts';
 import { parseId } from '../../../contract/ids.ts';
+import { behindMarker, Conditions, isId } from '../../kit/conditions.ts';
 import type { Queryable } from '../../kit/database/database.ts';
 import { onePerKey } from '../../kit/listing.ts';
 import { migrationStatusSql, volumeStatusSql } from './states-sql.ts';
@@ -86,22 +87,15 @@ export const timeConditions = (
 ): RawBuilder<unknown>[] => tests.map(({ is, at }) => sql`${column} ${operators[is]} ${at}`);
 
 function conditions(reach: Reach, f: VolumeFilter): RawBuilder<unknown>[] {
-  const all = [reachCondition(reach)];
-  const when = <T>(value: T | undefined, condition: (value: T) => RawBuilder<unknown>) => {
-    if (value !== undefined) all.push(condition(value));
-  };
-  const uuid = (column: RawBuilder<unknown>) => (text: string) => {
-    const id = parseId(text);
-    return id ? sql`${column} = ${id}::uuid` : sql`false`;
-  };
+  const { all, when } = new Conditions(reachCondition(reach));
   when(f.migrationStatus, (v) => sql`${migrationStatusSql} = ${v}`);
   when(f.ids, (v) => sql`v.id = any(${v.flatMap((id) => parseId(id) ?? [])}::uuid[])`);
-  when(f.projectId, uuid(sql`v.project_id`));
-  when(f.userId, uuid(sql`v.user_id`));
-  when(f.volumeTypeId, uuid(sql`v.volume_type_id`));
-  when(f.groupId, uuid(sql`v.group_id`));
-  when(f.snapshotId, uuid(sql`v.source_snapshot_id`));
-  when(f.sourceVolumeId, uuid(sql`v.source_volume_id`));
+  when(f.projectId, isId(sql`v.project_id`));
+  when(f.userId, isId(sql`v.user_id`));
+  when(f.volumeTypeId, isId(sql`v.volume_type_id`));
+  when(f.groupId, isId(sql`v.group_id`));
+  when(f.snapshotId, isId(sql`v.source_snapshot_id`));
+  when(f.sourceVolumeId, isId(sql`v.source_volume_id`));
   when(f.name, (v) => sql`v.name = ${v}`);
   when(f.nameLike, (v) => sql`v.name like ${contains(v)}`);
   when(f.description, (v) => sql`coalesce(v.description, '') = ${v}`);
@@ -129,47 +123,21 @@ export async function listVolumes(db: Queryable, reach: Reach, page: VolumePage)
   const asked: NonNullable<VolumePage['sort']> = page.sort ?? [{ key: 'created_at', descending: true }];
   const sort = onePerKey(asked, ({ key }) => key);
   if (!sort.some(({ key }) => key === 'id')) sort.push({ key: 'id', descending: sort[0]?.descending ?? true });
-  if (page.marker !== undefined) where.push(await afterMarker(db, reach, page.marker, sort));
-  const order = sort.map(({ key, descending }) => sql`${volumeSortKeys[key]} ${descending ? sql`desc` : sql`asc`}`);
+  const keys = sort.map(({ key, descending }) => ({ by: volumeSortKeys[key], descending }));
+  if (page.marker !== undefined) {
+    const id = parseId(page.marker);
+    const row = (values: RawBuilder<unknown>) => sql<Record<string, string>>`select ${values} from ${volumeFrom}
+        where v.id = ${id} and ${reachCondition(reach)}`;
+    const behind = id && (await behindMarker(db, keys, row));
+    if (!behind) throw new CloudError('not_found', 'volume_marker_not_found', { id: page.marker });
+    where.push(behind);
+  }
+  const order = keys.map(({ by, descending }) => sql`${by} ${descending ? sql`desc` : sql`asc`}`);
   const { rows } = await sql<ListedVolume>`select ${volumeColumns} from ${volumeFrom}
     where ${sql.join(where, sql` and `)} order by ${sql.join(order)} limit ${page.limit} offset ${page.offset ?? 0}`.execute(
     db,
   );
   return rows;
-}
-
-/** Rows behind the marker's row: the keyset condition for any mix of directions. */
-async function afterMarker(
-  db: Queryable,
-  reach: Reach,
-  marker: string,
-  sort: readonly { key: VolumeSortKey; descending: boolean }[],
-): Promise<RawBuilder<unknown>> {
-  const id = parseId(marker);
-  const values = sort.map(({ key }, i) => sql`(${volumeSortKeys[key]})::text as ${sql.ref(`k${i}`)}`);
-  const { rows } = id
-    ? await sql<Record<string, string>>`select ${sql.join(values)} from ${volumeFrom}
-        where v.id = ${id} and ${reachCondition(reach)}`.execute(db)
-    : { rows: [] };
-  const row = rows[0];
-  if (!row) throw new CloudError('not_found', 'volume_marker_not_found', { id: marker });
-  return keysetBehind(
-    sort.map(({ key, descending }, i) => ({ by: volumeSortKeys[key], descending, at: row[`k${i}`] })),
-  );
-}
-
-/** (a, b) behind the marker's, each key in its own direction. */
-export function keysetBehind(
-  keys: readonly { by: RawBuilder<unknown>; descending: boolean; at: unknown }[],
-): RawBuilder<unknown> {
-  const alternatives = keys.map((_, i) => {
-    const parts = keys.slice(0, i + 1).map(({ by, descending, at }, j) => {
-      if (j < i) return sql`${by} = ${at}`;
-      return descending ? sql`${by} < ${at}` : sql`${by} > ${at}`;
-    });
-    return sql`(${sql.join(parts, sql` and `)})`;
-  });
-  return sql`(${sql.join(alternatives, sql` or `)})`;
 }
 
 /** How many there are, whatever the page. */
