@@ -1,6 +1,7 @@
 /** What can be set of a cloud, each setting with its default, what it must be, and what it is for. */
 import { portalOf } from '../contract/host/index.ts';
 import { networkBandwidths, notBandwidths } from './cloud/network-bandwidth.ts';
+import { notObjectDisks, objectDisks } from './cloud/object-disks.ts';
 import { notPools, storagePools } from './cloud/storage-pools.ts';
 import { isFile, notTargets, vendorTargets } from './cloud/vendor-data.ts';
 import {
@@ -153,6 +154,11 @@ export const definitions = {
     fallback: '',
     check: (v: string) => (storagePools(v) === null ? notPools : undefined),
     help: "Where this machine's volumes lie, NAME:TIER:PLACE with commas between (tiers: ram, flash, disk; places: a directory, filesystem=DEVICE or filesystem=UUID=… or LABEL=… to be mounted, block=DEVICE, a blank one or a file of zeros, which is formatted once, rbd=USER@POOL, a pool of a Ceph cluster), and :IOPS at the end where no cache may ask for more of one volume than so many reads and writes a second; empty: one named local, of tier disk, in the data directory.",
+  },
+  object_disks: {
+    fallback: '',
+    check: (v: string) => (objectDisks(v) === null ? notObjectDisks : undefined),
+    help: "Where objects' bytes lie on this machine, NAME:DIRECTORY with commas between, each best a file system of its own; empty: one named default, in the data directory.",
   },
   storage_over_provision: {
     fallback: '20',

@@ -28,6 +28,7 @@ import { type CloudIdentity, ensureIdentity } from './identity.ts';
 import { cloudLayout } from './layout.ts';
 import { namespaceOf } from './namespace.ts';
 import { networkBandwidths } from './network-bandwidth.ts';
+import { objectDisks } from './object-disks.ts';
 import { storagePools } from './storage-pools.ts';
 import { vendorCaOf, vendorDataOf, vendorTargets } from './vendor-data.ts';
 import { bothyVersion } from './version.ts';
@@ -206,6 +207,7 @@ async function hostConfiguration({ settings, identity, certificates }: HostFacts
     datapath: values.datapath as HostConfiguration['datapath'],
     quarantinedGuests: values.quarantined_guests as HostConfiguration['quarantinedGuests'],
     storage: storageOf(settings),
+    objects: objectsOf(settings),
     migrationPorts: portsOf(values.migration_ports)!,
     southbound: joined?.southbound ?? layout.southbound,
     ...(!joined && { authority: paths.data }),
@@ -229,6 +231,11 @@ async function hostConfiguration({ settings, identity, certificates }: HostFacts
 function joinedExternalOf({ values }: Settings): HostConfiguration['external'] {
   const { external_interface: card, physical_network: name } = values;
   return { interface: card, physicalNetwork: card === '' ? '' : name, cidr: '', gateway: '', cidr6: '', gateway6: '' };
+}
+
+function objectsOf({ values }: Settings): HostConfiguration['objects'] {
+  const disks = objectDisks(values.object_disks);
+  return disks ? { disks } : {};
 }
 
 function storageOf({ values }: Settings): HostConfiguration['storage'] {

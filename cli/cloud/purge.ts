@@ -5,7 +5,7 @@
  */
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { purgeCpuGroups, purgePools } from '../../host/index.ts';
+import { purgeCpuGroups, purgeObjectDisks, purgePools } from '../../host/index.ts';
 import { purgeHostNetwork } from '../../host/network/index.ts';
 import { CommandError } from '../command.ts';
 import type { CloudPaths, Settings } from '../settings.ts';
@@ -43,7 +43,11 @@ export async function purgeCloud(settings: Settings): Promise<void> {
   await step('removing control groups', async () => purgeCpuGroups(settings.paths.tag));
   const identity = readIdentity(settings.paths);
   // Those that lie elsewhere, and what is mounted below the files that go next.
-  if (identity) await step('removing volumes', () => purgePools(cloudLayout(settings.paths).hostData, identity));
+  if (identity) {
+    const { hostData } = cloudLayout(settings.paths);
+    await step('removing volumes', () => purgePools(hostData, identity));
+    await step('removing objects', () => purgeObjectDisks(hostData, identity));
+  }
   await step('removing files', async () => {
     const { paths } = settings;
     const { adminPasswordFile } = cloudLayout(paths);

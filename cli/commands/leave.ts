@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { keepsLayers } from '../../host/index.ts';
+import { keepsLayers, keepsObjects } from '../../host/index.ts';
 import { askControl, refusalOf } from '../cloud/control-client.ts';
 import { hostCredentials } from '../cloud/host-certificate.ts';
 import { type CloudIdentity, type JoinedCloud, readIdentity } from '../cloud/identity.ts';
@@ -105,9 +105,11 @@ export async function beForgotten({ paths }: Settings, { hostId, cloudId, joined
   if (refusal.reason !== 'host_not_found')
     throw new CommandError(`the cloud does not let this machine go: ${refusal.message}`, 'then run the command again');
   const { hostData } = cloudLayout(paths);
-  if (namesIn(join(hostData, 'servers')).length === 0 && !(await keepsLayers(hostData, { hostId, cloudId }))) return;
+  const owner = { hostId, cloudId };
+  const keeps = (await keepsLayers(hostData, owner)) || (await keepsObjects(hostData, owner));
+  if (namesIn(join(hostData, 'servers')).length === 0 && !keeps) return;
   throw new CommandError(
-    'the cloud does not know this machine, and disks of servers or volumes are here',
+    'the cloud does not know this machine, and disks of servers, volumes or objects are here',
     `if none of them is needed: bothy down --purge${dataArgument(paths)}`,
   );
 }

@@ -24,3 +24,19 @@ test('a pool whose place is gone is mended where it was declared: by API, or in 
   assert.match(pool({ ...gone, declared: true }).cure, /mount .* by API: PUT or DELETE \/native\/v1\/storage-pools/);
   assert.match(pool(gone).cure, /mount .* storage_pools in bothy\.conf/);
 });
+
+test('an object disk that can not be used is told with why, and one with damaged files with how many', () => {
+  const disk = { name: 'a', path: '/srv/a', totalBytes: 2 ** 40, freeBytes: 2 ** 39, problem: null };
+  const check = (given: object) =>
+    checkStorage({ facts: { objectDisks: [{ ...disk, ...given }] } as unknown as Health['facts'], layers }).filter(
+      ({ check: name }) => name.startsWith('object disk'),
+    );
+  assert.deepEqual(
+    check({}).map(({ status }) => status),
+    ['ok'],
+  );
+  assert.match(check({ problem: 'it is full' })[0]!.detail, /nothing is written there: it is full/);
+  const [, contents] = check({ faults: 3 });
+  assert.equal(contents!.status, 'problem');
+  assert.match(contents!.detail, /3 files/);
+});

@@ -1,4 +1,4 @@
-/** What the host says of its storage pools and of what lies in them. Changes nothing. */
+/** What the host says of its storage pools and object disks and of what lies in them. Changes nothing. */
 import type { Host } from '../../host/index.ts';
 import { type Finding, ok, problem, warning } from './finding.ts';
 
@@ -7,14 +7,15 @@ type HostHealth = ReturnType<Host['status']>;
 const hostLog = 'see: bothy logs host';
 
 export function checkStorage({ facts, layers }: Pick<HostHealth, 'facts' | 'layers'>): Finding[] {
-  return [...(facts.pools ?? []).map(checkPool), ...checkLayers(layers)];
+  const disks = (facts.objectDisks ?? []).flatMap(checkObjectDisk);
+  return [...(facts.pools ?? []).map(checkPool), ...checkLayers(layers), ...disks];
 }
 
+type DiskFacts = NonNullable<HostHealth['facts']['objectDisks']>[number];
 type PoolFacts = NonNullable<HostHealth['facts']['pools']>[number];
 
 function checkPool({ name, tier, totalBytes, freeBytes, problem: wrong, declared }: PoolFacts): Finding {
   const check = `storage pool ${name}`;
-  const gibibytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
   const detail = `${tier}, ${gibibytes(freeBytes)} of ${gibibytes(totalBytes)} free`;
   if (wrong === 'it is full') {
     const cure =
@@ -39,6 +40,28 @@ function checkPool({ name, tier, totalBytes, freeBytes, problem: wrong, declared
     );
   if (freeBytes < totalBytes / 20) return warning(check, detail, 'make room: guests stand still when it is full');
   return ok(check, detail);
+}
+
+function checkObjectDisk({ name, path, totalBytes, freeBytes, problem: wrong, faults = 0 }: DiskFacts): Finding[] {
+  const check = `object disk ${name}`;
+  const detail = `${path}, ${gibibytes(freeBytes)} of ${gibibytes(totalBytes)} free`;
+  const findings = [
+    wrong === null
+      ? ok(check, detail)
+      : problem(
+          check,
+          `nothing is written there: ${wrong} (${path})`,
+          wrong === 'it is full'
+            ? 'delete objects, enlarge it, or name another disk beside it as object_disks in bothy.conf, then down and up'
+            : 'bring back its file system as it was, or name another disk beside it as object_disks in bothy.conf, then down and up',
+        ),
+  ];
+  if (faults === 0) return findings;
+  const told = `${faults} files on it are not what was written; what has a copy elsewhere is read there`;
+  return [
+    ...findings,
+    problem(`${check}, contents`, told, `look after the disk (smartctl); which they are: ${hostLog}`),
+  ];
 }
 
 function checkLayers({ count, encrypted, busy, quarantined, unclaimed }: HostHealth['layers']): Finding[] {
@@ -75,3 +98,5 @@ function checkLayers({ count, encrypted, busy, quarantined, unclaimed }: HostHea
   }
   return findings;
 }
+
+const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;

@@ -6,7 +6,7 @@
 import type { HostBandwidth } from '../../contract/host/index.ts';
 import type { PasswordPolicy } from '../../control/identity/index.ts';
 import type { PropertyRule } from '../../control/image/index.ts';
-import type { StorageSetting } from '../../host/index.ts';
+import type { ObjectsSetting, StorageSetting } from '../../host/index.ts';
 import type { VendorTarget } from '../../host/metadata/index.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -115,6 +115,7 @@ export interface HostConfiguration {
   datapath: 'auto' | 'system' | 'netdev';
   quarantinedGuests: 'run' | 'stop';
   storage: StorageSetting;
+  objects: ObjectsSetting;
   /** At which servers come from other hosts. */
   migrationPorts: { first: number; last: number };
   /** OVSDB target, e.g. unix:/run/…/sb.sock or ssl:192.0.2.7:6642. */

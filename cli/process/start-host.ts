@@ -59,7 +59,7 @@ export async function startHost(configuration: HostConfiguration, log: Logger): 
 
 /** What the host process is told of itself. */
 function optionsOf(configuration: HostConfiguration, directory: string): ConstructorParameters<typeof Host>[0] {
-  const { quarantinedGuests, storage, bandwidths, migrationPorts } = configuration;
+  const { quarantinedGuests, storage, objects, bandwidths, migrationPorts } = configuration;
   const physicalNetworks = [configuration.external.physicalNetwork].filter((name) => name !== '');
   return {
     hostId: configuration.hostId as HostId,
@@ -76,7 +76,7 @@ function optionsOf(configuration: HostConfiguration, directory: string): Constru
     socket: { path: configuration.socket, owner: userIds(configuration.controlUser) },
     guests: guestsOf(configuration),
     accelerator: configuration.accelerator,
-    ...{ quarantinedGuests, storage, bandwidths, migrationPorts, physicalNetworks },
+    ...{ quarantinedGuests, storage, objects, bandwidths, migrationPorts, physicalNetworks },
   };
 }
 

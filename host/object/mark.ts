@@ -66,7 +66,7 @@ export const newMark = ({ hostId, disk }: Owner, cloudId: string): Mark => ({
 export const writeMark = (path: string, mark: Mark, durable: boolean): Promise<void> =>
   writeWhole(join(path, markName), JSON.stringify(mark), { durable });
 
-function readMark(bytes: Buffer): Mark | undefined {
+export function readMark(bytes: Buffer): Mark | undefined {
   try {
     const { cloudId, hostId, disk, id, uses } = JSON.parse(bytes.toString('utf8')) as Record<string, unknown>;
     if (![cloudId, hostId, disk, id].every((each) => typeof each === 'string')) return undefined;
