@@ -12,8 +12,9 @@ import type { Bytes } from '../../protocols/bytes/index.ts';
 import { silent } from '../logger.ts';
 import { ObjectStore, type ObjectStoreOptions } from './store.ts';
 
-export const cloudId = newId();
-export const hostId = newId<HostId>();
+/** The same in every process. */
+export const cloudId = '0193a3d4-0000-4000-8000-000000000001';
+export const hostId = '0193a3d4-0000-4000-8000-000000000002' as HostId;
 export const newIntent = (): ObjectIntentId => newId<ObjectIntentId>();
 
 /** On a real disk: what is synced shall be. */
