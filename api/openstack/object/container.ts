@@ -14,7 +14,7 @@ import { Refusal } from '../../boundary/refusal.ts';
 import { withoutSecrets } from './account.ts';
 import { cleanAcl } from './acl.ts';
 import { answer } from './answer.ts';
-import { archiveOf, archiveSetting } from './archive.ts';
+import { archiveOf, archiveSetting, deletedType } from './archive.ts';
 import { corsHeaders } from './cors.ts';
 import { storagePolicy } from './info.ts';
 import { listQuery, listWish } from './list-query.ts';
@@ -82,8 +82,8 @@ function changeOf(request: FastifyRequest): ContainerChange {
   const { set, remove } = metadataChange(headers, 'container');
   const { 'quota-bytes': quotaBytes, 'quota-count': quotaCount, ...metadata } = set;
   const [settings, enabled] = [archiveSetting(headers), headers['x-versions-enabled']];
-  if (enabled !== undefined && truthy(enabled)) {
-    throw new Refusal('invalid', 'X-Versions-Enabled is not there yet; X-Versions-Location is');
+  if (settings?.archive && enabled !== undefined && truthy(enabled)) {
+    throw new Refusal('invalid', 'A container has either X-Versions-Enabled or X-Versions-Location');
   }
   return {
     metadata: { ...metadata, ...Object.fromEntries(remove.map((name) => [name, null])) },
@@ -138,9 +138,11 @@ async function sendListing(request: FastifyRequest, reply: FastifyReply, service
   const info = await services.containers.show(request.visit, where, 'list');
   const path = queryOf(request, 'path');
   const entries =
-    path === undefined
-      ? (await services.objects.list(request.visit, where, wish)).entries.map(entryOf)
-      : await listPath(request, services, { ...wish, path });
+    queryOf(request, 'versions') !== undefined
+      ? await listVersions(request, services, wish)
+      : path === undefined
+        ? (await services.objects.list(request.visit, where, wish)).entries.map(entryOf)
+        : await listPath(request, services, { ...wish, path });
   const body = containerListing(form, where.container, entries);
   return answer(reply, {
     status: body === '' ? 204 : 200,
@@ -190,3 +192,27 @@ async function markerObject(request: FastifyRequest, objects: ObjectService, nam
   const [first] = entries;
   return first && 'name' in first && first.name === name ? first : undefined;
 }
+
+async function listVersions(
+  request: FastifyRequest,
+  { objects }: ContainerServices,
+  wish: ReturnType<typeof listWish>,
+): Promise<(ListedObject | Subdirectory)[]> {
+  if (wish.reverse) throw new Refusal('invalid', 'Versions are not listed in reverse');
+  const versionMarker = queryOf(request, 'version_marker');
+  const { entries } = await objects.listVersions(request.visit, whereOf(request), {
+    ...wish,
+    ...(versionMarker !== undefined && { versionMarker }),
+  });
+  const named = versionMarker === undefined ? undefined : wish.marker;
+  return entries.map((entry, index) => {
+    if ('prefix' in entry) return { subdir: entry.prefix };
+    const before = index === 0 ? named : nameOf(entries[index - 1]!);
+    // The newest of a name comes first, and may be a mark that it was deleted.
+    const version = { id: entry.versionId, latest: entry.name !== before };
+    const deleted = entry.deleteMarker && { contentType: deletedType };
+    return { ...(entryOf(entry) as ListedObject), version, ...deleted };
+  });
+}
+
+const nameOf = (entry: ObjectInfo | { prefix: string }): string => ('prefix' in entry ? entry.prefix : entry.name);

@@ -41,6 +41,7 @@ export const capabilities = {
   container_quotas: {},
   dlo: { max_segments: limits.sloSegments },
   formpost: { allowed_digests: [...digests], deprecated_digests: [] },
+  object_versioning: {},
   slo: {
     max_manifest_segments: limits.sloSegments,
     max_manifest_size: 8 * 1024 * 1024,

@@ -11,7 +11,7 @@ const text = Type.Optional(Type.Union([Type.String(), Type.Array(Type.String())]
 /** Of a parameter that repeats the first counts. */
 export const listQuery = Type.Object({
   ...{ format: text, prefix: text, delimiter: text, marker: text, end_marker: text },
-  ...{ limit: text, reverse: text, path: text, versions: text },
+  ...{ limit: text, reverse: text, path: text, versions: text, version_marker: text },
 });
 
 /** A limit that is no number is overlooked. @throws Refusal for one that is too large */

@@ -36,7 +36,7 @@ export function describe(
     ...(manifest?.kind === 'slo' && { 'X-Static-Large-Object': 'True', 'X-Manifest-Etag': manifest.etag }),
     ...(manifest?.kind === 'dlo' && { 'X-Object-Manifest': encodedPath(`${manifest.container}/${manifest.prefix}`) }),
     ...(manifestOnly && manifest?.kind === 'symlink' && symlinkHeaders(manifest)),
-    ...(versioned && { 'X-Object-Version-Id': object.versionId }),
+    ...((versioned || object.versionId !== 'null') && { 'X-Object-Version-Id': object.versionId }),
   };
 }
 

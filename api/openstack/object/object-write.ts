@@ -23,6 +23,7 @@ export async function putObject(
   const where = whereOf(request);
   const name = objectOf(request);
   if (headers['x-copy-from'] !== undefined) return copyInto(request, reply, services);
+  if (queryOf(request, 'version-id') !== undefined) return bringVersionBack(request, reply, services);
   if (queryOf(request, 'multipart-manifest') === 'put') return putManifest(request, reply, services);
   const sizeBytes = bodySize(request);
   if (sizeBytes !== undefined && sizeBytes > limits.objectBytes)
@@ -38,6 +39,14 @@ export async function putObject(
   const source = { bytes: request.raw, sizeBytes };
   const wished = { ...wish, ...(md5 && { md5 }) };
   return written(reply, await services.objects.put(request.visit, where, name, source, wished));
+}
+
+/** `?version-id=…` without a body: that version is the current one again. */
+async function bringVersionBack(request: FastifyRequest, reply: FastifyReply, services: Services) {
+  if (hasBody(request)) throw new Refusal('invalid', 'PUT version-id requests require a zero byte body');
+  const place = { where: whereOf(request), name: objectOf(request) };
+  const from = { ...place, versionId: queryOf(request, 'version-id')!, raw: true };
+  return written(reply, await copyObjectTo(services.objects, request.visit, from, place));
 }
 
 interface Copying {
@@ -133,6 +142,9 @@ export async function changeObject(
 ): Promise<FastifyReply> {
   const headers = headersOf(request);
   const [where, name] = [whereOf(request), objectOf(request)];
+  if (queryOf(request, 'version-id') !== undefined) {
+    throw new Refusal('invalid', 'version-id not allowed: what is said of a version stays as it is');
+  }
   const { object } = await services.objects.head(request.visit, where, name, { raw: true });
   if (object.manifest?.kind === 'symlink') return elsewhere(request, reply, object);
   const manifest = object.manifest?.kind === 'slo' ? object.manifest : dloOf(headers);

@@ -3,16 +3,12 @@ import type http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
-import { sql } from 'kysely';
 import pino from 'pino';
-import { type HostId, newId } from '../../../contract/ids.ts';
-import { HostClient, registerHost } from '../../../control/host/index.ts';
-import { type TestDatabase, testDatabase, testProject } from '../../../control/kit/database/testing.ts';
+import { type TestDatabase, testProject } from '../../../control/kit/database/testing.ts';
 import type { ContainerService, ObjectService } from '../../../control/object/index.ts';
-import { openObject } from '../../../control/object/open.ts';
+import { type FakeDisks, objectWorld } from '../../../control/object/testing.ts';
 import { testAuthenticator, testCaller } from '../../../test/support/callers.ts';
 import { type TestTls, testAuthority } from '../../../test/support/certificates.ts';
-import { FakeObjectStore } from '../../../test/support/fake-object-store.ts';
 import type { RouteEntry } from '../../boundary/contract.ts';
 import { observer } from '../../boundary/testing/hold-answers.ts';
 import { createApi } from '../../server.ts';
@@ -44,7 +40,7 @@ export interface Extra {
 export class ObjectApi implements AsyncDisposable {
   readonly db: TestDatabase;
   readonly app: FastifyInstance;
-  readonly store: FakeObjectStore;
+  readonly disks: FakeDisks;
   readonly containers: ContainerService;
   readonly objects: ObjectService;
   readonly entries: readonly RouteEntry[];
@@ -53,13 +49,13 @@ export class ObjectApi implements AsyncDisposable {
   readonly #closing: (() => Promise<void> | void)[];
 
   private constructor(
-    parts: Pick<ObjectApi, 'db' | 'app' | 'store' | 'containers' | 'objects' | 'entries' | 'tls'> & {
+    parts: Pick<ObjectApi, 'db' | 'app' | 'disks' | 'containers' | 'objects' | 'entries' | 'tls'> & {
       closing: (() => Promise<void> | void)[];
     },
   ) {
     this.db = parts.db;
     this.app = parts.app;
-    this.store = parts.store;
+    this.disks = parts.disks;
     this.containers = parts.containers;
     this.objects = parts.objects;
     this.entries = parts.entries;
@@ -69,18 +65,10 @@ export class ObjectApi implements AsyncDisposable {
   }
 
   static async start(): Promise<ObjectApi> {
-    const db = await testDatabase();
-    const { database } = db;
+    const closing: (() => Promise<void> | void)[] = [];
+    const { db, area, disks } = await objectWorld({ after: (close) => closing.push(close as () => Promise<void>) });
+    for (const { projectId } of Object.values(callers)) await testProject(db.database, projectId!);
     const tls = await (await testAuthority()).issue('control');
-    const store = await FakeObjectStore.start();
-    const hostId = newId<HostId>();
-    for (const { projectId } of Object.values(callers)) await testProject(database, projectId!);
-    await registerHost(database, { id: hostId, name: 'store' });
-    const facts = JSON.stringify({ url: '', objectDisks: store.disks });
-    await sql`update host set connected = true, facts = ${facts} where id = ${hostId}`.execute(database.query);
-    const client = new HostClient({ tls, local: { id: hostId, socket: store.socket } });
-    const area = openObject({ database, client, log, holder: 'test' });
-    area.start();
     const observed = observer();
     const app = await createApi({
       tls,
@@ -91,14 +79,8 @@ export class ObjectApi implements AsyncDisposable {
       ],
     });
     await app.listen({ port: 0, host: '127.0.0.1' });
-    const closing = [
-      () => app.close(),
-      () => area.stop(),
-      () => client.close(),
-      () => store[Symbol.asyncDispose](),
-      () => db[Symbol.asyncDispose](),
-    ];
-    return new ObjectApi({ db, app, store, ...area.services, entries: observed.entries, tls, closing });
+    closing.unshift(() => app.close());
+    return new ObjectApi({ db, app, disks, ...area.services, entries: observed.entries, tls, closing });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -56,8 +56,7 @@ export async function removeObject(
   const visitor = request.visit;
   const archive = versionId === undefined ? archiveOf(await containers.show(visitor, where, 'write')) : undefined;
   if (archive && (await bringBack(objects, { visitor, where, name, archive }))) return undefined;
-  if (versionId !== undefined) throw new Refusal('invalid', 'Versions are not deleted one by one yet');
-  const { versionId: told } = await objects.delete(visitor, where, name);
+  const { versionId: told } = await objects.delete(visitor, where, name, { versionId });
   return told === 'null' ? undefined : { versionId: told };
 }
 
