@@ -31,7 +31,7 @@ export function openstackClient(cloud: ConformanceCloud, folder: string): Stestr
 
 /** Of the services that there are, in the versions that there are (lists/not-asked.txt). */
 export const isOfClient = (id: string): boolean =>
-  /\.functional\.(common|compute|identity|image|volume|network)\./.test(id) &&
+  /\.functional\.(common|compute|identity|image|volume|network|object)\./.test(id) &&
   !/\.(identity\.v2|image\.v1|volume\.v[12])\./.test(id);
 
 function entry({ adminEnvironment: admin, caFile }: LiveCloud, scope: object) {
