@@ -61,7 +61,7 @@ export class Blobs {
     this.#client = options.client;
     this.#copies = options.copies;
     this.#log = options.log;
-    const bounds = { most: 256, bytes: objectLimits.batchBytes / 2, atOnce: 2 };
+    const bounds = { most: 256, bytes: objectLimits.batchBytes / 2, atOnce: 1 };
     this.#small = new Gather((bodies) => this.#writeBatch(bodies), bounds);
   }
 

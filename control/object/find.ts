@@ -1,9 +1,9 @@
 /** Objects as they are asked for by name: many in one statement, each with its container and the places of its bytes. */
-import { Batch } from '../kit/batch.ts';
 import type { Database, Queryable } from '../kit/database/database.ts';
 import type { Guarded } from './access.ts';
 import type { KeptBlob } from './blobs.ts';
 import { versionName } from './commit.ts';
+import { Gather } from './gather.ts';
 import type { Checksums, Manifest, ObjectHeaders, ObjectInfo, ObjectLock } from './object.ts';
 import { run } from './statements.ts';
 import type { Versioning } from './tables.ts';
@@ -85,19 +85,15 @@ const versionText = `select 1 as n, ${containerColumns}, ${objectColumns}, ${blo
 /** Of names that somebody waits for. Only a miss of the container answers undefined. */
 export class Finder {
   readonly #database: Database;
-  readonly #batch: Batch<NameWish, Found | undefined>;
+  readonly #gather: Gather<NameWish, Found | undefined>;
 
   constructor(options: { database: Database }) {
     this.#database = options.database;
-    this.#batch = new Batch(
-      (wishes) => this.#find(wishes),
-      { most: 200, atOnce: 2 },
-      (wish) => wish,
-    );
+    this.#gather = new Gather((wishes) => this.#find(wishes), { most: 200, atOnce: 2 });
   }
 
   current(wish: NameWish): Promise<Found | undefined> {
-    return this.#batch.ask(wish);
+    return this.#gather.ask(wish);
   }
 
   /** @param sequence null: the version that was made while nobody wanted any */
@@ -120,6 +116,31 @@ export class Finder {
     const byWish: Row[][] = wishes.map(() => []);
     for (const row of rows) byWish[row.n - 1]!.push(row);
     return byWish.map(foundOf);
+  }
+}
+
+const freshMs = 5000;
+const maxKnown = 1000;
+
+/**
+ * Containers by their names as they were a moment ago: for writes, whose transaction reads them once more, and refuses by what it finds. Whoever is refused by what is
+ * known here is judged by what there is.
+ */
+export class KnownContainers {
+  readonly #known = new Map<string, { container: FoundContainer; at: number }>();
+
+  find({ projectId, container }: { projectId: string; container: string }): FoundContainer | undefined {
+    const known = this.#known.get(`${projectId}/${container}`);
+    return known && performance.now() - known.at < freshMs ? known.container : undefined;
+  }
+
+  keep(container: FoundContainer): void {
+    if (this.#known.size >= maxKnown) this.#known.clear();
+    this.#known.set(`${container.projectId}/${container.name}`, { container, at: performance.now() });
+  }
+
+  forget({ projectId, container }: { projectId: string; container: string }): void {
+    this.#known.delete(`${projectId}/${container}`);
   }
 }
 

@@ -1,7 +1,9 @@
 /**
  * What many want done at once, done together: what comes while as many rounds are under way as may be goes in the next one. Like `kit/batch.ts`, but bounded by bytes too,
- * and a round that fails has failed for all in it: bytes are not sent a second time for that.
+ * and who waits is answered in one turn.
  */
+import { setImmediate as turn } from 'node:timers/promises';
+
 interface Waiting<Item, Answer> {
   item: Item;
   bytes: number;
@@ -9,52 +11,75 @@ interface Waiting<Item, Answer> {
   reject(error: unknown): void;
 }
 
-export interface GatherBounds {
+export interface GatherOptions<Item> {
   most: number;
-  bytes: number;
   atOnce: number;
+  /** Of a round; none: any. */
+  bytes?: number;
+  /** Of two with one key the second waits until the first is done. */
+  key?: (item: Item) => string;
+  /** A round that failed is done again, each by itself: one that can't be done takes no other with it. Only for what may be done twice. */
+  again?: boolean;
 }
 
 export class Gather<Item, Answer> {
   readonly #work: (items: readonly Item[]) => Promise<readonly Answer[]>;
-  readonly #bounds: GatherBounds;
+  readonly #options: GatherOptions<Item>;
   #waiting: Waiting<Item, Answer>[] = [];
+  readonly #busy = new Set<string>();
   #working = 0;
 
   /** @param work an answer each, in their order */
-  constructor(work: (items: readonly Item[]) => Promise<readonly Answer[]>, bounds: GatherBounds) {
+  constructor(work: (items: readonly Item[]) => Promise<readonly Answer[]>, options: GatherOptions<Item>) {
     this.#work = work;
-    this.#bounds = bounds;
+    this.#options = options;
   }
 
   ask(item: Item, bytes = 0): Promise<Answer> {
     const answer = new Promise<Answer>((resolve, reject) => this.#waiting.push({ item, bytes, resolve, reject }));
-    if (this.#working < this.#bounds.atOnce) void this.#run();
+    if (this.#working < this.#options.atOnce) void this.#run();
     return answer;
   }
 
   async #run(): Promise<void> {
     this.#working++;
     // What else comes in this turn goes along.
-    await Promise.resolve();
+    await turn();
     for (let round = this.#next(); round.length > 0; round = this.#next()) {
-      try {
-        const answers = await this.#work(round.map(({ item }) => item));
-        for (const [index, { resolve }] of round.entries()) resolve(answers[index]!);
-      } catch (error) {
-        for (const { reject } of round) reject(error);
-      }
+      await this.#answer(round);
+      if (this.#options.key) for (const { item } of round) this.#busy.delete(this.#options.key(item));
     }
     this.#working--;
   }
 
+  async #answer(round: readonly Waiting<Item, Answer>[]): Promise<void> {
+    try {
+      const answers = await this.#work(round.map(({ item }) => item));
+      for (const [index, { resolve }] of round.entries()) resolve(answers[index]!);
+    } catch (error) {
+      if (round.length > 1 && this.#options.again) for (const each of round) await this.#answer([each]);
+      else for (const { reject } of round) reject(error);
+    }
+  }
+
   #next(): Waiting<Item, Answer>[] {
-    let [count, bytes] = [0, 0];
+    const { most, bytes: limit = Number.POSITIVE_INFINITY, key } = this.#options;
+    const round: Waiting<Item, Answer>[] = [];
+    const left: Waiting<Item, Answer>[] = [];
+    let bytes = 0;
+    let full = false;
     for (const each of this.#waiting) {
-      if (count > 0 && (count === this.#bounds.most || bytes + each.bytes > this.#bounds.bytes)) break;
-      count++;
+      full ||= round.length > 0 && (round.length === most || bytes + each.bytes > limit);
+      const own = key?.(each.item);
+      if (full || (own !== undefined && this.#busy.has(own))) {
+        left.push(each);
+        continue;
+      }
+      if (own !== undefined) this.#busy.add(own);
+      round.push(each);
       bytes += each.bytes;
     }
-    return this.#waiting.splice(0, count);
+    this.#waiting = left;
+    return round;
   }
 }

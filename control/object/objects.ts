@@ -6,12 +6,13 @@ import { CloudError, hasReason } from '../../contract/errors.ts';
 import { newOrderedId } from '../../contract/ids.ts';
 import type { Bytes } from '../../protocols/bytes/index.ts';
 import type { Database } from '../kit/database/database.ts';
+import { mayAccess } from './access.ts';
 import type { Blobs } from './blobs.ts';
 import type { Bodies, Stored } from './bodies.ts';
 import { type Commits, sequenceOf, versionName } from './commit.ts';
 import { requireRead } from './conditions.ts';
 import { admitted } from './containers.ts';
-import { type Finder, type Found, type FoundContainer, namedObjects } from './find.ts';
+import { type Finder, type Found, type FoundContainer, KnownContainers, namedObjects } from './find.ts';
 import { Leads, readLead } from './lead.ts';
 import { isObjectName, objectStoreLimits as limits } from './limits.ts';
 import { checkMetadata } from './metadata.ts';
@@ -72,6 +73,7 @@ export class ObjectService {
   readonly #finder: Finder;
   readonly #commits: Commits;
   readonly #leads: Leads;
+  readonly #known = new KnownContainers();
 
   constructor(options: ObjectServiceOptions) {
     this.#database = options.database;
@@ -89,14 +91,23 @@ export class ObjectService {
   async put(visitor: Visitor, where: Where, name: string, source: ObjectSource, wish: ObjectWish): Promise<PutResult> {
     checkWish(name, wish);
     const container = await this.#container(visitor, where, 'write');
+    return this.#put({ visitor, where, container, name, wish }, source);
+  }
+
+  async #put(putting: Putting, given: ObjectSource): Promise<PutResult> {
+    const { where, wish } = putting;
+    let source = given;
     for (let attempt = 1; ; attempt++) {
       const stored = await this.#bodies.store(source, wish);
       try {
-        return await this.#commitPut(visitor, where, container, name, stored, wish);
+        return await this.#commitPut(putting, stored);
       } catch (error) {
         this.#bodies.discard(stored);
         // Its bytes may still be in memory; a stream is over.
-        if (attempt === 1 && hasReason(error, 'object_intent_closed') && stored.again) {
+        const other = hasReason(error, 'container_not_found');
+        if (other) this.#known.forget(where);
+        if (attempt === 1 && (other || hasReason(error, 'object_intent_closed')) && stored.again) {
+          if (other) putting.container = await this.#container(putting.visitor, where, 'write');
           source = { bytes: stored.again(), sizeBytes: stored.sizeBytes };
           continue;
         }
@@ -105,14 +116,7 @@ export class ObjectService {
     }
   }
 
-  async #commitPut(
-    visitor: Visitor,
-    where: Where,
-    container: FoundContainer,
-    name: string,
-    stored: Stored,
-    wish: ObjectWish,
-  ): Promise<PutResult> {
+  async #commitPut({ visitor, where, container, name, wish }: Putting, stored: Stored): Promise<PutResult> {
     const object = newObject(visitor, stored, wish);
     const done = await this.#commits.ask({
       ...{ kind: 'put', visitor, name, object, blob: stored.blob, conditions: wish },
@@ -121,7 +125,7 @@ export class ObjectService {
     stored.blob?.hold.release();
     return {
       ...{ etag: object.etag, sizeBytes: stored.sizeBytes, checksums: stored.checksums ?? {} },
-      ...{ versionId: done.versionId, versioned: container.versioning !== 'none' },
+      ...{ versionId: done.versionId, versioned: done.versioned },
       ...{ updatedAt: done.at, replaced: done.replaced },
     };
   }
@@ -288,7 +292,11 @@ export class ObjectService {
   }
 
   async #container(visitor: Visitor, where: Where, right: Right): Promise<FoundContainer> {
-    return admitted(visitor, where, await containerRow(this.#database.query, where), right);
+    const known = right === 'write' ? this.#known.find(where) : undefined;
+    if (known && mayAccess(visitor, known, right)) return known;
+    const found = await containerRow(this.#database.query, where);
+    if (found) this.#known.keep(found);
+    return admitted(visitor, where, found, right);
   }
 }
 
@@ -305,6 +313,14 @@ export async function withBytes<T>(body: Bytes, work: (bytes: PassThrough) => Pr
   } finally {
     bytes.destroy();
   }
+}
+
+interface Putting {
+  visitor: Visitor;
+  where: Where;
+  container: FoundContainer;
+  name: string;
+  wish: ObjectWish;
 }
 
 export interface CopySource extends OpenOptions {

@@ -147,6 +147,7 @@ export class Plan {
   readonly insert: Insert[] = [];
   readonly update: (VersionKey & UpdateChange['set'])[] = [];
   readonly blobs: WrittenBlob[] = [];
+  /** Of parts that are replaced or given up. What rows name that go (`remove`) goes with them. */
   readonly removeBlobs: string[] = [];
   /** Objects whose parts go along. */
   readonly removeParts: string[] = [];
@@ -296,7 +297,6 @@ export function removeVersion(
   version: HeldVersion,
 ): void {
   plan.remove.push({ containerId, name, sequence: version.sequence });
-  if (version.blobId !== null) plan.removeBlobs.push(version.blobId);
   if (version.parts > 0) plan.removeParts.push(version.id);
   account.bytes -= version.sizeBytes;
   if (version.current) {

@@ -8,20 +8,23 @@ export interface Inserted {
   sequence: number;
 }
 
-const removeText = `delete from object o using unnest($1::uuid[], $2::text[], $3::bigint[]) k(container_id, name, sequence)
-  where o.container_id = k.container_id and o.name = k.name and o.sequence = k.sequence`;
+const removeText = `with gone as (delete from object o using unnest($1::uuid[], $2::text[], $3::bigint[]) k(container_id, name, sequence)
+    where o.container_id = k.container_id and o.name = k.name and o.sequence = k.sequence returning o.blob_id)
+  insert into object_removal (blob_id) select blob_id from gone where blob_id is not null on conflict do nothing`;
 const demoteText = `update object o set current = false from unnest($1::uuid[], $2::text[], $3::bigint[]) k(container_id, name, sequence)
   where o.container_id = k.container_id and o.name = k.name and o.sequence = k.sequence`;
 const promoteText = `update object o set current = true from unnest($1::uuid[], $2::text[], $3::bigint[]) k(container_id, name, sequence)
   where o.container_id = k.container_id and o.name = k.name and o.sequence = k.sequence`;
-const insertText = `insert into object (container_id, name, id, current, null_version, delete_marker, size_bytes, etag, content_type, metadata,
+const objectsText = `insert into object (container_id, name, id, current, null_version, delete_marker, size_bytes, etag, content_type, metadata,
     headers, checksums, tags, lock, manifest, blob_id, parts, owner_id, expires_at)
   select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::boolean[], $5::boolean[], $6::boolean[], $7::bigint[], $8::text[], $9::text[],
     $10::jsonb[], $11::jsonb[], $12::jsonb[], $13::jsonb[], $14::jsonb[], $15::jsonb[], $16::uuid[], $17::integer[], $18::text[],
     $19::timestamptz[])
   returning id, sequence`;
-const blobsText = `insert into object_blob (id, disk_id, intent_id, file, offset_bytes, length)
-  select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[])`;
+const blobsText = (first: number) => `insert into object_blob (id, disk_id, intent_id, file, offset_bytes, length)
+  select * from unnest($${first}::uuid[], $${first + 1}::uuid[], $${first + 2}::uuid[], $${first + 3}::text[], $${first + 4}::bigint[], $${first + 5}::bigint[])`;
+const blobsAloneText = blobsText(1);
+const objectsAndBlobsText = `with blob as (${blobsText(20)}) ${objectsText}`;
 const removalsText = 'insert into object_removal (blob_id) select unnest($1::uuid[]) on conflict do nothing';
 const removePartsText = `with gone as (delete from object_part where object_id = any($1::uuid[]) returning blob_id)
   insert into object_removal (blob_id) select blob_id from gone where blob_id is not null on conflict do nothing`;
@@ -36,12 +39,12 @@ const updateText = `update object set content_type = coalesce($4, content_type),
     lock = case when $11 then $12::jsonb else lock end, manifest = case when $13 then $14::jsonb else manifest end,
     expires_at = case when $15 then $16::timestamptz else expires_at end, updated_at = case when $17 then now() else updated_at end
   where container_id = $1 and name = $2 and sequence = $3`;
-const usesText = `update container_use u set objects = n.objects, bytes = n.bytes, past_objects = n.past_objects, past_bytes = n.past_bytes,
+const countersText = `with account as (update object_account a set objects = n.objects, bytes = n.bytes
+    from unnest($7::uuid[], $8::bigint[], $9::bigint[]) n(id, objects, bytes) where project_id = n.id)
+  update container_use u set objects = n.objects, bytes = n.bytes, past_objects = n.past_objects, past_bytes = n.past_bytes,
     upload_bytes = n.upload_bytes, changed_at = now()
   from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
     n(id, objects, bytes, past_objects, past_bytes, upload_bytes) where container_id = n.id`;
-const accountsText = `update object_account a set objects = n.objects, bytes = n.bytes
-  from unnest($1::uuid[], $2::bigint[], $3::bigint[]) n(id, objects, bytes) where project_id = n.id`;
 
 /**
  * All at once; the answer is that of the rows that were made, by their ids.
@@ -59,14 +62,12 @@ export async function write(tx: Tx, plan: Plan, options: { counted?: boolean } =
   if (plan.demote.length > 0) add(demoteText, keys(plan.demote));
   if (plan.promote.length > 0) add(promoteText, keys(plan.promote));
   for (const set of plan.update) add(updateText, updated(set));
-  const inserting = plan.insert.length > 0 ? run<Inserted>(tx, insertText, inserted(plan.insert)) : [];
-  const copies = plan.blobs.flatMap(({ id, length, copies }) => copies.map((copy) => ({ id, length, ...copy })));
-  if (copies.length > 0) {
-    add(blobsText, [
-      ...[copies.map(({ id }) => id), copies.map(({ diskId }) => diskId), copies.map(({ intentId }) => intentId)],
-      ...[copies.map(({ file }) => file), copies.map(({ offset }) => offset), copies.map(({ length }) => length)],
-    ]);
-  }
+  const blobs = plan.blobs.length > 0 ? copiesOf(plan.blobs) : [];
+  const inserting =
+    plan.insert.length > 0
+      ? run<Inserted>(tx, blobs.length > 0 ? objectsAndBlobsText : objectsText, [...inserted(plan.insert), ...blobs])
+      : [];
+  if (plan.insert.length === 0 && blobs.length > 0) add(blobsAloneText, blobs);
   if (plan.removeBlobs.length > 0) add(removalsText, [plan.removeBlobs]);
   if (plan.removeParts.length > 0) add(removePartsText, [plan.removeParts]);
   const parts = plan.parts.flatMap(({ objectId, parts }) => parts.map((part) => ({ objectId, ...part })));
@@ -83,17 +84,21 @@ export async function write(tx: Tx, plan: Plan, options: { counted?: boolean } =
   return new Map(rows.map((row) => [row.id, row]));
 }
 
+function copiesOf(blobs: Plan['blobs']): unknown[] {
+  const copies = blobs.flatMap(({ id, length, copies }) => copies.map((copy) => ({ id, length, ...copy })));
+  return [
+    ...[copies.map(({ id }) => id), copies.map(({ diskId }) => diskId), copies.map(({ intentId }) => intentId)],
+    ...[copies.map(({ file }) => file), copies.map(({ offset }) => offset), copies.map(({ length }) => length)],
+  ];
+}
+
 function counters({ held }: Plan, add: (text: string, parameters: unknown[]) => void): void {
-  const uses = [...held.containers.values()];
-  add(usesText, [
+  const [uses, accounts] = [[...held.containers.values()], [...held.accounts.values()]];
+  add(countersText, [
     ...[uses.map(({ id }) => id), uses.map(({ objects }) => objects), uses.map(({ bytes }) => bytes)],
     ...[uses.map(({ pastObjects }) => pastObjects), uses.map(({ pastBytes }) => pastBytes)],
     uses.map(({ uploadBytes }) => uploadBytes),
-  ]);
-  const accounts = [...held.accounts.values()];
-  add(accountsText, [
-    accounts.map(({ projectId }) => projectId),
-    accounts.map(({ objects }) => objects),
+    ...[accounts.map(({ projectId }) => projectId), accounts.map(({ objects }) => objects)],
     accounts.map(({ bytes }) => bytes),
   ]);
 }

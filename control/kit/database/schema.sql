@@ -3616,8 +3616,6 @@ CREATE INDEX network_project ON public.network USING btree (project_id, id);
 
 CREATE INDEX network_qos_policy ON public.network USING btree (qos_policy_id) WHERE (qos_policy_id IS NOT NULL);
 
-CREATE INDEX object_blob_disk ON public.object_blob USING btree (disk_id, id);
-
 CREATE INDEX object_blob_file ON public.object_blob USING btree (intent_id, disk_id, file);
 
 CREATE UNIQUE INDEX object_current ON public.object USING btree (container_id, name) WHERE current;
