@@ -159,7 +159,7 @@ test('sums of parts make that of the whole: of a CRC the object’s own, of a ha
       headers: { 'x-amz-object-attributes': 'ETag,Checksum,ObjectParts,ObjectSize' },
     });
     assert.deepEqual(
-      [all(attributes.text, 'ObjectSize'), all(attributes.text, 'TotalPartsCount')],
+      [all(attributes.text, 'ObjectSize'), all(attributes.text, 'PartsCount')],
       [[`${whole.length}`], ['2']],
     );
   }
@@ -251,4 +251,21 @@ test('versions are deleted by many at once, until the bucket is empty and goes',
   const answer = await s3.call('owner POST /kept?delete', { body: `<Delete>${wishes.join('')}</Delete>` });
   assert.equal(all(answer.text, 'Deleted').length, keys.length, answer.text);
   assert.equal((await s3.call('owner DELETE /kept')).status, 204);
+});
+
+test('a large object is copied, as a whole and as a part', async () => {
+  const bytes = Buffer.concat([first, second]);
+  assert.equal((await s3.call('owner PUT /parts/large-source', { body: bytes })).status, 200);
+  const copied = await s3.call('owner PUT /parts/large-copy', {
+    headers: { 'x-amz-copy-source': 'parts/large-source' },
+  });
+  assert.equal(copied.status, 200, copied.text);
+  assert.ok((await s3.call('owner GET /parts/large-copy')).body.equals(bytes));
+  const id = await begin('large-part');
+  const copy = await s3.call(`owner PUT /parts/large-part?partNumber=1&uploadId=${id}`, {
+    headers: { 'x-amz-copy-source': 'parts/large-source', 'x-amz-copy-source-range': `bytes=1-${bytes.length - 1}` },
+  });
+  assert.equal(copy.status, 200, copy.text);
+  assert.equal((await complete('large-part', id, [[1, all(copy.text, 'ETag')[0]!]])).status, 200);
+  assert.ok((await s3.call('owner GET /parts/large-part')).body.equals(bytes.subarray(1)));
 });

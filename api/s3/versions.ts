@@ -137,7 +137,7 @@ async function partsOf(call: Call, object: ObjectInfo): Promise<Node[]> {
   });
   const summed = parts.filter((part) => checksumNodes(part.checksums).length > 0);
   return [
-    ['TotalPartsCount', object.parts],
+    ['PartsCount', object.parts],
     ['PartNumberMarker', marker],
     ['NextPartNumberMarker', parts.at(-1)?.number ?? marker],
     ['MaxParts', most],
