@@ -30,7 +30,7 @@ export class Lanes {
   #streams = 0;
   #open = 0;
 
-  constructor({ priority = constants.priority.PRIORITY_BELOW_NORMAL } = {}) {
+  constructor({ priority = constants.priority.PRIORITY_NORMAL } = {}) {
     // The only memory on page boundaries that JavaScript can have.
     const pages = (slotCount * slotBytes) / 65_536;
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer as SharedArrayBuffer;
