@@ -147,8 +147,8 @@ export class HostObjects {
     return {
       length: bytes.length,
       destroy: () => bytes.destroy(),
-      sendTo: (sink, options) =>
-        bytes.sendTo(sink, options).catch((error) => {
+      sendTo: (sink) =>
+        bytes.sendTo(sink).catch((error) => {
           // The host finds it too, and notes it.
           if (error instanceof BlobFault) this.#stream(at, place, range).then(discard, () => {});
           throw error;

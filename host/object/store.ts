@@ -150,7 +150,7 @@ export class ObjectStore {
     return {
       length: bytes.length,
       destroy: () => bytes.destroy(),
-      sendTo: (sink, options) => this.#verified(disk, place, () => bytes.sendTo(sink, options)),
+      sendTo: (sink) => this.#verified(disk, place, () => bytes.sendTo(sink)),
     };
   }
 

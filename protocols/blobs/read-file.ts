@@ -39,7 +39,7 @@ export async function openBlob({ path, name, range, silenceMs }: ReadFileRequest
   }
   return {
     length,
-    sendTo: (sink: Writable, options) => sendParts(parts, sink, { length, silenceMs, ...options }),
+    sendTo: (sink: Writable) => sendParts(parts, sink, { length, silenceMs }),
     destroy: () => parts.close(),
   };
 }

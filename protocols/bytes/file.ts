@@ -33,7 +33,7 @@ export async function openBytes({ path, sizeBytes, range, silenceMs }: FileReque
     const parts = new FileParts(file, first, length);
     return {
       length,
-      sendTo: (sink: Writable, options) => sendParts(parts, sink, { length, silenceMs, ...options }),
+      sendTo: (sink: Writable) => sendParts(parts, sink, { length, silenceMs }),
       destroy: () => parts.close(),
     };
   } catch (error) {

@@ -70,11 +70,11 @@ class ByteAnswer implements Bytes {
     return Buffer.concat(chunks).toString('utf8');
   }
 
-  async sendTo(sink: Writable, options: { end?: boolean } = {}): Promise<void> {
+  async sendTo(sink: Writable): Promise<void> {
     try {
       const { length } = this;
       if (length === undefined) throw new Error('the answer has no length');
-      await this.#send(sink, length, options);
+      await this.#send(sink, length);
     } catch (error) {
       this.destroy();
       sink.destroy();
@@ -82,8 +82,8 @@ class ByteAnswer implements Bytes {
     }
   }
 
-  #send(sink: Writable, length: number | undefined, options: { end?: boolean } = {}): Promise<void> {
-    return sendParts(this.#connection, sink, { length, silenceMs: this.#silenceMs, ...options });
+  #send(sink: Writable, length: number | undefined): Promise<void> {
+    return sendParts(this.#connection, sink, { length, silenceMs: this.#silenceMs });
   }
 }
 

@@ -1,7 +1,6 @@
 export type { ByteRequest } from './connection.ts';
 export { openBytes } from './file.ts';
 export { getBytes } from './get.ts';
-export { type JoinedPart, joinBytes } from './joined.ts';
 export { freeBuffer, pieces } from './memory.ts';
 export { pump } from './pump.ts';
 export { type Bytes, type Part, type Parts, sendParts } from './sending.ts';

@@ -32,11 +32,11 @@ export interface Bytes {
   /** Undefined: it ends when it ends. @throws where who sends it says no number */
   readonly length: number | undefined;
   /**
-   * Writes the body, and ends the sink after it (if not told otherwise: then more follows). The sink must be done with a buffer when it calls back, as sockets and
+   * Writes the body, and ends the sink after it. The sink must be done with a buffer when it calls back, as sockets and
    * answers of HTTP are. Whoever breaks off takes the other along, so that nobody takes a piece for the whole.
    * @throws why the body did not come whole; a sink that went away is no error
    */
-  sendTo(sink: Writable, options?: { end?: boolean }): Promise<void>;
+  sendTo(sink: Writable): Promise<void>;
   destroy(): void;
 }
 
@@ -52,8 +52,6 @@ interface SendingOptions {
   length: number | undefined;
   /** How long nothing may move. */
   silenceMs: number;
-  /** The sink ends with the body. Absent: true. */
-  end?: boolean;
   /** With the reason why the body did not come whole. That the sink went away is no such reason. */
   done(failure?: Error): void;
 }
@@ -120,16 +118,16 @@ class Sending {
 
   #finish(): void {
     this.#sink.off('close', this.#gone);
-    if (this.#options.end !== false) this.#sink.end();
-    this.#settle(undefined, { whole: true });
+    this.#sink.end();
+    this.#settle();
   }
 
-  #settle(failure?: Error, { whole = false } = {}): void {
+  #settle(failure?: Error): void {
     if (this.#settled) return;
     this.#settled = true;
     clearTimeout(this.#silence);
     this.#sink.off('close', this.#gone);
-    if (!whole && !this.#sink.writableEnded) this.#sink.destroy();
+    if (!this.#sink.writableEnded) this.#sink.destroy();
     this.#parts.close({ stillRead: this.#writing });
     this.#options.done(failure);
   }
