@@ -2,7 +2,7 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
-import type { Visit as SignedVisit } from '../../control/identity/index.ts';
+import type { SignedRequests, Visit as SignedVisit } from '../../control/identity/index.ts';
 import type { ContainerService, ObjectService, UploadService, Visit, Where } from '../../control/object/index.ts';
 import { fits } from '../boundary/check.ts';
 import { unstorable } from '../boundary/storable.ts';
@@ -37,6 +37,7 @@ export class Call {
   readonly reply: FastifyReply;
   readonly target: Target;
   readonly services: S3Services;
+  readonly signedRequests: SignedRequests;
   readonly visitor: Visit;
   readonly #signed: Pick<SignedVisit, 'payload' | 'chunks'>;
   #where: Promise<Where> | undefined;
@@ -48,15 +49,18 @@ export class Call {
     reply: FastifyReply;
     target: Target;
     services: S3Services;
-    signed: SignedVisit;
-    visitor: Visit;
+    signedRequests: SignedRequests;
+    /** Absent: nobody asked who it is. */
+    signed?: SignedVisit;
+    visitor?: Visit;
   }) {
     this.request = given.request;
     this.reply = given.reply;
     this.target = given.target;
     this.services = given.services;
-    this.#signed = given.signed;
-    this.visitor = given.visitor;
+    this.signedRequests = given.signedRequests;
+    this.#signed = given.signed ?? { payload: 'UNSIGNED-PAYLOAD' };
+    this.visitor = given.visitor ?? { caller: null };
   }
 
   get bucket(): string {
@@ -65,6 +69,11 @@ export class Call {
 
   get key(): string {
     return this.target.key!;
+  }
+
+  /** Of the body, as the client said it. */
+  get contentType(): string {
+    return asText(this.request.givenType ?? '');
   }
 
   /** In S3's values UTF-8 stands as it is. */

@@ -2,6 +2,7 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { CloudError, isCloudError } from '../../contract/errors.ts';
 import { isDatabaseUnavailable } from '../../control/kit/database/database.ts';
+import { Refusal } from '../boundary/refusal.ts';
 import { type S3Code, s3Codes } from './codes.ts';
 import { S3Refusal } from './refusal.ts';
 import { s3Refusals } from './refusals.ts';
@@ -26,6 +27,8 @@ const defect = fault('InternalError', 'We encountered an internal error. Please 
 
 export function faultOf(error: unknown): Fault {
   if (error instanceof S3Refusal) return fault(error.s3Code, error.sentence, error.fields as Record<string, string>);
+  // Of a form.
+  if (error instanceof Refusal) return fault('MalformedPOSTRequest', error.sentence);
   if (error instanceof CloudError) {
     if (error.code === 'internal') return defect;
     // A body that this dialect itself found wrong looks cut off to whoever reads it.

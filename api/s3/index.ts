@@ -7,15 +7,17 @@ import type { Dialect } from '../server.ts';
 import { aclOperations } from './acl.ts';
 import { bucketOperations } from './buckets.ts';
 import { asText, Call, type S3Services } from './call.ts';
+import { answerPreflight, corsOperations, sayOrigin } from './cors.ts';
 import { deleteOperations } from './delete-objects.ts';
 import { refuse } from './faults.ts';
 import { listOperations } from './list-objects.ts';
 import { multipartOperations } from './multipart.ts';
 import { objectOperations } from './objects.ts';
 import { Chooser, entriesOf, type Operation, type Operations } from './operations.ts';
+import { postObject } from './post-object.ts';
 import { S3Refusal } from './refusal.ts';
 import { tagOperations } from './tags.ts';
-import { isS3, s3Prefix, targetOf } from './target.ts';
+import { isForm, isS3, s3Prefix, targetOf } from './target.ts';
 import { versionOperations } from './versions.ts';
 
 export interface S3DialectOptions extends S3Services {
@@ -31,6 +33,7 @@ export const s3Operations: Operations = {
   ...versionOperations,
   ...tagOperations,
   ...aclOperations,
+  ...corsOperations,
 };
 
 /** The one route of the router's: which operation it is, says the table. */
@@ -49,8 +52,12 @@ export function s3Dialect(options: S3DialectOptions): Dialect {
     claim: (request) => (isS3(request) ? s3Prefix : undefined),
     plugin: async (app) => {
       leaveBodies(app);
+      app.decorateRequest('givenType', '');
       app.addHook('onRequest', async (request, reply) => {
         reply.header('x-amz-request-id', request.id);
+        // Fastify refuses what is no media type; an object may be of any.
+        request.givenType = request.headers['content-type'] ?? '';
+        delete request.raw.headers['content-type'];
       });
       const handler = async (request: FastifyRequest, reply: FastifyReply) => {
         try {
@@ -94,12 +101,18 @@ interface Asked {
 async function answer({ request, reply, chooser, options }: Asked): Promise<void> {
   const target = targetOf(request.originalUrl, request.headers.host);
   const { method, raw } = request;
+  const given = { request, reply, target, services: options, signedRequests: options.signedRequests };
+  if (method === 'OPTIONS' && target.bucket !== undefined) return answerPreflight(new Call(given));
   const rawHeaders = raw.rawHeaders.map(asText);
-  const signed = await options.signedRequests.visit({ method, ...target.raw, rawHeaders }, request.id);
+  const signing = { method, ...target.raw, rawHeaders };
+  const form = method === 'POST' && target.key === undefined && target.query.size === 0 && isForm(request.givenType);
+  if (request.headers.origin !== undefined) await sayOrigin(new Call(given));
+  const signed = await options.signedRequests.visit(signing, request.id);
+  const visitor = { caller: signed.caller, referrer: request.headers.referer };
+  const call = new Call({ ...given, signed, visitor });
+  if (form && target.bucket !== undefined) return postObject(call);
   const { operation } = chooser.choose(method, target, (header) => raw.headers[header] !== undefined);
   if (signed.caller === null && operation.rights !== 'open') throw new S3Refusal('AccessDenied', 'Access Denied');
-  const visitor = { caller: signed.caller, referrer: request.headers.referer };
-  const call = new Call({ request, reply, target, services: options, signed, visitor });
   requireFits(operation, call);
   if (operation.body) await call.readDocument(operation.body, operation.bodyBytes ?? 64 * 1024);
   await operation.run(call);

@@ -5,7 +5,7 @@ import { algorithmNamed } from './describe.ts';
 import { invalidArgument, notImplemented, S3Refusal } from './refusal.ts';
 import { tagsOfQuery } from './tags.ts';
 
-type Headers = Pick<Call, 'header' | 'request'>;
+type Headers = Pick<Call, 'header' | 'request'> & { readonly contentType: string | undefined };
 
 /** Of the new object but for conditions and sums. @throws S3Refusal */
 export function wishOf(call: Headers): Pick<ObjectWish, 'contentType' | 'metadata' | 'headers' | 'tags' | 'lock'> {
@@ -13,7 +13,7 @@ export function wishOf(call: Headers): Pick<ObjectWish, 'contentType' | 'metadat
   const tags = call.header('x-amz-tagging');
   const lock = lockOf(call);
   return {
-    contentType: call.header('content-type') || 'binary/octet-stream',
+    contentType: call.contentType || 'binary/octet-stream',
     metadata: metadataOf(call),
     headers: keptOf(call),
     ...(tags !== undefined && { tags: tagsOfQuery(tags) }),
@@ -23,7 +23,7 @@ export function wishOf(call: Headers): Pick<ObjectWish, 'contentType' | 'metadat
 
 const classes = ['STANDARD'];
 
-function refuseMissing(call: Headers): void {
+function refuseMissing(call: Pick<Call, 'header' | 'request'>): void {
   const storage = call.header('x-amz-storage-class');
   if (storage !== undefined && !classes.includes(storage)) {
     throw new S3Refusal(
@@ -48,7 +48,7 @@ const cannedOfObjects: Readonly<Record<string, boolean>> = {
   'authenticated-read': true,
 };
 
-function keptOf(call: Headers): ObjectHeaders {
+function keptOf(call: Pick<Call, 'header' | 'request'>): ObjectHeaders {
   const encoding = call
     .header('content-encoding')
     ?.split(',')
@@ -72,7 +72,7 @@ function keptOf(call: Headers): ObjectHeaders {
 
 const given = (name: string, value: string | undefined): ObjectHeaders => (value ? { [name]: value } : {});
 
-function metadataOf(call: Headers): Record<string, string> {
+function metadataOf(call: Pick<Call, 'header' | 'request'>): Record<string, string> {
   const metadata: Record<string, string> = {};
   for (const name of Object.keys(call.request.raw.headers)) {
     if (name.startsWith('x-amz-meta-')) metadata[name.slice('x-amz-meta-'.length)] = call.header(name)!;

@@ -86,3 +86,20 @@ const cut = (target: string): [path: string, query?: string] => {
   const at = target.indexOf('?');
   return at < 0 ? [target] : [target.slice(0, at), target.slice(at + 1)];
 };
+
+/** The fields of a form that say who signed its policy. */
+export function signPolicy(
+  keys: Keys,
+  policy: { expiration: string; conditions: readonly unknown[] },
+): Record<string, string> {
+  const time = basic(new Date());
+  const scope = { date: time.slice(0, 8), region: 'RegionOne', service: 's3' };
+  const said = {
+    'x-amz-algorithm': 'AWS4-HMAC-SHA256',
+    'x-amz-credential': `${keys.access}/${scope.date}/${scope.region}/s3/aws4_request`,
+    'x-amz-date': time,
+  };
+  const conditions = [...policy.conditions, ...Object.entries(said).map(([name, value]) => ({ [name]: value }))];
+  const encoded = Buffer.from(JSON.stringify({ ...policy, conditions })).toString('base64');
+  return { ...said, policy: encoded, 'x-amz-signature': sign(encoded, signingKey(keys.secret, scope)) };
+}
