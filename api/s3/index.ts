@@ -1,5 +1,6 @@
 /** Amazon's S3. Translates; control/object decides. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Type } from 'typebox';
 import type { SignedRequests } from '../../control/identity/index.ts';
 import { fits } from '../boundary/check.ts';
 import type { Contract } from '../boundary/contract.ts';
@@ -35,6 +36,24 @@ export const s3Operations: Operations = {
   ...aclOperations,
   ...corsOperations,
 };
+
+export const s3Info = {
+  title: 'Amazon S3',
+  version: '2006-03-01',
+  description:
+    "S3's API as Bothy answers it. Behind a path's question mark stands what of the query chooses the operation, and in parentheses a header that does.",
+  fault: Type.Object(
+    {
+      Code: Type.String(),
+      Message: Type.String(),
+      Resource: Type.String(),
+      RequestId: Type.String(),
+      HostId: Type.String(),
+    },
+    { title: 'Error' },
+  ),
+  faultTypes: ['application/xml'],
+} as const;
 
 /** The one route of the router's: which operation it is, says the table. */
 const contract: Contract = {
