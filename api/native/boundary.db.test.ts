@@ -2,32 +2,18 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { newId } from '../../contract/ids.ts';
-import { MeterService } from '../../control/network/meter/index.ts';
-import { ReachabilityService } from '../../control/network/reachability/index.ts';
-import { ReachabilityAssertionService } from '../../control/network/reachability-assertion/index.ts';
-import { StoragePoolService } from '../../control/storage/pool/index.ts';
 import { holdDocument } from '../boundary/testing/documents.ts';
 import { type Walk, walkRights, walkWrongTypes } from '../boundary/testing/walk.ts';
-import { makeTenant, type TestApi, testApi } from '../openstack/identity/testing.ts';
+import { makeTenant, type TestApi } from '../openstack/identity/testing.ts';
 import type { NativeDeps } from './deps.ts';
 import { nativeDialect, nativeInfo } from './index.ts';
-import { testBmcs, testHosts } from './testing.ts';
+import { nativeApi } from './testing.ts';
 
 let api: TestApi;
 let walk: Walk;
 
 before(async () => {
-  api = await testApi({
-    dialects: ({ identity, db, feed }) => [
-      nativeDialect({
-        ...{ identity, database: db.database, feed, pools: new StoragePoolService(db), bmcs: testBmcs(db) },
-        hosts: testHosts(db),
-        meters: new MeterService(db),
-        reachability: new ReachabilityService(db),
-        reachabilityAssertions: new ReachabilityAssertionService(db),
-      }),
-    ],
-  });
+  api = await nativeApi();
   const tokens = {
     admin: api.admin,
     member: (await makeTenant(api)).token,

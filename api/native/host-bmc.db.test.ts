@@ -5,15 +5,10 @@ import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { newId } from '../../contract/ids.ts';
 import { serverCloud } from '../../control/compute/server/testing.ts';
-import { MeterService } from '../../control/network/meter/index.ts';
-import { ReachabilityService } from '../../control/network/reachability/index.ts';
-import { ReachabilityAssertionService } from '../../control/network/reachability-assertion/index.ts';
-import { StoragePoolService } from '../../control/storage/pool/index.ts';
 import { FakeBmc } from '../../simulator/redfish/index.ts';
 import { type TestTls, testAuthority } from '../../test/support/certificates.ts';
-import { makeTenant, type TestApi, testApi } from '../openstack/identity/testing.ts';
-import { nativeDialect } from './index.ts';
-import { testBmcs, testHosts } from './testing.ts';
+import { makeTenant, type TestApi } from '../openstack/identity/testing.ts';
+import { nativeApi } from './testing.ts';
 
 let api: TestApi;
 let tls: TestTls;
@@ -21,16 +16,7 @@ let bmc: FakeBmc;
 let url: string;
 let host: string;
 before(async () => {
-  api = await testApi({
-    dialects: ({ identity, feed, db }) => [
-      nativeDialect({
-        ...{ identity, hosts: testHosts(db), feed, database: db.database },
-        ...{ pools: new StoragePoolService(db), bmcs: testBmcs(db) },
-        ...{ meters: new MeterService(db), reachability: new ReachabilityService(db) },
-        reachabilityAssertions: new ReachabilityAssertionService(db),
-      }),
-    ],
-  });
+  api = await nativeApi();
   tls = await (await testAuthority()).issue('bmc');
   bmc = new FakeBmc({ tls, user: 'root', password: 'calvin 小屋' });
   url = await bmc.listen();

@@ -9,15 +9,11 @@ import { sql } from 'kysely';
 import { newId, newOrderedId } from '../../contract/ids.ts';
 import { untilFinal } from '../../control/kit/database/testing.ts';
 import { beginOperation } from '../../control/kit/operation/operations.ts';
-import { MeterService } from '../../control/network/meter/index.ts';
-import { ReachabilityService } from '../../control/network/reachability/index.ts';
-import { ReachabilityAssertionService } from '../../control/network/reachability-assertion/index.ts';
-import { StoragePoolService } from '../../control/storage/pool/index.ts';
 import { patienceMs } from '../../test/support/until.ts';
 import { makeTenant, type TestApi, testApi } from '../openstack/identity/testing.ts';
 import type { NativeDeps } from './deps.ts';
 import { nativeDialect } from './index.ts';
-import { testBmcs, testHosts } from './testing.ts';
+import { nativeDeps } from './testing.ts';
 
 type Tenant = Awaited<ReturnType<typeof makeTenant>>;
 const odd = '小屋 🏔 "x"; drop';
@@ -40,21 +36,7 @@ async function serve(more: Partial<NativeDeps> = {}): Promise<{ app: FastifyInst
 before(async () => {
   api = await testApi({
     dialects: (cloud) => {
-      const { identity, feed, db } = cloud;
-      const [pools, reachability] = [new StoragePoolService(db), new ReachabilityService(db)];
-      const reachabilityAssertions = new ReachabilityAssertionService(db);
-      const [meters, hosts, bmcs] = [new MeterService(db), testHosts(db), testBmcs(db)];
-      deps = {
-        identity,
-        hosts,
-        feed,
-        database: db.database,
-        bmcs,
-        pools,
-        meters,
-        reachability,
-        reachabilityAssertions,
-      };
+      deps = nativeDeps(cloud);
       return [nativeDialect(deps)];
     },
   });

@@ -3,28 +3,14 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { type HostId, newId, newOrderedId } from '../../contract/ids.ts';
-import { MeterService } from '../../control/network/meter/index.ts';
-import { ReachabilityService } from '../../control/network/reachability/index.ts';
-import { ReachabilityAssertionService } from '../../control/network/reachability-assertion/index.ts';
-import { declaredPools, recordPools, StoragePoolService } from '../../control/storage/pool/index.ts';
+import { declaredPools, recordPools } from '../../control/storage/pool/index.ts';
 import { testPool } from '../../control/storage/testing.ts';
-import { type TestApi, testApi } from '../openstack/identity/testing.ts';
-import { nativeDialect } from './index.ts';
-import { testBmcs, testHosts } from './testing.ts';
+import type { TestApi } from '../openstack/identity/testing.ts';
+import { nativeApi } from './testing.ts';
 
 let api: TestApi;
 before(async () => {
-  api = await testApi({
-    dialects: ({ identity, feed, db }) => [
-      nativeDialect({
-        ...{ identity, feed, database: db.database, pools: new StoragePoolService(db), bmcs: testBmcs(db) },
-        hosts: testHosts(db),
-        meters: new MeterService(db),
-        reachability: new ReachabilityService(db),
-        reachabilityAssertions: new ReachabilityAssertionService(db),
-      }),
-    ],
-  });
+  api = await nativeApi();
 });
 after(() => api[Symbol.asyncDispose]());
 

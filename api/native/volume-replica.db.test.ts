@@ -4,16 +4,11 @@ import { after, before, test } from 'node:test';
 import { sql } from 'kysely';
 import { newId } from '../../contract/ids.ts';
 import { cloudActor } from '../../control/kit/database/database.ts';
-import { MeterService } from '../../control/network/meter/index.ts';
-import { ReachabilityService } from '../../control/network/reachability/index.ts';
-import { ReachabilityAssertionService } from '../../control/network/reachability-assertion/index.ts';
 import { testVolume } from '../../control/storage/attachment/testing.ts';
 import { insertLayer } from '../../control/storage/layer/index.ts';
-import { StoragePoolService } from '../../control/storage/pool/index.ts';
 import { testPool } from '../../control/storage/testing.ts';
-import { makeTenant, type TestApi, testApi } from '../openstack/identity/testing.ts';
-import { nativeDialect } from './index.ts';
-import { testBmcs, testHosts } from './testing.ts';
+import { makeTenant, type TestApi } from '../openstack/identity/testing.ts';
+import { nativeApi } from './testing.ts';
 
 type Tenant = Awaited<ReturnType<typeof makeTenant>>;
 let api: TestApi;
@@ -22,17 +17,7 @@ let stranger: Tenant;
 /** Of the owner's project. */
 let reader: string;
 before(async () => {
-  api = await testApi({
-    dialects: ({ identity, feed, db }) => [
-      nativeDialect({
-        ...{ identity, feed, database: db.database, pools: new StoragePoolService(db), bmcs: testBmcs(db) },
-        hosts: testHosts(db),
-        meters: new MeterService(db),
-        reachability: new ReachabilityService(db),
-        reachabilityAssertions: new ReachabilityAssertionService(db),
-      }),
-    ],
-  });
+  api = await nativeApi();
   [owner, stranger] = [await makeTenant(api), await makeTenant(api)];
   reader = (await makeTenant(api, ['reader'])).token;
 });

@@ -5,34 +5,14 @@ import type { ServerId, UserId } from '../../contract/ids.ts';
 import { newId } from '../../contract/ids.ts';
 import { HypervisorService } from '../../control/compute/hypervisor/index.ts';
 import { callerOf, type ServerCloud, serverCloud } from '../../control/compute/server/testing.ts';
-import { MeterService } from '../../control/network/meter/index.ts';
-import { ReachabilityService } from '../../control/network/reachability/index.ts';
-import { ReachabilityAssertionService } from '../../control/network/reachability-assertion/index.ts';
-import { StoragePoolService } from '../../control/storage/pool/index.ts';
-import { makeTenant, type TestApi, testApi } from '../openstack/identity/testing.ts';
-import { nativeDialect } from './index.ts';
-import { testBmcs, testHosts } from './testing.ts';
+import { makeTenant, type TestApi } from '../openstack/identity/testing.ts';
+import { nativeApi } from './testing.ts';
 
 let api: TestApi;
 let cloud: ServerCloud;
 let tenant: Awaited<ReturnType<typeof makeTenant>>;
 before(async () => {
-  api = await testApi({
-    dialects: ({ identity, feed, db }) => [
-      nativeDialect({
-        ...{
-          identity,
-          hosts: testHosts(db),
-          feed,
-          database: db.database,
-          pools: new StoragePoolService(db),
-          bmcs: testBmcs(db),
-        },
-        ...{ meters: new MeterService(db), reachability: new ReachabilityService(db) },
-        reachabilityAssertions: new ReachabilityAssertionService(db),
-      }),
-    ],
-  });
+  api = await nativeApi();
   cloud = await serverCloud(api.cloud.db.database);
   tenant = await makeTenant(api);
 });

@@ -25,7 +25,7 @@ export function offerClientConfig(entries: string): string | undefined {
 }
 
 /** The file with these entries in place of ours of before; undefined where it has no place for them. */
-export function withEntries(file: string, entries: string): string | undefined {
+function withEntries(file: string, entries: string): string | undefined {
   const kept: string[] = [];
   let skipping = false;
   for (const line of file.split('\n')) {

@@ -142,4 +142,6 @@ export function sequenceIn(bytes: Buffer): number {
   return last;
 }
 
-export const written = async (shell: GuestShell) => Number(await shell.run('cat /tmp/written 2>/dev/null || echo 0'));
+export const written = async (shell: GuestShell) =>
+  // It is empty for a moment before each number.
+  Number(await shell.run('[ ! -e /tmp/written ] && echo 0 || until grep . /tmp/written; do :; done'));
