@@ -5,7 +5,8 @@ export const objectStoreLimits = {
   objectNameBytes: 1024,
   metadataCount: 90,
   metadataNameBytes: 128,
-  metadataValueBytes: 256,
+  /** S3's, of all of them together; Swift's own (256) is its dialect's to hold. */
+  metadataValueBytes: 2048,
   /** Of all names and values. */
   metadataWholeBytes: 4096,
   /** Of one PUT: 5 GiB, as Swift and S3 have it; larger ones come in parts. */

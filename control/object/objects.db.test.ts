@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { hasReason } from '../../contract/errors.ts';
-import { objectWorld, textOf } from './testing.ts';
+import { objectWorld, requireCountersExact, textOf } from './testing.ts';
 
 test('what was put is read as it was, overwritten it is the other, deleted it is gone', async (t) => {
   const world = await objectWorld(t);
@@ -36,4 +36,27 @@ test('a large object goes to a file and comes back, whole and any range of it', 
   const opened = await world.area.services.objects.open(world.caller, where, 'large');
   assert.equal(await textOf(opened, { first: 299_999, last: 300_001 }), 'xen');
   assert.equal([...world.disks.files.keys()].length, 1);
+});
+
+test('a large object is copied by its bytes, into another container and onto itself', async (t) => {
+  const world = await objectWorld(t);
+  const { objects, containers } = world.area.services;
+  const where = { projectId: world.projectId, container: 'box' };
+  const other = { ...where, container: 'other' };
+  await containers.create(world.caller, other);
+  const text = randomBytes(3_000_000).toString('hex');
+  const { etag } = await world.put('large', text);
+  for (const to of [other, where]) {
+    const copy = await objects.copy(
+      world.caller,
+      { where, name: 'large' },
+      { where: to, name: 'large' },
+      ({ object }) => ({
+        contentType: object.contentType,
+      }),
+    );
+    assert.equal(copy.etag, etag);
+    assert.equal(await world.get('large', to.container), text);
+  }
+  await requireCountersExact(world);
 });

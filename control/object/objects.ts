@@ -1,5 +1,5 @@
 /** Objects: what dialects may call. Rights are asked before bytes are taken and again in the transaction that makes them visible. */
-import { Transform } from 'node:stream';
+import { type Readable, Transform } from 'node:stream';
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import { CloudError, hasReason } from '../../contract/errors.ts';
@@ -304,9 +304,9 @@ const partsText = `select number, size_bytes as "sizeBytes", etag, coalesce(chec
   where object_id = $1 and number > $2 order by number limit $3`;
 
 /** What is read as a stream; whoever reads it hears of an end that is none. */
-export async function withBytes<T>(body: Bytes, work: (bytes: Transform) => Promise<T>): Promise<T> {
-  // Who sends uses its memory again once a piece is taken, which is before anybody has read it.
-  const bytes = new Transform({ transform: (piece: Buffer, _encoding, done) => done(null, Buffer.from(piece)) });
+export async function withBytes<T>(body: Bytes, work: (bytes: Readable) => Promise<T>): Promise<T> {
+  // Their memory is written again as soon as it is taken, and whoever reads this gives it away: each piece is a copy.
+  const bytes = new Transform({ transform: (chunk: Buffer, _encoding, done) => done(null, Buffer.from(chunk)) });
   bytes.on('error', () => {});
   body.sendTo(bytes).catch((error) => bytes.destroy(error as Error));
   try {
