@@ -104,6 +104,11 @@ export class Blobs {
     }
   }
 
+  /** Its intent was found closed: the next write is under another. */
+  lost({ hold }: WrittenBlob): void {
+    this.#intents.lost(hold.intent);
+  }
+
   /** It was written for nothing. What can't be removed now is swept later; of packs nothing is. */
   discard(blob: WrittenBlob): void {
     for (const { diskId, file } of blob.copies) {

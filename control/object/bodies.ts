@@ -52,8 +52,10 @@ export class Bodies {
     }
   }
 
-  /** Nothing came of it. */
-  discard({ blob }: Stored): void {
-    if (blob) this.#blobs.discard(blob);
+  /** Nothing came of it, for this reason. */
+  discard({ blob }: Stored, reason: unknown): void {
+    if (!blob) return;
+    if (hasReason(reason, 'object_intent_closed')) this.#blobs.lost(blob);
+    this.#blobs.discard(blob);
   }
 }

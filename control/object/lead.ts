@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
-import { CloudError } from '../../contract/errors.ts';
+import { CloudError, hasReason } from '../../contract/errors.ts';
 import type { Database } from '../kit/database/database.ts';
 import type { BlobCopy, Blobs, KeptBlob } from './blobs.ts';
 import type { Finder, Found } from './find.ts';
@@ -42,6 +42,8 @@ export async function readLead(lead: Lead, range?: ObjectRange): Promise<ObjectB
   const { first, last } = range ?? whole;
   return openJoined(await lead.pieces(), { first, last: Math.min(last, whole.last) });
 }
+
+const copiesText = `select disk_id as "diskId", intent_id as "intentId", file, offset_bytes as offset from object_blob where id = $1`;
 
 export class Leads {
   readonly #database: Database;
@@ -81,7 +83,21 @@ export class Leads {
 
   #piece(blob: KeptBlob): Piece {
     const whole = ({ first, last }: ObjectRange) => first === 0 && last === blob.length - 1;
-    return { length: blob.length, open: (range) => this.#blobs.read(blob, whole(range) ? undefined : range) };
+    const read = (kept: KeptBlob, range: ObjectRange) => this.#blobs.read(kept, whole(range) ? undefined : range);
+    return {
+      length: blob.length,
+      open: (range) =>
+        read(blob, range).catch(async (error) => {
+          // It may have been moved since its place was read.
+          const copies = hasReason(error, 'object_bytes_unavailable') ? await this.#copies(blob.id) : [];
+          if (copies.length === 0) throw error;
+          return read({ ...blob, copies }, range);
+        }),
+    };
+  }
+
+  #copies(id: string): Promise<BlobCopy[]> {
+    return run<BlobCopy>(this.#database.query, copiesText, [id]);
   }
 
   async #parts(objectId: string): Promise<Piece[]> {

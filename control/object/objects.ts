@@ -102,7 +102,7 @@ export class ObjectService {
       try {
         return await this.#commitPut(putting, stored);
       } catch (error) {
-        this.#bodies.discard(stored);
+        this.#bodies.discard(stored, error);
         // Its bytes may still be in memory; a stream is over.
         const other = hasReason(error, 'container_not_found');
         if (other) this.#known.forget(where);

@@ -9,6 +9,7 @@ import { ContainerService } from './containers.ts';
 import { Disks } from './disks.ts';
 import { Finder } from './find.ts';
 import { Intents, type IntentTimes } from './intents.ts';
+import { Janitor } from './janitor.ts';
 import { ObjectService } from './objects.ts';
 import { UploadService } from './uploads.ts';
 
@@ -21,6 +22,7 @@ export interface ObjectAreaOptions {
   /** On how many disks each blob lies. */
   copies?: number | undefined;
   intents?: IntentTimes;
+  janitor?: { everyMs?: number; graceMs?: number };
 }
 
 export function openObject({ database, client, log, holder, copies = 1, ...settings }: ObjectAreaOptions) {
@@ -31,15 +33,21 @@ export function openObject({ database, client, log, holder, copies = 1, ...setti
   const commits = new Commits({ database });
   const bodies = new Bodies({ blobs });
   const objects = new ObjectService({ database, blobs, bodies, finder, commits, log });
+  const janitor = new Janitor({ database, client, disks, intents, commits, log, ...settings.janitor });
   return {
     services: {
       containers: new ContainerService({ database }),
       objects,
       uploads: new UploadService({ database, objects, bodies }),
     },
-    disks,
-    start: () => disks.start(),
+    /** For tests. */
+    behind: { disks, intents, janitor },
+    start() {
+      disks.start();
+      janitor.start();
+    },
     async stop() {
+      janitor.stop();
       disks.stop();
       await intents.stop();
     },

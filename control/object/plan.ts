@@ -57,6 +57,8 @@ export interface DeleteChange extends Changing {
   kind: 'delete';
   /** For a delete marker. */
   markerId: string;
+  /** For whose time is over; nothing else is to be deleted. */
+  onlyExpired?: boolean;
 }
 
 /** Absent: as it is. */
@@ -245,6 +247,7 @@ function put(plan: Plan, change: PutChange, around: Around): Decided {
 function remove(plan: Plan, change: DeleteChange, around: Around): Decided {
   const { container, before } = around;
   if (!before && container.versioning === 'none') return refused(notThere(change));
+  if (change.onlyExpired && !before?.expired) return refused(notThere(change));
   const { leave, removed } = leaving(plan, change, around);
   if (removed.some((version) => isLocked(version, plan.held.now))) {
     return refused(new CloudError('conflict', 'object_locked', { name: change.name }));

@@ -96,7 +96,7 @@ export class UploadService {
         await keepPart(tx, { where, container, upload, part, blob: stored.blob });
       });
     } catch (error) {
-      this.#bodies.discard(stored);
+      this.#bodies.discard(stored, error);
       throw error;
     }
     stored.blob?.hold.release();
