@@ -1,5 +1,6 @@
-/** Pieces of an object's bytes one after the other, as one. */
-import { type Bytes, joinBytes } from '../../protocols/bytes/index.ts';
+/** Several bodies one after the other, as one. Each is asked for when the one before has gone out; owns the one that goes out now. */
+import { Writable } from 'node:stream';
+import type { Bytes } from '../../protocols/bytes/index.ts';
 import type { ObjectBytes, ObjectRange } from './object.ts';
 
 export interface Piece {
@@ -12,7 +13,7 @@ export function bytesOf(buffer: Buffer): ObjectBytes {
   return {
     buffer,
     length: buffer.length,
-    sendTo: (sink, { end = true } = {}) =>
+    sendTo: (sink) =>
       new Promise((resolve) => {
         const done = () => {
           sink.off('error', done).off('close', done);
@@ -20,14 +21,11 @@ export function bytesOf(buffer: Buffer): ObjectBytes {
         };
         sink.once('error', done).once('close', done);
         if (sink.destroyed) done();
-        else if (end) sink.end(buffer, done);
-        else sink.write(buffer, done);
+        else sink.end(buffer, done);
       }),
     destroy: () => {},
   };
 }
-
-const toBytes = (bytes: Bytes | Buffer): ObjectBytes => (Buffer.isBuffer(bytes) ? bytesOf(bytes) : bytes);
 
 /** The range of the pieces one after the other. The first of them is opened before this answers: what can't be read is told before any byte goes out. */
 export async function openJoined(pieces: readonly Piece[], range: ObjectRange): Promise<ObjectBytes> {
@@ -38,13 +36,52 @@ export async function openJoined(pieces: readonly Piece[], range: ObjectRange): 
     if (first <= last) parts.push({ piece, first, last });
     at += piece.length;
   }
-  const [only] = parts;
-  if (!only) return bytesOf(Buffer.alloc(0));
-  if (parts.length === 1) return toBytes(await only.piece.open(only));
-  return joinBytes(
-    parts.map(({ piece, first, last }) => ({
-      length: last + 1 - first,
-      open: async () => toBytes(await piece.open({ first, last })),
-    })),
-  );
+  const length = parts.reduce((sum, { first, last }) => sum + last + 1 - first, 0);
+  const [head, ...rest] = parts;
+  if (!head) return bytesOf(Buffer.alloc(0));
+  const opened = toBytes(await head.piece.open(head));
+  if (rest.length === 0) return opened;
+  let current = opened;
+  let closed = false;
+  return {
+    length,
+    async sendTo(sink) {
+      try {
+        await current.sendTo(through(sink));
+        for (const { piece, first, last } of rest) {
+          if (sink.destroyed || closed) return;
+          current = toBytes(await piece.open({ first, last }));
+          await current.sendTo(through(sink));
+        }
+        if (!sink.destroyed) sink.end();
+      } catch (error) {
+        sink.destroy();
+        throw error;
+      }
+    },
+    destroy() {
+      closed = true;
+      current.destroy();
+    },
+  };
+}
+
+const toBytes = (bytes: Bytes | Buffer): ObjectBytes => (Buffer.isBuffer(bytes) ? bytesOf(bytes) : bytes);
+
+/** The sink, without its end; broken off, it is too, so that nobody takes a piece for the whole. */
+function through(sink: Writable): Writable {
+  const pipe: Writable = new Writable({
+    write: (chunk: Buffer, _encoding, done) => {
+      sink.write(chunk, done);
+    },
+    destroy: (error, done) => {
+      sink.off('close', gone);
+      if (!pipe.writableFinished) sink.destroy();
+      done(error);
+    },
+  });
+  const gone = () => pipe.destroy();
+  sink.once('close', gone);
+  if (sink.destroyed) pipe.destroy();
+  return pipe;
 }
