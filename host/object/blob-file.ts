@@ -99,7 +99,7 @@ class Writer {
   constructor(file: FileHandle, options: BlobFileOptions) {
     this.#file = file;
     this.#options = options;
-    this.#sums = options.lanes.begin(options.digests);
+    this.#sums = options.lanes.begin(options.digests, options.sizeBytes);
   }
 
   /** What came was taken, but the disk or the threads failed. */

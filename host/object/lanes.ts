@@ -8,12 +8,15 @@
 import { constants } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import type { ChecksumAlgorithm } from '../../protocols/checksum/index.ts';
-import type { LaneAnswer, LaneData, LaneRequest } from './lane-worker.ts';
+import type { LaneAnswer, LaneData, LaneReady, LaneRequest } from './lane-worker.ts';
+import { Sums } from './sums.ts';
 
 export const slotBytes = 512 * 1024;
 const slotCount = 16;
 const laneCount = 2;
-const idleMs = 10_000;
+const idleMs = 120_000;
+/** As long as the threads have not begun, which may take a second, a stream that is no longer is summed here. */
+const smallBytes = 2 * 2 ** 20;
 /** Of more streams each gathers less. */
 const manyStreams = 16;
 
@@ -62,8 +65,8 @@ export class Lanes {
     else this.#free.push(slot);
   }
 
-  /** @param algorithms of the whole stream */
-  begin(algorithms: readonly ChecksumAlgorithm[]): StreamSums {
+  /** @param algorithms of the whole stream @param sizeBytes where it is known */
+  begin(algorithms: readonly ChecksumAlgorithm[], sizeBytes: number | undefined): StreamSums {
     const stream = this.#streams++;
     // As much work in each; a stream's alternate with the next one's.
     const first = this.#lanes[stream % laneCount]!;
@@ -71,7 +74,9 @@ export class Lanes {
     const [slow, others] = [algorithms.filter((each) => each === 'md5'), algorithms.filter((each) => each !== 'md5')];
     this.#open++;
     const over = () => this.#open--;
-    return new StreamSums(stream, { lane: first, algorithms: slow }, { lane: second, algorithms: others }, over);
+    const small = sizeBytes !== undefined && sizeBytes <= smallBytes;
+    if (small && !(first.online && second.online)) return new OwnSums(this.memory, algorithms, over);
+    return new SharedSums(stream, { lane: first, algorithms: slow }, { lane: second, algorithms: others }, over);
   }
 
   close(): void {
@@ -85,7 +90,41 @@ interface Share {
 }
 
 /** What is computed of one stream. */
-export class StreamSums {
+export interface StreamSums {
+  /** In their order. Resolves with the CRC of each block when nobody needs the slot for it any more. */
+  add(offset: number, bytes: number): Promise<number[]>;
+  end(): Promise<Record<string, string>>;
+  /** Nothing more comes of it; instead of `end`, or where that failed. */
+  drop(): void;
+}
+
+/** On this thread. */
+class OwnSums implements StreamSums {
+  readonly #memory: SharedArrayBuffer;
+  readonly #sums: Sums;
+  readonly #over: () => void;
+
+  constructor(memory: SharedArrayBuffer, algorithms: readonly ChecksumAlgorithm[], over: () => void) {
+    this.#memory = memory;
+    this.#sums = new Sums(algorithms);
+    this.#over = over;
+  }
+
+  async add(offset: number, bytes: number): Promise<number[]> {
+    return this.#sums.add(new Uint8Array(this.#memory, offset, bytes), { blocks: true });
+  }
+
+  async end(): Promise<Record<string, string>> {
+    this.#over();
+    return this.#sums.digests();
+  }
+
+  drop(): void {
+    this.#over();
+  }
+}
+
+class SharedSums implements StreamSums {
   readonly #stream: number;
   readonly #slow: Share;
   readonly #others: Share;
@@ -98,7 +137,6 @@ export class StreamSums {
     this.#others = others;
   }
 
-  /** In their order. Resolves with the CRC of each block when the threads need the slot no more. */
   async add(offset: number, bytes: number): Promise<number[]> {
     const [stream, slow, others] = [this.#stream, this.#slow, this.#others];
     const asked = others.lane.ask({ stream, algorithms: others.algorithms, offset, bytes, blocks: true });
@@ -120,7 +158,6 @@ export class StreamSums {
     return Object.assign({}, ...answers.map((answer) => (answer as { digests: object }).digests));
   }
 
-  /** Nothing more comes of it; instead of `end`, or where that failed. */
   drop(): void {
     this.#over();
     for (const { lane } of [this.#slow, this.#others]) lane.tell({ stream: this.#stream, drop: true });
@@ -160,13 +197,18 @@ interface Asked {
 class Lane {
   readonly #worker: Worker;
   readonly #asked: Asked[] = [];
+  /** It has read its code. */
+  online = false;
   #broken: Error | undefined;
 
   constructor(workerData: LaneData) {
     const resourceLimits = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 24 };
     this.#worker = new Worker(new URL('./lane-worker.ts', import.meta.url), { workerData, resourceLimits });
     this.#worker.unref();
-    this.#worker.on('message', (answer: LaneAnswer) => this.#asked.shift()?.resolve(answer));
+    this.#worker.on('message', (answer: LaneAnswer | LaneReady) => {
+      if ('ready' in answer) this.online = true;
+      else this.#asked.shift()?.resolve(answer);
+    });
     this.#worker.on('error', (cause) => this.#break(new Error('computing a checksum failed', { cause })));
     this.#worker.on('exit', () => this.#break(new Error('the checksum thread has ended')));
   }
