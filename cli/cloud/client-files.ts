@@ -1,4 +1,4 @@
-/** What clients need to reach the cloud: `clouds.yaml` (cloud name `bothy`) and `openrc`, both with the administrator. */
+/** What clients need to reach the cloud: `clouds.yaml` (cloud name `bothy`), `openrc` and, for S3, `aws.conf` (profile `bothy`), all with the administrator. */
 import { join } from 'node:path';
 import { writeIfChanged } from '../../control/kit/files.ts';
 
@@ -9,13 +9,21 @@ export interface ClientAccess {
   caFile: string;
 }
 
+export interface AccessKeyPair {
+  access: string;
+  secret: string;
+}
+
 export interface UserAccess extends ClientAccess {
   user: string;
   password: string;
   project: string;
 }
 
-export function writeClientFiles(data: string, access: ClientAccess): void {
+export function writeClientFiles(
+  data: string,
+  { accessKey, ...access }: ClientAccess & { accessKey: AccessKeyPair | undefined },
+): void {
   const admin = { ...access, user: 'admin', password: access.adminPassword, project: 'admin' };
   writeIfChanged(
     join(data, 'clouds.yaml'),
@@ -23,6 +31,7 @@ export function writeClientFiles(data: string, access: ClientAccess): void {
     { mode: 0o600 },
   );
   writeIfChanged(join(data, 'openrc'), openrc(admin), { mode: 0o600 });
+  if (accessKey) writeIfChanged(join(data, 'aws.conf'), awsProfile(access, accessKey), { mode: 0o600 });
 }
 
 /** One entry below `clouds:`. Strings are JSON, which is YAML. */
@@ -57,4 +66,18 @@ function openrc(access: UserAccess): string {
   };
   const lines = Object.entries(variables).map(([name, value]) => `export ${name}=${quote(value)}`);
   return `# Written by bothy at each start. Use: source openrc\n${lines.join('\n')}\n`;
+}
+
+/** Keys and place in one file: clients that read the place (awscli from 2.13 on, SDKs) need no other option. */
+function awsProfile({ publicUrl, region, caFile }: ClientAccess, { access, secret }: AccessKeyPair): string {
+  return `# Written by bothy at each start. Use: AWS_CONFIG_FILE=aws.conf aws --profile bothy --endpoint-url ${publicUrl} s3 ls
+[profile bothy]
+region = ${region}
+endpoint_url = ${publicUrl}
+ca_bundle = ${caFile}
+aws_access_key_id = ${access}
+aws_secret_access_key = ${secret}
+s3 =
+  addressing_style = path
+`;
 }

@@ -51,7 +51,19 @@ export const joiningKey = 'joining.key';
 /** The settings, written by people; the mark itself, cut off; and what a join had made. */
 const beforeMark: ReadonlySet<string> = new Set(['bothy.conf', 'cloud.json.new', joiningKey, `${joiningKey}.new`]);
 const madeByCloud: ReadonlySet<string> = new Set([
-  ...['ca.pem', 'cache', 'certificates', 'clouds.yaml', 'host', 'log', 'openrc', 'ovn', 'postgres', 'secrets'],
+  ...[
+    'aws.conf',
+    'ca.pem',
+    'cache',
+    'certificates',
+    'clouds.yaml',
+    'host',
+    'log',
+    'openrc',
+    'ovn',
+    'postgres',
+    'secrets',
+  ],
 ]);
 
 /** Whether the directory is a cloud's, or may become one's: nothing of others is in it. @throws CommandError where its mark is damaged */

@@ -12,6 +12,7 @@ export function cloudLayout(paths: CloudPaths) {
     hostCertificate: { certificate: join(data, 'certificates/host.pem'), key: join(data, 'certificates/host.key') },
     secrets: join(data, 'secrets'),
     adminPasswordFile: join(data, 'secrets/admin-password'),
+    adminAccessKeyFile: join(data, 'secrets/admin-access-key'),
     sealingKeysFile: join(data, 'secrets/sealing-keys'),
     controlKitFile: join(data, 'secrets/control-kit.json'),
     postgres: { directory: join(data, 'postgres'), socketDirectory: join(run, 'postgres'), user: serviceUser },

@@ -4,7 +4,7 @@
  * this is the same work at the first start, at the thousandth, and after an interruption.
  */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, mkdirSync, readFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { hostStreamPath, portalOf } from '../../contract/host/index.ts';
@@ -20,7 +20,7 @@ import { portsOf, tunnelCard } from '../setting-checks.ts';
 import { list, type Settings, settingsTemplate } from '../settings.ts';
 import { addressIn, bracketed, mainAddress } from './addresses.ts';
 import { type Certificates, ensureCertificates, ownUrlOf, publicUrlOf } from './certificates.ts';
-import { writeClientFiles } from './client-files.ts';
+import { type AccessKeyPair, writeClientFiles } from './client-files.ts';
 import { kitConfiguration, readKit } from './control-kit.ts';
 import { databaseUrlOf } from './database-url.ts';
 import { guestUidsOf } from './guest-uids.ts';
@@ -65,15 +65,19 @@ export async function prepareCloud(settings: Settings): Promise<PreparedCloud> {
 async function prepareControl({
   caFile,
   ...given
-}: Omit<Facts, 'adminPassword' | 'sealingKeys' | 'ownUrl'> & { caFile: string }): Promise<void> {
+}: Omit<Facts, 'adminPassword' | 'accessKey' | 'sealingKeys' | 'ownUrl'> & { caFile: string }): Promise<void> {
   const { settings, publicUrl } = given;
   const { paths, values } = settings;
   const layout = cloudLayout(paths);
+  const accessKey = ensureAccessKey(layout);
   const adminPassword = ensurePassword(layout.adminPasswordFile);
   const sealingKeys = ensureSealingKeys(layout.sealingKeysFile);
   const ownUrl = await ownUrlOf(settings);
-  writeControlConfiguration(settings, controlConfiguration({ ...given, adminPassword, sealingKeys, ownUrl }));
-  writeClientFiles(paths.data, { publicUrl, region: values.region, adminPassword, caFile });
+  writeControlConfiguration(
+    settings,
+    controlConfiguration({ ...given, adminPassword, accessKey, sealingKeys, ownUrl }),
+  );
+  writeClientFiles(paths.data, { publicUrl, region: values.region, adminPassword, accessKey, caFile });
 }
 
 function writeControlConfiguration({ paths }: Settings, configuration: ControlConfiguration): void {
@@ -89,6 +93,7 @@ interface Facts {
   api: LeafFiles;
   ca: string;
   adminPassword: string;
+  accessKey: AccessKeyPair | undefined;
   sealingKeys: string[];
 }
 
@@ -131,6 +136,7 @@ function controlConfiguration({
   api,
   ca,
   adminPassword,
+  accessKey,
   sealingKeys,
 }: Facts): ControlConfiguration {
   const { paths, values } = settings;
@@ -170,7 +176,7 @@ function controlConfiguration({
     northbound: layout.northbound,
     healthSocket: layout.controlHealthSocket,
     localHost: { id: identity.hostId, name: hostname(), socket: layout.hostSocket },
-    bootstrap: { adminPassword, external: externalOf(settings) },
+    bootstrap: { adminPassword, ...(accessKey && { accessKey }), external: externalOf(settings) },
   };
 }
 
@@ -276,6 +282,16 @@ function makeDirectories({ paths }: Settings): void {
     const cure = code === 'ENOSPC' ? 'make room on the disk' : 'name a directory that root may write to with --data';
     throw new CommandError(`cannot make the directory ${path ?? paths.data} (${code})`, cure, { cause: error });
   }
+}
+
+/** Of a cloud that had its first start without one there is none: its administrator makes one. */
+function ensureAccessKey({ adminAccessKeyFile: file, adminPasswordFile }: ReturnType<typeof cloudLayout>) {
+  const known = readText(file);
+  if (known !== undefined) return JSON.parse(known) as AccessKeyPair;
+  if (existsSync(adminPasswordFile)) return undefined;
+  const made: AccessKeyPair = { access: randomBytes(16).toString('hex'), secret: randomBytes(16).toString('hex') };
+  writeWhole(file, json(made), { mode: 0o600 });
+  return made;
 }
 
 function ensurePassword(file: string): string {

@@ -51,6 +51,10 @@ export const clusterPackages: NeededPackage[] = [
 const test: NeededPackage[] = [
   { name: 'chromium', why: 'tests open consoles in a real browser' },
   { name: 'python3-openstackclient', why: 'conformance tests drive the cloud with it' },
+  { name: 'awscli', why: "a client of the cloud's objects (S3)" },
+  { name: 's3cmd', why: "a client of the cloud's objects (S3)" },
+  { name: 'rclone', why: "a client of the cloud's objects (S3, Swift)" },
+  { name: 'restic', why: "keeps backups in the cloud's objects (S3)" },
   { name: 'git', why: 'repository checks' },
   { name: 'strace', why: 'shows which files qemu-img opens' },
   { name: 'mmdebstrap', why: "builds a guest with Debian's own cloud-init" },

@@ -74,6 +74,8 @@ export interface ControlConfiguration {
   /** What the cloud's first start creates in the database: the administrator and the external network. */
   bootstrap: {
     adminPassword: string;
+    /** Of the first administrator, for S3; absent: the cloud is older than that. */
+    accessKey?: { access: string; secret: string };
     external: ExternalNetwork;
   };
 }

@@ -173,17 +173,26 @@ function openApi(
 async function prepareDatabase(
   database: Database,
   url: Secret,
-  { region, cloudId, bootstrap, localHost }: ControlConfiguration,
+  { region, cloudId, bootstrap, localHost, sealingKeys }: ControlConfiguration,
   log: Logger,
 ): Promise<void> {
   const migrations = await migrate({ url });
   if (migrations.length > 0) log.info({ migrations }, 'database migrated');
-  await bootstrapIdentity(database, { adminPassword: new Secret(bootstrap.adminPassword) });
+  const { accessKey } = bootstrap;
+  await bootstrapIdentity(database, {
+    adminPassword: new Secret(bootstrap.adminPassword),
+    ...(accessKey && {
+      accessKey: { access: accessKey.access, secret: new Secret(accessKey.secret), sealer: sealerOf(sealingKeys) },
+    }),
+  });
   await bootstrapCloud(database, { cloudId, region, external: bootstrap.external });
   const { id: incarnation, begun, reason } = await settleIncarnation(database);
   if (begun) log.warn({ incarnation, reason }, 'a new incarnation of the database begins');
   await registerHost(database, { id: localHost.id as HostId, name: localHost.name });
 }
+
+const secretsOf = (keys: readonly string[]) => keys.map((key) => new Secret(Buffer.from(key, 'base64')));
+const sealerOf = (keys: readonly string[]): Sealer => new Sealer(secretsOf(keys));
 
 interface Ground {
   configuration: ControlConfiguration;
@@ -215,7 +224,7 @@ function openWork({
 async function openAreas({ configuration, log, hooks, database, feed, tls, holder, presence }: Ground) {
   const { region, publicUrl, cloudId, northbound, passwordPolicy } = configuration;
   const { reclaimSeconds = 0, shelvedOffloadSeconds = 0, confirmSeconds = 0 } = configuration;
-  const sealingKeys = configuration.sealingKeys.map((key) => new Secret(Buffer.from(key, 'base64')));
+  const sealingKeys = secretsOf(configuration.sealingKeys);
   const identity = new IdentityService({
     ...{ database, feed, log, region, publicUrl, catalogue, resources },
     ...(passwordPolicy && { passwordPolicy }),

@@ -8,16 +8,25 @@ import { type DomainId, newOrderedId, type ProjectId, type RoleId, type UserId }
 import type { Secret } from '../../contract/secret.ts';
 import { cloudActor, type Database, type Tx } from '../kit/database/database.ts';
 import { json } from '../kit/database/schema.ts';
+import { keepAccessKey } from './credentials.ts';
 import { PasswordHasher } from './password.ts';
+import type { Sealer } from './sealing.ts';
 
 /** Each implies the next. */
 const ladder = ['admin', 'manager', 'member', 'reader'] as const;
 /** For accounts of services: may ask what a token says. */
 const others = ['service'] as const;
 
+/** The first administrator's, for S3; the file for clients has it from the first start on. */
+export interface FirstAccessKey {
+  access: string;
+  secret: Secret;
+  sealer: Sealer;
+}
+
 export async function bootstrapIdentity(
   database: Database,
-  options: { adminPassword: Secret; passwords?: PasswordHasher },
+  options: { adminPassword: Secret; passwords?: PasswordHasher; accessKey?: FirstAccessKey },
 ): Promise<void> {
   const known = await database.query
     .selectFrom('domain')
@@ -29,7 +38,7 @@ export async function bootstrapIdentity(
     await sql`select pg_advisory_xact_lock(hashtextextended('bootstrap identity', 0))`.execute(tx);
     const roles = await ensureRoles(tx);
     const domain = await tx.selectFrom('domain').select('id').where('is_default', '=', true).executeTakeFirst();
-    if (!domain && hash) await makeFirst(tx, hash, roles.admin);
+    if (!domain && hash) await makeFirst(tx, hash, roles.admin, options.accessKey);
   });
 }
 
@@ -52,7 +61,12 @@ async function ensureRoles(tx: Tx): Promise<Record<string, RoleId>> {
   return ids;
 }
 
-async function makeFirst(tx: Tx, hash: string, adminRole: RoleId | undefined): Promise<void> {
+async function makeFirst(
+  tx: Tx,
+  hash: string,
+  adminRole: RoleId | undefined,
+  accessKey: FirstAccessKey | undefined,
+): Promise<void> {
   const [domainId, projectId, userId] = [newOrderedId<DomainId>(), newOrderedId<ProjectId>(), newOrderedId<UserId>()];
   await sql`insert into domain (id, name, description, is_default)
     values (${domainId}, 'Default', 'The default domain', true)`.execute(tx);
@@ -63,4 +77,8 @@ async function makeFirst(tx: Tx, hash: string, adminRole: RoleId | undefined): P
   await sql`insert into role_assignment (id, role_id, user_id, project_id, system)
     values (${newOrderedId()}, ${adminRole}, ${userId}, ${projectId}, false),
       (${newOrderedId()}, ${adminRole}, ${userId}, null, true)`.execute(tx);
+  if (!accessKey) return;
+  const { access, secret, sealer } = accessKey;
+  const blob = JSON.stringify({ access, secret: secret.reveal(), trust_id: null });
+  await keepAccessKey(tx, { id: newOrderedId(), userId, projectId, access, blob, sealer });
 }

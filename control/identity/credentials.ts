@@ -15,7 +15,7 @@ import { notFound } from '../kit/refusal.ts';
 import { type IdentityContext, refusing } from './context.ts';
 import { matching } from './directory.ts';
 import { isSystemReader, requireSelfOrAdministrator, requireUnrestricted } from './rights.ts';
-import { sealBytes } from './sealing.ts';
+import { type Sealer, sealBytes } from './sealing.ts';
 import type { CredentialTable, Extra } from './tables.ts';
 
 export interface Credential {
@@ -209,6 +209,18 @@ export class CredentialService {
   #open({ sealed, ...row }: SealedRow): Credential {
     return { ...row, blob: this.#context.sealer.open(sealed, `credential ${row.id}`) };
   }
+}
+
+/** The row of an access key that nobody asked for: of a new cloud. */
+export async function keepAccessKey(
+  tx: Tx,
+  key: { id: string; userId: UserId; projectId: ProjectId; access: string; blob: string; sealer: Sealer },
+): Promise<void> {
+  const { id, userId, projectId, access, blob, sealer } = key;
+  await sql`insert into credential (id, user_id, project_id, type, sealed, access_hash, extra)
+    values (${id}, ${userId}, ${projectId}, 'ec2', ${sealer.seal(blob, `credential ${id}`)}, ${hashOf(access)}, '{}')`.execute(
+    tx,
+  );
 }
 
 const isAccessKey = (type: string): boolean => type.toLowerCase() === 'ec2';
