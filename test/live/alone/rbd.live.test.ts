@@ -4,10 +4,10 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, createReadStream, existsSync } from 'node:fs';
+import { chmodSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { DesiredImage, DesiredLayer, DesiredServer } from '../../../contract/host/index.ts';
+import type { DesiredLayer, DesiredServer } from '../../../contract/host/index.ts';
 import {
   type BackupId,
   type ImageId,
@@ -17,12 +17,12 @@ import {
   type VolumeId,
 } from '../../../contract/ids.ts';
 import { qemuMachine } from '../../../host/index.ts';
-import { ensureGuestImage } from '../../support/guest-image.ts';
 import { GuestShell } from '../../support/guest-shell.ts';
-import { type HostWorld, hostWorld, wantedServer } from '../../support/host-world.ts';
+import { hostWorld, wantedServer } from '../../support/host-world.ts';
 import { volumeOf } from '../../support/layers.ts';
 import { installCeph, type PrivateCeph, privateCeph } from '../../support/private-ceph.ts';
 import { until } from '../../support/until.ts';
+import { sequenceIn, smallGuest, written } from '../../support/volume-machine.ts';
 
 const skip = process.getuid?.() !== 0 || !existsSync('/usr/bin/qemu-system-x86_64');
 const guests = { uid: 64055, gid: 64055, uids: { first: 0x6fff_b000, count: 256 } };
@@ -78,25 +78,8 @@ function contents(ceph: PrivateCeph, image: string): Buffer {
   });
 }
 
-/** The last number of the sequence that the bytes hold; fails where they hold anything but all up to it. */
-function sequenceIn(bytes: Buffer): number {
-  const found = Array.from({ length: blocks }, (_, at) => bytes.subarray(at * 4096, (at + 1) * 4096));
-  const numbers = found.map((block) => (block.every((byte) => byte === 0) ? 0 : Number(block.toString('latin1'))));
-  const last = Math.max(...numbers);
-  const expected = numbers.map((_, at) => Math.max(0, last - ((((last - at) % blocks) + blocks) % blocks)));
-  assert.deepEqual(numbers, expected, 'an exact prefix');
-  return last;
-}
-
 const writer = (device: string) =>
   `(i=1; while [ ! -e /tmp/enough ]; do printf %04096d $i | dd of=${device} bs=4096 seek=$((i % ${blocks})) conv=notrunc,fsync 2>/dev/null || { touch /tmp/failed; break; }; echo $i >/tmp/written; i=$((i + 1)); done; touch /tmp/ended) </dev/null >/dev/null 2>&1 &`;
-const written = async (shell: GuestShell) => Number(await shell.run('cat /tmp/written 2>/dev/null || echo 0'));
-
-async function smallGuest({ client, endpoint }: HostWorld): Promise<DesiredImage> {
-  const [id, file] = [newId<ImageId>(), await ensureGuestImage()];
-  const stored = await client.putImage(endpoint(), id, createReadStream(file), { format: 'qcow2', maxBytes: 2 ** 31 });
-  return { id, format: 'qcow2', sizeBytes: stored.sizeBytes, sha256: stored.sha256, sources: [] };
-}
 
 test('volumes in a Ceph cluster', { skip, timeout: 600_000 }, async (t) => {
   if (!installCeph()) return t.skip("Ceph's packages are not on this machine and can't be installed");
