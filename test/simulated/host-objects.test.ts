@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { request } from 'node:https';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -139,6 +140,40 @@ test('what a caller gets wrong is refused, and nothing outside an intent is touc
   }
   assert.ok(existsSync(secret));
   assert.deepEqual(readdirSync(join(world.directory, 'data/objects/intents')), []);
+});
+
+test('another host may do nothing with object disks, and does not learn what is there', async (t) => {
+  const { world, at, intent, small, large } = await serving(t);
+  const [record] = await small([randomBytes(10)]);
+  const file = await large(randomBytes(300_000));
+  const peer = await world.authority.issue(newId());
+  const call = (method: string, path: string) =>
+    new Promise<number>((resolve, reject) => {
+      const url = new URL(path, at.host.url);
+      const options = { ...peer, method, checkServerIdentity: () => undefined };
+      request(url, options, (response) => resolve(response.resume().statusCode!))
+        .on('error', reject)
+        .end();
+    });
+  const q = `disk=default&intent=${intent}`;
+  for (const [method, path] of [
+    ['GET', '/v1/objects/disks'],
+    ['POST', `/v1/objects/blobs?${q}`],
+    ['PUT', `/v1/objects/blobs/${newId()}?${q}`],
+    ['DELETE', `/v1/objects/blobs/${file.blob}?${q}`],
+    ['DELETE', `/v1/objects/packs?${q}&file=${record!.file}`],
+    ['GET', `/v1/objects/intents/${intent}?disk=default`],
+    ['DELETE', `/v1/objects/intents/${intent}?disk=default`],
+    ['POST', '/v1/objects/copies'],
+    ['POST', '/v1/objects/grants'],
+    ['GET', '/v1/objects/faults?disk=default'],
+    ['DELETE', `/v1/objects/faults?${q}&file=${record!.file}`],
+  ] as const)
+    assert.equal(await call(method, path), 403, `${method} ${path}`);
+  const there = `/v1/objects/blobs/${file.blob}?${q}&file=${file.file}&offset=0&length=${file.length}`;
+  const absent = `/v1/objects/blobs/${newId()}?${q}&file=${newId()}&offset=0&length=1`;
+  assert.deepEqual([await call('GET', there), await call('GET', absent)], [404, 404]);
+  assert.equal((await world.client.objects.listIntent(at, intent)).length, 2);
 });
 
 test('another host gets a blob only when control has said so, and copies are verified on the way', async (t) => {
