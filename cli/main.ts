@@ -95,6 +95,11 @@ function explain(error: unknown): number {
   }
   const sentence = error instanceof CloudError ? sentenceOf(error, operatorSentences) : undefined;
   if (sentence !== undefined) process.stderr.write(`bothy: ${sentence}\n`);
+  // Whoever asked for what is not there, or may not be, is told so; where it happened says nothing to them.
+  else if (error instanceof CloudError && error.code !== 'internal') {
+    process.stderr.write(`bothy: ${error.message}\n`);
+    return 1;
+  }
   process.stderr.write(`bothy: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   return 1;
 }

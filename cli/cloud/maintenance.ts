@@ -4,6 +4,7 @@
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { maintenanceDocument } from '../../api/native/maintenance.ts';
+import { CloudError } from '../../contract/errors.ts';
 import type { HostId } from '../../contract/ids.ts';
 import { CommandError } from '../command.ts';
 import type { Settings } from '../settings.ts';
@@ -73,16 +74,24 @@ async function byDatabase(settings: Settings, host: string, own: HostId): Promis
   const database = new Database({ url: new Secret(databaseUrlOf(settings)), applicationName: 'bothy drain' });
   const service = new MaintenanceService({ database });
   return {
-    begin: async (reason) => void (await service.begin(operator, host, { reason })),
+    begin: async (reason) => void (await known(host, service.begin(operator, host, { reason }))),
     show: async () => {
       const found = await service.show(operator, host);
       return found && maintenanceDocument(found);
     },
-    end: () => service.end(operator, host),
+    end: () => known(host, service.end(operator, host)),
     beginShutdown: async (boot) => void (await service.beginOwn(own, { cause: 'shutdown', bootId: boot })),
     endShutdown: (exceptBootId) => service.endOwn(own, { shutdownOnly: true, exceptBootId }),
     close: () => database.close(),
   };
+}
+
+/** @throws CommandError where there is no such host */
+export function known<T>(host: string, work: Promise<T>): Promise<T> {
+  return work.catch((error) => {
+    if (!(error instanceof CloudError) || error.code !== 'not_found') throw error;
+    throw new CommandError(`there is no host ${host}`, 'openstack hypervisor list names them', { cause: error });
+  });
 }
 
 const everyMs = 1000;
