@@ -75,6 +75,7 @@ export const nativeSentences: SentenceTable<
     `volumes are on the disks of host ${host} (${listed(names)}); delete or move them first`,
   host_keeps_image: ({ host, image }) =>
     `no other host than ${host} has image ${image}; delete it, or have it copied, first`,
+  host_keeps_objects: ({ host }) => `objects lie on the disks of host ${host}; delete them first`,
   host_bmc_not_found: ({ id }) => `nobody has said by which BMC host ${id} is turned off and on`,
   no_refuge: ({ id }) =>
     `hosts keep room so that the loss of one is survived, and for server ${id} no host has any left if its own were lost: make room (GET /native/v1/reserve), or let it wait for its host`,

@@ -102,8 +102,11 @@ export async function beForgotten({ paths }: Settings, { hostId, cloudId, joined
   const answer = await askControl({ method: 'DELETE', url, path: '/native/v1/hosts/self', ...hostCredentials(paths) });
   const refusal = refusalOf(answer);
   if (!refusal) return;
-  if (refusal.reason !== 'host_not_found')
-    throw new CommandError(`the cloud does not let this machine go: ${refusal.message}`, 'then run the command again');
+  if (refusal.reason !== 'host_not_found') {
+    const cure =
+      answer.status < 500 ? 'then run the command again' : 'bothy logs control, on the machine of control, says why';
+    throw new CommandError(`the cloud does not let this machine go: ${refusal.message}`, cure);
+  }
   const { hostData } = cloudLayout(paths);
   const owner = { hostId, cloudId };
   const keeps = (await keepsLayers(hostData, owner)) || (await keepsObjects(hostData, owner));

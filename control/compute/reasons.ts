@@ -179,6 +179,8 @@ export interface HostRemovalReasons {
   host_keeps_volumes: { host: string; names: string[] };
   /** Of this one it is the last to have the bytes. */
   host_keeps_image: { host: string; image: string };
+  /** Bytes of objects, of which a copy may be elsewhere or not. */
+  host_keeps_objects: { host: string };
   host_is_up: { host: string };
 }
 

@@ -6,9 +6,10 @@
  */
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
+import { CloudError } from '../../contract/errors.ts';
 import type { ObjectIntentId } from '../../contract/ids.ts';
 import { newId } from '../../contract/ids.ts';
-import type { Database } from '../kit/database/database.ts';
+import { type Database, sqlState } from '../kit/database/database.ts';
 
 export interface IntentTimes {
   /** How long it is good for without being renewed. */
@@ -107,7 +108,13 @@ export class Intents {
       sql`insert into object_intent_disk (intent_id, disk_id, look_at) values (${own.id}, ${disk}, 'infinity')
       on conflict do nothing`
         .execute(this.#database.query)
-        .then(() => {});
+        .then(
+          () => {},
+          (error) => {
+            // The disk has left with its host since it was chosen: what was to be written is written elsewhere.
+            throw sqlState(error) === '23503' ? new CloudError('unavailable', 'object_intent_closed', {}) : error;
+          },
+        );
     own.disks.set(disk, announced);
     announced.catch(() => own.disks.delete(disk));
     return announced;

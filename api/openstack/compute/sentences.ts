@@ -241,6 +241,8 @@ const aggregates = {
     `Unable to delete compute service of ${host}: volumes are on its disks. Delete them first.`,
   host_keeps_image: ({ host, image }) =>
     `Unable to delete compute service of ${host}: no other host has image ${image}. Delete it, or have it copied, first.`,
+  host_keeps_objects: ({ host }) =>
+    `Unable to delete compute service of ${host}: objects lie on its disks. Delete them first.`,
   host_is_up: ({ host }) =>
     `Unable to delete compute service of ${host}, which is up. Stop it first, or say by forced_down that it is down.`,
 } satisfies Some;

@@ -2,7 +2,7 @@
  * A host leaves the cloud for good, in one transaction: its row, and with it its stream (`control/host/streams.ts`), its gateways
  * (`control/network/ovn/hosts.ts`) and its places in aggregates.
  *
- * Never takes anything along that is nowhere else: a host with servers, or with one on its way to it or from it, volumes or the last copy of an image stays; of what was deleted, and
+ * Never takes anything along that is nowhere else: a host with servers, or with one on its way to it or from it, volumes, objects or the last copy of an image stays; of what was deleted, and
  * which it never said is gone, nobody waits any longer. What is left on its disk
  * nobody erases, here or there: a host without a row is told nothing. It may come back under its certificate only when it is made known
  * again ({@link registerHost}), which the host of a control process is at each start; then it begins anew.
@@ -12,6 +12,7 @@ import { CloudError } from '../../../contract/errors.ts';
 import { forgetHostImages } from '../../image/host-gone.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
+import { forgetHostDisks } from '../../object/host-gone.ts';
 import { forgetHostLayers } from '../../storage/layer/index.ts';
 import { forgetHostReplicas } from '../../storage/replica/index.ts';
 
@@ -34,7 +35,7 @@ export async function removeHost(tx: Tx, id: string, { byItself = false } = {}):
     select name, connected and not forced_down as up from host where id = ${id} for update`.execute(tx);
   const host = rows[0];
   if (!host) throw notFound('host', id);
-  const refuse = (reason: 'host_in_quarantine' | 'host_is_up') =>
+  const refuse = (reason: 'host_in_quarantine' | 'host_is_up' | 'host_keeps_objects') =>
     new CloudError('conflict', reason, { host: host.name });
   const refuseFor = (reason: 'host_carries_servers' | 'host_keeps_volumes', names: string[]) =>
     new CloudError('conflict', reason, { host: host.name, names });
@@ -45,6 +46,7 @@ export async function removeHost(tx: Tx, id: string, { byItself = false } = {}):
   if (ties.volumes.length > 0) throw refuseFor('host_keeps_volumes', ties.volumes);
   if (ties.image !== null) throw new CloudError('conflict', 'host_keeps_image', { host: host.name, image: ties.image });
   if (host.up && !byItself) throw refuse('host_is_up');
+  if (!(await forgetHostDisks(tx, id))) throw refuse('host_keeps_objects');
   await forgetHostImages(tx, id);
   await forgetHostLayers(tx, id);
   await forgetHostReplicas(tx, id);

@@ -310,7 +310,7 @@ export class ServerController {
 
   async #expire(server: Look): Promise<void> {
     // A host says of its steps what it does, and of some that it waits.
-    const awaited = (server.waiting_for ?? 'the host').replace(/^waiting for /, '');
+    const awaited = (server.waiting_for ?? 'the host').replace(/^waiting for |[.?]$/g, '');
     const message = `The ${server.verb} did not finish in time; it was waiting for ${awaited}.`;
     // The server is none the worse for it.
     if (server.desired_capture) return this.#giveUpCapture(server, message);
