@@ -335,6 +335,27 @@ describe('the openstack client', { skip: notLive, concurrency: 1 }, () => {
     assert.ok(await ask('availability', 'zone', 'list'));
   });
 
+  test('makes containers, keeps objects in them, gives them back bit for bit, and deletes both', async () => {
+    const [container, object] = [strange('container'), `a/${strange('object')}`];
+    const [made] = await ask('container', 'create', container);
+    assert.deepEqual([made.account, made.container], [`AUTH_${(await ask('token', 'issue')).project_id}`, container]);
+    const file = join(folder, 'object');
+    writeFileSync(file, Buffer.alloc(300_000, 'bothy'));
+    await ask('object', 'create', container, file, '--name', object);
+    await tell('object', 'set', '--property', 'Colour=blå', container, object);
+    const shown = await ask('object', 'show', container, object);
+    assert.deepEqual([shown['content-length'], shown.properties.Colour], ['300000', 'blå']);
+    assert.deepEqual(await ask('object', 'list', container, '--prefix', 'a/'), [{ Name: object }]);
+    await tell('object', 'save', container, object, '--file', `${file}.back`);
+    assert.ok(readFileSync(`${file}.back`).equals(readFileSync(file)));
+    assert.equal((await ask('container', 'show', container)).object_count, '1');
+    assert.equal((await ask('object', 'store', 'account', 'show')).Containers, '1');
+    await refuse(/409|conflict/i, 'container', 'delete', container);
+    await tell('object', 'delete', container, object);
+    await refuse(/404|not found/i, 'object', 'show', container, object);
+    await tell('container', 'delete', container);
+  });
+
   test('deletes all that it made', async () => {
     await tell('router', 'unset', '--external-gateway', strange('router'));
     await tell('router', 'remove', 'subnet', strange('router'), strange('subnet'));
