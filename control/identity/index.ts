@@ -5,5 +5,5 @@ export { PasswordHasher } from './password.ts';
 export type { PasswordPolicy } from './password-policy.ts';
 export { Sealer } from './sealing.ts';
 export { IdentityService } from './service.ts';
-export type { ChunkSignatures, S3Request, SignedPolicy, SignedRequests, Visit } from './signed-requests.ts';
+export type { ChunkSignatures, SignedRequests, Visit } from './signed-requests.ts';
 export { webSsoMinutes } from './websso.ts';
