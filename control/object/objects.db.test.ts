@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
+import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
-import { hasReason } from '../../contract/errors.ts';
-import { objectWorld, requireCountersExact, textOf } from './testing.ts';
+import { hasReason, isCloudError } from '../../contract/errors.ts';
+import type { Visitor } from './object.ts';
+import { bodyOf, objectWorld, requireCountersExact, textOf } from './testing.ts';
 
 test('what was put is read as it was, overwritten it is the other, deleted it is gone', async (t) => {
   const world = await objectWorld(t);
@@ -59,4 +61,54 @@ test('a large object is copied by its bytes, into another container and onto its
     assert.equal(await world.get('large', to.container), text);
   }
   await requireCountersExact(world);
+});
+
+test('whoever goes away in the middle of a body leaves nothing, and so does a body that is not what it was said to be', async (t) => {
+  const world = await objectWorld(t);
+  const { objects } = world.area.services;
+  const where = { projectId: world.projectId, container: 'box' };
+  for (const size of [10, 400_000]) {
+    const bytes = new PassThrough();
+    const putting = objects.put(world.caller, where, 'cut', { bytes, sizeBytes: size }, { contentType: 'a/b' });
+    bytes.write(Buffer.alloc(size / 2));
+    setImmediate(() => bytes.destroy());
+    await assert.rejects(putting, (error) => hasReason(error, 'upload_cut_off'));
+  }
+  await assert.rejects(world.put('wrong', 'x', { md5: '00'.repeat(16) }), (error) =>
+    hasReason(error, 'checksum_mismatch'),
+  );
+  const crc = (value: string | (() => string)) =>
+    world.put('crc', 'hello', { checksums: [{ algorithm: 'crc32', value }] });
+  await assert.rejects(crc('AAAAAA=='), (error) => hasReason(error, 'checksum_mismatch'));
+  assert.deepEqual((await crc(() => 'NhCmhg==')).checksums, { type: 'FULL_OBJECT', crc32: 'NhCmhg==' });
+  const { entries } = await objects.list(world.caller, where, {});
+  assert.equal(entries.length, 1);
+  await requireCountersExact(world);
+});
+
+test('others are let in by lists, and learn of nothing else', async (t) => {
+  const world = await objectWorld(t);
+  const { objects, containers } = world.area.services;
+  const where = { projectId: world.projectId, container: 'box' };
+  const other = await world.project();
+  await world.put('a', 'x');
+  const open = (visitor: Visitor, name = 'a') => objects.open(visitor, where, name);
+  const forbidden = (error: unknown) => isCloudError(error, 'forbidden');
+  await assert.rejects(open(other.caller), forbidden);
+  await assert.rejects(open(null), (error) => isCloudError(error, 'unauthenticated'));
+  await assert.rejects(objects.list(other.caller, { ...where, container: 'nothing' }, {}), forbidden);
+  await containers.update(world.caller, where, {
+    readAcl: `${other.projectId}:*`,
+    writeAcl: `*:${other.caller.userId}`,
+  });
+  await open(other.caller);
+  await objects.put(other.caller, where, 'theirs', bodyOf('y'), { contentType: 'a/b' });
+  await assert.rejects(containers.update(other.caller, where, { readAcl: '.r:*' }), forbidden);
+  await containers.update(world.caller, where, { readAcl: '.r:.example.org,.r:-bad.example.org', writeAcl: '' });
+  await open({ caller: null, referrer: 'https://www.example.org/page' });
+  await assert.rejects(open({ caller: null, referrer: 'https://bad.example.org/' }), (error) =>
+    isCloudError(error, 'unauthenticated'),
+  );
+  await assert.rejects(objects.put(other.caller, where, 'more', bodyOf('y'), { contentType: 'a/b' }), forbidden);
+  await open({ caller: null, granted: ['read'] });
 });
