@@ -12,6 +12,7 @@ import { answerPreflight, corsOperations, sayOrigin } from './cors.ts';
 import { deleteOperations } from './delete-objects.ts';
 import { refuse } from './faults.ts';
 import { listOperations } from './list-objects.ts';
+import { lockOperations, unsetOperations } from './lock.ts';
 import { multipartOperations } from './multipart.ts';
 import { objectOperations } from './objects.ts';
 import { Chooser, entriesOf, type Operation, type Operations } from './operations.ts';
@@ -35,6 +36,8 @@ export const s3Operations: Operations = {
   ...tagOperations,
   ...aclOperations,
   ...corsOperations,
+  ...lockOperations,
+  ...unsetOperations,
 };
 
 export const s3Info = {

@@ -15,6 +15,7 @@ import { ownerNode } from './buckets.ts';
 import type { Call } from './call.ts';
 import { checksumHeaders, checksumNodes, checksumType, nameOfAlgorithm } from './describe.ts';
 import { encoderOf, maxOf, prefixNodes } from './list-objects.ts';
+import { requireLockable } from './lock.ts';
 import { partOf, readSource, requireLength, writtenHeaders } from './objects.ts';
 import type { Operations } from './operations.ts';
 import { invalidArgument, notImplemented, S3Refusal } from './refusal.ts';
@@ -32,6 +33,7 @@ async function begin(call: Call): Promise<void> {
     ...(algorithm && { checksumAlgorithm: algorithm }),
     ...checksumTypeOf(call, algorithm),
   };
+  if (wish.lock) await requireLockable(call);
   const { uploadId } = await call.services.uploads.begin(call.visitor, await call.where(), call.key, wish);
   call.xml(
     'InitiateMultipartUploadResult',

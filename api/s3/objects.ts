@@ -6,12 +6,13 @@ import type { ObjectInfo, OpenedObject, OpenOptions, PutResult, VersionOptions }
 import { cannedOfObject } from './acl.ts';
 import type { Call } from './call.ts';
 import { checksumHeaders, checksumNodes, checksumType, headersOf } from './describe.ts';
+import { requireLockable } from './lock.ts';
 import type { Operations } from './operations.ts';
 import { contentRange, type Range, rangeOf } from './range.ts';
 import { invalidArgument, S3Refusal } from './refusal.ts';
 import { tagsOfQuery, versionOf } from './tags.ts';
 import { copySourceOf } from './target.ts';
-import { checksumsOf, conditionsOf, md5Of, wantedAlgorithm, wishOf, writeConditionsOf } from './wish.ts';
+import { checksumsOf, conditionsOf, lockOf, md5Of, wantedAlgorithm, wishOf, writeConditionsOf } from './wish.ts';
 
 const text = Type.Optional(Type.String());
 
@@ -33,6 +34,7 @@ async function putObject(call: Call): Promise<void> {
   requireLength(call);
   const md5 = md5Of(call);
   const wish = { ...wishOf(call), ...writeConditionsOf(call), checksums: checksumsOf(call), ...(md5 && { md5 }) };
+  if (wish.lock) await requireLockable(call);
   const where = await call.where();
   const { bytes, sizeBytes } = call.body();
   const put = await call.services.objects.put(call.visitor, where, call.key, { bytes, sizeBytes }, wish);
@@ -176,6 +178,7 @@ export async function readSource(call: Call) {
 async function copyObject(call: Call): Promise<void> {
   const { from } = await readSource(call);
   const to = { where: await call.where(), name: call.key };
+  if (lockOf(call)) await requireLockable(call);
   const same =
     from.where.projectId === to.where.projectId &&
     from.where.container === to.where.container &&

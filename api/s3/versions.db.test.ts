@@ -269,3 +269,56 @@ test('a large object is copied, as a whole and as a part', async () => {
   assert.equal((await complete('large-part', id, [[1, all(copy.text, 'ETag')[0]!]])).status, 200);
   assert.ok((await s3.call('owner GET /parts/large-part')).body.equals(bytes.subarray(1)));
 });
+
+test('a version that is locked stays until its time, or until whoever holds it lets it go', async () => {
+  const made = await s3.call('owner PUT /locked', { headers: { 'x-amz-bucket-object-lock-enabled': 'true' } });
+  assert.equal(made.status, 200, made.text);
+  assert.match((await s3.call('owner GET /locked?object-lock')).text, /<ObjectLockEnabled>Enabled</);
+  assert.equal((await s3.call('owner GET /parts?object-lock')).code, 'ObjectLockConfigurationNotFoundError');
+  const until = new Date(Date.now() + 3_600_000).toISOString();
+  const lock = { 'x-amz-object-lock-mode': 'GOVERNANCE', 'x-amz-object-lock-retain-until-date': until };
+  assert.equal(
+    (await s3.call('owner PUT /parts/x', { body: 'x', headers: lock })).code,
+    'InvalidRequest',
+    'no bucket for it',
+  );
+  const version = (await s3.call('owner PUT /locked/a', { body: 'a', headers: lock })).headers['x-amz-version-id'];
+  const target = `/locked/a?versionId=${version}`;
+  assert.equal((await s3.call(`owner DELETE ${target}`)).code, 'AccessDenied');
+  assert.equal((await s3.call(`owner HEAD ${target}`)).headers['x-amz-object-lock-mode'], 'GOVERNANCE');
+  const hold = (status: string) =>
+    s3.call(`owner PUT /locked/a?legal-hold&versionId=${version}`, {
+      body: `<LegalHold><Status>${status}</Status></LegalHold>`,
+    });
+  assert.equal((await hold('ON')).status, 200);
+  assert.match((await s3.call(`owner GET /locked/a?legal-hold&versionId=${version}`)).text, /<Status>ON</);
+  const bypass = { 'x-amz-bypass-governance-retention': 'true' };
+  assert.equal((await s3.call(`owner DELETE ${target}`, { headers: bypass })).code, 'AccessDenied', 'it is held');
+  assert.equal((await hold('OFF')).status, 200);
+  const shorter = `<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>${new Date(Date.now() + 60_000).toISOString()}</RetainUntilDate></Retention>`;
+  assert.equal(
+    (await s3.call(`owner PUT /locked/a?retention&versionId=${version}`, { body: shorter })).code,
+    'AccessDenied',
+  );
+  assert.match(
+    (await s3.call(`owner GET /locked/a?retention&versionId=${version}`)).text,
+    new RegExp(`<RetainUntilDate>${until}<`),
+  );
+  assert.equal(
+    (await s3.call('owner DELETE /locked/a')).headers['x-amz-delete-marker'],
+    'true',
+    'a marker takes nothing away',
+  );
+  assert.equal((await s3.call(`owner DELETE ${target}`, { headers: bypass })).status, 204);
+  const rule =
+    '<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>COMPLIANCE</Mode><Days>1</Days></DefaultRetention></Rule></ObjectLockConfiguration>';
+  assert.equal((await s3.call('owner PUT /locked?object-lock', { body: rule })).code, 'NotImplemented');
+});
+
+test('what no bucket here has is told as not set, and can not be set', async () => {
+  assert.equal((await s3.call('owner GET /parts?policy')).code, 'NoSuchBucketPolicy');
+  assert.equal((await s3.call('owner PUT /parts?policy', { body: '{}' })).code, 'NotImplemented');
+  assert.equal((await s3.call('owner GET /parts?lifecycle')).code, 'NoSuchLifecycleConfiguration');
+  assert.equal((await s3.call('owner PUT /parts?lifecycle', { body: '<x/>' })).code, 'NotImplemented');
+  assert.match((await s3.call('owner GET /parts?requestPayment')).text, /<Payer>BucketOwner</);
+});
