@@ -73,7 +73,11 @@ export function isCloudDirectory(paths: CloudPaths): boolean {
   return namesIn(paths.data).every((name) => beforeMark.has(name) || (ran && madeByCloud.has(name)));
 }
 
-const namesIn = (directory: string): string[] => (existsSync(directory) ? readdirSync(directory) : []);
+const namesIn = (directory: string): string[] =>
+  existsSync(directory) ? readdirSync(directory).filter((name) => name !== ofFileSystem) : [];
+
+/** At the top of an ext4, which may well be mounted for a cloud alone: nobody has put it there, and it is left. */
+export const ofFileSystem = 'lost+found';
 
 /** For what only the machine of control can do. @throws CommandError on one that has joined */
 export function requireControlHere(paths: CloudPaths): void {

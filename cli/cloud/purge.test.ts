@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { cloudPaths } from '../settings.ts';
 import { addressIn } from './addresses.ts';
-import { ensureIdentity, readIdentity } from './identity.ts';
+import { ensureIdentity, readIdentity, requireUsable } from './identity.ts';
 import { refuseDangerous } from './purge.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'bothy-purge-'));
@@ -33,6 +33,17 @@ test('a purge refuses a directory with content but without the mark of a cloud',
   refuseDangerous(cloudPaths(foreign));
   writeFileSync(join(foreign, 'wedding.jpg'), '');
   assert.throws(() => refuseDangerous(cloudPaths(foreign)), /no data directory of Bothy/);
+});
+
+test('a file system that is mounted for a cloud alone is as good as an empty directory', () => {
+  const data = join(directory, 'mounted');
+  mkdirSync(join(data, 'lost+found'), { recursive: true });
+  requireUsable(cloudPaths(data));
+  refuseDangerous(cloudPaths(data));
+  ensureIdentity(cloudPaths(data));
+  assert.notEqual(readIdentity(cloudPaths(data)), undefined);
+  mkdirSync(join(directory, 'photos/lost+found'));
+  assert.throws(() => requireUsable(cloudPaths(join(directory, 'photos'))), /it has wedding\.jpg\)/);
 });
 
 test('a first start that was killed before it left its mark is purged, with the settings that were written for it', () => {

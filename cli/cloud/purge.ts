@@ -11,7 +11,7 @@ import { CommandError } from '../command.ts';
 import type { CloudPaths, Settings } from '../settings.ts';
 import { step } from '../terminal.ts';
 import { withdrawClientConfig } from './client-config.ts';
-import { isCloudDirectory, readIdentity } from './identity.ts';
+import { isCloudDirectory, ofFileSystem, readIdentity } from './identity.ts';
 import { cloudLayout } from './layout.ts';
 
 /** Refuses what no cloud's data directory can be, whatever lies in it. */
@@ -56,15 +56,15 @@ export async function purgeCloud(settings: Settings): Promise<void> {
     rmSync(paths.run, { recursive: true, force: true });
     if (!existsSync(paths.data)) return;
     for (const entry of readdirSync(paths.data)) {
-      if (join(paths.data, entry) !== paths.identityFile)
+      if (entry !== ofFileSystem && join(paths.data, entry) !== paths.identityFile)
         rmSync(join(paths.data, entry), { recursive: true, force: true });
     }
     rmSync(paths.identityFile, { force: true });
     try {
       rmdirSync(paths.data);
     } catch (error) {
-      // A file system of its own is mounted there: it stays, empty.
-      if ((error as NodeJS.ErrnoException).code !== 'EBUSY') throw error;
+      // A file system of its own is, or was, mounted there: it stays, empty.
+      if (!['EBUSY', 'ENOTEMPTY'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
     }
   });
 }
