@@ -2,32 +2,28 @@
  * What one host's object disk takes and gives, by control's own client over the unix socket, without index or dialects. The host is another process,
  * so that each side's processor time is its own. `node tools/bench/object-host.ts [DIRECTORY]`, best on a disk where nothing else is at work.
  */
-import { execFileSync, fork } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import type { StoredPlace } from '../../contract/host/index.ts';
-import { type BlobId, type HostId, newId, type ObjectIntentId } from '../../contract/ids.ts';
+import { type BlobId, newId, type ObjectIntentId } from '../../contract/ids.ts';
 import { HostClient, type SmallBlob } from '../../control/host/index.ts';
 import { testAuthority } from '../../test/support/certificates.ts';
+import { ObjectHost } from '../../test/support/object-host.ts';
 
 const place = mkdtempSync(join(process.argv[2] ?? tmpdir(), 'object-host-'));
-const hostId = newId<HostId>();
 const authority = await testAuthority();
-const tls = await authority.issue('bothy-control');
-const child = fork(new URL('./object-host-process.ts', import.meta.url), {
-  execArgv: ['--disable-warning=ExperimentalWarning'],
-});
-child.send({ directory: place, hostId, tls: await authority.issue(hostId) });
-await once(child, 'message');
-
-const host = { id: hostId, url: '' };
+const hosting = await ObjectHost.start(place, authority);
+const host = { id: hosting.id, url: hosting.url };
 const at = { host, disk: 'default' };
 const intent = newId<ObjectIntentId>();
-const near = new HostClient({ tls, local: { id: hostId, socket: join(place, 'host.sock') } });
+const near = new HostClient({
+  tls: await authority.issue('bothy-control'),
+  local: { id: host.id, socket: hosting.socket },
+});
 const { objects } = near;
 
 /** What waits while a batch is under way goes in the next one. */
@@ -79,7 +75,7 @@ async function measure(
   work: () => Promise<unknown>,
 ): Promise<void> {
   for (let times = 0; times < 8; times++) await work();
-  const [mine, theirs, began] = [processorMs(process.pid), processorMs(child.pid!), performance.now()];
+  const [mine, theirs, began] = [processorMs(process.pid), processorMs(hosting.pid), performance.now()];
   let count = 0;
   await Promise.all(
     Array.from({ length: atOnce }, async () => {
@@ -93,7 +89,7 @@ async function measure(
   const each = (before: number, pid: number) => ((processorMs(pid) - before) / count).toFixed(3);
   const rate = bytes > 0 ? `, ${((count * bytes) / seconds / 1e6).toFixed(0)} MB/s` : '';
   console.log(
-    `${what}: ${(count / seconds).toFixed(0)}/s${rate}; processor each: control ${each(mine, process.pid)} ms, host ${each(theirs, child.pid!)} ms`,
+    `${what}: ${(count / seconds).toFixed(0)}/s${rate}; processor each: control ${each(mine, process.pid)} ms, host ${each(theirs, hosting.pid)} ms`,
   );
 }
 
@@ -133,7 +129,7 @@ await measure('1 MiB get, 8 at once, from the file', { bytes: 2 ** 20 }, () => d
 for (const each of files.splice(0)) await removed(each);
 
 const memory = () =>
-  Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))![1]) / 1024);
+  Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${hosting.pid}/status`, 'utf8'))![1]) / 1024);
 const before = memory();
 let most = 0;
 const watch = setInterval(() => {
@@ -168,7 +164,7 @@ for (const [what, times] of Object.entries(rounds)) {
   const rate = (ms: number) => (2 ** 26 / ms / 1000).toFixed(0);
   console.log(`64 MiB ${what}: median ${rate(sorted[3]!)} MB/s, best ${rate(sorted[0]!)} MB/s`);
 }
-console.log(`memory at most: control ${peakMiB(process.pid)} MiB, host ${peakMiB(child.pid!)} MiB`);
+console.log(`memory at most: control ${peakMiB(process.pid)} MiB, host ${peakMiB(hosting.pid)} MiB`);
 near.close();
-child.disconnect();
+await hosting.kill();
 rmSync(place, { recursive: true, force: true });
