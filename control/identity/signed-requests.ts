@@ -25,7 +25,7 @@ import type { Caller } from '../kit/caller.ts';
 import type { AccessKey } from './credentials.ts';
 import type { IdentityChange } from './token-cache.ts';
 
-export type { ChunkSignatures, S3Request } from '../../protocols/aws/s3-signature.ts';
+export type { ChunkSignatures } from '../../protocols/aws/s3-signature.ts';
 
 /** Who comes, and what is known of the body. */
 export interface Visit {
