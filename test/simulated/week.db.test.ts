@@ -266,7 +266,13 @@ async function settled(cloud: SimulatedCloud): Promise<void> {
       left = [...rows, ...moving];
       return left.length === 0;
     })
-    .catch((cause: Error) => {
+    .catch(async (cause: Error) => {
+      const ids = left.map((one) => (one as { id: string }).id);
+      for (const table of ['server', 'volume', 'volume_attachment', 'volume_layer', 'server_absence', 'operation', 'server_migration']) {
+        const { rows } = await sql`select to_jsonb(t) as row from ${sql.table(table)} t
+          where to_jsonb(t)::text like any(${ids.map((id) => `%${id}%`)})`.execute(cloud.database.query);
+        console.log(table, JSON.stringify(rows));
+      }
       throw new Error(`${cause.message}: ${JSON.stringify(left, undefined, 1)}`, { cause });
     });
 }
