@@ -4,7 +4,7 @@
  */
 import type { Static } from 'typebox';
 import type { ImageId, LayerId, ServerId } from '../ids.ts';
-import { boolean, count, id, nullable, object, oneOf, text, time } from '../schema/type.ts';
+import { boolean, count, id, nullable, object, oneOf, optional, text, time } from '../schema/type.ts';
 import { imageFormats } from './image.ts';
 import { desiredLayer } from './layer.ts';
 import { desiredServer } from './server.ts';
@@ -21,6 +21,11 @@ export const quarantinedServer = object({
   since,
   /** A QEMU of it runs. */
   guest: boolean,
+  /**
+   * Of one that was on its way between hosts (migration.ts). arriving: it came here only in part, and is whole where it came from; left: all of it went to the other
+   * host. Absent: all of it is here, as far as the host knows.
+   */
+  way: optional(oneOf('arriving', 'left')),
   /** What the host was last told, whole; null only where it is unclaimed. */
   document: nullable(desiredServer),
 });

@@ -33,12 +33,12 @@ export async function recordQuarantine(
       tx,
     );
     await sql`
-      insert into quarantined_server (host_id, server_id, reason, since, guest, document, bytes)
-      select ${hostId}, q.id, q.reason, q.since, q.guest, nullif(q.document, 'null'), q.bytes
+      insert into quarantined_server (host_id, server_id, reason, since, guest, way, document, bytes)
+      select ${hostId}, q.id, q.reason, q.since, q.guest, q.way, nullif(q.document, 'null'), q.bytes
       from jsonb_to_recordset(${measured(servers)}::jsonb)
-        as q(id uuid, reason text, since timestamptz, guest boolean, document jsonb, bytes bigint)
+        as q(id uuid, reason text, since timestamptz, guest boolean, way text, document jsonb, bytes bigint)
       on conflict (host_id, server_id) do update set reason = excluded.reason, since = excluded.since,
-        guest = excluded.guest, document = excluded.document, bytes = excluded.bytes`.execute(tx);
+        guest = excluded.guest, way = excluded.way, document = excluded.document, bytes = excluded.bytes`.execute(tx);
     await recordLayers(tx, hostId, message);
     await requireBounded(tx, hostId, most);
     await sql`delete from quarantined_image where host_id = ${hostId}`.execute(tx);
@@ -95,7 +95,7 @@ export async function describeQuarantine(db: Queryable): Promise<{
 }> {
   const [servers, layers, images] = await Promise.all([
     sql<Omit<QuarantinedServerRow, 'document'> & { name: string | null; project_id: string | null }>`
-      select q.host_id, h.name as host_name, h.connected as host_connected, q.server_id, q.reason, q.since, q.guest,
+      select q.host_id, h.name as host_name, h.connected as host_connected, q.server_id, q.reason, q.since, q.guest, q.way,
         q.document ->> 'name' as name, q.document ->> 'projectId' as project_id
       from quarantined_server q join host h on h.id = q.host_id
       order by q.server_id, (q.document ->> 'epoch')::bigint desc nulls last, (q.document ->> 'generation')::bigint desc, q.host_id`.execute(
@@ -127,6 +127,8 @@ export interface QuarantinedServerRow {
   reason: 'missing' | 'older' | 'unclaimed';
   since: Date;
   guest: boolean;
+  /** As the host says (contract/host/quarantine.ts); null: all of it is there, or the host is older. */
+  way: 'arriving' | 'left' | null;
   document: DesiredServer | null;
 }
 

@@ -126,6 +126,7 @@ export class Reconciler implements TaskOwner {
     const guest = (id: ServerId) => this.#tasks.get(id)?.guest !== undefined;
     const servers: QuarantinedServer[] = [...state.quarantined].map(([id, { reason, since }]) => ({
       ...{ id, reason, since, guest: guest(id) },
+      ...this.#wayOf(id, state.servers.get(id)!),
       document: state.servers.get(id)!,
     }));
     for (const { id, unclaimed } of this.#tasks.values()) {
@@ -135,6 +136,12 @@ export class Reconciler implements TaskOwner {
     const { images } = this.#context;
     const uploads = images.ids().filter((id) => images.facts(id)?.origin === 'uploaded');
     return { servers, images: unlistedImages(state, uploads).flatMap((id) => describe(id, images.facts(id)!)) };
+  }
+
+  #wayOf(id: ServerId, { incoming }: DesiredServer): Pick<QuarantinedServer, 'way'> {
+    const { side, state } = this.#tasks.get(id)?.record?.migration ?? {};
+    if (side === 'incoming' ? state !== 'taken_over' : incoming) return { way: 'arriving' };
+    return state === 'handed_over' || state === 'lost_sight' ? { way: 'left' } : {};
   }
 
   /** Every server that was named has been looked at at least once. */

@@ -14,6 +14,7 @@ import { registerHost } from '../../control/host/index.ts';
 import { currentIncarnation } from '../../control/kit/database/incarnation.ts';
 import { partOf } from '../support/part-of.ts';
 import { SimulatedCloud } from '../support/simulated-cloud.ts';
+import type { SimulatedHost } from '../support/simulated-host.ts';
 import {
   assertInOrder,
   createServer,
@@ -197,6 +198,73 @@ test('an older dump restored in place: what was made since, changed since, delet
   await reaches(cloud, tenancy, deleted, 'gone');
   await assertManageable([stays, changes, young]);
 });
+
+for (const known of [false, true]) {
+  const dumped = known ? 'a dump that has it' : 'a dump that has it not';
+
+  test(`a server that is half way to another host is taken up where all of it is, after ${dumped}`, async () => {
+    const older = dump();
+    const [id] = (await activeServers('half way')) as [ServerId];
+    const text = known ? dump() : older;
+    const { source, target, pid } = await sendAway(id, (way) => way.target, 'listen');
+    cloud.control.kill();
+    psql(text);
+    await cloud.startControl();
+    for (const host of cloud.identity.hosts) await registerHost(cloud.database, host);
+    tenancy = { ...tenancy, client: await cloud.client() };
+    await target.start();
+    await cloud.until('what came of it to be told of as a part', async () => {
+      return (await held(id)).some(({ host_name, way }) => host_name === target.name && way === 'arriving');
+    });
+    await takenUp(id);
+    assert.equal(source.machine.qemus.guest(id)?.pid, pid, 'its guest never ended');
+    await cloud.until('nothing to be left of it at the target', () => !target.machine.qemus.guest(id));
+    await assertManageable([id]);
+  });
+
+  test(`a server that arrives while nobody knows of it is taken up where it arrived, after ${dumped}`, async () => {
+    const older = dump();
+    const [id] = (await activeServers('all the way')) as [ServerId];
+    const text = known ? dump() : older;
+    const { source, target } = await sendAway(id, (way) => way.source, 'mirror');
+    cloud.control.kill();
+    psql(text);
+    await source.start();
+    await controlReturns();
+    await cloud.until('the source to have let go', async () => (await held(id)).some(({ way }) => way === 'left'));
+    await takenUp(id);
+    assert.ok(target.machine.qemus.guest(id), 'its guest goes on there');
+    await cloud.until('nothing to be left of it at the source', () => !source.machine.qemus.guest(id));
+    await assertManageable([id]);
+  });
+}
+
+/** A live migration stands still, for the host process of one side has died after this step. */
+async function sendAway(
+  id: ServerId,
+  side: (way: { source: SimulatedHost; target: SimulatedHost }) => SimulatedHost,
+  step: string,
+) {
+  const source = cloud.hosts.find(({ machine }) => machine.qemus.guest(id))!;
+  const target = cloud.hosts.find((host) => host !== source)!;
+  const { pid } = source.machine.qemus.guest(id)!;
+  const dies = side({ source, target });
+  dies.dieAfter = step;
+  const live = { 'os-migrateLive': { host: null, block_migration: 'auto' } };
+  const headers = { 'openstack-api-version': 'compute 2.30' };
+  await tenancy.client.call('POST', 'compute', `/servers/${id}/action`, live, headers);
+  await cloud.until(`${dies.name} to have come to ${step} and died`, () => !dies.running);
+  return { source, target, pid };
+}
+
+const held = async (id: ServerId) => (await listQuarantine(cloud)).servers.filter(({ server_id }) => server_id === id);
+
+async function takenUp(id: ServerId): Promise<void> {
+  await cloud.until('all to be taken up', async () => {
+    await recover(cloud);
+    return (await held(id)).length === 0;
+  });
+}
 
 test('a data directory that was copied back is found out, and costs nothing', async () => {
   const [stays] = (await activeServers('stays')) as [ServerId];

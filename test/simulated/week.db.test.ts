@@ -128,7 +128,7 @@ async function takeUp(cloud: SimulatedCloud, servers: ReadonlySet<string>): Prom
     const { rows } = await sql<{ id: string }>`select id from server`.execute(cloud.database.query);
     const all = new Set(rows.map(({ id }) => id)).isSupersetOf(servers);
     if (!all || performance.now() - since < 2000) return false;
-    const stay = told.filter(({ outcome }) => outcome === 'failed').map(({ id }) => id);
+    const stay = told.filter(({ outcome }) => outcome === 'failed' || outcome === 'leave').map(({ id }) => id);
     if (stay.length > 0) await discard(cloud, stay);
     return stay.length === 0;
   });
@@ -266,13 +266,7 @@ async function settled(cloud: SimulatedCloud): Promise<void> {
       left = [...rows, ...moving];
       return left.length === 0;
     })
-    .catch(async (cause: Error) => {
-      const ids = left.map((one) => (one as { id: string }).id);
-      for (const table of ['server', 'volume', 'volume_attachment', 'volume_layer', 'server_absence', 'operation', 'server_migration']) {
-        const { rows } = await sql`select to_jsonb(t) as row from ${sql.table(table)} t
-          where to_jsonb(t)::text like any(${ids.map((id) => `%${id}%`)})`.execute(cloud.database.query);
-        console.log(table, JSON.stringify(rows));
-      }
+    .catch((cause: Error) => {
       throw new Error(`${cause.message}: ${JSON.stringify(left, undefined, 1)}`, { cause });
     });
 }

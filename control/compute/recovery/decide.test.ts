@@ -16,7 +16,7 @@ const row = (
   generation: number,
   more: Partial<KnownServer> = {},
 ): KnownServer => ({
-  ...{ host_id, epoch, generation, desired_presence: 'present' },
+  ...{ host_id, epoch, generation, desired_presence: 'present', served: true },
   ...more,
 });
 
@@ -26,6 +26,7 @@ type Case = [
   KnownServer | undefined,
   { epoch: number; generation: number } | undefined,
   string,
+  ('arriving' | 'left')?,
 ];
 const cases: Case[] = [
   ['a server without a row is made again', held(1, 3), undefined, undefined, 'remake'],
@@ -49,11 +50,27 @@ const cases: Case[] = [
   ['an earlier owner that is erasing its copy goes on', gone(1, 9), row('other', 2, 1), undefined, 'end'],
   ['a disk without a document is left', null, undefined, undefined, 'leave'],
   ['unless the database names it', null, row('h', 1, 1), undefined, 'wait'],
+  ['what came in part is no server', held(2, 1), undefined, undefined, 'leave', 'arriving'],
+  ['whatever its row says', held(2, 1), row('h', 1, 1), undefined, 'leave', 'arriving'],
+  ['it goes when it is whole elsewhere', held(2, 1), row('other', 1, 2), undefined, 'end', 'arriving'],
+  [
+    'not before its owner has called its way off',
+    held(2, 1),
+    row('other', 1, 2, { served: false }),
+    undefined,
+    'wait',
+    'arriving',
+  ],
+  ['what arrived whole has it', held(2, 1), row('other', 1, 2), undefined, 'raise present'],
+  ['what it left goes when it is elsewhere', held(1, 9), row('other', 2, 1), undefined, 'end', 'left'],
+  ['not before that is said', held(1, 9), row('other', 2, 1, { served: false }), undefined, 'wait', 'left'],
+  ['what it left is taken up by nobody before', held(1, 9), undefined, undefined, 'leave', 'left'],
+  ['whatever an older row says', held(1, 9), row('h', 1, 5), undefined, 'leave', 'left'],
 ];
 
-for (const [name, document, known, absence, expected] of cases) {
+for (const [name, document, known, absence, expected, way = null] of cases) {
   test(name, () => {
-    const fate = decideFate('h', document, known, absence);
+    const fate = decideFate({ hostId: 'h', document, way }, known, absence);
     assert.equal(fate.fate === 'raise' ? `raise ${fate.presence}` : fate.fate, expected);
   });
 }

@@ -60,7 +60,9 @@ export async function recover(options: RecoveryOptions): Promise<Outcome[]> {
     outcomes.push(...(await takeUpGroup(options, group, servers)));
     await afterStep?.(`layer ${group[0]!.layer_id}`);
   }
-  for (const held of servers) {
+  // What came in part waits for the whole.
+  const parts = Map.groupBy(servers, ({ way }) => way === 'arriving');
+  for (const held of [...(parts.get(false) ?? []), ...(parts.get(true) ?? [])]) {
     outcomes.push(await serverOutcome(held, () => withServer(options, held, takeUpServer)));
     await afterStep?.(`server ${held.server_id}`);
   }
@@ -148,14 +150,15 @@ const isTakenUp = (fate: Fate): boolean =>
   fate.fate === 'remake' || (fate.fate === 'raise' && fate.presence === 'present');
 
 async function fateOf(tx: Tx, held: QuarantinedServerRow): Promise<Fate> {
-  const { rows } = await sql<KnownServer>`select host_id, epoch, generation, desired_presence from server
+  const { rows } =
+    await sql<KnownServer>`select host_id, epoch, generation, desired_presence, observed_generation >= generation as served from server
     where id = ${held.server_id} for update`.execute(tx);
   const { rows: absences } = await sql<{
     epoch: number;
     generation: number;
   }>`select epoch, generation from server_absence
     where host_id = ${held.host_id} and server_id = ${held.server_id} for update`.execute(tx);
-  return decideFate(held.host_id, held.document, rows[0], absences[0]);
+  return decideFate({ hostId: held.host_id, document: held.document, way: held.way }, rows[0], absences[0]);
 }
 
 /** A server that is this host's in the database is deleted, as its owner would do it; what is not, is ended on the host. */

@@ -18,13 +18,15 @@ import type {
   ServerMachine,
   ServerRescue,
 } from '../server/index.ts';
-import { localGib, replacePersonality } from '../server/index.ts';
+import { comeToNothing, forgetKept, localGib, replacePersonality } from '../server/index.ts';
+import { migrationsOf } from '../server-migration/index.ts';
 
 type Held = QuarantinedServerRow & { document: DesiredServer };
 
 /** The row follows the document, above its generation, and is this host's. */
 export async function raiseServer(tx: Tx, held: Held, presence: 'present' | 'absent'): Promise<void> {
   const { document: server, host_id: hostId } = held;
+  await forgetMove(tx, server);
   await sql`
     update server set host_id = ${hostId}, epoch = greatest(epoch, ${server.epoch}::bigint),
       generation = greatest(generation, ${server.generation}::bigint) + 1, desired_presence = ${presence},
@@ -47,6 +49,20 @@ export async function raiseServer(tx: Tx, held: Held, presence: 'present' | 'abs
     await recoverPorts(tx, { projectId: rows[0]!.project_id, serverId: server.id, hostId, ports: server.ports });
   }
   await enqueue(tx, 'server', server.id);
+}
+
+/** A move that the database remembers and the document does not: it came to its end in the history that is lost. */
+async function forgetMove(tx: Tx, { id, incoming, outgoing }: DesiredServer): Promise<void> {
+  const move = (await migrationsOf(tx, [id])).get(id);
+  if (!move || move.id === incoming?.id || move.id === outgoing?.id) return;
+  if (move.phase === 'moved' || move.phase === 'reverting') {
+    // Where it went back to since, what was kept is its own under a newer epoch, and an absence of the old one is nothing to it.
+    await forgetKept(tx, move);
+    await sql`update server set desired_move = null where id = ${id}`.execute(tx);
+    return;
+  }
+  const error = { code: 'unavailable', message: 'the database is older than its end' };
+  await comeToNothing(tx, move, { ended: 'failed', error });
 }
 
 export async function remakeServer(tx: Tx, held: Held): Promise<void> {

@@ -11,6 +11,7 @@ export { hostedServers } from './hosted-servers.ts';
 export { tellDigest } from './image-digest.ts';
 export type { ServerFilter, SortKey } from './list.ts';
 export { type LocalDiskWish, localGib } from './local-disks.ts';
+export { comeToNothing, forgetKept } from './migrating.ts';
 export { placeMove } from './moving.ts';
 export { replacePersonality } from './personality.ts';
 export { proveServer } from './proof.ts';

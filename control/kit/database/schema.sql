@@ -1907,7 +1907,9 @@ CREATE TABLE public.quarantined_server (
     guest boolean NOT NULL,
     document jsonb,
     bytes bigint DEFAULT 0 NOT NULL,
-    CONSTRAINT quarantined_server_reason_check CHECK ((reason = ANY (ARRAY['missing'::text, 'older'::text, 'unclaimed'::text])))
+    way text,
+    CONSTRAINT quarantined_server_reason_check CHECK ((reason = ANY (ARRAY['missing'::text, 'older'::text, 'unclaimed'::text]))),
+    CONSTRAINT quarantined_server_way_check CHECK ((way = ANY (ARRAY['arriving'::text, 'left'::text])))
 );
 
 CREATE TABLE public.quota (
