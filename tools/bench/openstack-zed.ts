@@ -1,6 +1,6 @@
 /**
  * OpenStack Zed as Debian 12 packages it (keystone, glance, placement, nova with ten fake computes, neutron with a no-op
- * driver; MariaDB, RabbitMQ, memcached), all on a machine of two cores, measured with the same load driver; medians of
+ * driver, swift with one replica; MariaDB, RabbitMQ, memcached), all on a machine of two cores, measured with the same load driver; medians of
  * three rounds. Machines differ: where it matters, compare ratios from one run.
  *
  * `target` is what Bothy set out to reach on such a machine; null where none was set.
@@ -46,4 +46,12 @@ export const references: readonly Reference[] = [
   // The same in pieces of 64 KiB, as OpenStack's own clients send a file; not measured there.
   lower('glance create+upload 64 MiB in pieces | p50', null, 200),
   lower('glance download 64 MiB | p50', 82, null),
+  higher('swift PUT 4 KiB c=8 | ops/s', 258, 2580),
+  lower('swift PUT 4 KiB c=8 | cloud CPU', 6.1, 0.76),
+  higher('swift GET 4 KiB c=8 | ops/s', 623, 7480),
+  lower('swift GET 4 KiB c=8 | cloud CPU', 2.9, 0.36),
+  higher('swift PUT 1 MiB c=8 | ops/s', 123, 492),
+  lower('swift PUT 1 MiB c=8 | cloud CPU', 9.8, 1.22),
+  higher('swift GET 1 MiB c=8 | ops/s', 176, 704),
+  lower('swift GET 1 MiB c=8 | cloud CPU', 7.3, 0.91),
 ];

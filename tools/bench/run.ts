@@ -5,7 +5,7 @@
  *
  *   npm run bench -- [--strict] [--json FILE] [--rounds N] [--hosts N] [--keep] [--profile DIRECTORY] [--beside COMMIT|none] [work …]
  *
- * Works: single keystone neutron nova glance by default. single is what one machine does, beside another commit, the last landed
+ * Works: single keystone neutron nova glance by default, and swift (objects). single is what one machine does, beside another commit, the last landed
  * where none is given (single.ts); nova1000 grows to 1,000 servers; bytes moves images of 64 MiB, with --beside COMMIT in turns with
  * that commit's cloud (bytes.ts); scale, alone, shows what growth costs (docs/scale.md), with --quick at two sizes, at one --size HOSTSxSERVERS or more, with --beside COMMIT under it (scale.ts);
  * lists, alone, is a page of a project with 10,000 servers, with --beside COMMIT in turns with that commit's (lists.ts); cache, alone, is how fast a volume's cache answers to heat (cache.ts); volumes, alone and as root, is how fast volumes come about, with --beside COMMIT in turns with that commit's, and what they cost their guests, which --quick leaves out (volumes.ts); capture, alone and as root, is how fast a server's disk becomes an image (capture.ts). data-plane, alone and as root,
