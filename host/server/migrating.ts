@@ -191,3 +191,10 @@ function still({ mode }: OutgoingRecord, { guest }: Facts): MigrationStep | Rest
   if (guest?.state === 'running') return { do: 'hold' };
   return rest(guest ? 'paused' : 'stopped');
 }
+
+/** Whether all of a server is here, for whoever does not know of its way. */
+export function wayOf({ incoming }: DesiredServer, record: ServerRecord | undefined): { way?: 'arriving' | 'left' } {
+  const { side, state } = record?.migration ?? {};
+  if (side === 'incoming' ? state !== 'taken_over' : incoming) return { way: 'arriving' };
+  return state === 'handed_over' || state === 'lost_sight' ? { way: 'left' } : {};
+}

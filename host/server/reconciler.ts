@@ -14,6 +14,7 @@ import type { ImageFacts } from '../image/store.ts';
 import { guestsDirectory, serversDirectory } from '../paths.ts';
 import type { ServerContext } from './context.ts';
 import { imageInUse } from './image-in-use.ts';
+import { wayOf } from './migrating.ts';
 import { misreadServer } from './misread.ts';
 import { isServerId } from './record.ts';
 import { type RunningGuest, ServerTask, type TaskOwner } from './task.ts';
@@ -125,8 +126,7 @@ export class Reconciler implements TaskOwner {
     if (!state) return { servers: [], images: [] };
     const guest = (id: ServerId) => this.#tasks.get(id)?.guest !== undefined;
     const servers: QuarantinedServer[] = [...state.quarantined].map(([id, { reason, since }]) => ({
-      ...{ id, reason, since, guest: guest(id) },
-      ...this.#wayOf(id, state.servers.get(id)!),
+      ...{ id, reason, since, guest: guest(id), ...wayOf(state.servers.get(id)!, this.#tasks.get(id)?.record) },
       document: state.servers.get(id)!,
     }));
     for (const { id, unclaimed } of this.#tasks.values()) {
@@ -136,12 +136,6 @@ export class Reconciler implements TaskOwner {
     const { images } = this.#context;
     const uploads = images.ids().filter((id) => images.facts(id)?.origin === 'uploaded');
     return { servers, images: unlistedImages(state, uploads).flatMap((id) => describe(id, images.facts(id)!)) };
-  }
-
-  #wayOf(id: ServerId, { incoming }: DesiredServer): Pick<QuarantinedServer, 'way'> {
-    const { side, state } = this.#tasks.get(id)?.record?.migration ?? {};
-    if (side === 'incoming' ? state !== 'taken_over' : incoming) return { way: 'arriving' };
-    return state === 'handed_over' || state === 'lost_sight' ? { way: 'left' } : {};
   }
 
   /** Every server that was named has been looked at at least once. */
