@@ -11,11 +11,17 @@ import { actorOf, type Caller } from '../../kit/caller.ts';
 import type { Tx } from '../../kit/database/database.ts';
 import { notFound } from '../../kit/refusal.ts';
 import { type AttachmentRowWish, insertAttachments } from '../../storage/server-volume/index.ts';
-import { beginBring } from '../../storage/volume/bring.ts';
-import { createVolumeIn, emptyWish } from '../../storage/volume/create.ts';
-import { holdVolumeQuota } from '../../storage/volume/quota.ts';
-import { lockVolume, reachOf } from '../../storage/volume/store.ts';
-import { gibBytes, type ListedVolume, requireStatus } from '../../storage/volume/volume.ts';
+import {
+  beginBring,
+  createVolumeIn,
+  emptyWish,
+  gibBytes,
+  holdVolumeQuota,
+  type ListedVolume,
+  lockVolume,
+  reachOf,
+  requireStatus,
+} from '../../storage/volume/index.ts';
 import {
   cacheWords,
   holdTypeOf,

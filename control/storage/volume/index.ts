@@ -1,5 +1,5 @@
 export { begin, onLockedVolume } from './act.ts';
-export { callOffBrings } from './bring.ts';
+export { beginBring, callOffBrings } from './bring.ts';
 export { type CacheReport, cacheReport } from './cache-report.ts';
 export { arriveWithServer, beginCarry, hostsForVolumes, wakeCarried } from './carry.ts';
 export { VolumeController, type VolumeStep } from './controller.ts';
@@ -29,5 +29,14 @@ export { attachmentStatusSql, volumeStatusSql } from './states-sql.ts';
 export { type SnapshotStatus, snapshotStatuses, volumeStatuses } from './statuses.ts';
 export { changeVolume, findVolume, lockVolume, lockVolumesOf, type Reach, reachOf } from './store.ts';
 export type { StorageFault, VolumeTask } from './tables.ts';
-export { faultOf, gibBytes, gibOf, type ListedVolume, migrationStatus, requireStatus, zoneOf } from './volume.ts';
+export {
+  faultOf,
+  gibBytes,
+  gibOf,
+  imageMetadataOf,
+  type ListedVolume,
+  migrationStatus,
+  requireStatus,
+  zoneOf,
+} from './volume.ts';
 export { volumeWay } from './way.ts';

@@ -2,8 +2,14 @@
 import { CloudError } from '../../../../contract/errors.ts';
 import { actorOf } from '../../../kit/caller.ts';
 import { serverVolumes } from '../../../storage/server-volume/index.ts';
-import { begin, lockVolume, replaceTop, requireImageFits, requireStatus } from '../../../storage/volume/index.ts';
-import { imageMetadataOf } from '../../../storage/volume/volume.ts';
+import {
+  begin,
+  imageMetadataOf,
+  lockVolume,
+  replaceTop,
+  requireImageFits,
+  requireStatus,
+} from '../../../storage/volume/index.ts';
 import { imageSnapshot } from '../create.ts';
 import type { BootImage } from '../dependencies.ts';
 import type { ServerRow } from '../server.ts';
