@@ -41,6 +41,7 @@ export class Call {
   readonly visitor: Visit;
   readonly #signed: Pick<SignedVisit, 'payload' | 'chunks'>;
   #where: Promise<Where> | undefined;
+  #guessed = false;
   #body: Body | undefined;
   #document: unknown;
 
@@ -86,10 +87,28 @@ export class Call {
     return this.target.query.get(name);
   }
 
-  /** The bucket's container. @throws S3Refusal `NoSuchBucket` */
+  /** The bucket's container: the own project's comes first, so it is asked for at once. @throws S3Refusal `NoSuchBucket` */
   where(): Promise<Where> {
-    this.#where ??= this.whereOf(this.bucket);
+    this.#where ??= this.#guess() ?? this.whereOf(this.bucket);
     return this.#where;
+  }
+
+  #guess(): Promise<Where> | undefined {
+    const { caller } = this.visitor;
+    // Who may do nothing at home would hear that instead of what another project's bucket grants.
+    if (!caller?.projectId || !['reader', 'member', 'manager', 'admin'].some((role) => caller.roles.has(role)))
+      return undefined;
+    this.#guessed = true;
+    return Promise.resolve({ projectId: caller.projectId, container: this.bucket });
+  }
+
+  /** After the own project had none: whether another one's is meant. @throws S3Refusal `NoSuchBucket` */
+  async lookElsewhere(): Promise<boolean> {
+    if (!this.#guessed) return false;
+    this.#guessed = false;
+    const before = await this.#where;
+    this.#where = this.whereOf(this.bucket);
+    return (await this.#where).projectId !== before?.projectId;
   }
 
   async whereOf(bucket: string): Promise<Where> {

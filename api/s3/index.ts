@@ -1,6 +1,7 @@
 /** Amazon's S3. Translates; control/object decides. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
+import { hasReason } from '../../contract/errors.ts';
 import type { SignedRequests } from '../../control/identity/index.ts';
 import { fits } from '../boundary/check.ts';
 import type { Contract } from '../boundary/contract.ts';
@@ -137,7 +138,13 @@ async function answer({ request, reply, chooser, options }: Asked): Promise<void
   if (signed.caller === null && operation.rights !== 'open') throw new S3Refusal('AccessDenied', 'Access Denied');
   requireFits(operation, call);
   if (operation.body) await call.readDocument(operation.body, operation.bodyBytes ?? 64 * 1024);
-  await operation.run(call);
+  try {
+    await operation.run(call);
+  } catch (error) {
+    // Nothing was done and no byte was read: a container is looked for before its object.
+    if (!hasReason(error, 'container_not_found') || !(await call.lookElsewhere())) throw error;
+    await operation.run(call);
+  }
 }
 
 function requireFits({ query }: Operation, call: Call): void {
