@@ -36,8 +36,9 @@ export class LocalDisks {
 
   async #learn(host: HostEndpoint): Promise<void> {
     const disks = await this.#ask(host).catch(() => undefined);
+    // A host process that does not answer takes no disk away: what is read is verified by what it is.
+    if (disks || host.id !== this.#hostId) this.#paths = new Map(disks?.map(({ name, path }) => [name, path]));
     this.#hostId = host.id;
-    this.#paths = new Map(disks?.map(({ name, path }) => [name, path]));
     this.#until = performance.now() + (disks ? staysMs : againMs);
   }
 }
