@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadSettings } from '../settings.ts';
 import { freePort } from './free-port.ts';
-import { checkCards, checkDatapath, checkPorts } from './preflight.ts';
+import { ensureIdentity } from './identity.ts';
+import { checkCards, checkDatapath, checkDisk, checkPorts } from './preflight.ts';
 
 test('one port for two things is named before anything listens, such as that of an older cloud which is another one now', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'bothy-ports-'));
@@ -47,4 +48,18 @@ test('a card that a setting names and the machine lacks is told before anything 
     assert.throws(() => checkCards(settings), { message: /no network card 'nic77'/, cure: correct });
   }
   checkCards(loadSettings(directory, {}));
+});
+
+test('a cloud that is there starts on a disk that is too full for a new one, and what may be deleted is named', (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'bothy-disk-'));
+  t.after(() => rmSync(directory, { recursive: true }));
+  const settings = loadSettings(directory, {});
+  assert.throws(() => checkDisk(settings, 900), {
+    message: /only 900 MiB free; .* 1024 MiB/,
+    cure: /^make room, or name/,
+  });
+  ensureIdentity(settings.paths);
+  mkdirSync(settings.paths.cache);
+  checkDisk(settings, 900);
+  assert.throws(() => checkDisk(settings, 3), { message: /only 3 MiB/, cure: /cache may be deleted/ });
 });

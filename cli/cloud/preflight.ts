@@ -10,7 +10,8 @@ import type { Settings } from '../settings.ts';
 import { hasKit } from './control-kit.ts';
 import { readIdentity } from './identity.ts';
 
-const leastFreeMiB = 1024;
+/** To begin, and to go on: what the database and the logs of a start take. */
+const [leastFreeMiB, leastFreeAgainMiB] = [1024, 64];
 
 export function requireRoot(what: string): void {
   if (process.getuid?.() !== 0) throw new CommandError(`${what} needs root`, 'run the command with sudo');
@@ -99,14 +100,15 @@ export async function checkDatapath({ paths, values }: Settings, has = kernelHas
   );
 }
 
-export function checkDisk({ paths }: Settings): void {
-  const freeMiB = freeSpaceMiB(paths.data);
-  if (freeMiB < leastFreeMiB) {
-    throw new CommandError(
-      `the disk of ${paths.data} has only ${freeMiB} MiB free; a cloud needs at least ${leastFreeMiB} MiB to start`,
-      'make room, or name another directory with --data',
-    );
-  }
+/** One that is there must be up to be given room: what lies in it is deleted by its API. @param freeMiB for tests */
+export function checkDisk({ paths }: Settings, freeMiB = freeSpaceMiB(paths.data)): void {
+  const least = readIdentity(paths) ? leastFreeAgainMiB : leastFreeMiB;
+  if (freeMiB >= least) return;
+  const cache = existsSync(paths.cache) ? ` (${paths.cache} may be deleted)` : '';
+  throw new CommandError(
+    `the disk of ${paths.data} has only ${freeMiB} MiB free; a cloud needs at least ${least} MiB to start`,
+    `make room${cache}, or name another directory with --data`,
+  );
 }
 
 /** Free space of the file system that the path is, or will be, on. */

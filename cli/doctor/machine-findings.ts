@@ -106,8 +106,10 @@ export async function checkKernel(): Promise<Finding[]> {
 export function checkDisk({ paths }: Settings): Finding[] {
   const freeMiB = freeSpaceMiB(paths.data);
   const detail = `${(freeMiB / 1024).toFixed(1)} GiB free for ${paths.data}`;
-  if (freeMiB < 1024)
-    return [problem('disk', detail, 'make room: delete images or servers, or move --data to a larger disk')];
+  if (freeMiB < 1024) {
+    const cure = `make room: ${paths.cache} may be deleted; then delete images, volumes or servers (with nothing free the database can't even note that)`;
+    return [problem('disk', detail, cure)];
+  }
   if (freeMiB < 10 * 1024)
     return [warning('disk', detail, 'guests and images soon fill that; a larger disk is in order')];
   return [ok('disk', detail)];

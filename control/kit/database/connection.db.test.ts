@@ -210,3 +210,11 @@ test('an answer that is long but keeps coming is no silence', async () => {
   assert.equal(rows.length, 40);
   await client.end();
 });
+
+test('a session that the database ends for a trouble of its own, such as a full disk, says that it cannot serve, not that we are wrong', () => {
+  const said = (severity: string, code: string) =>
+    Object.assign(new pg.DatabaseError('could not write init file', 0, 'error'), { severity, code });
+  assert.equal(isDatabaseUnavailable(said('FATAL', 'XX000')), true);
+  assert.equal(isDatabaseUnavailable(said('ERROR', 'XX000')), false);
+  assert.equal(isDatabaseUnavailable(said('FATAL', '28P01')), false, 'a wrong password is ours');
+});

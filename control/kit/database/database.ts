@@ -319,6 +319,8 @@ const unreached = new Set([
  */
 export function isDatabaseUnavailable(error: unknown): boolean {
   const code = sqlState(error);
+  // A session that it ends for a trouble of its own: of a full disk PostgreSQL says "could not write init file" to who comes (XX000).
+  if (code?.startsWith('XX') && ['FATAL', 'PANIC'].includes((error as pg.DatabaseError).severity ?? '')) return true;
   if (code !== undefined) return /^(57P|08|53)/.test(code) || tooSlow.has(code) || code === '25006' || code === '58030';
   const system = (error as NodeJS.ErrnoException | undefined)?.code;
   if (system !== undefined && unreached.has(system)) return true;
