@@ -193,7 +193,7 @@ export const callerOf = (projectId: ProjectId, roles = ['member', 'reader']): Ca
 
 export async function objectWorld(
   t: Pick<TestContext, 'after'>,
-  options: Partial<ObjectAreaOptions> = {},
+  { host, ...options }: Partial<ObjectAreaOptions> & { host?: HostId } = {},
 ): Promise<ObjectWorld> {
   const folder = mkdtempSync(join(tmpdir(), 'bothy-object-'));
   const db = await testDatabase();
@@ -201,7 +201,7 @@ export async function objectWorld(
   const disks = new FakeDisks();
   const server = http.createServer((request, response) => void disks.serve(request, response));
   await new Promise<void>((resolve) => server.listen(socket, resolve));
-  const hostId = newOrderedId<HostId>();
+  const hostId = host ?? newOrderedId<HostId>();
   const client = new HostClient({
     tls: await (await testAuthority()).issue('bothy-control'),
     local: { id: hostId, socket },
