@@ -160,6 +160,11 @@ export const definitions = {
     check: (v: string) => (objectDisks(v) === null ? notObjectDisks : undefined),
     help: "Where objects' bytes lie on this machine, NAME:DIRECTORY with commas between, each best a file system of its own; empty: one named default, in the data directory.",
   },
+  object_copies: {
+    fallback: '1',
+    check: number(10),
+    help: 'On how many disks each object lies, on different hosts as far as there are: all have it before its writer is answered.',
+  },
   storage_over_provision: {
     fallback: '20',
     check: (v: string) => (/^\d{1,3}(\.\d{1,2})?$/.test(v) && +v >= 1 ? undefined : 'a number, 1 to 999.99'),

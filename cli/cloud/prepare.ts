@@ -165,6 +165,7 @@ function controlConfiguration({
     shelvedOffloadSeconds: Number(values.shelved_offload_time),
     confirmSeconds: Number(values.resize_confirm_window),
     imageCopies: Number(values.image_copies),
+    objectCopies: Number(values.object_copies),
     imageProtections: protectionsOf(settings),
     imageImport: {
       ranges: list(values.import_from),

@@ -54,6 +54,8 @@ export interface ControlConfiguration {
   confirmSeconds?: number;
   /** On how many hosts an image shall lie; absent: one. */
   imageCopies?: number;
+  /** On how many disks each object's bytes lie; absent: one. */
+  objectCopies?: number;
   /** Of properties of images; none: everybody may do everything with them. */
   imageProtections?: PropertyRule[];
   /** What tenants may import images from beside public addresses and the usual ports. */

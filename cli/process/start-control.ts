@@ -235,7 +235,7 @@ async function openAreas({ configuration, log, hooks, database, feed, tls, holde
   const client = new HostClient({ tls, local: configuration.localHost });
   const { imageProtections: protections, imageCopies: copies, imageImport: web } = configuration;
   const image = openImage({ database, feed, client, log, region, protections, copies, web });
-  const object = openObject({ database, client, log, holder });
+  const object = openObject({ database, client, log, holder, copies: configuration.objectCopies });
   const network = openNetwork({ database });
   const { ports } = network;
   const { images } = image.services;

@@ -16,6 +16,8 @@ export interface Disk {
   freeBytes: number;
   totalBytes: number;
   problem: string | null;
+  /** Files with bytes that are not what was written, as its host says now. */
+  faults: number;
   host: HostEndpoint;
   connected: boolean;
 }
@@ -33,6 +35,7 @@ export class Disks {
   readonly #log: Logger;
   readonly #sweep: Sweep;
   #known = new Map<string, Disk>();
+  readonly #faults = new Map<string, number>();
   #reading: Promise<void> | undefined;
 
   constructor(options: { database: Database; client: Pick<HostClient, 'objects'>; log: Logger; lookMs?: number }) {
@@ -109,6 +112,7 @@ export class Disks {
   async #ask(host: HostEndpoint): Promise<void> {
     try {
       const disks = await this.#client.objects.disks(host);
+      for (const { name, faults = 0 } of disks) this.#faults.set(`${host.id}/${name}`, faults);
       const rows = disks.map((disk) => ({ id: newId(), ...disk }));
       await sql`insert into object_disk as d (id, host_id, name, path, total_bytes, free_bytes, problem)
         select id, ${host.id}::uuid, name, path, "totalBytes", "freeBytes", problem from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
@@ -126,11 +130,16 @@ export class Disks {
 
   async #read(): Promise<void> {
     const { rows } = await sql<
-      Omit<Disk, 'host'> & { host_id: HostEndpoint['id']; url: string }
+      Omit<Disk, 'host' | 'faults'> & { host_id: HostEndpoint['id']; url: string }
     >`select d.id, d.name, d.state, d.free_bytes as "freeBytes", d.total_bytes as "totalBytes", d.problem, host.connected,
         ${endpointUrl('host')} as url, host.id as host_id
       from object_disk d join host on host.id = d.host_id`.execute(this.#database.query);
-    this.#known = new Map(rows.map(({ host_id, url, ...disk }) => [disk.id, { ...disk, host: { id: host_id, url } }]));
+    this.#known = new Map(
+      rows.map(({ host_id, url, ...disk }) => [
+        disk.id,
+        { ...disk, host: { id: host_id, url }, faults: this.#faults.get(`${host_id}/${disk.name}`) ?? 0 },
+      ]),
+    );
   }
 }
 

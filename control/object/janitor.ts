@@ -12,6 +12,7 @@ import { drainDisk } from './drain.ts';
 import { expireObjects } from './expire.ts';
 import { closeExpired, type Intents } from './intents.ts';
 import { removeBlobs } from './removal.ts';
+import { repairDisk } from './repair.ts';
 import { sweepIntents } from './sweep.ts';
 
 export interface JanitorOptions {
@@ -60,6 +61,7 @@ export class Janitor {
       remove: () => removeBlobs({ database, client, graceMs: grace }, well),
       sweep: () => sweepIntents(this.#options, well),
       drain: () => this.#drain(well),
+      repair: () => this.#repair(well),
     };
     for (const [kind, work] of Object.entries(kinds)) {
       try {
@@ -68,6 +70,15 @@ export class Janitor {
         log.warn({ err: error, kind }, 'objects: the janitor could not do a kind of work, will be tried again');
       }
     }
+  }
+
+  async #repair(well: ReadonlyMap<string, Disk>): Promise<number> {
+    let repaired = 0;
+    for (const disk of well.values()) {
+      if (disk.faults > 0) repaired += await repairDisk(this.#options, this.#options.disks, disk);
+    }
+    if (repaired > 0) await this.#options.disks.look();
+    return 0;
   }
 
   async #drain(well: ReadonlyMap<string, Disk>): Promise<number> {

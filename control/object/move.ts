@@ -61,3 +61,42 @@ export async function moveBlobs(
     hold!.release();
   }
 }
+
+interface Replacing {
+  from: Disk;
+  source: Movable;
+  /** Where the copy is that is lost. */
+  to: Disk;
+  lost: Movable;
+}
+
+const replaceText = `update object_blob set intent_id = $3, file = $4, offset_bytes = $5
+  where id = $1 and disk_id = $2 and intent_id = $6 and file = $7 and offset_bytes = $8`;
+
+/** A copy that is lost, written anew from another one. False: that one can't be read either. */
+export async function replaceCopy(
+  { database, client, intents }: MoveOptions,
+  { from, source, to, lost }: Replacing,
+): Promise<boolean> {
+  const [hold] = await intents.hold([to.id]);
+  try {
+    const place = { ...source, blob: source.id as BlobId, intent: source.intentId as ObjectIntentId };
+    const { file, offset, length, blob, intent } = place;
+    const [copy] = await client.objects.copy(placeOf(from), placeOf(to), hold!.intent, [
+      { blob, intent, file, offset, length },
+    ]);
+    const made = copy?.place;
+    if (!made) return false;
+    await database.transaction(cloudActor, async (tx) => {
+      const open = await run(tx, openText, [hold!.intent]);
+      if (open.length === 0) throw new Error('the intent of a copy is closed');
+      await run(tx, replaceText, [
+        ...[lost.id, to.id, hold!.intent, made.file, made.offset],
+        ...[lost.intentId, lost.file, lost.offset],
+      ]);
+    });
+    return true;
+  } finally {
+    hold!.release();
+  }
+}

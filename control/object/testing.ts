@@ -33,6 +33,15 @@ export class FakeDisks {
   freeBytes = 2 ** 40;
   problem: string | null = null;
   requests: string[] = [];
+  /** Of which disk, and what its host says. */
+  faults: {
+    disk: string;
+    intent: string;
+    file: string;
+    kind: 'missing' | 'corrupt';
+    offset: number;
+    length: number;
+  }[] = [];
 
   #packSize(key: string): number {
     return [...(this.packs.get(key)?.values() ?? [])].reduce((sum, { bytes }) => sum + bytes.length + 48, 0);
@@ -68,6 +77,7 @@ export class FakeDisks {
       case 'GET disks':
         return {
           disks: this.names.map((name) => ({
+            faults: this.faults.filter(({ disk }) => disk === name).length,
             ...{ name, path: `/${name}`, totalBytes: 2 ** 41, freeBytes: this.freeBytes, problem: this.problem },
           })),
         };
@@ -112,7 +122,13 @@ export class FakeDisks {
         };
       }
       case 'GET faults':
-        return { scrubbedAt: null, faults: [] };
+        return {
+          scrubbedAt: null,
+          faults: this.faults.filter((fault) => fault.disk === disk).map(({ disk: _disk, ...fault }) => fault),
+        };
+      case 'DELETE faults':
+        this.faults = this.faults.filter((fault) => fault.disk !== disk || fault.file !== file);
+        return {};
       default:
         throw Object.assign(new Error('no such route'), { status: 404, code: 'not_found' });
     }
