@@ -71,7 +71,7 @@ async function work(settings: Settings, wish: { list: boolean; discard: string |
   const database = new Database({ url: new Secret(databaseUrlOf(settings)), applicationName: 'bothy recover' });
   try {
     const quarantine = await recovery.listQuarantine({ database });
-    if (wish.list) return show(quarantine);
+    if (wish.list) return show(quarantine, await recovery.hostsAway({ database }));
     if (wish.discard !== undefined) {
       const ids =
         wish.discard === 'all' ? 'all' : requireKnown(wish.discard, (id) => recovery.isQuarantined(quarantine, id));
@@ -93,8 +93,9 @@ function requireKnown(text: string, isKnown: (id: string) => boolean): string[] 
 type Quarantine = Awaited<ReturnType<typeof import('../../control/compute/recovery/index.ts')['listQuarantine']>>;
 type Outcome = Awaited<ReturnType<typeof import('../../control/compute/recovery/index.ts')['recover']>>[number];
 
-function show({ servers, layers, images }: Quarantine): number {
+function show({ servers, layers, images }: Quarantine, away: readonly string[]): number {
   if (servers.length + layers.length + images.length === 0) say('Nothing is in quarantine.');
+  if (away.length > 0) say(`What these hosts have is not in the list, for they are not connected: ${away.join(', ')}`);
   for (const { server_id, host_name, reason, since, guest, document } of servers) {
     const name = document ? ` '${document.name}'` : '';
     say(

@@ -1,2 +1,2 @@
 export type { Outcome } from './outcome.ts';
-export { discard, isQuarantined, listQuarantine, type Quarantine, recover } from './recovery.ts';
+export { discard, hostsAway, isQuarantined, listQuarantine, type Quarantine, recover } from './recovery.ts';

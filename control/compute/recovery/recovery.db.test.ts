@@ -8,7 +8,7 @@ import { recordQuarantine } from '../../host/quarantine.ts';
 import { type TestDatabase, testDatabase } from '../../kit/database/testing.ts';
 import { type ServerCloud, serverCloud } from '../server/testing.ts';
 import type { RecoveryOptions } from './outcome.ts';
-import { discard, recover } from './recovery.ts';
+import { discard, hostsAway, recover } from './recovery.ts';
 
 let db: TestDatabase;
 let cloud: ServerCloud;
@@ -57,6 +57,15 @@ const known = async () => {
     union all select id, desired_presence from image where id = ${imageId}`.execute(db.database.query);
   return rows;
 };
+test('hosts that are not connected are named, for an empty list says nothing of what they have', async () => {
+  const { query } = db.database;
+  await sql`update host set connected = id <> ${hostId}`.execute(query);
+  const { rows } = await sql<{ name: string }>`select name from host where id = ${hostId}`.execute(query);
+  assert.deepEqual(await hostsAway({ database: db.database }), [rows[0]!.name]);
+  await sql`update host set connected = true`.execute(query);
+  assert.deepEqual(await hostsAway({ database: db.database }), []);
+});
+
 /** While somebody reads the list, something happens. */
 const meanwhile = (happens: () => Promise<unknown>): RecoveryOptions => ({
   database: db.database,

@@ -32,6 +32,14 @@ export interface Quarantine {
   images: QuarantinedImageRow[];
 }
 
+/** Names of hosts that are not connected: what they have nobody knows. */
+export async function hostsAway({ database }: RecoveryOptions): Promise<string[]> {
+  const { rows } = await sql<{ name: string }>`select name from host where not connected order by name`.execute(
+    database.query,
+  );
+  return rows.map(({ name }) => name);
+}
+
 /** What hosts have that the database does not account for. */
 export async function listQuarantine({ database }: RecoveryOptions): Promise<Quarantine> {
   const db = database.query;
