@@ -99,6 +99,10 @@ test('a source sends what runs, and stays where it does not', () => {
   const record = { ...newRecord(2), disk, running };
   assert.equal(next(server(outgoing()), { record, guest: guest('running') }), 'send');
   assert.equal(next(server(outgoing({ target: null })), { record, guest: guest('running') }), undefined);
+  assert.equal(next(server(outgoing({ mode: 'cold' })), { record: { ...newRecord(2), disk } }), 'send');
+  for (const mode of ['cold', 'live'] as const)
+    for (const cancelled of [false, true])
+      assert.equal(next(server(outgoing({ mode, cancelled })), {}), undefined, 'it is not here');
   assert.equal(next(server(outgoing()), { record: sending(), guest: guest('shutdown') }), 'stay');
   assert.equal(next(server(outgoing()), { record: sending() }), 'stay');
   assert.equal(next(server(outgoing({ target: null })), { record: sending(), guest: guest('running') }), 'stay');

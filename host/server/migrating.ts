@@ -135,6 +135,8 @@ function outgoingStep(desired: DesiredServer, record: ServerRecord['migration'],
     return known.state === 'sending' ? stays('cancelled', 'nobody wants the migration any more') : still(known, facts);
   }
   if (known) return knownOutgoingStep(outgoing!, known, facts);
+  // Nothing of it is here, or was erased since: there is nothing to send, and nothing to write that down in.
+  if (!facts.record) return undefined;
   if (outgoing!.cancelled) return stays('cancelled', 'nobody wants the migration any more');
   return outgoing!.target ? firstStep(desired, outgoing!, facts) : undefined;
 }

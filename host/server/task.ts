@@ -206,7 +206,8 @@ export class ServerTask {
 
   /** Known is what is on disk: a change that could not be written is not there. */
   async save(changes: Partial<ServerRecord>): Promise<void> {
-    const before = this.record!;
+    const before = this.record;
+    if (!before) throw new Error('there is no record to change');
     this.record = { ...before, ...changes };
     // One after the other, each with all that is known by then.
     const write = () => writeRecord(this.paths.record, this.record!, { durable: this.context.durable });
