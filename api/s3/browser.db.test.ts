@@ -110,3 +110,37 @@ test('what a policy does not allow is refused, and nothing is kept', async () =>
   for (const key of ['down/x', 'up/big', 'up/small', 'up/x'])
     assert.equal((await s3.call(`owner HEAD /pages/${key}`)).status, 404, key);
 });
+
+test('what no header can have does no harm when it is told back', async () => {
+  const fields = { key: 'up/odd', 'content-type': 'text/x\u0001\r\nx-a: b', 'x-amz-meta-a': '\u007f小' };
+  const conditions = [
+    ['starts-with', '$key', ''],
+    ['starts-with', '$content-type', ''],
+    ['starts-with', '$x-amz-meta-a', ''],
+  ];
+  assert.equal((await post(form(signed(fields, conditions), 'x'))).status, 204);
+  const got = await s3.call('owner GET /pages/up/odd');
+  assert.deepEqual([got.status, got.headers['content-type'], got.headers['x-a']], [200, 'text/x   x-a: b', undefined]);
+  const name = { key: 'up/odd', 'x-amz-meta-a b': '1' };
+  assert.equal(
+    (await post(form(signed(name, [['starts-with', '$key', ''], { 'x-amz-meta-a b': '1' }]), 'x'))).code,
+    'MalformedPOSTRequest',
+  );
+  const told = await s3.call('owner GET /pages/up/odd?response-content-type=%01%E5%B0%8F');
+  assert.equal(told.status, 200);
+  assert.equal(
+    (await s3.call('owner GET /pages/none', { headers: { origin: 'https://小.example' } })).code,
+    'NoSuchKey',
+  );
+});
+
+test('an empty object is one, and whose a bucket must be is held to', async () => {
+  assert.equal((await s3.call('owner PUT /pages/empty')).status, 200);
+  const got = await s3.call('owner GET /pages/empty');
+  assert.deepEqual([got.status, got.text, got.headers['content-length']], [200, '', '0']);
+  assert.equal((await s3.call('owner GET /pages/empty', { headers: { range: 'bytes=0-' } })).code, 'InvalidRange');
+  const expected = (owner: string) =>
+    s3.call('owner GET /pages/empty', { headers: { 'x-amz-expected-bucket-owner': owner } });
+  assert.equal((await expected(s3.world.projectId)).status, 200);
+  assert.equal((await expected('111122223333')).code, 'AccessDenied');
+});

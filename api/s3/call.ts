@@ -21,6 +21,9 @@ export interface S3Services {
   region: string;
 }
 
+/** How long a document may take to come; bytes of objects have no such bound. */
+const documentMs = 120_000;
+
 export const malformedXml = (why?: string): S3Refusal =>
   new S3Refusal(
     'MalformedXML',
@@ -98,6 +101,8 @@ export class Call {
     // Who may do nothing at home would hear that instead of what another project's bucket grants.
     if (!caller?.projectId || !['reader', 'member', 'manager', 'admin'].some((role) => caller.roles.has(role)))
       return undefined;
+    const expected = this.header('x-amz-expected-bucket-owner');
+    if (expected !== undefined && expected !== caller.projectId) return undefined;
     this.#guessed = true;
     return Promise.resolve({ projectId: caller.projectId, container: this.bucket });
   }
@@ -111,8 +116,14 @@ export class Call {
     return (await this.#where).projectId !== before?.projectId;
   }
 
-  async whereOf(bucket: string): Promise<Where> {
+  /** @param expected whose it must be; null: anybody's */
+  async whereOf(
+    bucket: string,
+    expected: string | null = this.header('x-amz-expected-bucket-owner') ?? null,
+  ): Promise<Where> {
     const where = await this.services.containers.resolveBucket(this.visitor, bucket);
+    if (where && expected !== null && expected !== where.projectId)
+      throw new S3Refusal('AccessDenied', 'Access Denied');
     if (!where) throw new S3Refusal('NoSuchBucket', 'The specified bucket does not exist', { BucketName: bucket });
     return where;
   }
@@ -133,7 +144,9 @@ export class Call {
 
   /** The body as XML, by its schema; without one where nothing was sent. @throws S3Refusal */
   async readDocument(schema: TSchema, maxBytes: number): Promise<void> {
-    const bytes = await this.whole(maxBytes);
+    const { raw } = this.request;
+    const patience = setTimeout(() => raw.destroy(), documentMs).unref();
+    const bytes = await this.whole(maxBytes).finally(() => clearTimeout(patience));
     if (bytes.length === 0) return;
     const text = bytes.toString('utf8');
     try {
@@ -182,13 +195,15 @@ export class Call {
   }
 }
 
-/** Node writes headers byte for byte. */
+/** Node writes headers byte for byte, and throws for what no header can have: what a form or a query brought in may be anything. */
 function latin1(headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
   for (const [name, value] of Object.entries(headers)) {
-    if (value === undefined) delete headers[name];
+    if (value === undefined || !isToken.test(name)) delete headers[name];
     else if (typeof value === 'string' && !/^[\x20-\x7e]*$/.test(value)) {
-      headers[name] = Buffer.from(value.replace(/[\r\n]/g, ' ')).toString('latin1');
+      headers[name] = Buffer.from(value.replace(/\p{Cc}/gu, ' ')).toString('latin1');
     }
   }
   return headers;
 }
+
+export const isToken = /^[\w!#$%&'*+.^`|~-]+$/;

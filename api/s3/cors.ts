@@ -123,7 +123,8 @@ export async function answerPreflight(call: Call): Promise<void> {
 /** What the answer of an ordinary request says, a refusal too. */
 export async function sayOrigin(call: Call): Promise<void> {
   const origin = call.header('origin');
-  if (origin === undefined || call.target.bucket === undefined) return;
+  // One with other characters is none (RFC 6454, section 7), and could not be told back.
+  if (origin === undefined || !/^[\x21-\x7e]+$/.test(origin) || call.target.bucket === undefined) return;
   const asked = { origin, method: call.request.method, headers: [] };
   const rule = ruleFor(await rulesOf(call).catch(() => []), asked);
   if (rule) call.reply.headers(headersOf(rule, asked) as Record<string, string>);

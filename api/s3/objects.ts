@@ -172,7 +172,13 @@ const gone404: readonly string[] = ['object_not_found', 'object_deleted', 'objec
 /** What a copy is made of. @throws S3Refusal */
 export async function readSource(call: Call) {
   const { bucket, key, versionId } = copySourceOf(call.header('x-amz-copy-source')!);
-  return { from: { where: await call.whereOf(bucket), name: key, ...(versionId !== undefined && { versionId }) } };
+  return {
+    from: {
+      where: await call.whereOf(bucket, call.header('x-amz-source-expected-bucket-owner') ?? null),
+      name: key,
+      ...(versionId !== undefined && { versionId }),
+    },
+  };
 }
 
 async function copyObject(call: Call): Promise<void> {

@@ -1,7 +1,7 @@
 /** An upload by a form of a browser: the fields come first, the file last; whoever signed its policy uploads. */
 import { Readable } from 'node:stream';
 import { boundaryOf, type FormPart, partsOf } from '../openstack/object/multipart-form.ts';
-import type { Call } from './call.ts';
+import { type Call, isToken } from './call.ts';
 import { writtenHeaders } from './objects.ts';
 import { boundsOf, readPostPolicy, requireAllowed } from './post-policy.ts';
 import { S3Refusal } from './refusal.ts';
@@ -101,6 +101,8 @@ async function uploaderOf(call: Call, fields: ReadonlyMap<string, string>, key: 
 function headersOf(call: Call, fields: ReadonlyMap<string, string>, file: FormPart) {
   const headers: Record<string, string> = {};
   for (const [name, value] of fields) {
+    if (name.startsWith('x-amz-meta-') && !isToken.test(name))
+      throw malformed('the name of a header has other characters');
     if (/^(x-amz-(?!algorithm|credential|date|signature|security-token)|cache-control$|content-|expires$)/.test(name))
       headers[name] = value;
   }
