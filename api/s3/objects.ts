@@ -74,7 +74,7 @@ export async function openObject(call: Call, options: OpenOptions): Promise<Open
     return await objects.open(call.visitor, where, call.key, options);
   } catch (error) {
     if (!(error instanceof CloudError) || !['unauthenticated', 'forbidden'].includes(error.code)) throw error;
-    const granted = { ...call.visitor, granted: ['read' as const] };
+    const granted = { ...call.visitor, granted: ['read' as const], grantedIn: { projectId: where.projectId } };
     // Who may not read learns nothing about what is there.
     const opened = await objects.open(granted, where, call.key, options).catch(() => {
       throw error;

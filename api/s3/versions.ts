@@ -129,7 +129,7 @@ async function partsOf(call: Call, object: ObjectInfo): Promise<Node[]> {
     throw invalidArgument('It is no number', 'x-amz-max-parts', String(limit));
   const most = Math.min(limit, 1000);
   const where = await call.where();
-  const granted = { ...call.visitor, granted: ['read' as const] };
+  const granted = { ...call.visitor, granted: ['read' as const], grantedIn: { projectId: where.projectId } };
   const { parts, more } = await call.services.objects.parts(granted, where, call.key, {
     ...versionOf(call),
     marker,

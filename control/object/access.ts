@@ -8,6 +8,8 @@ import type { Right, Visit, Visitor } from './object.ts';
 import { visitOf } from './object.ts';
 
 export interface Guarded {
+  /** Absent: there is no such container. */
+  id?: string;
   projectId: string;
   readAcl: string;
   writeAcl: string;
@@ -32,11 +34,17 @@ export function readsAccount(caller: Caller | null, projectId: string): boolean 
 /** May the visitor do it? Of a container that does not exist only its account's own people may know. */
 export function mayAccess(visitor: Visitor, container: Guarded, right: Right): boolean {
   const visit = visitOf(visitor);
-  if (visit.granted?.includes(right)) return true;
+  if (isGranted(visit, container, right)) return true;
   if (ownsAccount(visit.caller, container.projectId)) return true;
   if (right === 'own') return false;
   if (right !== 'write' && readsAccount(visit.caller, container.projectId)) return true;
   return listAllows(right === 'write' ? container.writeAcl : container.readAcl, visit, right);
+}
+
+function isGranted({ granted, grantedIn }: Visit, place: Pick<Guarded, 'id' | 'projectId'>, right: Right): boolean {
+  if (!granted?.includes(right)) return false;
+  if (grantedIn === undefined) return true;
+  return 'projectId' in grantedIn ? grantedIn.projectId === place.projectId : grantedIn.containerId === place.id;
 }
 
 /** @throws CloudError `unauthenticated` to who has not logged in, `forbidden` */
@@ -46,8 +54,9 @@ export function requireAccess(visitor: Visitor, container: Guarded, right: Right
 
 /** @throws CloudError `unauthenticated` to who has not logged in, `forbidden` */
 export function requireAccount(visitor: Visitor, projectId: string, right: 'list' | 'own'): void {
-  const { caller, granted } = visitOf(visitor);
-  if (granted?.includes(right)) return;
+  const visit = visitOf(visitor);
+  const { caller } = visit;
+  if (isGranted(visit, { projectId }, right)) return;
   if (right === 'own' ? ownsAccount(caller, projectId) : readsAccount(caller, projectId)) return;
   throw denied(visitor, right);
 }

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import { CloudError, hasReason } from '../../contract/errors.ts';
 import type { Database } from '../kit/database/database.ts';
+import { requireAccess } from './access.ts';
 import type { BlobCopy, Blobs, KeptBlob } from './blobs.ts';
 import type { Finder, Found } from './find.ts';
 import { namedObjects } from './find.ts';
@@ -24,6 +25,7 @@ import type {
   Where,
 } from './object.ts';
 import { run } from './statements.ts';
+import { containerRow } from './store.ts';
 
 type Known = Found & { object: ObjectInfo; objectId: string };
 export type Find = (wish: Where & { name: string }) => Promise<Known>;
@@ -188,7 +190,7 @@ export class Leads {
     { container, prefix }: Extract<Manifest, { kind: 'dlo' }>,
     options: Following & { depth: number },
   ): Promise<Lead> {
-    const infos = await this.#below(where.projectId, container, prefix);
+    const infos = await this.#below(visitor, { projectId: where.projectId, container }, prefix);
     const hash = createHash('md5');
     for (const { etag } of infos) hash.update(etag);
     return {
@@ -200,12 +202,12 @@ export class Leads {
     };
   }
 
-  async #below(projectId: string, container: string, prefix: string): Promise<ObjectInfo[]> {
+  /** Of who may not read there nothing is told, not even how much there is. */
+  async #below(visitor: Visitor, where: Where, prefix: string): Promise<ObjectInfo[]> {
     const db = this.#database.query;
-    const { rows } = await sql<{ id: string }>`select id from container
-      where project_id = ${projectId} and name = ${container}`.execute(db);
-    const [found] = rows;
+    const found = await containerRow(db, where);
     if (!found) return [];
+    requireAccess(visitor, found, 'read');
     const names = { from: sql`object`, where: sql`container_id = ${found.id} and current` };
     const { entries } = await listNames(db, names, { prefix, limit: limits.listing });
     const list = entries.flatMap((entry) => ('name' in entry ? entry.name : []));

@@ -13,6 +13,8 @@ export interface Visit {
   referrer?: string | undefined;
   /** Rights that a signature gave, which the dialect has checked (temporary URLs, signed forms). Good for the request's container. */
   granted?: readonly Right[] | undefined;
+  /** The only place that they are good for: a symlink must not lead them elsewhere. Absent: the cloud itself asks. */
+  grantedIn?: { projectId: string } | { containerId: string } | undefined;
 }
 
 /** Null: nobody has logged in. */

@@ -5,7 +5,14 @@
  */
 import { Readable } from 'node:stream';
 import { isCloudError } from '../../../contract/errors.ts';
-import type { ContainerInfo, ObjectInfo, ObjectService, Visitor, Where } from '../../../control/object/index.ts';
+import {
+  type ContainerInfo,
+  type ObjectInfo,
+  type ObjectService,
+  type Visitor,
+  visitOf,
+  type Where,
+} from '../../../control/object/index.ts';
 import type { HeaderTexts } from '../../boundary/headers.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { copyObjectTo } from './copying.ts';
@@ -58,11 +65,21 @@ interface Place {
   archive: Archive;
 }
 
+/**
+ * Whoever may write in a container need no right in the one that its owner keeps versions in, nor to read what is overwritten. Never
+ * beyond the account, and nothing is followed (`raw`).
+ */
+const asOwner = ({ visitor, where }: Place): Visitor => ({
+  caller: visitOf(visitor).caller,
+  granted: ['read', 'list', 'write'],
+  grantedIn: { projectId: where.projectId },
+});
+
 const archived = ({ where, archive }: Place): Where => ({ projectId: where.projectId, container: archive.container });
 
-async function currentOf(objects: ObjectService, { visitor, where, name }: Place): Promise<ObjectInfo | undefined> {
+async function currentOf(objects: ObjectService, place: Place): Promise<ObjectInfo | undefined> {
   try {
-    return (await objects.head(visitor, where, name, { raw: true })).object;
+    return (await objects.head(asOwner(place), place.where, place.name, { raw: true })).object;
   } catch (error) {
     if (isCloudError(error, 'not_found')) return undefined;
     throw error;
@@ -77,7 +94,7 @@ export async function keepCurrent(objects: ObjectService, place: Place): Promise
   try {
     await copyObjectTo(
       objects,
-      place.visitor,
+      asOwner(place),
       { where: place.where, name: place.name, raw: true },
       { where: archived(place), name },
     );
@@ -94,25 +111,25 @@ export async function bringBack(objects: ObjectService, place: Place): Promise<b
     await keepCurrent(objects, place);
     const mark = { contentType: deletedType };
     const name = `${prefixOf(place.name)}${timestampOf(new Date())}`;
-    await objects.put(place.visitor, archived(place), name, { bytes: Readable.from([]), sizeBytes: 0 }, mark);
+    await objects.put(asOwner(place), archived(place), name, { bytes: Readable.from([]), sizeBytes: 0 }, mark);
     return false;
   }
   const last = await lastVersion(objects, place);
   if (!last) return false;
   await copyObjectTo(
     objects,
-    place.visitor,
+    asOwner(place),
     { where: archived(place), name: last.name, raw: true },
     { where: place.where, name: place.name },
   );
-  await objects.delete(place.visitor, archived(place), last.name);
+  await objects.delete(asOwner(place), archived(place), last.name);
   return true;
 }
 
 async function lastVersion(objects: ObjectService, place: Place): Promise<ObjectInfo | undefined> {
   const wish = { prefix: prefixOf(place.name), reverse: true, limit: 1 };
   try {
-    const [last] = (await objects.list(place.visitor, archived(place), wish)).entries;
+    const [last] = (await objects.list(asOwner(place), archived(place), wish)).entries;
     return last && 'name' in last && last.contentType !== deletedType ? last : undefined;
   } catch (error) {
     if (isCloudError(error, 'not_found')) return undefined;

@@ -90,8 +90,9 @@ async function verified(request: FastifyRequest, services: Services, fields: Rea
   const texts = [`/object${path}`, path, ...(object === undefined ? [`/object${path}/`, `${path}/`] : [])].map((one) =>
     [one, redirect, max_file_size, max_file_count, expires].join('\n'),
   );
-  if (!keys.some((key) => texts.some((text) => isSignature(read, key, text)))) throw denied('Invalid Signature');
-  request.visit = granted(request.visit, 'write');
+  const signer = keys.find(({ key }) => texts.some((text) => isSignature(read, key, text)));
+  if (!signer) throw denied('Invalid Signature');
+  request.visit = granted({ caller: null }, ['write'], signer.opens);
   return { redirect, maxBytes: Number(max_file_size), maxCount: Number(max_file_count) };
 }
 

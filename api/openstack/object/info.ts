@@ -1,5 +1,5 @@
 /** What `/info` tells that this service does. Each name is a promise: what is refused is not among them. */
-import { objectStoreLimits as limits } from '../../../control/object/limits.ts';
+import { swiftLimits as limits } from './limits.ts';
 import { digests } from './temp-url.ts';
 
 /** All bytes are kept by one rule. */

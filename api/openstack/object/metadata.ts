@@ -1,7 +1,8 @@
 /** Metadata in headers: `X-Object-Meta-Colour: blue` and what takes it away again. Names are kept in lower case. */
-import { objectStoreLimits as limits } from '../../../control/object/limits.ts';
+
 import type { HeaderTexts } from '../../boundary/headers.ts';
 import { Refusal } from '../../boundary/refusal.ts';
+import { swiftLimits as limits } from './limits.ts';
 
 export type Owner = 'account' | 'container' | 'object';
 

@@ -1,6 +1,6 @@
 /** Schemas of the headers that this dialect reads. */
 import { type TSchema, Type } from 'typebox';
-import { objectStoreLimits as limits } from '../../../control/object/limits.ts';
+import { swiftLimits as limits } from './limits.ts';
 
 const text = (maxLength: number) => Type.Optional(Type.String({ maxLength }));
 

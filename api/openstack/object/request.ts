@@ -99,7 +99,12 @@ export function objectOf(request: FastifyRequest): string {
 /** As the cloud itself: for what a request needs and its visitor need not see (keys of signatures, settings). */
 export const cloudItself: Visit = { caller: null, granted: ['read', 'list', 'write', 'own'] };
 
-export const granted = (visit: Visit, ...rights: Right[]): Visit => ({ ...visit, granted: rights });
+/** What a signature gives, and where: never beyond whose key it was made with. */
+export const granted = (visit: Visit, rights: readonly Right[], grantedIn: NonNullable<Visit['grantedIn']>): Visit => ({
+  ...visit,
+  granted: rights,
+  grantedIn,
+});
 
 export const truthy = (text: string | undefined): boolean =>
   text !== undefined && ['true', '1', 'yes', 'on', 't', 'y'].includes(text.toLowerCase());

@@ -56,6 +56,42 @@ test('a temporary URL opens its object for its method, and tells no secrets', as
   await api.must(400, `nobody PUT ${signed('PUT', 'put')}`, { body: '', headers: { 'x-object-manifest': 'c/dir' } });
 });
 
+test('a signature opens no more than its key’s account, or its key’s container: no symlink and no manifest leads beyond', async () => {
+  const bob = `AUTH_${callers.bob.projectId}`;
+  await api.must(201, 'bob PUT bob:/private');
+  await api.must(201, 'bob PUT bob:/private/o', { body: 'secret' });
+  const target = { 'x-symlink-target': 'private/o', 'x-symlink-target-account': bob };
+  await api.must(201, 'alice PUT /c/bobs', { body: '', headers: target });
+  await api.must(403, 'alice GET /c/bobs');
+  await api.must(401, `nobody GET ${signed('GET', 'bobs')}`);
+  await api.must(201, 'alice PUT /inner');
+  await api.must(201, 'alice PUT /inner/1', { body: 'inner' });
+  await api.must(201, 'alice PUT /c/link', { body: '', headers: { 'x-symlink-target': 'inner/1' } });
+  assert.equal((await api.must(200, `nobody GET ${signed('GET', 'link')}`)).text, 'inner');
+  await api.must(401, `nobody GET ${signed('GET', 'link', { key: 'other' })}`);
+  await api.must(201, 'alice PUT /c/large', { body: '', headers: { 'x-object-manifest': 'inner/1' } });
+  assert.equal((await api.must(200, `nobody GET ${signed('GET', 'large')}`)).text, 'inner');
+  await api.must(401, `nobody GET ${signed('GET', 'large', { key: 'other' })}`);
+});
+
+test('who may only write in a container learns nothing by a manifest, and what he overwrites is kept all the same', async () => {
+  const bob = `${callers.bob.projectId}:${callers.bob.userId}`;
+  await api.must(201, 'alice PUT /kept');
+  const headers = { 'x-container-write': bob, 'x-container-read': bob, 'x-versions-location': 'kept' };
+  await api.must(201, 'alice PUT /shared', { headers });
+  await api.must(201, 'alice PUT /hidden');
+  await api.must(201, 'alice PUT /hidden/1', { body: 'secret' });
+  await api.must(201, 'bob PUT /shared/spy', { body: '', headers: { 'x-object-manifest': 'hidden/1' } });
+  await api.must(403, 'bob GET /shared/spy');
+  await api.must(403, 'bob HEAD /shared/spy');
+  await api.must(204, 'alice POST /shared', { headers: { 'x-container-read': '' } });
+  for (const body of ['1', '2']) await api.must(201, 'bob PUT /shared/o', { body });
+  await api.must(403, 'bob GET /shared/o');
+  assert.match((await api.must(200, 'alice GET /kept')).text, /^001o\//);
+  await api.must(204, 'bob DELETE /shared/o');
+  assert.equal((await api.must(200, 'alice GET /shared/o')).text, '1');
+});
+
 function form({
   expires = seconds(60),
   key = 'key',

@@ -1,7 +1,7 @@
 /** Requests by a temporary URL: judged by the keys of the account and the container, and given the right that the URL is for. */
 import type { FastifyRequest } from 'fastify';
 import { isCloudError } from '../../../contract/errors.ts';
-import type { ContainerService, Right, Where } from '../../../control/object/index.ts';
+import type { ContainerService, Right, Visit, Where } from '../../../control/object/index.ts';
 import { headersOf } from '../../boundary/headers.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { cloudItself, granted, type Names, whereOf } from './request.ts';
@@ -9,16 +9,25 @@ import { dispositionOf, invalid, isSigned, type TempUrl, tempUrlOf } from './tem
 
 const keyNames = ['temp-url-key', 'temp-url-key-2'] as const;
 
+export interface SigningKey {
+  key: string;
+  /** What it opens: a container's own key no more than that container. */
+  opens: NonNullable<Visit['grantedIn']>;
+}
+
 /** All that are good for something in this container. */
-export async function keysOf(containers: ContainerService, where: Where): Promise<string[]> {
+export async function keysOf(containers: ContainerService, where: Where): Promise<SigningKey[]> {
   try {
     const [account, container] = await Promise.all([
       containers.account(cloudItself, where.projectId),
       containers.show(cloudItself, where),
     ]);
-    return [account.metadata, container.metadata].flatMap((metadata) =>
-      keyNames.flatMap((name) => metadata[name] ?? []),
-    );
+    const of = (metadata: Record<string, string>, opens: SigningKey['opens']) =>
+      keyNames.flatMap((name) => (metadata[name] ? [{ key: metadata[name], opens }] : []));
+    return [
+      ...of(account.metadata, { projectId: where.projectId }),
+      ...of(container.metadata, { containerId: container.id }),
+    ];
   } catch (error) {
     if (isCloudError(error, 'not_found')) return [];
     throw error;
@@ -47,12 +56,14 @@ export async function admitSigned(request: FastifyRequest, containers: Container
     ...{ method: request.method, containerPath: `/v1/${account}/${container}`, object },
     address: request.ip,
   };
-  if (!isSigned(url, signed, await keysOf(containers, whereOf(request)))) throw invalid();
+  const keys = await keysOf(containers, whereOf(request));
+  const signer = keys.find(({ key }) => isSigned(url, signed, [key]));
+  if (!signer) throw invalid();
   const given = leadingAway.find((name) => headersOf(request)[name] !== undefined);
   if (given !== undefined) {
     throw new Refusal('invalid', `The header '${given}' is not allowed in this tempurl`);
   }
-  request.visit = granted({ caller: null }, ...right);
+  request.visit = granted({ caller: null }, right, signer.opens);
   return url;
 }
 

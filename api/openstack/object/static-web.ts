@@ -165,7 +165,7 @@ async function sendError(
   if (status === undefined || !ending) throw error;
   try {
     return await sendObject(request, reply, {
-      ...{ objects, visitor: cloudItself, where: whereOf(request), name: `${status}${ending}`, status },
+      ...{ objects, visitor: request.visit, where: whereOf(request), name: `${status}${ending}`, status },
     });
   } catch {
     throw error;
