@@ -8,7 +8,7 @@ import type { Tenancy } from './tenancy.ts';
 type Service = Parameters<OpenStack['call']>[1];
 
 /** What a tenant makes, in the order in which it can go again; what is listed is its own alone. */
-export const kinds = {
+const kinds = {
   servers: { service: 'compute', path: '/servers', noun: 'server', list: '/servers/detail' },
   snapshots: { service: 'block-storage', path: '/snapshots', noun: 'snapshot', list: '/snapshots/detail' },
   volumes: { service: 'block-storage', path: '/volumes', noun: 'volume', list: '/volumes/detail' },
@@ -16,7 +16,7 @@ export const kinds = {
   images: { service: 'image', path: '/v2/images', noun: undefined, list: '/v2/images?visibility=shared' },
 } as const satisfies Record<string, { service: Service; path: string; noun: string | undefined; list: string }>;
 type Kind = keyof typeof kinds;
-export const kindNames = Object.keys(kinds) as Kind[];
+const kindNames = Object.keys(kinds) as Kind[];
 
 const versions: Partial<Record<Service, string>> = { 'block-storage': 'volume 3.68', compute: 'compute 2.79' };
 
