@@ -52,6 +52,10 @@ export function admitVisitors(app: FastifyInstance, authenticator: Authenticator
     if (request.caller.accessRules) requireAccess(request.caller.accessRules, request);
     request.visit = { ...request.visit, caller: request.caller };
   });
+  // Which methods there are is no stranger's to learn, as in the other services.
+  app.addHook('onRequest', async ({ caller, routeOptions }) => {
+    if (routeOptions.config.refusesMethod && !caller) throw new Refusal('unauthenticated', '');
+  });
 }
 
 /** The router saw places only; the parameters are what the client's target has there. */
