@@ -126,6 +126,7 @@ export interface QuarantinedServerTable {
   reason: 'missing' | 'older' | 'unclaimed';
   since: Timestamp;
   guest: boolean;
+  way: 'arriving' | 'left' | null;
   document: Json<DesiredServer> | null;
   bytes: Generated<number>;
 }

@@ -225,22 +225,33 @@ async function troubles(
 async function atRest(cloud: SimulatedCloud): Promise<void> {
   await cloud.until('all hosts to be connected', async () => (await cloud.connectedHosts()) === cloud.hosts.length);
   await settled(cloud);
-  const { rows } = await sql<{ id: string; host_id: string }>`select id, host_id from server order by id`.execute(
-    cloud.database.query,
-  );
+  const admin = await cloud.client();
   for (const host of cloud.hosts) {
-    const own = rows.filter((row) => row.host_id === host.id).map((row) => row.id);
-    await cloud.until(`${host.name} to have its servers and no others`, () => {
-      const files = host.leftovers().filter((one) => one.startsWith('data/servers/'));
-      const guests = host.leftovers().filter((one) => one.startsWith('QEMU '));
-      return (
-        own.every((id) => files.includes(`data/servers/${id}`)) &&
-        files.length === own.length &&
-        guests.length === new Set(guests).size &&
-        guests.every((guest) => own.includes(guest.slice('QEMU '.length)))
-      );
-    });
+    let seen: unknown;
+    await cloud
+      .until(`${host.name} to have its servers and no others`, async () => {
+        const { rows } = await sql<{ id: string; erased: boolean }>`select id,
+            coalesce(fault ->> 'code' = 'disk_erased' or observed_error ->> 'code' = 'disk_erased', false) as erased
+          from server where host_id = ${host.id} order by id`.execute(cloud.database.query);
+        // It was deleted after noon, and at night there was a row of it again: whose it is deletes it once more.
+        for (const { id } of rows.filter(({ erased }) => erased))
+          await admin.call('DELETE', 'compute', `/servers/${id}`);
+        const own = rows.map(({ id }) => id);
+        const files = host.leftovers().filter((one) => one.startsWith('data/servers/'));
+        const guests = host.leftovers().filter((one) => one.startsWith('QEMU '));
+        seen = { own, files, guests };
+        return (
+          own.every((id) => files.includes(`data/servers/${id}`)) &&
+          files.length === own.length &&
+          guests.length === new Set(guests).size &&
+          guests.every((guest) => own.includes(guest.slice('QEMU '.length)))
+        );
+      })
+      .catch((cause: Error) => {
+        throw new Error(`${cause.message}: ${JSON.stringify(seen)}`, { cause });
+      });
   }
+  admin.close();
   // Stopped servers may have no QEMU, but none is in error.
   const { rows: faulty } = await sql`select id, fault from server where fault is not null`.execute(
     cloud.database.query,
