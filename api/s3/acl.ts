@@ -105,7 +105,7 @@ function policyNodes(projectId: string, canned: Canned): Node[] {
 }
 
 /** Texts of Swift's that S3 has no words for are told as the nearest that grants no more. */
-export function cannedOfBucket({ readAcl }: Pick<ContainerInfo, 'readAcl'>): Canned {
+function cannedOfBucket({ readAcl }: Pick<ContainerInfo, 'readAcl'>): Canned {
   const entries = readAcl.split(',').map((entry) => entry.trim());
   if (entries.includes('.r:*')) return 'public-read';
   return entries.includes(loggedIn) ? 'authenticated-read' : 'private';

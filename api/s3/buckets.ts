@@ -15,7 +15,7 @@ const createConfiguration = Type.Object({
 });
 
 /** The project that the caller acts in. */
-export function projectOf(call: Call): string {
+function projectOf(call: Call): string {
   const { caller } = call.visitor;
   if (!caller?.projectId) throw new S3Refusal('AccessDenied', 'Access Denied');
   return caller.projectId;
@@ -29,7 +29,7 @@ export const ownerNode = (projectId: string, name = 'Owner'): Node => [
   ],
 ];
 
-export const bucketOf = (call: Call, right: 'read' | 'list' | 'own' = 'list'): Promise<ContainerInfo> =>
+const bucketOf = (call: Call, right: 'read' | 'list' | 'own' = 'list'): Promise<ContainerInfo> =>
   call.where().then((where) => call.services.containers.show(call.visitor, where, right));
 
 const page = 1000;

@@ -27,7 +27,7 @@ export interface S3DialectOptions extends S3Services {
   signedRequests: SignedRequests;
 }
 
-export const s3Operations: Operations = {
+const s3Operations: Operations = {
   ...bucketOperations,
   ...listOperations,
   ...objectOperations,

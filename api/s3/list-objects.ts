@@ -9,7 +9,7 @@ import type { Operations } from './operations.ts';
 import { invalidArgument } from './refusal.ts';
 import type { Node } from './xml/write.ts';
 
-export const most = 1000;
+const most = 1000;
 
 /** @throws S3Refusal */
 export function maxOf(call: Pick<Call, 'query'>, name = 'max-keys'): number {

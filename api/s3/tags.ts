@@ -48,7 +48,7 @@ export function tagsOfQuery(text: string): Record<string, string> {
   }
 }
 
-export const tagging = Type.Object({
+const tagging = Type.Object({
   TagSet: Type.Object({ Tag: Type.Optional(Type.Array(Type.Object({ Key: Type.String(), Value: Type.String() }))) }),
 });
 
@@ -56,13 +56,13 @@ interface Tagging {
   TagSet: { Tag?: { Key: string; Value: string }[] };
 }
 
-export const tagsOfDocument = ({ TagSet: { Tag = [] } }: Tagging, most = ofObject): Record<string, string> =>
+const tagsOfDocument = ({ TagSet: { Tag = [] } }: Tagging, most = ofObject): Record<string, string> =>
   checked(
     Tag.map(({ Key, Value }) => [Key, Value] as const),
     most,
   );
 
-export const tagNodes = (tags: Readonly<Record<string, string>>): Node[] => [
+const tagNodes = (tags: Readonly<Record<string, string>>): Node[] => [
   [
     'TagSet',
     Object.entries(tags).map(

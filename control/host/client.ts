@@ -42,8 +42,6 @@ import { answerMs, type HostClientOptions, HostConnections, silenceMs } from './
 import { HostObjects } from './object-client.ts';
 import { upload } from './upload.ts';
 
-export type { HostClientOptions } from './connections.ts';
-
 export interface GuestPasswordWish {
   user: string;
   password: Secret;

@@ -15,12 +15,9 @@ export type {
 } from './hosted.ts';
 export { closeCodes } from './messages.ts';
 export {
-  type BlobRange,
   type DiskOfHost,
-  HostObjects,
   isBlobLost,
   type SmallBlob,
-  type WriteFileOptions,
 } from './object-client.ts';
 export {
   countQuarantine,

@@ -27,7 +27,7 @@ export function ownsAccount(caller: Caller | null, projectId: string): boolean {
   return caller.projectId === projectId && writers.some((role) => caller.roles.has(role));
 }
 
-export function readsAccount(caller: Caller | null, projectId: string): boolean {
+function readsAccount(caller: Caller | null, projectId: string): boolean {
   return ownsAccount(caller, projectId) || (caller?.projectId === projectId && caller.roles.has('reader'));
 }
 

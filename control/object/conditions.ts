@@ -17,7 +17,7 @@ const matches = (tags: readonly string[], found: Validators | undefined): boolea
 const seconds = (time: Date): number => Math.floor(time.getTime() / 1000);
 
 /** The first condition that does not hold, in the order of RFC 9110 (13.2.2); `found`: undefined where there is none. */
-export function failedCondition(
+function failedCondition(
   conditions: Conditions,
   found: Validators | undefined,
 ): 'if_match' | 'if_unmodified_since' | 'if_none_match' | 'if_modified_since' | undefined {
@@ -35,7 +35,7 @@ export function failedCondition(
   return undefined;
 }
 
-export const hasConditions = ({ ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince }: Conditions): boolean =>
+const hasConditions = ({ ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince }: Conditions): boolean =>
   [ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince].some((condition) => condition !== undefined);
 
 /** Of a write. */

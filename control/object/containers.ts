@@ -216,7 +216,7 @@ async function insertContainer(tx: Tx, { projectId, container: name }: Where, op
 const definedOf = <T extends object>(change: T): Partial<T> =>
   Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) as Partial<T>;
 
-export function actorOfVisitor(visitor: Visitor): Actor {
+function actorOfVisitor(visitor: Visitor): Actor {
   const { caller } = visitOf(visitor);
   return caller ? actorOf(caller) : cloudActor;
 }

@@ -204,4 +204,4 @@ export async function namedObjects(
   return new Map(rows.map((row) => [row.name, infoOf(row)]));
 }
 
-export { blobColumns, objectColumns };
+export { objectColumns };

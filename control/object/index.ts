@@ -1,10 +1,7 @@
-export { mayAccess, ownsAccount, readsAccount } from './access.ts';
-export type { PartChoice } from './complete.ts';
+export { mayAccess, ownsAccount } from './access.ts';
 export { ContainerService } from './containers.ts';
-export { isBucketName, isContainerName, isObjectName, objectStoreLimits } from './limits.ts';
-export type { UploadListWish } from './list-uploads.ts';
+export { isContainerName, isObjectName, objectStoreLimits } from './limits.ts';
 export type * from './object.ts';
 export { checksumAlgorithms, visitOf } from './object.ts';
 export { type CopySource, ObjectService, type PutResult, type VersionOptions } from './objects.ts';
 export { UploadService } from './uploads.ts';
-export type { VersionListWish } from './versions.ts';

@@ -18,7 +18,7 @@ export interface IntentTimes {
   useMs: number;
 }
 
-export const intentTimes: IntentTimes = { leaseMs: 90_000, useMs: 300_000 };
+const intentTimes: IntentTimes = { leaseMs: 90_000, useMs: 300_000 };
 
 /** An intent that is being written under; released once its blobs are in a transaction, or given up. */
 export interface Hold {
@@ -169,7 +169,7 @@ function holdOn(own: Own): Hold {
 }
 
 /** From now on nothing of theirs becomes visible; where they wrote is to be looked at. */
-export async function closeIntents(database: Database, ids: readonly string[]): Promise<void> {
+async function closeIntents(database: Database, ids: readonly string[]): Promise<void> {
   await sql`with closed as (update object_intent set state = 'closed' where id = any(${[...ids]}::uuid[]) and state = 'open' returning id)
     update object_intent_disk set look_at = now() where intent_id in (select id from closed)`.execute(database.query);
 }

@@ -9,7 +9,7 @@ export interface Piece {
   open(range: ObjectRange): Promise<Bytes | Buffer>;
 }
 
-export function bytesOf(buffer: Buffer): ObjectBytes {
+function bytesOf(buffer: Buffer): ObjectBytes {
   return {
     buffer,
     length: buffer.length,

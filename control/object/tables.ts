@@ -4,8 +4,8 @@ import type { Checksums, ContainerSettings, Manifest, ObjectHeaders, ObjectLock,
 
 type MaybeTime = ColumnType<Date | null, Date | string | null | undefined, Date | string | null>;
 
-export const diskStates = ['in_use', 'draining', 'gone'] as const;
-export const versionings = ['none', 'enabled', 'suspended'] as const;
+const diskStates = ['in_use', 'draining', 'gone'] as const;
+const versionings = ['none', 'enabled', 'suspended'] as const;
 export type Versioning = (typeof versionings)[number];
 
 export interface ObjectDiskTable {

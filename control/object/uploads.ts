@@ -251,7 +251,7 @@ const checksumsOf = ({ checksumAlgorithm }: StoredWish, { checksums = [] }: Pick
     ? [...checksums, { algorithm: checksumAlgorithm }]
     : checksums;
 
-export const partInfo = (row: PartRow): PartInfo => ({
+const partInfo = (row: PartRow): PartInfo => ({
   ...{ number: row.number, sizeBytes: row.size_bytes, etag: row.etag, checksums: row.checksums ?? {} },
   createdAt: row.created_at,
 });
@@ -345,7 +345,7 @@ function count(use: HeldContainer, account: HeldAccount, bytes: number): void {
 }
 
 /** Also for those that nobody completes. @throws CloudError `not_found` */
-export function abortUpload(
+function abortUpload(
   database: Database,
   upload: Where & { containerId: string; name: string; uploadId: string },
 ): Promise<void> {

@@ -106,7 +106,7 @@ const isHeld = (version: HeldVersion, now: Date, bypassGovernance: boolean): boo
   !(bypassGovernance && version.lock?.mode === 'GOVERNANCE' && version.lock.legalHold !== true);
 
 /** Retention is only ever made longer; by those with the right its weaker kind also shorter. A legal hold comes and goes. */
-export function mayChangeLock(
+function mayChangeLock(
   before: ObjectLock | null,
   after: ObjectLock | null,
   now: Date,

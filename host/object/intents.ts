@@ -108,6 +108,6 @@ export class Intents {
 
 export const namesIn = async (path: string): Promise<string[]> => (await readdir(path).catch(unlessThere)) ?? [];
 
-export function unlessThere(error: unknown): undefined {
+function unlessThere(error: unknown): undefined {
   if (!isNoEntry(error)) throw error;
 }

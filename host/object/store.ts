@@ -48,7 +48,7 @@ export interface WriteFileOptions {
 const idlePackMs = 60_000;
 /** What a disk may gain or lose without its being news. */
 const newsPart = 0.01;
-export const silenceMs = 60_000;
+const silenceMs = 60_000;
 
 export class ObjectStore {
   readonly disks: ObjectDisks;

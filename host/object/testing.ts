@@ -24,7 +24,7 @@ export function temporaryDirectory(t: Pick<TestContext, 'after'>): string {
   return directory;
 }
 
-export function optionsOf(directory: string, changes: Partial<ObjectStoreOptions> = {}): ObjectStoreOptions {
+function optionsOf(directory: string, changes: Partial<ObjectStoreOptions> = {}): ObjectStoreOptions {
   return {
     settings: [{ name: 'default', path: join(directory, 'objects'), own: true }],
     ...{ dataDirectory: directory, hostId, cloudId: () => cloudId, readerGid: undefined, durable: true },

@@ -7,4 +7,4 @@ export {
   isCrc,
   startChecksum,
 } from './checksum.ts';
-export { type CrcAlgorithm, combineCrc } from './crc.ts';
+export { combineCrc } from './crc.ts';

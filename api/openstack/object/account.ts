@@ -20,7 +20,7 @@ const secrets = ['temp-url-key', 'temp-url-key-2'];
 export const withoutSecrets = (metadata: Record<string, string>): Record<string, string> =>
   Object.fromEntries(Object.entries(metadata).filter(([name]) => !secrets.includes(name)));
 
-export function accountHeaders(info: AccountInfo, { owner }: { owner: boolean }): Record<string, string> {
+function accountHeaders(info: AccountInfo, { owner }: { owner: boolean }): Record<string, string> {
   const counts = { 'Container-Count': info.containers, 'Object-Count': info.objects, 'Bytes-Used': info.bytes };
   return {
     ...Object.fromEntries(Object.entries(counts).map(([name, value]) => [`X-Account-${name}`, String(value)])),

@@ -2,7 +2,7 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import type { FastifyReply } from 'fastify';
 
-export const html = 'text/html; charset=UTF-8';
+const html = 'text/html; charset=UTF-8';
 
 export interface Answer {
   status: number;

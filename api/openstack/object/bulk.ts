@@ -40,7 +40,7 @@ export interface Report {
 
 const atOnce = 10;
 
-export const pathOf = ({ where, name }: Place): string => `/${where.container}${name === undefined ? '' : `/${name}`}`;
+const pathOf = ({ where, name }: Place): string => `/${where.container}${name === undefined ? '' : `/${name}`}`;
 
 /** As a list says it: `409 Conflict`. @throws what is no refusal */
 function statusOf(error: unknown): string {

@@ -108,7 +108,7 @@ function aclOf(headers: Readonly<Record<string, string>>): ContainerChange {
   return { ...(readAcl !== undefined && { readAcl }), ...(writeAcl !== undefined && { writeAcl }) };
 }
 
-export function headersOfContainer(request: FastifyRequest, info: ContainerInfo): Record<string, string> {
+function headersOfContainer(request: FastifyRequest, info: ContainerInfo): Record<string, string> {
   const owner = mayAccess(request.visit, info, 'own');
   const archive = archiveOf(info);
   return {
@@ -151,7 +151,7 @@ async function sendListing(request: FastifyRequest, reply: FastifyReply, service
   });
 }
 
-export function entryOf(entry: ObjectInfo | { prefix: string }): ListedObject | Subdirectory {
+function entryOf(entry: ObjectInfo | { prefix: string }): ListedObject | Subdirectory {
   if ('prefix' in entry) return { subdir: entry.prefix };
   const { manifest } = entry;
   return {

@@ -41,7 +41,7 @@ export const escapeHtml = (text: string): string =>
     .replaceAll('"', '&quot;')
     .replaceAll("'", '&#x27;');
 
-export function pageOf(status: number): string {
+function pageOf(status: number): string {
   const [title, words] = pages[status] ?? ['Error', ''];
   return `<html><h1>${title}</h1><p>${words}</p></html>`;
 }
@@ -52,7 +52,7 @@ export const swiftFault = Type.String({ title: 'SwiftFault' });
 const overrides: Partial<Record<ErrorCode, number>> = { quota_exceeded: 413, no_capacity: 507, expired: 410 };
 
 /** A sentence of the table that is this is said by the status's own page. */
-export const itsPage = '';
+const itsPage = '';
 
 /** What a refusal says besides its status; used also where one refusal of many stands in a list. */
 export const objectFaults: FaultForm = {

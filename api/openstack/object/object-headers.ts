@@ -11,7 +11,7 @@ import { truthy } from './request.ts';
 import { httpDate, timestampOf } from './times.ts';
 
 /** Of something large the tag stands in quotes: it is no MD5 of the bytes. */
-export const etagHeader = (object: Pick<ObjectInfo, 'manifest'>, etag: string): string =>
+const etagHeader = (object: Pick<ObjectInfo, 'manifest'>, etag: string): string =>
   object.manifest?.kind === 'slo' || object.manifest?.kind === 'dlo' ? `"${etag}"` : etag;
 
 /** @param manifestOnly what is told of is the manifest, not what it leads to */

@@ -146,7 +146,7 @@ async function* piecesOf(opened: OpenedObject, ranges: readonly ObjectRange[], b
 }
 
 /** A copy of each piece: who sends them uses its memory again. */
-export function copiesOf(bytes: Awaited<ReturnType<OpenedObject['read']>>): Readable {
+function copiesOf(bytes: Awaited<ReturnType<OpenedObject['read']>>): Readable {
   const copies = new Transform({ transform: (chunk: Buffer, _encoding, done) => done(null, Buffer.from(chunk)) });
   bytes.sendTo(copies).catch((error: Error) => copies.destroy(error));
   return copies;

@@ -119,4 +119,4 @@ export function queryOf(request: FastifyRequest, name: string): string | undefin
   return typeof value === 'string' ? value : Array.isArray(value) ? String(value[0]) : undefined;
 }
 
-export const header = (request: FastifyRequest, name: string): string | undefined => headersOf(request)[name];
+const _header = (request: FastifyRequest, name: string): string | undefined => headersOf(request)[name];

@@ -23,7 +23,7 @@ export const callers = {
   reseller: testCaller(['ResellerAdmin', 'reader']),
 };
 /** Only reads in alice's project. */
-export const reader = testCaller(['reader'], callers.alice.projectId);
+const reader = testCaller(['reader'], callers.alice.projectId);
 
 export interface Answer {
   status: number;

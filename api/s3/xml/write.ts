@@ -26,7 +26,7 @@ function inner(content: Exclude<Content, undefined>): string {
 }
 
 /** As S3 writes times in documents: to the millisecond, of which it knows none. */
-export const isoTime = (time: Date): string => time.toISOString();
+const isoTime = (time: Date): string => time.toISOString();
 
 const escapes: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
 
