@@ -38,7 +38,7 @@ export function mayAccess(visitor: Visitor, container: Guarded, right: Right): b
   if (ownsAccount(visit.caller, container.projectId)) return true;
   if (right === 'own') return false;
   if (right !== 'write' && readsAccount(visit.caller, container.projectId)) return true;
-  return listAllows(right === 'write' ? container.writeAcl : container.readAcl, visit, right);
+  return listAllows(container, visit, right);
 }
 
 function isGranted({ granted, grantedIn }: Visit, place: Pick<Guarded, 'id' | 'projectId'>, right: Right): boolean {
@@ -66,26 +66,32 @@ export const denied = (visitor: Visitor, right: Right): CloudError =>
     ? new CloudError('unauthenticated', 'authentication_required', {})
     : new CloudError('forbidden', 'object_access_denied', { right });
 
+/** Of a container's settings: the domain whose names its lists mean. Kept by whoever keeps the lists. */
+export const aclDomain = 'aclDomain';
+
 /**
  * Swift's texts: `.r:*`, `.r:host`, `.r:.domain`, `.r:-host`, `.rlistings`, `project:user`, `project:*`, `*:user`, `*:*`, a role. Projects and users by id, or
- * by name where they are of the caller's own token.
+ * by name where both are of the domain of the container's project: another domain may have the same names.
  */
-function listAllows(acl: string, { caller, referrer }: Visit, right: Right): boolean {
+function listAllows(container: Guarded, { caller, referrer }: Visit, right: Right): boolean {
+  const acl = right === 'write' ? container.writeAcl : container.readAcl;
   if (acl === '') return false;
+  const domain = container.settings[aclDomain];
   const entries = acl.split(',').map((entry) => entry.trim());
   const referrers = entries.filter((entry) => entry.startsWith('.r:')).map((entry) => entry.slice(3));
   if (referrers.length > 0 && right !== 'write' && referrerAllowed(referrer, referrers)) {
     if (right === 'read' || entries.includes('.rlistings')) return true;
   }
-  return caller !== null && entries.some((entry) => !entry.startsWith('.r') && namesCaller(entry, caller));
+  return caller !== null && entries.some((entry) => !entry.startsWith('.r') && namesCaller(entry, caller, domain));
 }
 
-function namesCaller(entry: string, caller: Caller): boolean {
+function namesCaller(entry: string, caller: Caller, domain: unknown): boolean {
   const cut = entry.indexOf(':');
   if (cut < 0) return [...caller.roles].some((role) => role.toLowerCase() === entry.toLowerCase());
   const [project, user] = [entry.slice(0, cut), entry.slice(cut + 1)];
-  const projects = ['*', caller.projectId, caller.projectId?.replaceAll('-', ''), caller.projectName];
-  const users = ['*', caller.userId, caller.userId.replaceAll('-', ''), caller.userName];
+  const named = caller.userDomainId === domain && caller.projectDomainId === domain;
+  const projects = ['*', caller.projectId, caller.projectId?.replaceAll('-', ''), named && caller.projectName];
+  const users = ['*', caller.userId, caller.userId.replaceAll('-', ''), named && caller.userName];
   return projects.includes(project) && users.includes(user);
 }
 

@@ -7,7 +7,7 @@ import { newId } from '../../contract/ids.ts';
 import { actorOf } from '../kit/caller.ts';
 import { type Actor, cloudActor, type Database, type Tx } from '../kit/database/database.ts';
 import { checkQuota } from '../kit/quota/quota.ts';
-import { denied, type Guarded, mayAccess, ownsAccount, requireAccess, requireAccount } from './access.ts';
+import { aclDomain, denied, type Guarded, mayAccess, ownsAccount, requireAccess, requireAccount } from './access.ts';
 import { isBucketName, isContainerName, isStorable, objectStoreLimits as limits } from './limits.ts';
 import { checkAcl, checkMetadata, merged, tooLarge } from './metadata.ts';
 import { listNames } from './names.ts';
@@ -163,6 +163,7 @@ export class ContainerService {
     if (Object.values(change).every((value) => value === undefined)) return known;
     const next = { ...known, ...definedOf(change), metadata: merged(known.metadata, change.metadata) } as ContainerInfo;
     next.settings = merged(known.settings, change.settings);
+    if (change.readAcl || change.writeAcl) next.settings[aclDomain] = await domainOf(tx, known.projectId);
     // Versions that there are stay versions.
     if (known.versioning !== 'none' && next.versioning === 'none') next.versioning = 'suspended';
     checkMetadata(next.metadata);
@@ -211,6 +212,13 @@ async function insertContainer(tx: Tx, { projectId, container: name }: Where, op
   await sql`insert into container_use (container_id) values (${id})`.execute(tx);
   await sql`update object_account set containers = containers + 1 where project_id = ${projectId}`.execute(tx);
   return id;
+}
+
+async function domainOf(tx: Tx, projectId: string): Promise<string | undefined> {
+  const { rows } = await sql<{
+    domain: string;
+  }>`select domain_id as domain from project where id = ${projectId}`.execute(tx);
+  return rows[0]?.domain;
 }
 
 const definedOf = <T extends object>(change: T): Partial<T> =>
