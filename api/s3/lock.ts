@@ -13,8 +13,11 @@ const isLockable = (settings: Readonly<Record<string, unknown>>): boolean =>
 
 const notLockable = () => new S3Refusal('InvalidRequest', 'Bucket is missing Object Lock Configuration');
 
-/** A lock in a bucket that does not keep versions would be none. @throws S3Refusal */
-export async function requireLockable(call: Call, right: 'read' | 'write' = 'write'): Promise<void> {
+/**
+ * A lock in a bucket that does not keep versions would be none. Who may only write there locks nothing: its owner could not get rid of it.
+ * @throws S3Refusal
+ */
+export async function requireLockable(call: Call, right: 'read' | 'own' = 'own'): Promise<void> {
   const { settings } = await call.services.containers.show(call.visitor, await call.where(), right);
   if (!isLockable(settings)) throw notLockable();
 }
@@ -32,7 +35,7 @@ const noLock = () =>
 
 /** What is not said stays. */
 async function setLock(call: Call, change: (before: ObjectLock) => ObjectLock): Promise<void> {
-  await requireLockable(call);
+  await requireLockable(call, 'own');
   const { versionId, lock } = await objectOf(call);
   const bypassGovernance = call.header('x-amz-bypass-governance-retention')?.toLowerCase() === 'true';
   const options = { versionId, bypassGovernance };

@@ -5,7 +5,7 @@ import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
 import type { Database, Queryable, Tx } from '../kit/database/database.ts';
 import { cloudActor } from '../kit/database/database.ts';
-import { denied, mayAccess } from './access.ts';
+import { denied, type Guarded, mayAccess } from './access.ts';
 import { hold, type NamedVersion, sequenceOf, versionColumns, versionName } from './commit.ts';
 import { failedWrite } from './conditions.ts';
 import { type InfoRow, infoOf, objectColumns } from './find.ts';
@@ -43,7 +43,7 @@ export function deleteVersion(
 ): Promise<{ versionId: string; deleteMarker: boolean }> {
   return database.transaction(cloudActor, async (tx) => {
     const { plan, version, container, account } = await holdVersion(tx, wish);
-    if (isHeld(version, plan.held.now, wish.bypassGovernance)) {
+    if (isHeld(version, plan.held.now, mayBypass(wish, container))) {
       throw new CloudError('conflict', 'object_locked', { name: wish.name });
     }
     const [other] = await run<NamedVersion>(tx, newestOtherText, [wish.containerId, wish.name, version.sequence]);
@@ -68,9 +68,9 @@ export function updateVersion(
   set: UpdateChange['set'],
 ): Promise<{ updatedAt: Date; versionId: string }> {
   return database.transaction(cloudActor, async (tx) => {
-    const { plan, version } = await holdVersion(tx, wish);
+    const { plan, version, container } = await holdVersion(tx, wish);
     if (version.deleteMarker) throw isMarker(wish.name, nameOf(version));
-    if (set.lock !== undefined && !mayChangeLock(version.lock, set.lock, plan.held.now, wish.bypassGovernance)) {
+    if (set.lock !== undefined && !mayChangeLock(version.lock, set.lock, plan.held.now, mayBypass(wish, container))) {
       throw new CloudError('conflict', 'object_locked', { name: wish.name });
     }
     plan.update.push({ containerId: wish.containerId, name: wish.name, sequence: version.sequence, ...set });
@@ -100,6 +100,10 @@ async function holdVersion(tx: Tx, wish: VersionWish) {
   if (failed) throw failed;
   return { plan, version, container, account };
 }
+
+/** Whoever may only write there is who it is locked against. */
+const mayBypass = ({ bypassGovernance, visitor }: VersionWish, container: Guarded): boolean =>
+  bypassGovernance && mayAccess(visitor, container, 'own');
 
 const isHeld = (version: HeldVersion, now: Date, bypassGovernance: boolean): boolean =>
   isLocked(version, now) &&
