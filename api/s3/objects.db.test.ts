@@ -1,6 +1,7 @@
 /** Buckets and objects by S3, from the wire to the store and back. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { ChunkSignatures, checksumOf, presign, signedHeaders } from '../../test/support/sign-s3.ts';
 import { all, S3World } from './testing.ts';
@@ -312,6 +313,33 @@ test('strangers and nobody read what an ACL opens, and nothing else', async () =
   );
 });
 
+test('an object that an ACL opens is that one alone: not what a manifest of somebody else’s leads to', async () => {
+  const { world } = s3;
+  const { containers, objects } = world.area.services;
+  await put('hidden', 'hidden');
+  const guest = s3.callers.get('stranger')!;
+  const where = { projectId: world.projectId, container: 'guests' };
+  const acl = `${guest.projectId}:*`;
+  await containers.create(world.caller, where, { readAcl: acl, writeAcl: acl });
+  const wish = { contentType: 'a/b', manifest: { kind: 'dlo', container: 'photos', prefix: 'hidden' } } as const;
+  await objects.put(guest, where, 'lens', { bytes: Readable.from([]), sizeBytes: 0 }, wish);
+  const opened = await s3.call('stranger PUT /guests/lens?acl', { headers: { 'x-amz-acl': 'public-read' } });
+  assert.equal(opened.status, 200, opened.text);
+  for (const unsigned of [true, false]) {
+    const seen = await s3.call('stranger GET /s3/guests/lens', { unsigned });
+    assert.equal(seen.code, 'AccessDenied', seen.text);
+  }
+});
+
+test('a condition of who reads by an object’s own ACL is answered as anybody’s', async () => {
+  await put('open-too', 'open', { 'x-amz-acl': 'public-read' });
+  const nobody = (headers: Record<string, string>) =>
+    s3.call('nobody GET /s3/photos/open-too', { unsigned: true, headers });
+  const { etag = '' } = (await nobody({})).headers;
+  assert.equal((await nobody({ 'if-none-match': etag })).status, 304);
+  assert.equal((await nobody({ 'if-match': '"other"' })).status, 412);
+});
+
 test('tags of objects and buckets are kept', async () => {
   await put('tagged', 'x', { 'x-amz-tagging': 'a=1&b=%2B' });
   assert.deepEqual(all((await s3.call('owner GET /photos/tagged?tagging')).text, 'Value'), ['1', '+']);
@@ -329,6 +357,8 @@ test('a bucket is a host’s name too, and a presigned URL needs no header', asy
   await put('by-host', 'found');
   assert.equal((await s3.call('owner GET /by-host', { host: 'photos.s3.cloud.test' })).text, 'found');
   assert.equal((await s3.call('owner GET /photos/by-host', { host: 's3.cloud.test:8443' })).text, 'found');
+  await put('s3/by-host', 'another');
+  assert.equal((await s3.call('owner GET /s3/by-host', { host: 'photos.s3.cloud.test' })).text, 'another');
   const target = presign(s3.keys('owner'), {
     method: 'GET',
     target: '/photos/by-host?response-content-type=text/x',

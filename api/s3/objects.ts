@@ -76,12 +76,15 @@ export async function openObject(call: Call, options: OpenOptions): Promise<Open
     if (!(error instanceof CloudError) || !['unauthenticated', 'forbidden'].includes(error.code)) throw error;
     const granted = { ...call.visitor, granted: ['read' as const], grantedIn: { projectId: where.projectId } };
     // Who may not read learns nothing about what is there.
-    const opened = await objects.open(granted, where, call.key, options).catch(() => {
+    const { versionId } = options;
+    const { object } = await objects.head(granted, where, call.key, { versionId, raw: true }).catch(() => {
       throw error;
     });
-    const acl = cannedOfObject(opened.object);
-    if (acl === 'public-read' || (acl === 'authenticated-read' && call.visitor.caller)) return opened;
-    throw error;
+    const acl = cannedOfObject(object);
+    const opens = acl === 'public-read' || (acl === 'authenticated-read' && call.visitor.caller);
+    // Its own bytes alone: where a manifest leads, whoever wrote it may not even be one who reads there.
+    if (!opens || object.manifest) throw error;
+    return objects.open(granted, where, call.key, { ...options, versionId: versionId ?? object.versionId, raw: true });
   }
 }
 

@@ -61,7 +61,9 @@ export function targetOf(url: string, host: string | undefined): Target {
   const query = queryOf(raw.query);
   const named = hostOf(host)?.bucket;
   const { path } = raw;
-  const under = path === s3Prefix || path.startsWith(`${s3Prefix}/`) ? path.slice(s3Prefix.length) : path;
+  // Of a bucket that is a host's name the path is the key, whatever it begins with.
+  const prefixed = named === undefined && (path === s3Prefix || path.startsWith(`${s3Prefix}/`));
+  const under = prefixed ? path.slice(s3Prefix.length) : path;
   const rest = under.slice(1);
   const slash = rest.indexOf('/');
   const [first, behind] =

@@ -40,13 +40,20 @@ export class S3World {
   readonly port: number;
   readonly ca: string;
   readonly entries: readonly RouteEntry[];
-  readonly callers = new Map<string, Caller>();
+  readonly callers: ReadonlyMap<string, Caller>;
 
-  private constructor(given: { world: ObjectWorld; port: number; ca: string; entries: readonly RouteEntry[] }) {
+  private constructor(given: {
+    world: ObjectWorld;
+    port: number;
+    ca: string;
+    entries: readonly RouteEntry[];
+    callers: ReadonlyMap<string, Caller>;
+  }) {
     this.world = given.world;
     this.port = given.port;
     this.ca = given.ca;
     this.entries = given.entries;
+    this.callers = given.callers;
   }
 
   /** Callers by name: `owner` and `reader` of one project, `stranger` of another; each is their own key. */
@@ -71,7 +78,7 @@ export class S3World {
     await app.listen({ host: '127.0.0.1', port: 0 });
     t.after(() => app.close());
     const { port } = app.server.address() as AddressInfo;
-    return new S3World({ world, port, ca: authority.ca, entries: observed.entries });
+    return new S3World({ world, port, ca: authority.ca, entries: observed.entries, callers });
   }
 
   get host(): string {

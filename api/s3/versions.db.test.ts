@@ -315,6 +315,27 @@ test('a version that is locked stays until its time, or until whoever holds it l
   assert.equal((await s3.call('owner PUT /locked?object-lock', { body: rule })).code, 'NotImplemented');
 });
 
+test('who may only write in a bucket locks nothing in it, and unlocks nothing', async () => {
+  assert.equal(
+    (await s3.call('owner PUT /guarded', { headers: { 'x-amz-bucket-object-lock-enabled': 'true' } })).status,
+    200,
+  );
+  const until = new Date(Date.now() + 3_600_000).toISOString();
+  const lock = { 'x-amz-object-lock-mode': 'GOVERNANCE', 'x-amz-object-lock-retain-until-date': until };
+  const put = await s3.call('owner PUT /guarded/a', { body: 'a', headers: lock });
+  const acl = `${s3.callers.get('stranger')!.projectId}:*`;
+  const where = { projectId: s3.world.projectId, container: 'guarded' };
+  await s3.world.area.services.containers.update(s3.world.caller, where, { readAcl: acl, writeAcl: acl });
+  const target = `/guarded/a?versionId=${put.headers['x-amz-version-id']}`;
+  const bypass = { 'x-amz-bypass-governance-retention': 'true' };
+  assert.equal((await s3.call(`stranger DELETE ${target}`, { headers: bypass })).code, 'AccessDenied');
+  const hold = { body: '<LegalHold><Status>ON</Status></LegalHold>' };
+  assert.equal((await s3.call('stranger PUT /guarded/a?legal-hold', hold)).code, 'AccessDenied');
+  assert.equal((await s3.call('stranger PUT /guarded/b', { body: 'b', headers: lock })).code, 'AccessDenied');
+  assert.equal((await s3.call('stranger PUT /guarded/b', { body: 'b' })).status, 200);
+  assert.equal((await s3.call(`owner DELETE ${target}`, { headers: bypass })).status, 204);
+});
+
 test('what no bucket here has is told as not set, and can not be set', async () => {
   assert.equal((await s3.call('owner GET /parts?policy')).code, 'NoSuchBucketPolicy');
   assert.equal((await s3.call('owner PUT /parts?policy', { body: '{}' })).code, 'NotImplemented');
