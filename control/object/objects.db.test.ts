@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { hasReason, isCloudError } from '../../contract/errors.ts';
+import type { DomainId } from '../../contract/ids.ts';
 import type { Visitor } from './object.ts';
 import { bodyOf, objectWorld, requireCountersExact, textOf } from './testing.ts';
 
@@ -111,4 +112,31 @@ test('others are let in by lists, and learn of nothing else', async (t) => {
   );
   await assert.rejects(objects.put(other.caller, where, 'more', bodyOf('y'), { contentType: 'a/b' }), forbidden);
   await open({ caller: null, granted: ['read'] });
+});
+
+test('a list that names people by name means those of the project’s own domain, whatever others call themselves', async (t) => {
+  const world = await objectWorld(t);
+  const { objects, containers } = world.area.services;
+  const where = { projectId: world.projectId, container: 'box' };
+  const domain = '00000000-0000-7000-8000-000000000000' as DomainId;
+  const friend = { ...(await world.project()).caller, projectName: 'friends', userName: 'anna' };
+  const here = { ...friend, userDomainId: domain, projectDomainId: domain };
+  await world.put('a', 'x');
+  await containers.update(world.caller, where, { readAcl: 'friends:anna', writeAcl: 'friends:*' });
+  await objects.open(here, where, 'a');
+  await objects.put(here, where, 'b', bodyOf('y'), { contentType: 'a/b' });
+  const elsewhere = [friend, { ...here, userDomainId: friend.userDomainId }, { ...here, projectDomainId: null }];
+  for (const other of elsewhere) {
+    await assert.rejects(objects.open(other, where, 'a'), (error) => isCloudError(error, 'forbidden'));
+    await assert.rejects(objects.put(other, where, 'b', bodyOf('y'), { contentType: 'a/b' }), (error) =>
+      isCloudError(error, 'forbidden'),
+    );
+  }
+});
+
+test('what no row can hold is refused before its batch', async (t) => {
+  const world = await objectWorld(t);
+  const refused = (error: unknown) => hasReason(error, 'object_text_not_storable');
+  await assert.rejects(world.put('a', 'x', { contentType: 'a/\0' }), refused);
+  await assert.rejects(world.put('a', 'x', { headers: { cacheControl: '\0' } }), refused);
 });

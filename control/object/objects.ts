@@ -14,7 +14,7 @@ import { requireRead } from './conditions.ts';
 import { admitted } from './containers.ts';
 import { type Finder, type Found, type FoundContainer, KnownContainers, namedObjects } from './find.ts';
 import { Leads, readLead } from './lead.ts';
-import { isObjectName, objectStoreLimits as limits } from './limits.ts';
+import { isObjectName, isStorable, objectStoreLimits as limits } from './limits.ts';
 import { checkMetadata } from './metadata.ts';
 import { listNames } from './names.ts';
 import {
@@ -359,8 +359,14 @@ const missing = (visitor: Visitor, where: Where, right: Right): CloudError => {
 };
 
 /** @throws CloudError `invalid` */
-export function checkWish(name: string, wish: Pick<ObjectWish, 'metadata'>): void {
+export function checkWish(name: string, wish: Pick<ObjectWish, 'metadata' | 'contentType' | 'headers'>): void {
   if (!isObjectName(name)) throw new CloudError('invalid', 'object_name_invalid', { name });
+  // Forms and archives bring in what no header can have; one such row would be the end of its whole batch.
+  if (
+    ![wish.contentType, ...Object.values(wish.headers ?? {})].every((text) => text === undefined || isStorable(text))
+  ) {
+    throw new CloudError('invalid', 'object_text_not_storable', { what: 'headers' });
+  }
   if (wish.metadata) checkMetadata(wish.metadata);
 }
 

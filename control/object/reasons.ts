@@ -11,7 +11,7 @@ export interface ObjectReasons {
   object_access_denied: { right: 'read' | 'list' | 'write' | 'own' };
   object_metadata_too_large: { what: 'count' | 'name' | 'value' | 'whole' | 'acl' | 'settings'; maximum: number };
   /** What no text of the database holds: a null character, half of a surrogate pair. */
-  object_text_not_storable: { what: 'name' | 'metadata' | 'acl' };
+  object_text_not_storable: { what: 'name' | 'metadata' | 'headers' | 'acl' };
   object_name_invalid: { name: string };
   object_not_found: { container: string; name: string };
   /** Its newest version is a delete marker. */

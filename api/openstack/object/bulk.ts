@@ -1,5 +1,5 @@
 /** Many at once: deletion of a list, and what an archive has in it. Each is done and told by itself. */
-import { Readable } from 'node:stream';
+import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { CloudError, isCloudError } from '../../../contract/errors.ts';
@@ -174,7 +174,8 @@ export async function extractArchive(
     container === undefined ? '' : `${container}/${object === undefined ? '' : `${object.replace(/\/$/, '')}/`}`;
   const report: Report = { created: 0, status: '201 Created', body: '', errors: [] };
   const made = new Set<string>();
-  const source = format === 'tar' ? request.raw : request.raw.pipe(createGunzip());
+  // A body that is cut off ends what it goes through, too.
+  const source = format === 'tar' ? request.raw : pipeline(request.raw, createGunzip(), () => {});
   try {
     for await (const file of filesOf(source as AsyncIterable<Buffer>)) {
       const named = namedObject(`${base}${file.name.replace(/^(\.?\/)+/, '')}`);
