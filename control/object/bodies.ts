@@ -56,6 +56,11 @@ export class Bodies {
   discard({ blob }: Stored, reason: unknown): void {
     if (!blob) return;
     if (hasReason(reason, 'object_intent_closed')) this.#blobs.lost(blob);
-    this.#blobs.discard(blob);
+    if (isDecided(reason)) this.#blobs.discard(blob);
+    else blob.hold.release();
   }
 }
+
+/** Of a commit whose answer was lost nobody here knows what came of it: a row may name the blob by now. The sweep looks, once the intent is closed. */
+const isDecided = (reason: unknown): boolean =>
+  reason instanceof CloudError && (reason.code !== 'unavailable' || hasReason(reason, 'object_intent_closed'));

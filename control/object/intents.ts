@@ -104,17 +104,23 @@ export class Intents {
   #announce(own: Own, disk: string): Promise<void> {
     const known = own.disks.get(disk);
     if (known) return known;
-    const announced =
-      sql`insert into object_intent_disk (intent_id, disk_id, look_at) values (${own.id}, ${disk}, 'infinity')
-      on conflict do nothing`
-        .execute(this.#database.query)
-        .then(
-          () => {},
-          (error) => {
-            // The disk has left with its host since it was chosen: what was to be written is written elsewhere.
-            throw sqlState(error) === '23503' ? new CloudError('unavailable', 'object_intent_closed', {}) : error;
-          },
-        );
+    // To be looked at from now on, though not before it is closed: whoever closes it meanwhile may not see this row.
+    const announced = sql`insert into object_intent_disk (intent_id, disk_id, look_at)
+      select id, ${disk}::uuid, now() from object_intent where id = ${own.id} and state = 'open'
+      on conflict (intent_id, disk_id) do update set look_at = now() returning intent_id`
+      .execute(this.#database.query)
+      .then(
+        ({ rows }) => {
+          if (rows.length > 0) return;
+          // Nobody would look for what is written under it.
+          this.lost(own.id);
+          throw new CloudError('unavailable', 'object_intent_closed', {});
+        },
+        (error) => {
+          // The disk has left with its host since it was chosen: what was to be written is written elsewhere.
+          throw sqlState(error) === '23503' ? new CloudError('unavailable', 'object_intent_closed', {}) : error;
+        },
+      );
     own.disks.set(disk, announced);
     announced.catch(() => own.disks.delete(disk));
     return announced;

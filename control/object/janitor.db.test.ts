@@ -103,6 +103,97 @@ test('a pack that is mostly dead is copied into another, and what lives in it st
   assert.equal((await opened.read()).buffer?.toString(), 'o9'.repeat(100), 'found before, read after it was moved');
 });
 
+test('a commit whose answer is lost may have made the object seen: its bytes stay', async (t) => {
+  const world = await objectWorld(t, options);
+  const { database } = world.db;
+  let lost = true;
+  const cut = new Proxy(database, {
+    get(target, name) {
+      if (name !== 'transaction') return bound(target, name);
+      return async (...asked: Parameters<typeof database.transaction>) => {
+        const answer = await target.transaction(...asked);
+        if (lost) throw new Error('Connection terminated unexpectedly');
+        return answer;
+      };
+    },
+  });
+  const bound = (target: object, name: string | symbol) => {
+    const value = Reflect.get(target, name, target);
+    return typeof value === 'function' ? value.bind(target) : value;
+  };
+  const { services, behind } = world.another({ database: cut });
+  const where = { projectId: world.projectId, container: 'box' };
+  const text = 'k'.repeat(300_000);
+  await assert.rejects(services.objects.put(world.caller, where, 'kept', bodyOf(text), { contentType: 'a/b' }));
+  lost = false;
+  const { uploadId } = await services.uploads.begin(world.caller, where, 'joined', { contentType: 'a/b' });
+  lost = true;
+  await assert.rejects(services.uploads.putPart(world.caller, where, 'joined', uploadId, 1, bodyOf(text)));
+  await behind.intents.stop();
+  await settle(world);
+  assert.equal(await world.get('kept'), text);
+  const { parts } = await services.uploads.listParts(world.caller, where, 'joined', uploadId);
+  await world.area.services.uploads.complete(world.caller, where, 'joined', uploadId, parts);
+  assert.equal(await world.get('joined'), text);
+  await requireCountersExact(world);
+});
+
+test('an intent that was closed gets no further disk, and what is written after it is found closed is under another', async (t) => {
+  const world = await objectWorld(t, options);
+  await world.put('here', 'x');
+  await sql`update object_intent set state = 'closed'`.execute(world.db.database.query);
+  world.disks.names = ['second'];
+  await sql`update object_disk set state = 'draining' where name = 'default'`.execute(world.db.database.query);
+  await world.area.behind.disks.look();
+  await world.put('large', 'z'.repeat(300_000)).catch(() => {});
+  await world.put('there', 'y');
+  const { rows } = await sql`select from object_intent_disk d join object_intent i on i.id = d.intent_id
+    where i.state = 'closed' and d.look_at = 'infinity'`.execute(world.db.database.query);
+  assert.equal(rows.length, 0, 'each is looked at');
+  assert.equal(await world.get('there'), 'y');
+});
+
+test('what can not be swept holds up nothing else: what is dead goes before anything is copied', async (t) => {
+  const world = await objectWorld(t, options);
+  const { objects } = world.area.services;
+  const where = { projectId: world.projectId, container: 'box' };
+  for (const round of [0, 1, 2]) {
+    for (const n of [0, 1, 2]) await world.put(`${round} ${n}`, 'x'.repeat(1000));
+    await world.put(`${round} large`, 'y'.repeat(300_000));
+    await world.area.behind.intents.stop();
+  }
+  for (const round of [0, 1, 2]) for (const n of [0, 1]) await objects.delete(world.caller, where, `${round} ${n}`);
+  const { rows } = await sql<{ id: string }>`select distinct intent_id as id from object_blob`.execute(
+    world.db.database.query,
+  );
+  assert.equal(rows.length, 3);
+  for (const { id } of rows) {
+    world.disks.files.set(`default/${id}/00000000-0000-4000-8000-000000000008`, Buffer.from('nobody'));
+  }
+  world.disks.before = (method, path) => {
+    if (method === 'POST' && path === '/v1/objects/copies')
+      throw Object.assign(new Error('full'), { status: 507, code: 'no_capacity' });
+  };
+  await settle(world);
+  assert.equal(world.disks.blobs.filter((key) => key.endsWith('000000000008')).length, 0);
+  world.disks.before = () => {};
+  await settle(world);
+  await settle(world);
+  assert.equal(world.disks.blobs.length, 6);
+});
+
+test('an object in parts that was overwritten since it was found is not read as a shorter one', async (t) => {
+  const world = await objectWorld(t, options);
+  const { objects, uploads } = world.area.services;
+  const where = { projectId: world.projectId, container: 'box' };
+  const { uploadId } = await uploads.begin(world.caller, where, 'joined', { contentType: 'a/b' });
+  const part = await uploads.putPart(world.caller, where, 'joined', uploadId, 1, bodyOf('whole'));
+  await uploads.complete(world.caller, where, 'joined', uploadId, [part]);
+  const opened = await objects.open(world.caller, where, 'joined');
+  await world.put('joined', 'another');
+  await assert.rejects(opened.read(), (error) => hasReason(error, 'object_bytes_unavailable'));
+});
+
 test('an intent that the database does not know stays as it is', async (t) => {
   const world = await objectWorld(t, options);
   world.disks.files.set(

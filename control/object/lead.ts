@@ -77,7 +77,7 @@ export class Leads {
     return {
       ...{ object, sizeBytes, etag },
       pieces: async () => {
-        if (object.parts > 0) return this.#parts(objectId);
+        if (object.parts > 0) return this.#parts(objectId, object.parts);
         return blob ? [this.#piece(blob)] : [];
       },
     };
@@ -102,8 +102,8 @@ export class Leads {
     return run<BlobCopy>(this.#database.query, copiesText, [id]);
   }
 
-  async #parts(objectId: string): Promise<Piece[]> {
-    const rows = await run<{ blob_id: string | null; size_bytes: number } & BlobCopy>(
+  async #parts(objectId: string, count: number): Promise<Piece[]> {
+    const rows = await run<{ number: number; blob_id: string | null; size_bytes: number } & BlobCopy>(
       this.#database.query,
       `select p.number, p.blob_id, p.size_bytes, b.disk_id as "diskId", b.intent_id as "intentId", b.file, b.offset_bytes as offset
         from object_part p left join object_blob b on b.id = p.blob_id where p.object_id = $1 order by p.number`,
@@ -116,6 +116,9 @@ export class Leads {
       if (diskId) blob.copies.push({ diskId, intentId, file, offset });
       blobs.set(id, blob);
     }
+    // Overwritten or deleted since it was found, its parts are named no more: that is not a shorter object.
+    if (new Set(rows.map(({ number }) => number)).size !== count)
+      throw new CloudError('unavailable', 'object_bytes_unavailable', {});
     return [...blobs.values()].map((blob) => this.#piece(blob));
   }
 

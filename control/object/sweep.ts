@@ -2,6 +2,7 @@
  * What lies on a disk under an intent that is closed: nothing new becomes visible there, so what no row names is nobody's. Files of nobody go, packs without a living
  * record too; of a pack that is more than half dead what lives moves into a new one. An intent that the database does not know is never looked at.
  */
+import type { Logger } from 'pino';
 import type { BlobId, ObjectIntentId } from '../../contract/ids.ts';
 import { type Disk, placeOf } from './disks.ts';
 import { type Movable, type MoveOptions, moveBlobs } from './move.ts';
@@ -33,10 +34,21 @@ const endText = `with gone as (delete from object_intent_disk d where intent_id 
 const endIntentsText = `delete from object_intent i where state = 'closed' and not exists (select from object_intent_disk d where d.intent_id = i.id)`;
 
 /** @returns how many were looked at */
-export async function sweepIntents(options: MoveOptions, disks: ReadonlyMap<string, Disk>): Promise<number> {
-  const { database } = options;
+export async function sweepIntents(
+  options: MoveOptions & { log: Logger },
+  disks: ReadonlyMap<string, Disk>,
+): Promise<number> {
+  const { database, log } = options;
   const taken = await run<Look>(database.query, takeText, [[...disks.keys()], looks]);
-  for (const look of taken) await sweepIntent(options, disks.get(look.diskId)!, look);
+  for (const look of taken) {
+    // One that can't be swept now, a pack that there is no room to copy, holds up no other.
+    await sweepIntent(options, disks.get(look.diskId)!, look).catch((error) =>
+      log.warn(
+        { err: error, ...look },
+        'objects: what an intent left on a disk could not be swept, will be tried again',
+      ),
+    );
+  }
   if (taken.length > 0) await run(database.query, endIntentsText, []);
   return taken.length;
 }
@@ -57,15 +69,15 @@ async function sweepIntent(options: MoveOptions, disk: Disk, { intentId, diskId 
     return;
   }
   const living = new Map(rows.map(({ file, bytes }) => [file, bytes]));
-  let again = false;
-  for (const { name, sizeBytes } of files) {
+  const dead = files.filter(({ name }) => (living.get(name) ?? 0) === 0);
+  const mostlyDead = files.filter(({ name, sizeBytes }) => {
     const bytes = living.get(name) ?? 0;
-    if (bytes === 0) await removeFile(options, disk, intent, name);
-    else if (name.endsWith('.pack') && bytes * 2 < sizeBytes) await emptyPack(options, disk, intent, name);
-    else continue;
-    again = true;
-  }
-  if (again) await run(database.query, soonText, [intentId, diskId]);
+    return name.endsWith('.pack') && bytes > 0 && bytes * 2 < sizeBytes;
+  });
+  // These make the room that those may need.
+  for (const { name } of dead) await removeFile(options, disk, intent, name);
+  for (const { name } of mostlyDead) await emptyPack(options, disk, intent, name);
+  if (dead.length + mostlyDead.length > 0) await run(database.query, soonText, [intentId, diskId]);
   else await run(database.query, restText, [intentId, diskId, 'infinity']);
 }
 
