@@ -60,8 +60,11 @@ export async function postForm(
 function redirected(reply: FastifyReply, to: string, status: number, message: string): FastifyReply {
   const query = `status=${status}&message=${encodeURIComponent(message)}`;
   const location = `${to}${to.includes('?') ? '&' : '?'}${query}`;
-  return answer(reply, { status: 303, headers: { Location: location.replace(/[\r\n]/g, '') }, body: statusLine(303) });
+  return answer(reply, { status: 303, headers: { Location: encodedLine(location) }, body: statusLine(303) });
 }
+
+/** Of a form's text what a header can have. */
+const encodedLine = (text: string): string => text.replace(/[\r\n]/g, '').replace(/[^\x20-\x7e]+/g, encodeURIComponent);
 
 async function textOf(part: FormPart): Promise<string> {
   const pieces: Buffer[] = [];

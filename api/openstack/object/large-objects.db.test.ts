@@ -1,6 +1,7 @@
 /** Large objects in segments, symlinks, copies and the older versioning, by Swift's API. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { callers, ObjectApi } from './testing.ts';
 
@@ -176,4 +177,47 @@ test('the older versioning: a delete brings the last version back, or only marks
   await api.must(204, 'alice POST /new', { headers: { 'x-versions-location': 'nowhere' } });
   await api.must(201, 'alice PUT /new/o', { body: '5' });
   await api.must(412, 'alice PUT /new/o', { body: '6' });
+});
+
+test('manifests of manifests are deleted each once, however often they name each other', async () => {
+  await api.must(201, 'alice PUT /segments/leaf', { body: 'x' });
+  let below = 'leaf';
+  for (const name of ['m1', 'm2', 'm3', 'm4']) {
+    const segments = Array.from({ length: 200 }, () => ({ path: `/segments/${below}` }));
+    assert.equal((await put(`alice PUT /segments/${name}?multipart-manifest=put`, segments)).status, 201);
+    below = name;
+  }
+  const { text } = await api.must(200, 'alice DELETE /segments/m4?multipart-manifest=delete');
+  assert.match(text, /Number Deleted: 5\n/);
+});
+
+test('manifests that would be larger than any number are refused', async () => {
+  await api.must(201, 'alice PUT /segments/ten', { body: '0123456789' });
+  const manifest = { kind: 'slo', segments: [], sizeBytes: 9e15, etag: 'x' } as const;
+  const where = { projectId: callers.alice.projectId!, container: 'segments' };
+  const nothing = { bytes: Readable.from([]), sizeBytes: 0 };
+  await api.objects.put(callers.alice, where, 'huge', nothing, { contentType: 'a/b', manifest });
+  const twice = [{ path: '/segments/huge' }, { path: '/segments/huge' }];
+  assert.equal((await put('alice PUT /c/more?multipart-manifest=put', twice)).status, 413);
+});
+
+test('whoever may write and not read says something else of an object', async () => {
+  await api.must(201, 'alice PUT /drop', { headers: { 'x-container-write': `${callers.bob.projectId}:*` } });
+  await api.must(201, 'bob PUT /drop/a', { body: 'x' });
+  await api.must(202, 'bob POST /drop/a', { headers: { 'x-object-meta-colour': 'blue' } });
+  await api.must(403, 'bob HEAD /drop/a');
+  assert.equal((await api.must(200, 'alice HEAD /drop/a')).headers['x-object-meta-colour'], 'blue');
+  await api.must(404, 'bob POST /drop/none');
+});
+
+test('what no header can have does no harm when it is told', async () => {
+  const where = { projectId: callers.alice.projectId!, container: 'c' };
+  const source = { bytes: Readable.from(['x']), sizeBytes: 1 };
+  const wish = { contentType: 'a/b\r\nx: y', metadata: { 'a b': '1\u00072' } };
+  await api.objects.put(callers.alice, where, 'odd', source, wish);
+  const { headers } = await api.must(200, 'alice GET /c/odd');
+  assert.deepEqual(
+    [headers['content-type'], headers.x, headers['x-object-meta-a_20b']],
+    ['a/b  x: y', undefined, '1 2'],
+  );
 });

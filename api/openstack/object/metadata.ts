@@ -63,8 +63,10 @@ export const metadataHeaders = (metadata: Readonly<Record<string, string>>, owne
     ]),
   );
 
-/** Node writes headers as Latin-1: so UTF-8 goes as its bytes. */
-export const inHeader = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
+/** Node writes headers as Latin-1: so UTF-8 goes as its bytes. Forms and archives bring in what no header can have. */
+export const inHeader = (text: string): string => Buffer.from(text.replace(controls, ' '), 'utf8').toString('latin1');
+// biome-ignore lint/suspicious/noControlCharactersInRegex: those are meant
+const controls = /[\0-\x08\x0a-\x1f\x7f]/g;
 
 /** Of metadata that another dialect keeps, a name may have what no header's name can. */
 const headerName = (name: string): string => encodeURIComponent(name).replaceAll('%', '_').replaceAll(/[()]/g, '_');

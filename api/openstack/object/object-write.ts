@@ -8,7 +8,7 @@ import { copyObjectTo } from './copying.ts';
 import { metadataChange, metadataHeaders } from './metadata.ts';
 import { dloOf, expiryOf, keptOf, namedBy, wishOf } from './object-headers.ts';
 import { encodedPath } from './path.ts';
-import { objectOf, projectOf, queryOf, truthy, whereOf } from './request.ts';
+import { cloudItself, objectOf, projectOf, queryOf, truthy, whereOf } from './request.ts';
 import { deleteLarge, putManifest } from './slo-write.ts';
 import { symlinkOf } from './symlink.ts';
 import { httpDate } from './times.ts';
@@ -145,7 +145,9 @@ export async function changeObject(
   if (queryOf(request, 'version-id') !== undefined) {
     throw new Refusal('invalid', 'version-id not allowed: what is said of a version stays as it is');
   }
-  const { object } = await services.objects.head(request.visit, where, name, { raw: true });
+  // Whoever may write need not be one who reads.
+  await services.containers.show(request.visit, where, 'write');
+  const { object } = await services.objects.head(cloudItself, where, name, { raw: true });
   if (object.manifest?.kind === 'symlink') return elsewhere(request, reply, object);
   const manifest = object.manifest?.kind === 'slo' ? object.manifest : dloOf(headers);
   await services.objects.update(request.visit, where, name, {

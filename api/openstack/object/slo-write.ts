@@ -29,6 +29,7 @@ export async function putManifest(
   const segments = await lookUp(services, { visitor: request.visit, projectId: where.projectId }, wished);
   const etag = etagOf(segments);
   const sizeBytes = segments.reduce((sum, segment) => sum + segment.sizeBytes, 0);
+  if (!Number.isSafeInteger(sizeBytes)) throw new Refusal('too_large', 'The segments are too large together');
   const expected = headersOf(request).etag?.replace(/^"(.*)"$/, '$1');
   if (expected !== undefined && expected !== etag) throw new Refusal('invalid', '', { details: { httpStatus: 422 } });
   await archiveBefore(request, services, where, name);
@@ -98,30 +99,40 @@ export async function deleteLarge(
   services: Services,
 ): Promise<FastifyReply> {
   const [where, name] = [whereOf(request), objectOf(request)];
-  const found = await segmentsOf(request, services, { where, name, depth: 0 });
-  const report = await deleteMany(request, services, [...found, { where, name }]);
+  const found = new Map<string, { where: Where; name: string }>();
+  await gatherSegments(request, services, { where, name, depth: 0, found });
+  const report = await deleteMany(request, services, [...found.values(), { where, name }]);
   return sendReport(request, reply, 'delete', report);
 }
 
 const maxDepth = 10;
+/** Swift's own bound. */
+const maxSegments = 100_000;
 
-async function segmentsOf(
+/** Each once, however often it is named: manifests of manifests, each a thousand times, would name more than any memory has. */
+async function gatherSegments(
   request: FastifyRequest,
   services: Services,
-  { where, name, depth }: { where: Where; name: string; depth: number },
-): Promise<{ where: Where; name: string }[]> {
+  {
+    where,
+    name,
+    depth,
+    found,
+  }: { where: Where; name: string; depth: number; found: Map<string, { where: Where; name: string }> },
+): Promise<void> {
   const { object } = await services.objects.head(request.visit, where, name, { raw: true });
   if (object.manifest?.kind !== 'slo') {
     if (depth === 0) throw new Refusal('invalid', 'Not an SLO manifest');
-    return [];
+    return;
   }
   if (depth === maxDepth) throw new Refusal('invalid', 'Manifests lead to manifests too many times');
-  const all: { where: Where; name: string }[] = [];
   for (const segment of object.manifest.segments) {
     if (segment.container === undefined || segment.name === undefined) continue;
+    const key = `${segment.container}/${segment.name}`;
+    if (found.has(key)) continue;
     const place = { where: { projectId: where.projectId, container: segment.container }, name: segment.name };
-    if (segment.isManifest) all.push(...(await segmentsOf(request, services, { ...place, depth: depth + 1 })));
-    all.push(place);
+    if (segment.isManifest) await gatherSegments(request, services, { ...place, depth: depth + 1, found });
+    if (found.size === maxSegments) throw new Refusal('invalid', 'Too many buffered slo segments to delete.');
+    found.set(key, place);
   }
-  return all;
 }
