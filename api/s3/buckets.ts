@@ -40,11 +40,15 @@ async function listBuckets(call: Call): Promise<void> {
   if (!Number.isInteger(limit) || limit < 1)
     throw new S3Refusal('InvalidArgument', 'max-buckets must be a number from 1 to 10000');
   const prefix = call.query('prefix');
+  const token = call.query('continuation-token');
+  const marker = token && Buffer.from(token, 'base64url').toString('utf8');
+  if (marker?.includes('\0')) {
+    throw new S3Refusal('InvalidArgument', 'The continuation token provided is incorrect');
+  }
   const { entries, more } = await call.services.containers.list(call.visitor, projectId, {
     limit,
     prefix,
-    marker:
-      call.query('continuation-token') && Buffer.from(call.query('continuation-token')!, 'base64url').toString('utf8'),
+    marker,
   });
   const buckets = entries.flatMap((entry) => ('name' in entry ? [entry] : []));
   const last = buckets.at(-1);

@@ -247,6 +247,7 @@ test('lists have pages, prefixes and delimiters in both versions', async () => {
   assert.match(await list('max-keys=-1'), /InvalidArgument/);
   assert.match(await list('list-type=3'), /InvalidArgument/);
   assert.match(await list('list-type=2&continuation-token=x'), /InvalidArgument/);
+  assert.equal((await s3.call('owner GET /?continuation-token=AA')).code, 'InvalidArgument');
 });
 
 test('many objects are deleted at once, each with its own outcome', async () => {

@@ -167,6 +167,7 @@ test('a browser that logs in at the provider takes a token of its user to the da
     headers: { 'x-subject-token': token },
   });
   assert.deepEqual([body.token.user.name, body.token.methods], ['alice 小屋', ['openid']]);
+  assert.equal(page.headers['cross-origin-opener-policy'], 'same-origin', 'who opened the window does not read it');
   assert.match(String(page.headers['content-security-policy']), /form-action https:\/\/dashboard\.test; /);
   assert.equal(
     page.headers['referrer-policy'],

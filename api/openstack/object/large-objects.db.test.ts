@@ -193,7 +193,7 @@ test('manifests of manifests are deleted each once, however often they name each
 
 test('manifests that would be larger than any number are refused', async () => {
   await api.must(201, 'alice PUT /segments/ten', { body: '0123456789' });
-  const manifest = { kind: 'slo', segments: [], sizeBytes: 9e15, etag: 'x' } as const;
+  const manifest = { kind: 'slo' as const, segments: [], sizeBytes: 9e15, etag: 'x' };
   const where = { projectId: callers.alice.projectId!, container: 'segments' };
   const nothing = { bytes: Readable.from([]), sizeBytes: 0 };
   await api.objects.put(callers.alice, where, 'huge', nothing, { contentType: 'a/b', manifest });

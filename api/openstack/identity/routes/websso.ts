@@ -78,7 +78,8 @@ const scriptDigest = createHash('sha256').update(script).digest('base64');
 
 /**
  * As Keystone's own page does it. It does nothing else, is kept by nobody and framed by nobody. The dashboard may want to know which site
- * sends the form, but not with what code the browser came: with `no-referrer` Chromium says that it is none.
+ * sends the form, but not with what code the browser came: with `no-referrer` Chromium says that it is none. Objects of tenants are pages
+ * of this origin too: without a policy for openers one that opened this window could read the token in it.
  */
 function sendPage(reply: FastifyReply, origin: string, token: string): FastifyReply {
   const policy = `default-src 'none'; script-src 'sha256-${scriptDigest}'; form-action ${new URL(origin).origin}; frame-ancestors 'none'; base-uri 'none'`;
@@ -86,6 +87,7 @@ function sendPage(reply: FastifyReply, origin: string, token: string): FastifyRe
     .header('cache-control', 'no-store')
     .header('referrer-policy', 'strict-origin')
     .header('content-security-policy', policy)
+    .header('cross-origin-opener-policy', 'same-origin')
     .type('text/html; charset=utf-8')
     .send(`<!DOCTYPE html>
 <html lang="en">
