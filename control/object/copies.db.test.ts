@@ -57,3 +57,17 @@ test('copies that a host finds to be false are written anew from the others', as
   assert.equal(await world.get('small'), 'both have it');
   assert.equal(await world.get('large'), large);
 });
+
+test('of a copy that was written anew the false bytes do not stay', async (t) => {
+  const world = await twoDisks(t);
+  await world.area.behind.intents.stop();
+  const [key] = [...world.disks.files.keys()].filter((each) => each.startsWith('second/'));
+  const [disk, intent, file] = key!.split('/') as [string, string, string];
+  world.disks.faults.push({ disk, intent, file, kind: 'corrupt', offset: 0, length: 10 });
+  await world.area.behind.disks.look();
+  await world.area.behind.janitor.look();
+  const { rows } = await sql<{ soon: boolean }>`select look_at <= now() + interval '1 minute' as soon
+    from object_intent_disk d join object_disk disk on disk.id = d.disk_id
+    where intent_id = ${intent} and disk.name = 'second'`.execute(world.db.database.query);
+  assert.deepEqual(rows, [{ soon: true }]);
+});

@@ -69,14 +69,20 @@ export class Disks {
   /**
    * Where so many bytes go next: so many disks, on different hosts as far as there are, the emptier the likelier.
    * @param without that have just refused
+   * @param apart hosts that are taken last
    * @throws CloudError `unavailable` where there are too few, `no_capacity` where they are full
    */
-  async choose(copies: number, bytes: number, without: ReadonlySet<string> = new Set()): Promise<Disk[]> {
+  async choose(
+    copies: number,
+    bytes: number,
+    without: ReadonlySet<string> = new Set(),
+    apart: Iterable<string> = [],
+  ): Promise<Disk[]> {
     const all = (await this.all()).filter((disk) => disk.state === 'in_use' && !without.has(disk.id));
     const well = all.filter((disk) => disk.connected && disk.problem === null);
     const roomy = well.filter((disk) => roomOf(disk) >= bytes);
     const chosen: Disk[] = [];
-    const hosts = new Set<string>();
+    const hosts = new Set<string>(apart);
     const drawn = roomy
       .map((disk) => ({ disk, draw: Math.random() ** (1 / Math.max(1, roomOf(disk) - bytes)) }))
       .sort((a, b) => b.draw - a.draw)

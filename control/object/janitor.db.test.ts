@@ -2,6 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sql } from 'kysely';
 import { hasReason } from '../../contract/errors.ts';
+import { type HostId, newOrderedId } from '../../contract/ids.ts';
+import { registerHost } from '../host/index.ts';
+import { currentIncarnation, renewIncarnation } from '../kit/database/incarnation.ts';
+import { portions } from './drain.ts';
 import { bodyOf, objectWorld, requireCountersExact } from './testing.ts';
 
 const soon = { leaseMs: 60_000, useMs: 0 };
@@ -194,6 +198,22 @@ test('an object in parts that was overwritten since it was found is not read as 
   await assert.rejects(opened.read(), (error) => hasReason(error, 'object_bytes_unavailable'));
 });
 
+test('in a database that was restored nothing is erased of what was being written under when the dump was made', async (t) => {
+  const world = await objectWorld(t, options);
+  const { database } = world.db;
+  await sql`insert into cloud (id, region) values (${newOrderedId()}, 'here')`.execute(database.query);
+  await world.put('known', 'x');
+  const { rows } = await sql<{ id: string }>`select id from object_intent`.execute(database.query);
+  const later = `default/${rows[0]!.id}/00000000-0000-4000-8000-000000000008`;
+  world.disks.files.set(later, Buffer.from('acknowledged after the dump'));
+  await renewIncarnation(database, (await currentIncarnation(database.query)).id, 'the database is a copy');
+  await world.put('next', 'under another');
+  await world.area.services.objects.delete(world.caller, { projectId: world.projectId, container: 'box' }, 'known');
+  await settle(world);
+  assert.ok(world.disks.files.has(later));
+  assert.equal(await world.get('next'), 'under another');
+});
+
 test('an intent that the database does not know stays as it is', async (t) => {
   const world = await objectWorld(t, options);
   world.disks.files.set(
@@ -229,4 +249,26 @@ test('a disk that is drained gives what it has to another, and is empty then', a
   assert.ok(at.length === 2 && at.every((key) => key.startsWith('second/')), at.join());
   assert.equal(await world.get('small'), 'here');
   assert.equal(await world.get('large'), 'w'.repeat(300_000));
+});
+
+test('what moves in one request is done in its time: large blobs go some at a time, and away from their other copies', async (t) => {
+  const blobs = [...Array(5).fill(2 ** 28), 2 ** 32, 1, 1].map((length: number) => ({ length }));
+  assert.deepEqual(
+    portions(blobs).map((some) => some.length),
+    [4, 1, 1, 2],
+  );
+  const world = await objectWorld(t, options);
+  const { query } = world.db.database;
+  const { disks } = world.area.behind;
+  await registerHost(world.db.database, { id: newOrderedId<HostId>(), name: 'other' });
+  await sql`update host set connected = true, facts = '{"url": "https://127.0.0.1:2"}' where name = 'other'`.execute(
+    query,
+  );
+  await sql`insert into object_disk (id, host_id, name, total_bytes, free_bytes)
+    select gen_random_uuid(), id, 'default', 1000000000000, 1000000000 from host where name = 'other'`.execute(query);
+  await disks.look();
+  for (let turn = 0; turn < 20; turn++) {
+    const [chosen] = await disks.choose(1, 1000, new Set(), [world.hostId]);
+    assert.notEqual(chosen!.host.id, world.hostId);
+  }
 });

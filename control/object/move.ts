@@ -70,8 +70,11 @@ interface Replacing {
   lost: Movable;
 }
 
-const replaceText = `update object_blob set intent_id = $3, file = $4, offset_bytes = $5
-  where id = $1 and disk_id = $2 and intent_id = $6 and file = $7 and offset_bytes = $8`;
+/** What is left behind is looked at. */
+const replaceText = `with replaced as (update object_blob set intent_id = $3, file = $4, offset_bytes = $5
+    where id = $1 and disk_id = $2 and intent_id = $6 and file = $7 and offset_bytes = $8 returning id)
+  update object_intent_disk set look_at = least(look_at, now() + interval '1 minute')
+  where intent_id = $6 and disk_id = $2 and exists (select from replaced)`;
 
 /** A copy that is lost, written anew from another one. False: that one can't be read either. */
 export async function replaceCopy(

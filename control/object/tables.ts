@@ -28,7 +28,7 @@ export interface ObjectIntentTable {
   id: string;
   holder: string;
   deadline: Timestamp;
-  state: Generated<'open' | 'closed'>;
+  state: Generated<'open' | 'closed' | 'kept'>;
   created_at: Timestamp;
 }
 
