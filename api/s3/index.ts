@@ -135,7 +135,9 @@ async function answer({ request, reply, chooser, options }: Asked): Promise<void
   const call = new Call({ ...given, signed, visitor });
   if (form && target.bucket !== undefined) return postObject(call);
   const { operation } = chooser.choose(method, target, (header) => raw.headers[header] !== undefined);
-  if (signed.caller === null && operation.rights !== 'open') throw new S3Refusal('AccessDenied', 'Access Denied');
+  // Nobody's documents are not even read: none of what they ask for is anybody's to do.
+  if (signed.caller === null && (operation.rights !== 'open' || operation.body))
+    throw new S3Refusal('AccessDenied', 'Access Denied');
   requireFits(operation, call);
   if (operation.body) await call.readDocument(operation.body, operation.bodyBytes ?? 64 * 1024);
   try {

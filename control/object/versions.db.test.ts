@@ -111,3 +111,25 @@ test('a lock keeps its version, a marker hides it all the same, and only its wea
   await remove('weak', weak.versionId, true);
   await requireCountersExact(world);
 });
+
+test('versions below many prefixes are listed a seek each, whatever lies behind', async (t) => {
+  const world = await objectWorld(t);
+  const { objects, containers } = world.area.services;
+  const where = { projectId: world.projectId, container: 'box' };
+  await containers.update(world.caller, where, { versioning: 'enabled' });
+  const names = Array.from({ length: 60 }, (_, at) => `p${String(at).padStart(2, '0')}`);
+  await Promise.all(names.flatMap((name) => [world.put(`${name}/a`, 'x'), world.put(`${name}/b`, 'x')]));
+  await Promise.all(names.map((name) => world.put(`${name}.`, 'x')));
+  await world.put('p30.', 'y');
+  const list = async (marker?: string) =>
+    objects.listVersions(world.caller, where, { delimiter: '/', limit: 50, ...(marker && { marker }) });
+  const shown: string[] = [];
+  for (let page = await list(); ; page = await list(shown.at(-1))) {
+    shown.push(...page.entries.map((entry) => ('prefix' in entry ? entry.prefix : entry.name)));
+    if (!page.more) break;
+  }
+  const wanted = names.flatMap((name) =>
+    name === 'p30' ? [`${name}.`, `${name}.`, `${name}/`] : [`${name}.`, `${name}/`],
+  );
+  assert.deepEqual(shown, wanted);
+});

@@ -127,6 +127,8 @@ export interface VersionListWish extends Omit<ListWish, 'endMarker' | 'reverse'>
   versionMarker?: string | undefined;
 }
 
+const few = 8;
+
 /** By name, the newest first; delete markers too. Below a prefix nothing is read. */
 export async function listVersions(
   db: Queryable,
@@ -136,8 +138,11 @@ export async function listVersions(
   const entries: (ObjectInfo | { prefix: string })[] = [];
   const { prefix = '', limit } = wish;
   let from = startOf(wish);
+  // Behind each prefix the listing begins anew: what was read beyond it was read for nothing.
+  let most = wish.delimiter ? few : limit + 1;
   while (entries.length <= limit) {
-    const rows = await versionsFrom(db, containerId, { prefix, from, limit: limit + 1 - entries.length });
+    const asked = Math.min(limit + 1 - entries.length, most);
+    const rows = await versionsFrom(db, containerId, { prefix, from, limit: asked });
     if (rows.length === 0) break;
     let skipped: string | undefined;
     for (const row of rows) {
@@ -150,12 +155,14 @@ export async function listVersions(
       }
     }
     if (skipped === undefined) {
-      if (rows.length < limit + 1) break;
+      if (rows.length < asked) break;
+      most *= 4;
       const last = rows.at(-1)!;
       from = { name: last.name, older: last.sequence };
     } else {
       const next = successor(skipped);
       if (next === undefined) break;
+      most = few;
       from = { name: next, older: undefined, inclusive: true };
     }
   }
