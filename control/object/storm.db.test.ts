@@ -33,10 +33,11 @@ test('of many who make what must not be there yet, or change what must be as it 
   const world = await objectWorld(t);
   const areas = [world.area, world.another()];
   const where = { projectId: world.projectId, container: 'box' };
-  const race = async (wish: { ifNoneMatch?: string; ifMatch?: string }) => {
+  // Of other bytes in each race: who writes what is there leaves it with the same tag, and another's condition holds again.
+  const race = async (by: string, wish: { ifNoneMatch?: string; ifMatch?: string }) => {
     const tries = await Promise.allSettled(
       Array.from({ length: 20 }, (_, n) =>
-        areas[n % 2]!.services.objects.put(world.caller, where, 'once', bodyOf(`by ${n}`), {
+        areas[n % 2]!.services.objects.put(world.caller, where, 'once', bodyOf(`${by} ${n}`), {
           contentType: 'a/b',
           ...wish,
         }),
@@ -50,8 +51,8 @@ test('of many who make what must not be there yet, or change what must be as it 
     assert.equal(won.length, 1);
     return won[0]!.etag;
   };
-  const etag = await race({ ifNoneMatch: '*' });
-  await race({ ifMatch: etag });
+  const etag = await race('made by', { ifNoneMatch: '*' });
+  await race('changed by', { ifMatch: etag });
   await requireCountersExact(world);
 });
 
