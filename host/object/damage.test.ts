@@ -3,8 +3,18 @@ import { appendFileSync, readFileSync, statSync, truncateSync, writeFileSync } f
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { StoredPlace } from '../../contract/host/index.ts';
+import { type BlobId, newId } from '../../contract/ids.ts';
 import { blobFileBytes, recordBytes, recordHeaderBytes } from '../../protocols/blobs/index.ts';
-import { bytesOf, newIntent, openStore, temporaryDirectory, wholeOf, writeLarge, writeSmall } from './testing.ts';
+import {
+  bytesOf,
+  newIntent,
+  openStore,
+  pieces,
+  temporaryDirectory,
+  wholeOf,
+  writeLarge,
+  writeSmall,
+} from './testing.ts';
 
 async function stored(t: TestContext) {
   const directory = temporaryDirectory(t);
@@ -29,6 +39,19 @@ async function stored(t: TestContext) {
 test('the scrub finds nothing where all is as it was written', async (t) => {
   const { found } = await stored(t);
   assert.deepEqual(await found(), []);
+});
+
+test('disks that are read through side by side are not taken for each other', async (t) => {
+  const directory = temporaryDirectory(t);
+  const names = ['default', 'second'];
+  const settings = names.map((name) => ({ name, path: join(directory, name), own: true as const }));
+  const store = await openStore(t, directory, { settings, scrub: { bytesPerSecond: 64 * 2 ** 20 } });
+  for (const name of names) {
+    const wish = { digests: [], maxBytes: 2 ** 40 };
+    await store.writeFile(name, newIntent(), newId<BlobId>(), pieces(bytesOf(2_500_000)), wish);
+  }
+  await Promise.all(names.map((name) => store.scrub(name)));
+  for (const name of names) assert.deepEqual(store.faults.of(name), []);
 });
 
 test('a bit that flips in a record, its header or its data, is found by read and by scrub, and costs no other record', async (t) => {

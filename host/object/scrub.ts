@@ -137,19 +137,28 @@ export class Scrub {
     return async (offset) => {
       const { signal } = this.#ending;
       signal.throwIfAborted();
-      const memory = pageMemory();
       const began = performance.now();
-      const bytesRead = await handle.read(memory, 0, pieceBytes, offset).then(
-        (result) => result.bytesRead,
-        (error: NodeJS.ErrnoException) => {
-          if (error.code === 'EIO' || error.code === 'EUCLEAN') return undefined;
-          throw error;
-        },
-      );
-      const restMs = ((bytesRead ?? pieceBytes) / bytesPerSecond) * 1000 - (performance.now() - began);
+      const bytes = await readPages(handle, offset);
+      const restMs = ((bytes?.length ?? pieceBytes) / bytesPerSecond) * 1000 - (performance.now() - began);
       if (restMs > 1) await pause(restMs, undefined, { signal, ref: false });
-      return bytesRead === undefined ? undefined : Buffer.from(memory.subarray(0, bytesRead));
+      return bytes;
     };
+  }
+}
+
+/** Undefined where the disk can't give them back. */
+async function readPages(handle: FileHandle, offset: number): Promise<Buffer | undefined> {
+  // Of several disks that are read at once each has its own.
+  const memory = pages.pop() ?? pageMemory();
+  try {
+    const { bytesRead } = await handle.read(memory, 0, pieceBytes, offset);
+    return Buffer.from(memory.subarray(0, bytesRead));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EIO' || code === 'EUCLEAN') return undefined;
+    throw error;
+  } finally {
+    pages.push(memory);
   }
 }
 
@@ -157,14 +166,11 @@ declare const WebAssembly: {
   Memory: new (pages: { initial: number; maximum: number }) => { buffer: ArrayBuffer };
 };
 
-/** On page boundaries, as reads past the page cache want it; each read has what it read copied out. */
-function pageMemory(): Uint8Array {
-  pages ??= new Uint8Array(
-    new WebAssembly.Memory({ initial: pieceBytes / 65_536, maximum: pieceBytes / 65_536 }).buffer,
-  );
-  return pages;
-}
-let pages: Uint8Array | undefined;
+/** On page boundaries, as reads past the page cache want it; what was read is copied out. */
+const pageMemory = (): Uint8Array =>
+  new Uint8Array(new WebAssembly.Memory({ initial: pieceBytes / 65_536, maximum: pieceBytes / 65_536 }).buffer);
+/** That nobody reads into now. */
+const pages: Uint8Array[] = [];
 
 /** Past the page cache, where the file system can: what is in memory says nothing about the disk. Undefined: it has gone. */
 async function openPast(path: string): Promise<FileHandle | undefined> {
