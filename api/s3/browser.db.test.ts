@@ -104,6 +104,11 @@ test('what a policy does not allow is refused, and nothing is kept', async () =>
   await refused(form(signed(fields, usual, new Date(Date.now() - 1000)), 'x'), 'AccessDenied');
   await refused(form({ ...signed(fields, usual), 'x-amz-signature': '00' }, 'x'), 'SignatureDoesNotMatch');
   await refused(form({ key: 'up/x' }, 'x'), 'AccessDenied');
+  const lock = {
+    'x-amz-object-lock-mode': 'COMPLIANCE',
+    'x-amz-object-lock-retain-until-date': new Date(Date.now() + 3_600_000).toISOString(),
+  };
+  await refused(form(signed({ ...fields, key: 'up/x', ...lock }, [...usual, lock]), 'x'), 'InvalidRequest');
   await refused(form({}, 'x'), 'InvalidArgument');
   await refused(Buffer.from('--edge--\r\n'), 'InvalidArgument');
   await refused(Buffer.from('nothing'), 'MalformedPOSTRequest');

@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream';
 import { boundaryOf, type FormPart, partsOf } from '../openstack/object/multipart-form.ts';
 import { type Call, isToken } from './call.ts';
+import { requireLockable } from './lock.ts';
 import { writtenHeaders } from './objects.ts';
 import { boundsOf, readPostPolicy, requireAllowed } from './post-policy.ts';
 import { S3Refusal } from './refusal.ts';
@@ -65,12 +66,14 @@ export async function postObject(call: Call): Promise<void> {
   const { visitor, most, least } = await uploaderOf(call, fields, key);
   const said = headersOf(call, fields, file);
   const md5 = md5Of(said);
+  const wish = wishOf(said);
+  if (wish.lock) await requireLockable(call);
   const put = await call.services.objects.put(
     visitor,
     await call.where(),
     key,
     { bytes: Readable.from(bounded(file.bytes(), { least, most }), { objectMode: false }), sizeBytes: undefined },
-    { ...wishOf(said), checksums: checksumsOf(said), ...(md5 && { md5 }) },
+    { ...wish, checksums: checksumsOf(said), ...(md5 && { md5 }) },
   );
   answer(call, { fields, key, etag: `"${put.etag}"`, headers: writtenHeaders(put) });
 }
