@@ -40,6 +40,8 @@ export interface KeptBlob {
 
 /** On how many other disks a write is tried where some refuse. */
 const retries = 2;
+/** A disk that takes longer over small blobs gets no more of them meanwhile, where there are others. */
+const patientMs = 1000;
 
 export class Blobs {
   readonly #disks: Disks;
@@ -48,6 +50,7 @@ export class Blobs {
   readonly #copies: number;
   readonly #log: Logger;
   readonly #small: Gather<Buffer, WrittenBlob>;
+  readonly #slow = new Set<string>();
 
   constructor(options: {
     disks: Disks;
@@ -61,7 +64,7 @@ export class Blobs {
     this.#client = options.client;
     this.#copies = options.copies;
     this.#log = options.log;
-    const bounds = { most: 256, bytes: objectLimits.batchBytes / 2, atOnce: 1 };
+    const bounds = { most: 256, bytes: objectLimits.batchBytes / 2, atOnce: 1, patientMs };
     this.#small = new Gather((bodies) => this.#writeBatch(bodies), bounds);
   }
 
@@ -78,7 +81,7 @@ export class Blobs {
     source: Readable,
     options: { sizeBytes?: number | undefined; maxBytes: number; digests: readonly BlobDigestName[] },
   ): Promise<{ blob: WrittenBlob; digests: Partial<Record<BlobDigestName, string>> }> {
-    const disks = await this.#disks.choose(this.#copies, options.sizeBytes ?? objectLimits.packedBytes);
+    const disks = await this.#choose(options.sizeBytes ?? objectLimits.packedBytes, new Set());
     const [hold] = (await this.#intents.hold(disks.map(({ id }) => id))) as [Hold];
     const id = newOrderedId<BlobId>();
     const write = (disk: Disk, bytes: Readable) =>
@@ -151,13 +154,28 @@ export class Blobs {
     const refused = new Set<string>();
     const bytes = bodies.reduce((sum, body) => sum + body.length, 0);
     for (let attempt = 0; ; attempt++) {
-      const disks = await this.#disks.choose(this.#copies, bytes, refused);
+      const disks = await this.#choose(bytes, refused);
       try {
         return await this.#writeTo(disks, bodies, refused);
       } catch (error) {
         if (attempt === retries || !isCloudError(error, 'unavailable', 'no_capacity', 'not_found')) throw error;
         this.#log.warn({ err: error }, 'object: a disk took no blobs, others are tried');
       }
+    }
+  }
+
+  async #choose(bytes: number, refused: ReadonlySet<string>): Promise<Disk[]> {
+    const choose = (without: ReadonlySet<string>) => this.#disks.choose(this.#copies, bytes, without);
+    return this.#slow.size === 0 ? choose(refused) : choose(refused.union(this.#slow)).catch(() => choose(refused));
+  }
+
+  async #watched<T>(disk: Disk, writing: Promise<T>): Promise<T> {
+    const timer = setTimeout(() => this.#slow.add(disk.id), patientMs);
+    try {
+      return await writing;
+    } finally {
+      clearTimeout(timer);
+      this.#slow.delete(disk.id);
     }
   }
 
@@ -171,7 +189,7 @@ export class Blobs {
     try {
       const places = await Promise.all(
         disks.map((disk) =>
-          this.#client.objects.writeBatch(placeOf(disk), intent, blobs).catch((error) => {
+          this.#watched(disk, this.#client.objects.writeBatch(placeOf(disk), intent, blobs)).catch((error) => {
             refused.add(disk.id);
             throw error;
           }),

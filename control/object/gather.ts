@@ -20,7 +20,12 @@ export interface GatherOptions<Item> {
   key?: (item: Item) => string;
   /** A round that failed is done again, each by itself: one that can't be done takes no other with it. Only for what may be done twice. */
   again?: boolean;
+  /** A round that takes longer no longer counts among those at once: one whose answer does not come holds up no other. */
+  patientMs?: number;
 }
+
+/** Rounds that take long, at most; each holds what it is about. */
+const mostSlow = 8;
 
 export class Gather<Item, Answer> {
   readonly #work: (items: readonly Item[]) => Promise<readonly Answer[]>;
@@ -28,6 +33,7 @@ export class Gather<Item, Answer> {
   #waiting: Waiting<Item, Answer>[] = [];
   readonly #busy = new Set<string>();
   #working = 0;
+  #slow = 0;
 
   /** @param work an answer each, in their order */
   constructor(work: (items: readonly Item[]) => Promise<readonly Answer[]>, options: GatherOptions<Item>) {
@@ -46,10 +52,31 @@ export class Gather<Item, Answer> {
     // What else comes in this turn goes along.
     await turn();
     for (let round = this.#next(); round.length > 0; round = this.#next()) {
+      const replaced = this.#watch();
       await this.#answer(round);
       if (this.#options.key) for (const { item } of round) this.#busy.delete(this.#options.key(item));
+      if (replaced()) return;
     }
     this.#working--;
+  }
+
+  /** @returns whether others go on in this one's place, asked at its end */
+  #watch(): () => boolean {
+    const { patientMs } = this.#options;
+    if (patientMs === undefined) return () => false;
+    let replaced = false;
+    const timer = setTimeout(() => {
+      if (this.#slow === mostSlow) return;
+      replaced = true;
+      this.#slow++;
+      this.#working--;
+      if (this.#waiting.length > 0) void this.#run();
+    }, patientMs);
+    return () => {
+      clearTimeout(timer);
+      if (replaced) this.#slow--;
+      return replaced;
+    };
   }
 
   async #answer(round: readonly Waiting<Item, Answer>[]): Promise<void> {

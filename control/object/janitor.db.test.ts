@@ -33,6 +33,54 @@ const left = async (world: Awaited<ReturnType<typeof objectWorld>>) => {
   return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await count(name)])));
 };
 
+test('a disk that does not answer holds up what is put behind it no longer than a moment', async (t) => {
+  const world = await objectWorld(t, options);
+  world.disks.names = ['default', 'second'];
+  await world.area.behind.disks.look();
+  const hung = Promise.withResolvers<void>();
+  const asked = Promise.withResolvers<void>();
+  let first = true;
+  world.disks.before = (method) => {
+    if (method !== 'POST' || !first) return;
+    first = false;
+    asked.resolve();
+    return hung.promise;
+  };
+  const done: string[] = [];
+  const put = (name: string) => world.put(name, name).then(() => done.push(name));
+  const behind = put('hangs');
+  await asked.promise;
+  await Promise.race([Promise.all([put('a'), put('b')]), behind]);
+  assert.deepEqual(done.toSorted(), ['a', 'b']);
+  hung.resolve();
+  await behind;
+  const { rows } = await sql<{ disks: number }>`select count(distinct disk_id) as disks from object_blob`.execute(
+    world.db.database.query,
+  );
+  assert.deepEqual(rows, [{ disks: 2 }]);
+  for (const name of ['hangs', 'a', 'b']) assert.equal(await world.get(name), name);
+});
+
+test('what is removed from a disk that does not answer holds up no other, and goes when it does', async (t) => {
+  const world = await objectWorld(t, options);
+  const { objects } = world.area.services;
+  const where = { projectId: world.projectId, container: 'box' };
+  const names = Array.from({ length: 30 }, (_, n) => `large ${n}`);
+  for (const name of names) await world.put(name, 'x'.repeat(300_000));
+  for (const name of names) await objects.delete(world.caller, where, name);
+  let refused = 0;
+  world.disks.before = (method, path) => {
+    if (method !== 'DELETE' || !path.startsWith('/v1/objects/blobs')) return;
+    refused++;
+    throw Object.assign(new Error('the disk failed'), { status: 503, code: 'unavailable' });
+  };
+  await world.area.behind.janitor.look();
+  assert.ok(refused <= 8, `asked ${refused} times`);
+  world.disks.before = () => {};
+  await settle(world);
+  assert.deepEqual(world.disks.blobs, []);
+});
+
 test('what was deleted and overwritten leaves nothing behind, on no disk and in no row', async (t) => {
   const world = await objectWorld(t, options);
   const { objects } = world.area.services;

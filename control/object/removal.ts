@@ -40,8 +40,11 @@ const forgetText = `with gone as (
   select count(*) from gone`;
 const doneText = `delete from object_removal r where blob_id = any($1::uuid[]) and not exists (select from object_blob b where b.id = r.blob_id)`;
 
-/** @returns how many there were to look at: more may wait */
-export async function removeBlobs(options: RemovalOptions, disks: ReadonlyMap<string, Disk>): Promise<number> {
+/**
+ * @param disks one that does not answer is taken out: for now it is left alone
+ * @returns how many there were to look at: more may wait
+ */
+export async function removeBlobs(options: RemovalOptions, disks: Map<string, Disk>): Promise<number> {
   const { database, client, graceMs } = options;
   const rows = await run<Removed>(database.query, lookText, [graceMs, [...disks.keys()], most]);
   if (rows.length === 0) return 0;
@@ -49,11 +52,12 @@ export async function removeBlobs(options: RemovalOptions, disks: ReadonlyMap<st
   const unlinked = new Set<Removed>();
   const files = copies.filter(({ blobId, file }) => file === blobId);
   const unlink = async (row: Removed & { diskId: string }) => {
-    const at = placeOf(disks.get(row.diskId)!);
-    // A disk that does not answer keeps its own; the next look is for it too.
-    await client.objects.removeBlob(at, row.intentId as ObjectIntentId, row.blobId as BlobId).then(
+    const disk = disks.get(row.diskId);
+    if (!disk) return;
+    // It keeps its own; the next look is for it too.
+    await client.objects.removeBlob(placeOf(disk), row.intentId as ObjectIntentId, row.blobId as BlobId).then(
       () => unlinked.add(row),
-      () => {},
+      () => disks.delete(row.diskId),
     );
   };
   for (let at = 0; at < files.length; at += sideBySide) {

@@ -3,6 +3,7 @@
  * record too; of a pack that is more than half dead what lives moves into a new one. An intent that the database does not know is never looked at.
  */
 import type { Logger } from 'pino';
+import { isCloudError } from '../../contract/errors.ts';
 import type { BlobId, ObjectIntentId } from '../../contract/ids.ts';
 import { type Disk, placeOf } from './disks.ts';
 import { type Movable, type MoveOptions, moveBlobs } from './move.ts';
@@ -33,21 +34,23 @@ const endText = `with gone as (delete from object_intent_disk d where intent_id 
   select 1`;
 const endIntentsText = `delete from object_intent i where state = 'closed' and not exists (select from object_intent_disk d where d.intent_id = i.id)`;
 
-/** @returns how many were looked at */
-export async function sweepIntents(
-  options: MoveOptions & { log: Logger },
-  disks: ReadonlyMap<string, Disk>,
-): Promise<number> {
+/**
+ * @param disks one that does not answer is taken out: for now it is left alone
+ * @returns how many were looked at
+ */
+export async function sweepIntents(options: MoveOptions & { log: Logger }, disks: Map<string, Disk>): Promise<number> {
   const { database, log } = options;
   const taken = await run<Look>(database.query, takeText, [[...disks.keys()], looks]);
   for (const look of taken) {
-    // One that can't be swept now, a pack that there is no room to copy, holds up no other.
-    await sweepIntent(options, disks.get(look.diskId)!, look).catch((error) =>
-      log.warn(
-        { err: error, ...look },
-        'objects: what an intent left on a disk could not be swept, will be tried again',
-      ),
-    );
+    const disk = disks.get(look.diskId);
+    if (!disk) continue;
+    try {
+      await sweepIntent(options, disk, look);
+    } catch (error) {
+      // One that can't be swept now, a pack that there is no room to copy, holds up no other.
+      if (isCloudError(error, 'unavailable')) disks.delete(disk.id);
+      log.warn({ err: error, ...look }, 'objects: what an intent left on a disk was not swept, will be tried again');
+    }
   }
   if (taken.length > 0) await run(database.query, endIntentsText, []);
   return taken.length;
