@@ -71,3 +71,22 @@ test('of a copy that was written anew the false bytes do not stay', async (t) =>
     where intent_id = ${intent} and disk.name = 'second'`.execute(world.db.database.query);
   assert.deepEqual(rows, [{ soon: true }]);
 });
+
+test('a disk that can not be repaired now keeps no other from it', async (t) => {
+  const world = await twoDisks(t);
+  await world.area.behind.intents.stop();
+  for (const disk of ['default', 'second']) {
+    const key = [...world.disks.files.keys()].find((each) => each.startsWith(`${disk}/`))!;
+    const [, intent, file] = key.split('/') as [string, string, string];
+    world.disks.faults.push({ disk, intent, file, kind: 'corrupt', offset: 0, length: 10 });
+  }
+  await world.area.behind.disks.look();
+  let copies = 0;
+  world.disks.before = (method, path) => {
+    if (method === 'POST' && path === '/v1/objects/copies' && copies++ === 0)
+      throw Object.assign(new Error('full'), { status: 507, code: 'no_capacity' });
+  };
+  await world.area.behind.janitor.look();
+  assert.equal(copies, 2);
+  assert.equal(world.disks.faults.length, 1);
+});

@@ -123,6 +123,9 @@ export class Disks {
       await sql`insert into object_disk as d (id, host_id, name, path, total_bytes, free_bytes, problem)
         select id, ${host.id}::uuid, name, path, "totalBytes", "freeBytes", problem from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
           as r(id uuid, name text, path text, "totalBytes" bigint, "freeBytes" bigint, problem text)
+        -- What is known is not even locked: an idle cloud shall not write.
+        where not exists (select from object_disk k where k.host_id = ${host.id}::uuid and k.name = r.name
+          and (k.path, k.total_bytes, k.free_bytes / 1048576, k.problem) is not distinct from (r.path, r."totalBytes", r."freeBytes" / 1048576, r.problem))
         on conflict (host_id, name) do update set path = excluded.path, total_bytes = excluded.total_bytes,
           free_bytes = excluded.free_bytes, problem = excluded.problem, seen_at = now()
         where (d.path, d.total_bytes, d.free_bytes / 1048576, d.problem) is distinct from

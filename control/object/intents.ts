@@ -180,8 +180,13 @@ async function closeIntents(database: Database, ids: readonly string[]): Promise
     update object_intent_disk set look_at = now() where intent_id in (select id from closed)`.execute(database.query);
 }
 
-/** Those of processes that are gone, or frozen. */
+/**
+ * Those of processes that are gone, or frozen. What they left is looked at a while later: where the database was copied back, it is these that may hold what was
+ * acknowledged after the copy, and it takes until a host says so (migrations/1233-object-intent-expired-kept.sql).
+ */
 export async function closeExpired(database: Database): Promise<void> {
   await sql`with closed as (update object_intent set state = 'closed' where state = 'open' and deadline < now() returning id)
-    update object_intent_disk set look_at = now() where intent_id in (select id from closed)`.execute(database.query);
+    update object_intent_disk set look_at = now() + interval '15 minutes' where intent_id in (select id from closed)`.execute(
+    database.query,
+  );
 }

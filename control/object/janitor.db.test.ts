@@ -262,6 +262,38 @@ test('in a database that was restored nothing is erased of what was being writte
   assert.equal(await world.get('next'), 'under another');
 });
 
+test('in a database that was copied back what ran out meanwhile is left alone until a host has said so, and from then on', async (t) => {
+  const world = await objectWorld(t, options);
+  const { database } = world.db;
+  await sql`insert into cloud (id, region) values (${newOrderedId()}, 'here')`.execute(database.query);
+  await world.put('known', 'x');
+  const { rows } = await sql<{
+    id: string;
+  }>`update object_intent set deadline = now() - interval '1 day' returning id`.execute(database.query);
+  const later = `default/${rows[0]!.id}/00000000-0000-4000-8000-000000000008`;
+  world.disks.files.set(later, Buffer.from('acknowledged after the copy'));
+  await world.area.behind.janitor.look();
+  await renewIncarnation(database, (await currentIncarnation(database.query)).id, 'the database went back');
+  await settle(world);
+  assert.ok(world.disks.files.has(later));
+  assert.equal(await world.get('known'), 'x');
+});
+
+test('a look at disks that are as they were writes nothing', async (t) => {
+  const world = await objectWorld(t, options);
+  const { disks } = world.area.behind;
+  const row = async () =>
+    (await sql<object>`select xmin::text, xmax::text, ctid::text from object_disk`.execute(world.db.database.query))
+      .rows;
+  await disks.look();
+  const before = await row();
+  await disks.look();
+  assert.deepEqual(await row(), before);
+  world.disks.freeBytes = 2 ** 30;
+  await disks.look();
+  assert.notDeepEqual(await row(), before);
+});
+
 test('an intent that the database does not know stays as it is', async (t) => {
   const world = await objectWorld(t, options);
   world.disks.files.set(

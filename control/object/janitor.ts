@@ -34,6 +34,8 @@ const rounds = 20;
 export class Janitor {
   readonly #options: JanitorOptions;
   readonly #sweep: Sweep;
+  /** What was told to be lost. */
+  readonly #lost = new Set<string>();
 
   constructor(options: JanitorOptions) {
     this.#options = options;
@@ -75,7 +77,15 @@ export class Janitor {
   async #repair(well: ReadonlyMap<string, Disk>): Promise<number> {
     let repaired = 0;
     for (const disk of well.values()) {
-      if (disk.faults > 0) repaired += await repairDisk(this.#options, this.#options.disks, disk);
+      if (disk.faults === 0) continue;
+      try {
+        repaired += await repairDisk(this.#options, this.#options.disks, disk, this.#lost);
+      } catch (error) {
+        this.#options.log.warn(
+          { err: error, diskId: disk.id },
+          'objects: a disk was not repaired, will be tried again',
+        );
+      }
     }
     if (repaired > 0) await this.#options.disks.look();
     return 0;

@@ -20,6 +20,7 @@ interface Lost {
 
 /** Of records those that the false bytes touch: what lies before a record is its header. */
 const headerBytes = 64;
+const maxTold = 10_000;
 
 const lostText = `select b.id, b.intent_id as "intentId", b.file, b.offset_bytes as offset, b.length,
     (select json_agg(json_build_object('disk', o.disk_id, 'intentId', o.intent_id, 'file', o.file, 'offset', o.offset_bytes))
@@ -27,8 +28,16 @@ const lostText = `select b.id, b.intent_id as "intentId", b.file, b.offset_bytes
   from object_blob b where b.intent_id = $1 and b.disk_id = $2 and b.file = $3
     and ($4 or (b.offset_bytes < $5::bigint + $6::bigint and b.offset_bytes + b.length + ${headerBytes} > $5::bigint))`;
 
-/** @returns how many copies were written anew */
-export async function repairDisk(options: MoveOptions & { log: Logger }, disks: Disks, disk: Disk): Promise<number> {
+/**
+ * @param told what was said to be lost: once is enough
+ * @returns how many copies were written anew
+ */
+export async function repairDisk(
+  options: MoveOptions & { log: Logger },
+  disks: Disks,
+  disk: Disk,
+  told: Set<string>,
+): Promise<number> {
   const { database, client, log } = options;
   const { faults } = await client.objects.faults(placeOf(disk));
   let repaired = 0;
@@ -40,9 +49,13 @@ export async function repairDisk(options: MoveOptions & { log: Logger }, disks: 
       if (await repairCopy(options, disks, disk, blob)) repaired++;
       else left++;
     }
+    const key = `${disk.id}/${intent}/${file} ${left}`;
     if (left === 0) await client.objects.forgetFaults(placeOf(disk), intent as ObjectIntentId, file);
-    else
+    else if (!told.has(key)) {
+      if (told.size >= maxTold) told.clear();
+      told.add(key);
       log.error({ diskId: disk.id, intent, file, blobs: left }, 'objects: bytes are lost, and no other copy has them');
+    }
   }
   return repaired;
 }
