@@ -82,7 +82,11 @@ export class ContainerService {
     return this.#database.transaction(actorOfVisitor(visitor), async (tx) => {
       await holdAccount(tx, projectId);
       const known = await containerRow(tx, where);
-      if (known) return { container: await this.#change(tx, known, change), created: false };
+      if (known) {
+        await holdContainer(tx, known.id, where);
+        // As it is now that it is held: whoever changes it holds no more than this.
+        return { container: await this.#change(tx, (await containerRow(tx, where))!, change), created: false };
+      }
       await checkQuota(tx, projectId, descriptor.usage, { containers: 1 });
       const id = await insertContainer(tx, where, options);
       const made = (await containerRow(tx, where))!;

@@ -6,7 +6,7 @@
  */
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
-import { CloudError } from '../../contract/errors.ts';
+import { CloudError, hasReason } from '../../contract/errors.ts';
 import type { ObjectIntentId } from '../../contract/ids.ts';
 import { newId } from '../../contract/ids.ts';
 import { type Database, sqlState } from '../kit/database/database.ts';
@@ -53,6 +53,14 @@ export class Intents {
 
   /** Good for writing so many blobs to these disks: a hold for each, of one intent. */
   async hold(disks: readonly string[], count = 1): Promise<Hold[]> {
+    return this.#hold(disks, count).catch((error) => {
+      // Nothing was written yet: the next one will do.
+      if (hasReason(error, 'object_intent_closed')) return this.#hold(disks, count);
+      throw error;
+    });
+  }
+
+  async #hold(disks: readonly string[], count: number): Promise<Hold[]> {
     const own = await this.#open();
     // In the turn that it was found in: nobody closes it any more.
     own.holders += count;

@@ -115,3 +115,20 @@ test('a container that is deleted while somebody writes into it takes nothing al
   }
   await requireCountersExact(world);
 });
+
+test('what many say of a container at once, who make it and who change it, is all kept', async (t) => {
+  const world = await objectWorld(t);
+  const areas = [world.area, world.another()];
+  const where = { projectId: world.projectId, container: 'box' };
+  await Promise.all(
+    Array.from({ length: 40 }, (_, n) => {
+      const { containers } = areas[n % 2]!.services;
+      const change = { metadata: { [`k${n}`]: 'x' } };
+      return n % 4 < 2
+        ? containers.create(world.caller, where, change)
+        : containers.update(world.caller, where, change);
+    }),
+  );
+  const { metadata } = await world.area.services.containers.show(world.caller, where);
+  assert.equal(Object.keys(metadata).length, 40);
+});
