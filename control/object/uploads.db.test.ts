@@ -105,3 +105,21 @@ test('a part can be bytes of another object', async (t) => {
   await uploads.complete(world.caller, where, 'made', uploadId, [part]);
   assert.equal(await textOf(await objects.open(world.caller, where, 'made')), '234');
 });
+
+test('an upload that several complete at once is complete for all of them, once', async (t) => {
+  const world = await objectWorld(t);
+  const areas = [world.area, world.another()];
+  const where = { projectId: world.projectId, container: 'box' };
+  const { uploads } = world.area.services;
+  for (let turn = 0; turn < 5; turn++) {
+    const { uploadId } = await uploads.begin(world.caller, where, 'joined', { contentType: 'a/b' });
+    const part = await uploads.putPart(world.caller, where, 'joined', uploadId, 1, bodyOf(`whole ${turn}`));
+    const all = await Promise.all(
+      Array.from({ length: 6 }, (_, n) =>
+        areas[n % 2]!.services.uploads.complete(world.caller, where, 'joined', uploadId, [part]),
+      ),
+    );
+    assert.equal(new Set(all.map(({ etag }) => etag)).size, 1);
+  }
+  await requireCountersExact(world);
+});

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
-import { CloudError } from '../../contract/errors.ts';
+import { CloudError, hasReason } from '../../contract/errors.ts';
 import { newOrderedId, parseId } from '../../contract/ids.ts';
 import { cloudActor, type Database, type Tx } from '../kit/database/database.ts';
 import type { WrittenBlob } from './blobs.ts';
@@ -162,7 +162,7 @@ export class UploadService {
     const id = parseId(uploadId);
     const again = id && (await this.#completed(container, name, id));
     if (again) return again;
-    return this.#database.transaction(cloudActor, async (tx) => {
+    const completing = this.#database.transaction(cloudActor, async (tx) => {
       const named = { containerId: container.id, projectId: where.projectId, container: where.container, name };
       const plan = new Plan(await hold(tx, [{ ...named, kind: 'put' }]));
       const upload = await lockUpload(tx, container.id, name, uploadId);
@@ -196,6 +196,12 @@ export class UploadService {
           versioned: container.versioning !== 'none',
         },
       };
+    });
+    return completing.catch(async (error) => {
+      // Whoever asks again because no answer came may come while the first still is at it.
+      const first = hasReason(error, 'upload_not_found') && id ? await this.#completed(container, name, id) : undefined;
+      if (first) return first;
+      throw error;
     });
   }
 
