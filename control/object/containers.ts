@@ -16,6 +16,7 @@ import {
   type ContainerChange,
   type ContainerInfo,
   type Listed,
+  type ListedContainer,
   type ListWish,
   type Right,
   type Visitor,
@@ -130,7 +131,7 @@ export class ContainerService {
   }
 
   /** In the order of bytes. @throws CloudError `unauthenticated`, `forbidden` */
-  async list(visitor: Visitor, projectId: string, wish: ListWish): Promise<Listed<ContainerInfo>> {
+  async list(visitor: Visitor, projectId: string, wish: ListWish): Promise<Listed<ListedContainer>> {
     requireAccount(visitor, projectId, 'list');
     const limit = Math.min(wish.limit ?? limits.listing, limits.listing);
     const db = this.#database.query;

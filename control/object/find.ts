@@ -36,7 +36,7 @@ interface Row {
   read_acl: string;
   write_acl: string;
   versioning: Versioning;
-  settings: Record<string, unknown>;
+  settings: Record<string, unknown> | null;
   id: string | null;
   container_id: string;
   name: string;
@@ -66,14 +66,21 @@ interface Row {
   length: number;
 }
 
-const containerColumns = `c.id as c_id, c.name as c_name, c.project_id, c.read_acl, c.write_acl, c.versioning, c.settings`;
+const guardColumns = `c.id as c_id, c.name as c_name, c.project_id, c.read_acl, c.write_acl, c.versioning`;
+const containerColumns = `${guardColumns}, c.settings`;
 const objectColumns = `o.container_id, o.name, o.id, o.sequence, o.current, o.null_version, o.delete_marker, o.size_bytes, o.etag,
   o.content_type, o.metadata, o.headers, o.checksums, o.tags, o.lock, o.manifest, o.blob_id, o.parts, o.owner_id, o.expires_at,
   o.created_at, o.updated_at`;
+/** Of a listing, which has thousands, and tells none of what may be long. */
+const listedColumns = `o.container_id, o.name, o.id, o.sequence, o.current, o.null_version, o.delete_marker, o.size_bytes, o.etag,
+  o.content_type, null as metadata, null as headers, o.checksums, null as tags, null as lock,
+  case when o.manifest ? 'segments' then o.manifest || '{"segments": []}' else o.manifest end as manifest,
+  o.blob_id, o.parts, o.owner_id, o.expires_at, o.created_at, o.updated_at`;
 const blobColumns = `b.disk_id, b.intent_id, b.file, b.offset_bytes, b.length`;
 
-const currentText = `select i.n, ${containerColumns}, ${objectColumns}, ${blobColumns}
-  from unnest($1::uuid[], $2::text[], $3::text[]) with ordinality i(project_id, container, object, n)
+/** A container's settings may be long: they come with the first wish of those in it. */
+const currentText = `select i.n, ${guardColumns}, case when i.first then c.settings end as settings, ${objectColumns}, ${blobColumns}
+  from unnest($1::uuid[], $2::text[], $3::text[], $4::boolean[]) with ordinality i(project_id, container, object, first, n)
   join container c on c.project_id = i.project_id and c.name = i.container
   left join object o on o.container_id = c.id and o.name = i.object and o.current and (o.expires_at is null or o.expires_at > now())
   left join object_blob b on b.id = o.blob_id`;
@@ -108,19 +115,30 @@ export class Finder {
   }
 
   async #find(wishes: readonly NameWish[]): Promise<(Found | undefined)[]> {
+    const containers = new Set<string>();
     const rows = await run<Row>(this.#database.query, currentText, [
       wishes.map(({ projectId }) => projectId),
       wishes.map(({ container }) => container),
       wishes.map(({ name }) => name),
+      wishes.map(({ projectId, container }) => {
+        const known = containers.size;
+        return containers.add(`${projectId}/${container}`).size > known;
+      }),
     ]);
+    const settings = new Map(rows.flatMap((row) => (row.settings ? [[row.c_id, row.settings]] : [])));
     const byWish: Row[][] = wishes.map(() => []);
-    for (const row of rows) byWish[row.n - 1]!.push(row);
+    for (const row of rows) {
+      row.settings ??= settings.get(row.c_id)!;
+      byWish[row.n - 1]!.push(row);
+    }
     return byWish.map(foundOf);
   }
 }
 
 const freshMs = 5000;
 const maxKnown = 1000;
+/** Settings may be a hundred times as long: a container that has such is asked for each time. */
+const knownLength = 4096;
 
 /**
  * Containers by their names as they were a moment ago: for writes, whose transaction reads them once more, and refuses by what it finds. Whoever is refused by what is
@@ -135,6 +153,7 @@ export class KnownContainers {
   }
 
   keep(container: FoundContainer): void {
+    if (JSON.stringify(container).length > knownLength) return;
     if (this.#known.size >= maxKnown) this.#known.clear();
     this.#known.set(`${container.projectId}/${container.name}`, { container, at: performance.now() });
   }
@@ -150,7 +169,7 @@ function foundOf(rows: readonly Row[]): Found | undefined {
   if (!row) return undefined;
   const container = {
     ...{ id: row.c_id, name: row.c_name, projectId: row.project_id, readAcl: row.read_acl, writeAcl: row.write_acl },
-    ...{ versioning: row.versioning, settings: row.settings },
+    ...{ versioning: row.versioning, settings: row.settings! },
   };
   if (row.id === null) return { container, object: undefined, objectId: undefined, blob: undefined };
   const copies = rows.flatMap(({ disk_id: diskId, intent_id: intentId, file, offset_bytes: offset }) =>
@@ -189,7 +208,7 @@ export const infoOf = (row: InfoRow): ObjectInfo => ({
   updatedAt: row.updated_at,
 });
 
-/** Those of the names that are still there. */
+/** Those of the names that are still there, as a listing tells them: without metadata, headers, tags, locks and segments. */
 export async function namedObjects(
   db: Queryable,
   containerId: string,
@@ -198,10 +217,10 @@ export async function namedObjects(
   if (names.length === 0) return new Map();
   const rows = await run<InfoRow>(
     db,
-    `select ${objectColumns} from object o where o.container_id = $1 and o.name = any($2::text[]) and o.current`,
+    `select ${listedColumns} from object o where o.container_id = $1 and o.name = any($2::text[]) and o.current`,
     [containerId, names],
   );
   return new Map(rows.map((row) => [row.name, infoOf(row)]));
 }
 
-export { objectColumns };
+export { listedColumns };

@@ -116,3 +116,31 @@ test('a page of a large container reads no more than it shows, also where all li
   assert.equal(deep.entries, 100);
   assert.ok(deep.blocks < 300, `${deep.blocks} blocks`);
 });
+
+test('of a listing, and of many reads at once, what is long is not read over and over', async (t) => {
+  const world = await objectWorld(t);
+  const where = { projectId: world.projectId, container: 'box' };
+  const { containers, objects } = world.area.services;
+  const rule = { AllowedOrigin: ['https://'.padEnd(2000, 'a')], AllowedMethod: ['GET'] };
+  const settings = { cors: Array(100).fill(rule) } as never;
+  await containers.update(world.caller, where, { settings });
+  const segments = Array.from({ length: 1000 }, (_, n) => ({ container: 'box', name: `${n}`, sizeBytes: 1 }));
+  const manifest = { kind: 'slo' as const, segments, sizeBytes: 1000, etag: 'e' };
+  await world.put('large', '', { manifest, metadata: { a: 'b' } });
+  const { executeQuery } = world.db.database.query;
+  let most = 0;
+  world.db.database.query.executeQuery = async (...asked: Parameters<typeof executeQuery>) => {
+    const answer = await executeQuery.apply(world.db.database.query, asked);
+    most = Math.max(most, JSON.stringify(answer.rows).length);
+    return answer as never;
+  };
+  const found = await Promise.all(Array.from({ length: 50 }, () => objects.find(world.caller, where, 'large')));
+  assert.ok(most < 2 ** 20 * 8, `${most} characters`);
+  assert.ok(found.every(({ container }) => (container.settings.cors as unknown[]).length === 100));
+  most = 0;
+  const { entries } = await objects.list(world.caller, where, {});
+  const [entry] = entries as { manifest: { sizeBytes: number; segments: unknown[] } }[];
+  assert.deepEqual(entry?.manifest, { ...manifest, segments: [] });
+  await containers.list(world.caller, world.projectId, {});
+  assert.ok(most < 250_000, `${most} characters`);
+});

@@ -207,6 +207,8 @@ export interface ContainerInfo {
   updatedAt: Date;
 }
 
+export type ListedContainer = Pick<ContainerInfo, 'name' | 'objects' | 'bytes' | 'createdAt'>;
+
 /** Absent: as it is. In `metadata` and `settings` a null takes the key away. */
 export interface ContainerChange {
   metadata?: Record<string, string | null>;

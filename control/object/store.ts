@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import { CloudError } from '../../contract/errors.ts';
 import type { Queryable, Tx } from '../kit/database/database.ts';
-import type { ContainerInfo, Where } from './object.ts';
+import type { ContainerInfo, ListedContainer, Where } from './object.ts';
 
 /** Of `container c join container_use u`. */
 const containerColumns = sql`c.id, c.project_id as "projectId", c.name, c.bucket_name as "bucketName", c.metadata,
@@ -17,14 +17,15 @@ export async function containerRow(db: Queryable, { projectId, container }: Wher
   return rows[0];
 }
 
+/** As a listing tells them, which has thousands: nothing that may be long. */
 export async function containersNamed(
   db: Queryable,
   projectId: string,
   names: readonly string[],
-): Promise<ContainerInfo[]> {
+): Promise<ListedContainer[]> {
   if (names.length === 0) return [];
   const { rows } =
-    await sql<ContainerInfo>`select ${containerColumns} from container c join container_use u on u.container_id = c.id
+    await sql<ListedContainer>`select c.name, u.objects, u.bytes, c.created_at as "createdAt" from container c join container_use u on u.container_id = c.id
     where c.project_id = ${projectId} and c.name = any(${[...names]}::text[])`.execute(db);
   return rows;
 }

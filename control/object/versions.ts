@@ -8,7 +8,7 @@ import { cloudActor } from '../kit/database/database.ts';
 import { denied, type Guarded, mayAccess } from './access.ts';
 import { hold, type NamedVersion, sequenceOf, versionColumns, versionName } from './commit.ts';
 import { failedWrite } from './conditions.ts';
-import { type InfoRow, infoOf, objectColumns } from './find.ts';
+import { type InfoRow, infoOf, listedColumns } from './find.ts';
 import { commonPrefix, successor } from './names.ts';
 import type { Conditions, Listed, ListWish, ObjectInfo, ObjectLock, Visitor } from './object.ts';
 import { type HeldVersion, isLocked, Plan, removeVersion, type UpdateChange } from './plan.ts';
@@ -196,7 +196,7 @@ async function versionsFrom(
         ? sql`and name > ${from.name}`
         : sql`and name >= ${from.name} and (name > ${from.name} or sequence < ${from.older})`
     : sql``;
-  const { rows } = await sql<InfoRow>`select ${sql.raw(objectColumns)} from object o
+  const { rows } = await sql<InfoRow>`select ${sql.raw(listedColumns)} from object o
     where container_id = ${containerId} and name >= ${prefix} ${end === undefined ? sql`` : sql`and name < ${end}`} ${after}
     order by name, sequence desc limit ${limit}`.execute(db);
   return rows;
