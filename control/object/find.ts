@@ -53,6 +53,7 @@ interface Row {
   tags: Record<string, string> | null;
   lock: ObjectLock | null;
   manifest: Manifest | null;
+  manifest_long: boolean | null;
   blob_id: string | null;
   parts: number;
   owner_id: string;
@@ -68,9 +69,10 @@ interface Row {
 
 const guardColumns = `c.id as c_id, c.name as c_name, c.project_id, c.read_acl, c.write_acl, c.versioning`;
 const containerColumns = `${guardColumns}, c.settings`;
+/** A manifest that is long comes by itself. */
 const objectColumns = `o.container_id, o.name, o.id, o.sequence, o.current, o.null_version, o.delete_marker, o.size_bytes, o.etag,
-  o.content_type, o.metadata, o.headers, o.checksums, o.tags, o.lock, o.manifest, o.blob_id, o.parts, o.owner_id, o.expires_at,
-  o.created_at, o.updated_at`;
+  o.content_type, o.metadata, o.headers, o.checksums, o.tags, o.lock, case when pg_column_size(o.manifest) < 4096 then o.manifest end as manifest,
+  pg_column_size(o.manifest) >= 4096 as manifest_long, o.blob_id, o.parts, o.owner_id, o.expires_at, o.created_at, o.updated_at`;
 /** Of a listing, which has thousands, and tells none of what may be long. */
 const listedColumns = `o.container_id, o.name, o.id, o.sequence, o.current, o.null_version, o.delete_marker, o.size_bytes, o.etag,
   o.content_type, null as metadata, null as headers, o.checksums, null as tags, null as lock,
@@ -89,14 +91,19 @@ const versionText = `select 1 as n, ${containerColumns}, ${objectColumns}, ${blo
     and (o.expires_at is null or o.expires_at > now())
   left join object_blob b on b.id = o.blob_id where c.project_id = $1 and c.name = $2`;
 
+const manifestText = `select manifest from object where container_id = $1 and name = $2 and sequence = $3`;
+
 /** Of names that somebody waits for. Only a miss of the container answers undefined. */
 export class Finder {
   readonly #database: Database;
   readonly #gather: Gather<NameWish, Found | undefined>;
+  /** One at a time: of two hundred that are megabytes each there would be no memory for all. */
+  readonly #manifests: Gather<Row, Manifest | null | undefined>;
 
   constructor(options: { database: Database }) {
     this.#database = options.database;
     this.#gather = new Gather((wishes) => this.#find(wishes), { most: 200, atOnce: 2 });
+    this.#manifests = new Gather((rows) => this.#manifest(rows[0]!), { most: 1, atOnce: 1 });
   }
 
   current(wish: NameWish): Promise<Found | undefined> {
@@ -111,10 +118,29 @@ export class Finder {
       wish.name,
       sequence,
     ]);
-    return foundOf(rows);
+    return this.#whole(rows);
   }
 
-  async #find(wishes: readonly NameWish[]): Promise<(Found | undefined)[]> {
+  #whole(rows: readonly Row[]): Found | undefined | Promise<Found | undefined> {
+    const found = foundOf(rows);
+    const [row] = rows;
+    if (!found?.object || !row?.manifest_long) return found;
+    const { object } = found;
+    return this.#manifests.ask(row).then((manifest) => ({
+      ...found,
+      // Undefined: it has gone meanwhile.
+      object: manifest === undefined ? undefined : { ...object, manifest },
+    }));
+  }
+
+  async #manifest({ container_id, name, sequence }: Row): Promise<(Manifest | null | undefined)[]> {
+    const [row] = await run<{ manifest: Manifest | null }>(this.#database.query, manifestText, [
+      ...[container_id, name, sequence],
+    ]);
+    return [row?.manifest];
+  }
+
+  async #find(wishes: readonly NameWish[]): Promise<(Found | undefined | Promise<Found | undefined>)[]> {
     const containers = new Set<string>();
     const rows = await run<Row>(this.#database.query, currentText, [
       wishes.map(({ projectId }) => projectId),
@@ -131,7 +157,7 @@ export class Finder {
       row.settings ??= settings.get(row.c_id)!;
       byWish[row.n - 1]!.push(row);
     }
-    return byWish.map(foundOf);
+    return byWish.map((each) => this.#whole(each));
   }
 }
 

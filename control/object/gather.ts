@@ -7,7 +7,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 interface Waiting<Item, Answer> {
   item: Item;
   bytes: number;
-  resolve(answer: Answer): void;
+  resolve(answer: Answer | Promise<Answer>): void;
   reject(error: unknown): void;
 }
 
@@ -28,15 +28,18 @@ export interface GatherOptions<Item> {
 const mostSlow = 8;
 
 export class Gather<Item, Answer> {
-  readonly #work: (items: readonly Item[]) => Promise<readonly Answer[]>;
+  readonly #work: (items: readonly Item[]) => Promise<readonly (Answer | Promise<Answer>)[]>;
   readonly #options: GatherOptions<Item>;
   #waiting: Waiting<Item, Answer>[] = [];
   readonly #busy = new Set<string>();
   #working = 0;
   #slow = 0;
 
-  /** @param work an answer each, in their order */
-  constructor(work: (items: readonly Item[]) => Promise<readonly Answer[]>, options: GatherOptions<Item>) {
+  /** @param work an answer each, in their order; one that takes longer as a promise */
+  constructor(
+    work: (items: readonly Item[]) => Promise<readonly (Answer | Promise<Answer>)[]>,
+    options: GatherOptions<Item>,
+  ) {
     this.#work = work;
     this.#options = options;
   }

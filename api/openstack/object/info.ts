@@ -1,5 +1,6 @@
 /** What `/info` tells that this service does. Each name is a promise: what is refused is not among them. */
 import { swiftLimits as limits } from './limits.ts';
+import { maxManifestBytes } from './slo.ts';
 import { digests } from './temp-url.ts';
 
 /** All bytes are kept by one rule. */
@@ -44,7 +45,7 @@ export const capabilities = {
   object_versioning: {},
   slo: {
     max_manifest_segments: limits.sloSegments,
-    max_manifest_size: 8 * 1024 * 1024,
+    max_manifest_size: maxManifestBytes,
     min_segment_size: 1,
     allow_async_delete: false,
   },

@@ -7,7 +7,8 @@ import { Refusal } from '../../boundary/refusal.ts';
 import { unstorable } from '../../boundary/storable.ts';
 import { namedObject } from './path.ts';
 
-export const maxManifestBytes = 8 * 1024 * 1024;
+/** Room for as many segments as there may be, of the longest names. */
+export const maxManifestBytes = 2 * 1024 * 1024;
 
 const wished = Type.Object({
   path: Type.Optional(Type.String()),
