@@ -42,6 +42,8 @@ export interface KeptBlob {
 const retries = 2;
 /** A disk that takes longer over small blobs gets no more of them meanwhile, where there are others. */
 const patientMs = 1000;
+/** So much later what waits behind it goes, and does not go there. */
+const waitsMs = 2 * patientMs;
 
 export class Blobs {
   readonly #disks: Disks;
@@ -64,7 +66,7 @@ export class Blobs {
     this.#client = options.client;
     this.#copies = options.copies;
     this.#log = options.log;
-    const bounds = { most: 256, bytes: objectLimits.batchBytes / 2, atOnce: 1, patientMs };
+    const bounds = { most: 256, bytes: objectLimits.batchBytes / 2, atOnce: 1, patientMs: waitsMs };
     this.#small = new Gather((bodies) => this.#writeBatch(bodies), bounds);
   }
 
@@ -103,7 +105,9 @@ export class Blobs {
       return { blob: { id, length: sizeBytes, copies, hold }, digests };
     } catch (error) {
       hold.release();
-      throw error;
+      if (!isCloudError(error, 'conflict')) throw error;
+      this.#intents.lost(hold.intent);
+      throw new CloudError('unavailable', 'object_intent_closed', {}, { cause: error });
     }
   }
 
@@ -158,7 +162,8 @@ export class Blobs {
       try {
         return await this.#writeTo(disks, bodies, refused);
       } catch (error) {
-        if (attempt === retries || !isCloudError(error, 'unavailable', 'no_capacity', 'not_found')) throw error;
+        if (attempt === retries || !isCloudError(error, 'unavailable', 'no_capacity', 'not_found', 'conflict'))
+          throw error;
         this.#log.warn({ err: error }, 'object: a disk took no blobs, others are tried');
       }
     }
@@ -190,7 +195,9 @@ export class Blobs {
       const places = await Promise.all(
         disks.map((disk) =>
           this.#watched(disk, this.#client.objects.writeBatch(placeOf(disk), intent, blobs)).catch((error) => {
-            refused.add(disk.id);
+            // Its intent is over, and swept: this process was away for long.
+            if (isCloudError(error, 'conflict')) this.#intents.lost(intent);
+            else refused.add(disk.id);
             throw error;
           }),
         ),

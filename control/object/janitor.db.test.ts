@@ -81,6 +81,30 @@ test('what is removed from a disk that does not answer holds up no other, and go
   assert.deepEqual(world.disks.blobs, []);
 });
 
+test('whose intent is over on a host writes under the next', async (t) => {
+  const world = await objectWorld(t, options);
+  await world.put('before', 'x');
+  const over = new Set<string>();
+  const { rows } = await sql<{ id: string }>`select id from object_intent`.execute(world.db.database.query);
+  world.disks.before = (method, path) => {
+    if (method !== 'POST' && method !== 'PUT') return;
+    if (over.size === 1) return;
+    over.add(path);
+    throw Object.assign(new Error('the intent is over'), { status: 409, code: 'conflict' });
+  };
+  await world.put('small', 'y');
+  over.clear();
+  const large = () => world.put('large', 'z'.repeat(300_000));
+  await assert.rejects(large(), (error) => hasReason(error, 'object_intent_closed'));
+  await large();
+  assert.equal(await world.get('small'), 'y');
+  const under = await sql<{ id: string }>`select distinct intent_id as id from object_blob`.execute(
+    world.db.database.query,
+  );
+  assert.equal(under.rows.length, 3);
+  assert.ok(under.rows.some(({ id }) => id === rows[0]!.id));
+});
+
 test('what was deleted and overwritten leaves nothing behind, on no disk and in no row', async (t) => {
   const world = await objectWorld(t, options);
   const { objects } = world.area.services;

@@ -52,7 +52,8 @@ export async function sweepIntents(options: MoveOptions & { log: Logger }, disks
       log.warn({ err: error, ...look }, 'objects: what an intent left on a disk was not swept, will be tried again');
     }
   }
-  if (taken.length > 0) await run(database.query, endIntentsText, []);
+  // It looks through all: once behind the last.
+  if (taken.length > 0 && taken.length < looks) await run(database.query, endIntentsText, []);
   return taken.length;
 }
 

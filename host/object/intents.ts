@@ -28,6 +28,8 @@ export class Intents {
   readonly #durable: boolean;
   /** Directories that are there, durably. */
   readonly #made = new Map<string, Promise<void>>();
+  /** Directories of intents that are over: control forgets them, and what came late would lie there for ever. */
+  readonly #over = new Set<string>();
   readonly #sync: Together<string>;
 
   constructor({ durable }: { durable: boolean }) {
@@ -40,15 +42,13 @@ export class Intents {
   /** The directory of an intent, made where it is not there. */
   async make(disk: string, intent: ObjectIntentId): Promise<string> {
     const path = intentDirectory(disk, intent);
+    if (this.#over.has(path)) throw new HostFault('conflict', `intent ${intent} is over`, { permanent: true });
     let made = this.#made.get(path);
     if (!made) {
       made = this.#make(disk, path);
       this.#made.set(path, made);
       made.catch(() => this.#made.delete(path));
-      for (const oldest of this.#made.keys()) {
-        if (this.#made.size <= maxKnown) break;
-        this.#made.delete(oldest);
-      }
+      forgetOldest(this.#made);
     }
     await made;
     return path;
@@ -94,6 +94,8 @@ export class Intents {
         throw new HostFault('conflict', `there are still blobs of intent ${intent}`, { cause: error });
       unlessThere(error);
     }
+    this.#over.add(path);
+    forgetOldest(this.#over);
     await this.sync(join(disk, objectIntentsDirectory));
   }
 
@@ -103,6 +105,13 @@ export class Intents {
     });
     // Also where it was there: who made it may have died before this.
     await this.sync(join(disk, objectIntentsDirectory));
+  }
+}
+
+function forgetOldest(known: Pick<Set<string>, 'size' | 'keys' | 'delete'>): void {
+  for (const oldest of known.keys()) {
+    if (known.size <= maxKnown) break;
+    known.delete(oldest);
   }
 }
 

@@ -140,6 +140,18 @@ test('removals may be repeated, and an intent goes when nothing of it is left', 
   await assert.rejects(store.readPacked('default', small!.place), { code: 'not_found' });
 });
 
+test('what comes late for an intent that is over is refused, and leaves nothing', async (t) => {
+  const directory = temporaryDirectory(t);
+  const store = await openStore(t, directory);
+  const intent = newIntent();
+  const [first] = await writeSmall(store, intent, [bytesOf(10)]);
+  await store.removeFile('default', intent, first!.place.file);
+  await store.removeIntent('default', intent);
+  await assert.rejects(writeSmall(store, intent, [bytesOf(10)]), { code: 'conflict' });
+  await assert.rejects(writeLarge(store, intent, bytesOf(300_000)), { code: 'conflict' });
+  assert.deepEqual(readdirSync(join(directory, 'objects/intents')), []);
+});
+
 test('who writes under an intent whose directory is gone finds it made again', async (t) => {
   const directory = temporaryDirectory(t);
   const store = await openStore(t, directory);
