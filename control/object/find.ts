@@ -201,7 +201,7 @@ function foundOf(rows: readonly Row[]): Found | undefined {
   const copies = rows.flatMap(({ disk_id: diskId, intent_id: intentId, file, offset_bytes: offset }) =>
     diskId === null ? [] : { diskId, intentId, file, offset },
   );
-  const blob = row.blob_id === null ? undefined : { id: row.blob_id, length: row.length ?? 0, copies };
+  const blob = row.blob_id === null ? undefined : { id: row.blob_id, length: row.length ?? row.size_bytes, copies };
   return { container, object: infoOf(row as Row & { id: string }), objectId: row.id, blob };
 }
 

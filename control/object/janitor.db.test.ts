@@ -318,6 +318,13 @@ test('a look at disks that are as they were writes nothing', async (t) => {
   assert.notDeepEqual(await row(), before);
 });
 
+test('an object of which no copy is known is not read as an empty one', async (t) => {
+  const world = await objectWorld(t, options);
+  await world.put('lost', 'whole');
+  await sql`delete from object_blob`.execute(world.db.database.query);
+  await assert.rejects(world.get('lost'), (error) => hasReason(error, 'object_bytes_unavailable'));
+});
+
 test('an intent that the database does not know stays as it is', async (t) => {
   const world = await objectWorld(t, options);
   world.disks.files.set(
