@@ -5,6 +5,7 @@ import type { ContainerInfo, ContainerService } from '../../../control/object/in
 import type { Boundary } from '../../boundary/boundary.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { answer } from './answer.ts';
+import { inHeader } from './metadata.ts';
 import { cloudItself, whereOf } from './request.ts';
 
 const methods = ['HEAD', 'GET', 'PUT', 'POST', 'COPY', 'DELETE', 'OPTIONS'];
@@ -34,7 +35,7 @@ export function corsHeaders(
     .filter((name) => name !== '');
   return {
     'Access-Control-Allow-Origin': origin,
-    'Access-Control-Expose-Headers': [...new Set([...exposed, ...more])].join(', '),
+    'Access-Control-Expose-Headers': inHeader([...new Set([...exposed, ...more])].join(', ')),
     ...(origin !== '*' && { Vary: 'Origin' }),
   };
 }
@@ -71,7 +72,7 @@ async function sendPreflight(request: FastifyRequest, reply: FastifyReply, conta
       'Access-Control-Allow-Methods': allow,
       ...(headers !== undefined && { 'Access-Control-Allow-Headers': headers }),
       ...(container.metadata['access-control-max-age'] !== undefined && {
-        'Access-Control-Max-Age': container.metadata['access-control-max-age'],
+        'Access-Control-Max-Age': inHeader(container.metadata['access-control-max-age']),
       }),
       Allow: allow,
       Vary: 'Origin, Access-Control-Request-Headers',
@@ -80,7 +81,10 @@ async function sendPreflight(request: FastifyRequest, reply: FastifyReply, conta
 }
 
 /** Undefined: there is none, which nobody learns here. */
-async function containerOf(request: FastifyRequest, containers: ContainerService): Promise<ContainerInfo | undefined> {
+export async function containerOf(
+  request: FastifyRequest,
+  containers: ContainerService,
+): Promise<ContainerInfo | undefined> {
   if (request.target?.container === undefined) return undefined;
   try {
     return await containers.show(cloudItself, whereOf(request));

@@ -2,10 +2,10 @@
 import { isCloudError } from '../../../contract/errors.ts';
 import type { Boundary } from '../../boundary/boundary.ts';
 import type { ContainerServices } from './container.ts';
-import { corsHeaders } from './cors.ts';
+import { containerOf, corsHeaders } from './cors.ts';
 import { objectReadHeaders } from './object-contracts.ts';
 import { sendObject } from './object-read.ts';
-import { cloudItself, objectOf, whereOf } from './request.ts';
+import { objectOf, whereOf } from './request.ts';
 import { admitSigned, hidden, tempUrlHeaders } from './signed.ts';
 import { sendWebObject, showsWeb } from './static-web.ts';
 
@@ -23,8 +23,8 @@ export function objectRoutes(app: Boundary, services: ContainerServices): void {
     const url = await admitSigned(request, containers);
     const web = url ? undefined : await showsWeb(request, containers);
     try {
-      const cors =
-        request.headers.origin === undefined ? {} : corsHeaders(request, await containers.show(cloudItself, where));
+      const asks = request.headers.origin === undefined ? undefined : await containerOf(request, containers);
+      const cors = asks ? corsHeaders(request, asks) : {};
       return await sendObject(request, reply, {
         ...{ objects, visitor: request.visit, where, name, headers: cors },
         ...(url && {

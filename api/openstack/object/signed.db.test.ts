@@ -216,3 +216,27 @@ test('an archive becomes containers and objects, and a list of names takes them 
     rmSync(folder, { recursive: true });
   }
 });
+
+test('who comes from another origin does not learn which containers an account has', async () => {
+  await api.must(201, 'alice PUT /unseen');
+  const headers = { origin: 'https://a.example' };
+  await api.must(401, 'nobody GET /unseen/a', { headers });
+  await api.must(401, 'nobody GET /there-is-none/a', { headers });
+});
+
+test('what a container tells pages of other origins may be any text', async () => {
+  const headers = {
+    'x-container-meta-access-control-allow-origin': '*',
+    'x-container-meta-access-control-max-age': 'é',
+  };
+  await api.must(201, 'alice PUT /odd-cors', {
+    headers: {
+      ...headers,
+      'x-container-meta-access-control-expose-headers': 'x-é',
+      'x-container-read': '.r:*,.rlistings',
+    },
+  });
+  const origin = { origin: 'https://a.example' };
+  await api.must(204, 'nobody GET /odd-cors', { headers: origin });
+  await api.must(200, 'nobody OPTIONS /odd-cors', { headers: { ...origin, 'access-control-request-method': 'GET' } });
+});
