@@ -5,13 +5,18 @@ import type { Database } from '../kit/database/database.ts';
 import type { Commits } from './commit.ts';
 import { run } from './statements.ts';
 
-const most = 500;
-
+/** What a lock keeps is left out: were it the oldest it would be all that is ever seen here. */
 const text = `select o.container_id as "containerId", o.name, c.project_id as "projectId", c.name as container
-  from object o join container c on c.id = o.container_id where o.expires_at <= now() and o.current order by o.expires_at limit $1`;
+  from object o join container c on c.id = o.container_id where o.expires_at <= now() and o.current
+    and not (o.lock is not null and o.null_version and c.versioning <> 'enabled' and (coalesce((o.lock->>'legalHold')::boolean, false)
+      or coalesce((o.lock->>'retainUntil')::timestamptz > now(), false)))
+  order by o.expires_at limit $1`;
 
 /** @returns how many there were */
-export async function expireObjects({ database, commits }: { database: Database; commits: Commits }): Promise<number> {
+export async function expireObjects(
+  { database, commits }: { database: Database; commits: Commits },
+  most = 500,
+): Promise<number> {
   const rows = await run<{ containerId: string; name: string; projectId: string; container: string }>(
     database.query,
     text,

@@ -123,3 +123,24 @@ test('an upload that several complete at once is complete for all of them, once'
   }
   await requireCountersExact(world);
 });
+
+test('uploads below many prefixes are listed a seek each, page by page', async (t) => {
+  const world = await objectWorld(t);
+  const { uploads } = world.area.services;
+  const where = { projectId: world.projectId, container: 'box' };
+  const names = Array.from({ length: 30 }, (_, at) => `p${String(at).padStart(2, '0')}`);
+  for (const name of names.flatMap((one) => [`${one}/a`, `${one}/b`, `${one}.`]))
+    await uploads.begin(world.caller, where, name, { contentType: 'a/b' });
+  const shown: string[] = [];
+  const list = (wish: object) => uploads.list(world.caller, where, { delimiter: '/', limit: 25, ...wish });
+  for (let page = await list({}); ; ) {
+    shown.push(...page.entries.map((entry) => ('prefix' in entry ? entry.prefix : entry.name)));
+    const last = page.entries.at(-1)!;
+    if (!page.more) break;
+    page = await list('prefix' in last ? { marker: last.prefix } : { marker: last.name, uploadMarker: last.uploadId });
+  }
+  assert.deepEqual(
+    shown,
+    names.flatMap((one) => [`${one}.`, `${one}/`]),
+  );
+});
