@@ -332,6 +332,21 @@ test('an object that an ACL opens is that one alone: not what a manifest of some
   }
 });
 
+test('a tag that was told of a large object of Swift’s holds as a condition, and is that of the list', async () => {
+  const { world } = s3;
+  const segment = { container: 'photos', name: 'segment', sizeBytes: 4, etag: md5('abcd') };
+  await put('segment', 'abcd');
+  const manifest = { kind: 'slo' as const, segments: [segment], sizeBytes: 4, etag: md5(md5('abcd')) };
+  await world.put('large', '', { manifest }, 'photos');
+  const told = (await s3.call('owner HEAD /photos/large')).headers.etag!;
+  assert.equal(told, `"${manifest.etag}-1"`);
+  assert.equal((await s3.call('owner GET /photos/large', { headers: { 'if-match': told } })).text, 'abcd');
+  assert.equal((await s3.call('owner GET /photos/large', { headers: { 'if-none-match': told } })).status, 304);
+  const listed = (await s3.call('owner GET /photos?prefix=large')).text;
+  assert.deepEqual(all(listed, 'ETag'), [told.replaceAll('"', '&quot;')]);
+  assert.equal((await s3.call('owner PUT /photos/large', { body: 'x', headers: { 'if-match': told } })).status, 200);
+});
+
 test('a condition of who reads by an object’s own ACL is answered as anybody’s', async () => {
   await put('open-too', 'open', { 'x-amz-acl': 'public-read' });
   const nobody = (headers: Record<string, string>) =>

@@ -189,13 +189,16 @@ export function conditionsOf(call: Pick<Call, 'header'>, prefix = ''): Condition
   };
 }
 
+/** Of Swift's large objects we tell a tag with a number behind it (describe.ts); it is kept without. */
 function tagsOf(said: string | undefined): string[] | undefined {
-  return said?.split(',').map((one) =>
-    one
+  return said?.split(',').flatMap((one) => {
+    const tag = one
       .trim()
       .replace(/^W\//, '')
-      .replace(/^"(.*)"$/, '$1'),
-  );
+      .replace(/^"(.*)"$/, '$1');
+    const [, bare] = /^([0-9a-f]{32})-\d+$/.exec(tag) ?? [];
+    return bare === undefined ? tag : [tag, bare];
+  });
 }
 
 /** What is no time is no condition (RFC 9110, section 13.1.3). */

@@ -377,7 +377,7 @@ export function newObject(visitor: Visitor, stored: Omit<Stored, 'blob'>, wish: 
   return {
     id: newOrderedId(),
     sizeBytes: stored.sizeBytes,
-    etag: wish.etag ?? stored.md5,
+    etag: wish.etag ?? (wish.manifest?.kind === 'slo' ? wish.manifest.etag : stored.md5),
     contentType: wish.contentType,
     metadata: someOf(wish.metadata),
     headers: someOf(wish.headers),

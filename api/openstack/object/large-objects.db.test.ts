@@ -221,3 +221,40 @@ test('what no header can have does no harm when it is told', async () => {
     ['a/b  x: y', undefined, '1 2'],
   );
 });
+
+test('what S3 has put together of parts is told as large, without segments, and goes as one', async () => {
+  const where = { projectId: callers.alice.projectId!, container: 'c' };
+  const { uploadId } = await api.uploads.begin(callers.alice, where, 'of-parts', { contentType: 'a/b' });
+  const source = { bytes: Readable.from([Buffer.from('part')]), sizeBytes: 4 };
+  const part = await api.uploads.putPart(callers.alice, where, 'of-parts', uploadId, 1, source);
+  const made = await api.uploads.complete(callers.alice, where, 'of-parts', uploadId, [part]);
+  const got = await api.must(200, 'alice GET /c/of-parts');
+  assert.deepEqual(
+    [got.text, got.headers.etag, got.headers['x-static-large-object']],
+    ['part', `"${made.etag}"`, 'True'],
+  );
+  assert.match(made.etag, /-1$/);
+  await api.must(304, 'alice GET /c/of-parts', { headers: { 'if-none-match': `"${made.etag}"` } });
+  assert.equal((await api.must(200, 'alice GET /c/of-parts?multipart-manifest=get')).text, '[]');
+  assert.match((await api.must(200, 'alice DELETE /c/of-parts?multipart-manifest=delete')).text, /Number Deleted: 1\n/);
+  await api.must(404, 'alice HEAD /c/of-parts');
+});
+
+test('what another dialect keeps with an object stays, and opens no copy', async () => {
+  const where = { projectId: callers.alice.projectId!, container: 'c' };
+  const source = { bytes: Readable.from(['x']), sizeBytes: 1 };
+  const headers = { 'x-amz-acl': 'public-read', 'x-amz-website-redirect-location': '/there', cacheControl: 'no-store' };
+  await api.objects.put(callers.alice, where, 'kept', source, { contentType: 'a/b', headers });
+  await api.must(202, 'alice POST /c/kept', { headers: { 'x-object-meta-a': 'b' } });
+  const headersOf = async (name: string) => (await api.objects.head(callers.alice, where, name)).object.headers;
+  const { cacheControl: _none, ...left } = headers;
+  assert.deepEqual(await headersOf('kept'), left);
+  await api.must(201, 'alice COPY /c/kept', { headers: { destination: 'c/kept-copy' } });
+  assert.deepEqual(await headersOf('kept-copy'), { 'x-amz-website-redirect-location': '/there' });
+});
+
+test('who asks for a link is told of what is none as anybody is', async () => {
+  await api.must(201, 'alice PUT /segments/1', { body: 'abcd' });
+  assert.equal((await put('alice PUT /c/large?multipart-manifest=put', [{ path: '/segments/1' }])).status, 201);
+  assert.equal((await api.must(200, 'alice GET /c/large?symlink=get')).text, 'abcd');
+});

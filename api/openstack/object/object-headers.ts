@@ -10,9 +10,13 @@ import { encodedPath, namedInHeader } from './path.ts';
 import { truthy } from './request.ts';
 import { httpDate, timestampOf } from './times.ts';
 
+/** What S3 has put together of parts is told as a static large object without segments: a client would hold the tag against the bytes. */
+export const isOfParts = ({ manifest, parts }: Pick<ObjectInfo, 'manifest' | 'parts'>): boolean =>
+  manifest === null && parts > 0;
+
 /** Of something large the tag stands in quotes: it is no MD5 of the bytes. */
-const etagHeader = (object: Pick<ObjectInfo, 'manifest'>, etag: string): string =>
-  object.manifest?.kind === 'slo' || object.manifest?.kind === 'dlo' ? `"${etag}"` : etag;
+const etagHeader = (object: Pick<ObjectInfo, 'manifest' | 'parts'>, etag: string): string =>
+  object.manifest?.kind === 'slo' || object.manifest?.kind === 'dlo' || isOfParts(object) ? `"${etag}"` : etag;
 
 /** @param manifestOnly what is told of is the manifest, not what it leads to */
 export function describe(
@@ -34,6 +38,7 @@ export function describe(
     ...metadataHeaders(object.metadata, 'object'),
     ...(object.expiresAt && { 'X-Delete-At': String(Math.ceil(object.expiresAt.getTime() / 1000)) }),
     ...(manifest?.kind === 'slo' && { 'X-Static-Large-Object': 'True', 'X-Manifest-Etag': manifest.etag }),
+    ...(isOfParts(object) && { 'X-Static-Large-Object': 'True' }),
     ...(manifest?.kind === 'dlo' && { 'X-Object-Manifest': encodedPath(`${manifest.container}/${manifest.prefix}`) }),
     ...(manifestOnly && manifest?.kind === 'symlink' && symlinkHeaders(manifest)),
     ...((versioned || object.versionId !== 'null') && { 'X-Object-Version-Id': object.versionId }),
@@ -68,6 +73,12 @@ export function keptOf(headers: HeaderTexts): ObjectHeaders {
   );
   return Object.fromEntries(kept);
 }
+
+const own: readonly string[] = Object.values(keptHeaders);
+
+/** What another dialect keeps with an object, and this one has no words for: it stays. */
+export const foreignOf = (headers: ObjectHeaders): ObjectHeaders =>
+  Object.fromEntries(Object.entries(headers).filter(([name]) => !own.includes(name)));
 
 /** @throws Refusal for a time that is over */
 export function expiryOf(headers: HeaderTexts, now = new Date()): Date | undefined {

@@ -7,7 +7,7 @@ import { headersOf } from '../../boundary/headers.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { type Answer, answer } from './answer.ts';
 import { judge, rangeHolds } from './conditions.ts';
-import { describe } from './object-headers.ts';
+import { describe, isOfParts } from './object-headers.ts';
 import { encodedPath } from './path.ts';
 import { ByteRangesBody, contentRange, rangesOf } from './range.ts';
 import { queryOf } from './request.ts';
@@ -32,10 +32,16 @@ export async function sendObject(
   reading: Reading,
 ): Promise<FastifyReply> {
   const { objects, visitor, where, name } = reading;
-  const manifestOnly = queryOf(request, 'multipart-manifest') === 'get' || queryOf(request, 'symlink') === 'get';
+  const asksManifest = queryOf(request, 'multipart-manifest') === 'get';
+  let manifestOnly = asksManifest || queryOf(request, 'symlink') === 'get';
   const versionId = queryOf(request, 'version-id');
-  const options = { ...(versionId !== undefined && { versionId }), ...(manifestOnly && { raw: true }) };
-  const opened = await objects.open(visitor, where, name, options);
+  const version = versionId === undefined ? {} : { versionId };
+  let opened = await objects.open(visitor, where, name, { ...version, ...(manifestOnly && { raw: true }) });
+  if (manifestOnly && !asksManifest && opened.object.manifest?.kind !== 'symlink') {
+    // Who asks for a link is told of what is none as anybody is.
+    manifestOnly = false;
+    if (opened.object.manifest !== null) opened = await objects.open(visitor, where, name, version);
+  }
   try {
     return await sendOpened(request, reply, { ...reading, opened, manifestOnly, versioned: versionId !== undefined });
   } catch (error) {
@@ -55,8 +61,9 @@ async function sendOpened(request: FastifyRequest, reply: FastifyReply, sending:
   const { object, sizeBytes, etag } = opened;
   const told = describe(object, { etag: manifestOnly ? object.etag : etag, manifestOnly, versioned });
   const headers = { ...hide(told), ...locationOf(sending), ...sending.headers };
-  if (manifestOnly && object.manifest?.kind === 'slo') {
-    const body = JSON.stringify(toldManifest(object.manifest.segments, { raw: queryOf(request, 'format') === 'raw' }));
+  const segments = object.manifest?.kind === 'slo' ? object.manifest.segments : isOfParts(object) ? [] : undefined;
+  if (queryOf(request, 'multipart-manifest') === 'get' && segments) {
+    const body = JSON.stringify(toldManifest(segments, { raw: queryOf(request, 'format') === 'raw' }));
     return answer(reply, {
       status: 200,
       headers: { ...headers, 'content-type': 'application/json; charset=utf-8' },

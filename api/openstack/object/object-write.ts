@@ -6,7 +6,7 @@ import { answer } from './answer.ts';
 import { bodySize, hasBody } from './body.ts';
 import { copyObjectTo } from './copying.ts';
 import { metadataChange, metadataHeaders } from './metadata.ts';
-import { dloOf, expiryOf, keptOf, namedBy, wishOf } from './object-headers.ts';
+import { dloOf, expiryOf, foreignOf, keptOf, namedBy, wishOf } from './object-headers.ts';
 import { encodedPath } from './path.ts';
 import { cloudItself, objectOf, projectOf, queryOf, truthy, whereOf } from './request.ts';
 import { deleteLarge, putManifest } from './slo-write.ts';
@@ -117,12 +117,14 @@ async function copy(
   const { set } = metadataChange(headers, 'object');
   const metadata = fresh ? set : { ...source.metadata, ...set };
   const kept = keptOf(headers);
+  // A copy is nobody's but its owner's, whomever the source was opened to.
+  const { 'x-amz-acl': _acl, ...copied } = source.headers;
   const expiresAt = expiryOf(headers) ?? (fresh ? undefined : (source.expiresAt ?? undefined));
   await archiveBefore(request, services, to.where, to.name);
   const made = await copyObjectTo(services.objects, request.visit, { ...from, ...options }, to, {
     contentType: request.givenType || source.contentType,
     metadata,
-    headers: fresh ? kept : { ...source.headers, ...kept },
+    headers: fresh ? kept : { ...copied, ...kept },
     ...(expiresAt && { expiresAt }),
     ...(headersOf(request)['x-object-manifest'] !== undefined && { manifest: dloOf(headers) }),
   });
@@ -151,7 +153,9 @@ export async function changeObject(
   if (object.manifest?.kind === 'symlink') return elsewhere(request, reply, object);
   const manifest = object.manifest?.kind === 'slo' ? object.manifest : dloOf(headers);
   await services.objects.update(request.visit, where, name, {
-    ...{ metadata: metadataChange(headers, 'object').set, headers: keptOf(headers), manifest: manifest ?? null },
+    metadata: metadataChange(headers, 'object').set,
+    headers: { ...foreignOf(object.headers), ...keptOf(headers) },
+    manifest: manifest ?? null,
     expiresAt: expiryOf(headers) ?? null,
     ...(request.givenType && { contentType: request.givenType }),
   });

@@ -7,7 +7,7 @@ import { headersOf } from '../../boundary/headers.ts';
 import { Refusal } from '../../boundary/refusal.ts';
 import { readBody } from './body.ts';
 import { deleteMany, sendReport } from './bulk.ts';
-import { wishOf } from './object-headers.ts';
+import { isOfParts, wishOf } from './object-headers.ts';
 import { objectOf, queryOf, whereOf } from './request.ts';
 import { maxManifestBytes, readManifest, segmentRange, type WishedSegment } from './slo.ts';
 import { archiveBefore, conditionOf, nothing, type Services, written } from './write-parts.ts';
@@ -122,7 +122,7 @@ async function gatherSegments(
 ): Promise<void> {
   const { object } = await services.objects.head(request.visit, where, name, { raw: true });
   if (object.manifest?.kind !== 'slo') {
-    if (depth === 0) throw new Refusal('invalid', 'Not an SLO manifest');
+    if (depth === 0 && !isOfParts(object)) throw new Refusal('invalid', 'Not an SLO manifest');
     return;
   }
   if (depth === maxDepth) throw new Refusal('invalid', 'Manifests lead to manifests too many times');

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { type TestDatabase, testProject } from '../../../control/kit/database/testing.ts';
-import type { ContainerService, ObjectService } from '../../../control/object/index.ts';
+import type { ContainerService, ObjectService, UploadService } from '../../../control/object/index.ts';
 import { type FakeDisks, objectWorld } from '../../../control/object/testing.ts';
 import { testAuthenticator, testCaller } from '../../../test/support/callers.ts';
 import { type TestTls, testAuthority } from '../../../test/support/certificates.ts';
@@ -43,13 +43,14 @@ export class ObjectApi implements AsyncDisposable {
   readonly disks: FakeDisks;
   readonly containers: ContainerService;
   readonly objects: ObjectService;
+  readonly uploads: UploadService;
   readonly entries: readonly RouteEntry[];
   readonly tls: TestTls;
   readonly #agent: https.Agent;
   readonly #closing: (() => Promise<void> | void)[];
 
   private constructor(
-    parts: Pick<ObjectApi, 'db' | 'app' | 'disks' | 'containers' | 'objects' | 'entries' | 'tls'> & {
+    parts: Pick<ObjectApi, 'db' | 'app' | 'disks' | 'containers' | 'objects' | 'uploads' | 'entries' | 'tls'> & {
       closing: (() => Promise<void> | void)[];
     },
   ) {
@@ -58,6 +59,7 @@ export class ObjectApi implements AsyncDisposable {
     this.disks = parts.disks;
     this.containers = parts.containers;
     this.objects = parts.objects;
+    this.uploads = parts.uploads;
     this.entries = parts.entries;
     this.tls = parts.tls;
     this.#agent = new https.Agent({ keepAlive: true, ca: parts.tls.ca });
