@@ -11,7 +11,7 @@ import type { Node } from './xml/write.ts';
 /** An entity tag that is no MD5 of the bytes has a `-`: clients that find none compare it with what they have read. */
 export function etagOf({ etag, manifest }: Pick<ObjectInfo, 'etag' | 'manifest'>, whole = etag): string {
   if (!manifest || manifest.kind === 'symlink' || whole.includes('-')) return `"${whole}"`;
-  return `"${whole}-${manifest.kind === 'slo' ? manifest.segments.length : 1}"`;
+  return `"${whole}-${manifest.kind === 'slo' ? (manifest.count ?? manifest.segments.length) : 1}"`;
 }
 
 export const sizeOf = ({ sizeBytes, manifest }: Pick<ObjectInfo, 'sizeBytes' | 'manifest'>): number =>

@@ -76,7 +76,8 @@ const objectColumns = `o.container_id, o.name, o.id, o.sequence, o.current, o.nu
 /** Of a listing, which has thousands, and tells none of what may be long. */
 const listedColumns = `o.container_id, o.name, o.id, o.sequence, o.current, o.null_version, o.delete_marker, o.size_bytes, o.etag,
   o.content_type, null as metadata, null as headers, o.checksums, null as tags, null as lock,
-  case when o.manifest ? 'segments' then o.manifest || '{"segments": []}' else o.manifest end as manifest,
+  case when o.manifest ? 'segments' then o.manifest || jsonb_build_object('segments', '[]'::jsonb, 'count', jsonb_array_length(o.manifest->'segments'))
+    else o.manifest end as manifest,
   o.blob_id, o.parts, o.owner_id, o.expires_at, o.created_at, o.updated_at`;
 const blobColumns = `b.disk_id, b.intent_id, b.file, b.offset_bytes, b.length`;
 

@@ -9,6 +9,7 @@ export const objectStoreLimits = {
   metadataValueBytes: 2048,
   /** Of all names and values. */
   metadataWholeBytes: 4096,
+  contentTypeBytes: 1024,
   /** Of one PUT: 5 GiB, as Swift and S3 have it; larger ones come in parts. */
   objectBytes: 5 * 1024 ** 3,
   listing: 10_000,

@@ -25,6 +25,13 @@ test('static segments, inline ones and those of other manifests are read as one,
   assert.equal(await textOf(opened, { first: 2, last: 6 }), '4--ab');
   const raw = await objects.head(world.caller, where, 'whole', { raw: true });
   assert.equal(raw.sizeBytes, 0);
+  const { entries } = await objects.list(world.caller, where, { prefix: 'whole' });
+  const [listed] = entries.flatMap((entry) => ('name' in entry ? entry.manifest : []));
+  assert.deepEqual(
+    listed,
+    { kind: 'slo', segments: [], count: 3, sizeBytes: 11, etag: 'x' },
+    'segments are not for lists',
+  );
   await world.put('one', 'another');
   await assert.rejects(opened.read(), (error) => hasReason(error, 'manifest_segment_unavailable'));
 });

@@ -78,7 +78,8 @@ export interface Segment {
 }
 
 export type Manifest =
-  | { kind: 'slo'; segments: Segment[]; sizeBytes: number; etag: string }
+  /** `count`: how many segments there are, in lists, which do not tell them. */
+  | { kind: 'slo'; segments: Segment[]; count?: number; sizeBytes: number; etag: string }
   | { kind: 'dlo'; container: string; prefix: string }
   | { kind: 'symlink'; projectId?: string; container: string; name: string; etag?: string; sizeBytes?: number };
 
@@ -241,7 +242,7 @@ export interface ListWish {
   limit?: number | undefined;
 }
 
-/** Entries of a listing, in UTF-8's order of bytes. */
+/** Entries of a listing, in UTF-8's order of bytes. Objects come without metadata, headers, tags, lock and segments. */
 export interface Listed<Entry> {
   entries: (Entry | { prefix: string })[];
   more: boolean;

@@ -15,7 +15,7 @@ import { admitted } from './containers.ts';
 import { type Finder, type Found, type FoundContainer, KnownContainers, namedObjects } from './find.ts';
 import { Leads, readLead } from './lead.ts';
 import { isObjectName, isStorable, objectStoreLimits as limits } from './limits.ts';
-import { checkMetadata } from './metadata.ts';
+import { checkMetadata, tooLarge } from './metadata.ts';
 import { listNames } from './names.ts';
 import {
   type Checksums,
@@ -205,6 +205,7 @@ export class ObjectService {
     options: VersionOptions = {},
   ): Promise<{ updatedAt: Date }> {
     if (set.metadata) checkMetadata(set.metadata);
+    if (set.contentType !== undefined) checkType(set.contentType);
     const container = await this.#container(visitor, where, 'write');
     if (options.versionId !== undefined || set.lock !== undefined) {
       const versionId = options.versionId ?? (await this.find(visitor, where, name)).object.versionId;
@@ -367,7 +368,13 @@ export function checkWish(name: string, wish: Pick<ObjectWish, 'metadata' | 'con
   ) {
     throw new CloudError('invalid', 'object_text_not_storable', { what: 'headers' });
   }
+  checkType(wish.contentType);
   if (wish.metadata) checkMetadata(wish.metadata);
+}
+
+/** Lists tell it of ten thousand objects. @throws CloudError `invalid` */
+function checkType(contentType: string): void {
+  if (Buffer.byteLength(contentType) > limits.contentTypeBytes) throw tooLarge('value', limits.contentTypeBytes);
 }
 
 const someOf = <T extends object>(value: T | undefined): T | null =>

@@ -39,6 +39,8 @@ export function readManifest(text: string): WishedSegment[] {
   if (list.length === 0) throw new Refusal('invalid', 'Manifest must have at least one segment.\n');
   const why = unstorable(list);
   if (why !== undefined) throw new Refusal('invalid', `The manifest can not be stored: ${why}.\n`);
+  const most = 2 * objectStoreLimits.sloSegments;
+  if (list.length > most) throw new Refusal('too_large', `Number of segments, inline ones too, must be <= ${most}`);
   const faults: string[] = [];
   const segments = list.map((item, index) => {
     const read = segmentOf(item);
