@@ -5,7 +5,7 @@
  * Two changes of one name are never in one batch, and come in the order in which they were asked for.
  */
 import type { CloudError } from '../../contract/errors.ts';
-import { cloudActor, type Database, type Tx, withCommit } from '../kit/database/database.ts';
+import { cloudActor, type Database, type Queryable, type Tx, withCommit } from '../kit/database/database.ts';
 import { Gather } from './gather.ts';
 import {
   type Change,
@@ -88,16 +88,16 @@ export function sequenceOf(versionId: string): number | undefined {
   return Number.isSafeInteger(sequence) ? sequence : undefined;
 }
 
-/** One order for all: by project the account, then its containers. */
-const usesText = `select a.project_id as "projectId", a.quota_bytes as "accountQuota", a.objects as "accountObjects", a.bytes as "accountBytes",
+const usedText = `select a.project_id as "projectId", a.quota_bytes as "accountQuota", a.objects as "accountObjects", a.bytes as "accountBytes",
     (select maximum from quota where resource = 'objects' and (project_id = a.project_id or project_id is null)
       order by project_id nulls last limit 1) as "maxObjects",
     (select maximum from quota where resource = 'object_bytes' and (project_id = a.project_id or project_id is null)
       order by project_id nulls last limit 1) as "maxBytes", now() as now,
     u.container_id as id, u.objects, u.bytes, u.past_objects as "pastObjects", u.past_bytes as "pastBytes", u.upload_bytes as "uploadBytes"
   from unnest($1::uuid[], $2::uuid[]) k(project_id, container_id) join object_account a on a.project_id = k.project_id
-    join container_use u on u.container_id = k.container_id
-  order by a.project_id, u.container_id for update of a, u`;
+    join container_use u on u.container_id = k.container_id`;
+/** One order for all: by project the account, then its containers. */
+const usesText = `${usedText} order by a.project_id, u.container_id for update of a, u`;
 /** And which of the intents are open, held so. */
 const containersText = `with open as (select id from object_intent where id = any($2::uuid[]) and state = 'open' order by id for share)
   select id, project_id as "projectId", read_acl as "readAcl", write_acl as "writeAcl", settings, versioning,
@@ -171,6 +171,19 @@ export async function hold(
     pastNull: new Map(past.map((version) => [keyOf(version), version])),
     intents: new Set(containers[0]?.open ?? []),
   };
+}
+
+/** As it is at this moment, held by nobody. Undefined: the container is gone. */
+export async function usage(
+  db: Queryable,
+  projectId: string,
+  containerId: string,
+): Promise<{ container: HeldContainer; account: HeldAccount } | undefined> {
+  const [[use], [container]] = await Promise.all([
+    run<UseRow>(db, usedText, [[projectId], [containerId]]),
+    run<HeldContainer>(db, containersText, [[containerId], []]),
+  ]);
+  return use && container && { container: { ...container, ...useOf(use) }, account: accountOf(use) };
 }
 
 export { versionColumns };

@@ -140,3 +140,26 @@ test('what no row can hold is refused before its batch', async (t) => {
   await assert.rejects(world.put('a', 'x', { contentType: 'a/\0' }), refused);
   await assert.rejects(world.put('a', 'x', { headers: { cacheControl: '\0' } }), refused);
 });
+
+test('a large body for which there is no room is refused before it is taken', async (t) => {
+  const world = await objectWorld(t);
+  const { objects, containers, uploads } = world.area.services;
+  const where = { projectId: world.projectId, container: 'box' };
+  const over = (error: unknown) => hasReason(error, 'object_quota_exceeded');
+  await containers.update(world.caller, where, { quotaBytes: 600_000 });
+  const body = bodyOf('x'.repeat(500_000));
+  await objects.put(world.caller, where, 'a', body, { contentType: 'a/b' });
+  world.disks.requests = [];
+  const large = () => ({ bytes: new PassThrough(), sizeBytes: 600_001 });
+  await assert.rejects(objects.put(world.caller, where, 'a', large(), { contentType: 'a/b' }), over);
+  const { uploadId } = await uploads.begin(world.caller, where, 'b', { contentType: 'a/b' });
+  await assert.rejects(uploads.putPart(world.caller, where, 'b', uploadId, 1, large()), over);
+  await containers.update(world.caller, where, { quotaBytes: 500_000 });
+  const endless = { bytes: new PassThrough() };
+  await assert.rejects(objects.put(world.caller, where, 'b', endless, { contentType: 'a/b' }), over);
+  assert.deepEqual(
+    world.disks.requests.filter((one) => one.startsWith('PUT')),
+    [],
+  );
+  await objects.put(world.caller, where, 'a', bodyOf('y'.repeat(500_000)), { contentType: 'a/b' });
+});

@@ -15,7 +15,7 @@ import { admitted } from './containers.ts';
 import { type Finder, type Found, type FoundContainer, KnownContainers, namedObjects } from './find.ts';
 import { Leads, readLead } from './lead.ts';
 import { isObjectName, isStorable, objectStoreLimits as limits } from './limits.ts';
-import { checkMetadata, tooLarge } from './metadata.ts';
+import { checkContentType, checkMetadata } from './metadata.ts';
 import { listNames } from './names.ts';
 import {
   type Checksums,
@@ -35,6 +35,7 @@ import {
   type Where,
 } from './object.ts';
 import { type NewObject, notThere, type UpdateChange } from './plan.ts';
+import { requireRoom } from './room.ts';
 import { run } from './statements.ts';
 import { containerRow } from './store.ts';
 import {
@@ -91,6 +92,8 @@ export class ObjectService {
   async put(visitor: Visitor, where: Where, name: string, source: ObjectSource, wish: ObjectWish): Promise<PutResult> {
     checkWish(name, wish);
     const container = await this.#container(visitor, where, 'write');
+    const place = { projectId: where.projectId, containerId: container.id, name };
+    await requireRoom(this.#database.query, place, source);
     return this.#put({ visitor, where, container, name, wish }, source);
   }
 
@@ -205,7 +208,7 @@ export class ObjectService {
     options: VersionOptions = {},
   ): Promise<{ updatedAt: Date }> {
     if (set.metadata) checkMetadata(set.metadata);
-    if (set.contentType !== undefined) checkType(set.contentType);
+    if (set.contentType !== undefined) checkContentType(set.contentType);
     const container = await this.#container(visitor, where, 'write');
     if (options.versionId !== undefined || set.lock !== undefined) {
       const versionId = options.versionId ?? (await this.find(visitor, where, name)).object.versionId;
@@ -368,13 +371,8 @@ export function checkWish(name: string, wish: Pick<ObjectWish, 'metadata' | 'con
   ) {
     throw new CloudError('invalid', 'object_text_not_storable', { what: 'headers' });
   }
-  checkType(wish.contentType);
+  checkContentType(wish.contentType);
   if (wish.metadata) checkMetadata(wish.metadata);
-}
-
-/** Lists tell it of ten thousand objects. @throws CloudError `invalid` */
-function checkType(contentType: string): void {
-  if (Buffer.byteLength(contentType) > limits.contentTypeBytes) throw tooLarge('value', limits.contentTypeBytes);
 }
 
 const someOf = <T extends object>(value: T | undefined): T | null =>

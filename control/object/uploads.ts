@@ -33,6 +33,7 @@ import {
 } from './object.ts';
 import { type CopySource, checkWish, newObject, type ObjectService, type PutResult, withBytes } from './objects.ts';
 import { decide, type HeldAccount, type HeldContainer, overQuota, Plan } from './plan.ts';
+import { requireRoom } from './room.ts';
 import { jsonOrNull, run } from './statements.ts';
 import { containerRow } from './store.ts';
 import { write } from './write.ts';
@@ -89,6 +90,13 @@ export class UploadService {
     if (!(Number.isInteger(number) && number >= 1 && number <= limits.uploadParts)) {
       throw new CloudError('invalid', 'upload_part_number_invalid', { maximum: limits.uploadParts });
     }
+    const place = {
+      projectId: where.projectId,
+      containerId: container.id,
+      name,
+      part: { uploadId: upload.id, number },
+    };
+    await requireRoom(this.#database.query, place, source);
     const stored = await this.#bodies.store(source, { ...wish, checksums: checksumsOf(upload.wish, wish) });
     try {
       await this.#database.transaction(cloudActor, async (tx) => {
