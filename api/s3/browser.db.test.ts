@@ -139,6 +139,15 @@ test('what no header can have does no harm when it is told back', async () => {
   );
 });
 
+test('a header that a rule shows to pages may have any name, also of a refusal', async () => {
+  assert.equal((await s3.call('owner PUT /odd-rules')).status, 200);
+  const body =
+    '<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin><ExposeHeader>x-小</ExposeHeader></CORSRule></CORSConfiguration>';
+  assert.equal((await s3.call('owner PUT /odd-rules?cors', { body })).status, 200);
+  const headers = { origin: 'https://a.example' };
+  assert.equal((await s3.call('owner GET /odd-rules/none', { headers })).code, 'NoSuchKey');
+});
+
 test('an empty object is one, and whose a bucket must be is held to', async () => {
   assert.equal((await s3.call('owner PUT /pages/empty')).status, 200);
   const got = await s3.call('owner GET /pages/empty');

@@ -196,7 +196,7 @@ export class Call {
 }
 
 /** Node writes headers byte for byte, and throws for what no header can have: what a form or a query brought in may be anything. */
-function latin1(headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
+export function latin1(headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
   for (const [name, value] of Object.entries(headers)) {
     if (value === undefined || !isToken.test(name)) delete headers[name];
     else if (typeof value === 'string' && !/^[\x20-\x7e]*$/.test(value)) {

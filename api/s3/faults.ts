@@ -3,6 +3,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { CloudError, isCloudError } from '../../contract/errors.ts';
 import { isDatabaseUnavailable } from '../../control/kit/database/database.ts';
 import { Refusal } from '../boundary/refusal.ts';
+import { latin1 } from './call.ts';
 import { type S3Code, s3Codes } from './codes.ts';
 import { S3Refusal } from './refusal.ts';
 import { s3Refusals } from './refusals.ts';
@@ -132,11 +133,12 @@ export function refuse(error: unknown, request: FastifyRequest, reply: FastifyRe
           requestId: request.id,
         }),
       );
-  raw.writeHead(status, {
+  const headers = {
     ...(reply.getHeaders() as Record<string, string>),
     ...(body && { 'content-type': 'application/xml', 'content-length': body.length }),
     ...headersOf(error),
-  });
+  };
+  raw.writeHead(status, latin1(headers));
   raw.end(body);
 }
 
