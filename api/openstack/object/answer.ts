@@ -14,7 +14,13 @@ export interface Answer {
 export function answer(reply: FastifyReply, { status, headers = {}, body = '' }: Answer): FastifyReply {
   const bytes = typeof body === 'string' ? Buffer.from(body) : body;
   const { raw } = reply.headers({ 'content-type': html, 'content-length': bytes.length, ...headers }).hijack();
-  raw.writeHead(status, reply.getHeaders() as OutgoingHttpHeaders);
+  try {
+    raw.writeHead(status, reply.getHeaders() as OutgoingHttpHeaders);
+  } catch (error) {
+    // Nobody else answers any more: rather no answer than a client that waits for it.
+    raw.destroy();
+    throw error;
+  }
   if (reply.request.method === 'HEAD' || status === 204 || status === 304) raw.end();
   else raw.end(bytes);
   return reply;

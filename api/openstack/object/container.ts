@@ -19,7 +19,7 @@ import { corsHeaders } from './cors.ts';
 import { storagePolicy } from './info.ts';
 import { listQuery, listWish } from './list-query.ts';
 import { containerListing, type ListedObject, listForm, listTypes, type Subdirectory } from './listing-form.ts';
-import { metadataChange, metadataHeaders } from './metadata.ts';
+import { inHeader, metadataChange, metadataHeaders } from './metadata.ts';
 import { queryOf, truthy, whereOf } from './request.ts';
 import { sendWebContainer, showsWeb } from './static-web.ts';
 import { httpDate, timestampOf } from './times.ts';
@@ -121,8 +121,8 @@ function headersOfContainer(request: FastifyRequest, info: ContainerInfo): Recor
     ...metadataHeaders(owner ? info.metadata : withoutSecrets(info.metadata), 'container'),
     ...(info.quotaBytes !== null && { 'X-Container-Meta-Quota-Bytes': String(info.quotaBytes) }),
     ...(info.quotaObjects !== null && { 'X-Container-Meta-Quota-Count': String(info.quotaObjects) }),
-    ...(owner && info.readAcl !== '' && { 'X-Container-Read': info.readAcl }),
-    ...(owner && info.writeAcl !== '' && { 'X-Container-Write': info.writeAcl }),
+    ...(owner && info.readAcl !== '' && { 'X-Container-Read': inHeader(info.readAcl) }),
+    ...(owner && info.writeAcl !== '' && { 'X-Container-Write': inHeader(info.writeAcl) }),
     ...(info.versioning !== 'none' && { 'X-Versions-Enabled': info.versioning === 'enabled' ? 'True' : 'False' }),
     ...(archive && {
       [archive.mode === 'stack' ? 'X-Versions-Location' : 'X-History-Location']: encodeURIComponent(archive.container),

@@ -143,3 +143,10 @@ test('/info tells what there is, to everybody', async () => {
   assert.ok(told.tempurl && told.slo && !told.container_sync && !told.s3api);
   assert.equal((await api.send('GET', '/object/healthcheck')).text, 'OK');
 });
+
+test('lists are told as they were given, in any letters', async () => {
+  const headers = { 'x-container-read': 'größe:小屋', 'x-container-write': 'größe:小屋' };
+  await api.must(201, 'alice PUT /letters', { headers });
+  const told = (await api.must(204, 'alice HEAD /letters')).headers;
+  assert.deepEqual([told['x-container-read'], told['x-container-write']], ['größe:小屋', 'größe:小屋']);
+});

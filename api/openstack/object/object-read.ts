@@ -45,7 +45,7 @@ export async function sendObject(
   try {
     return await sendOpened(request, reply, { ...reading, opened, manifestOnly, versioned: versionId !== undefined });
   } catch (error) {
-    if (reply.raw.headersSent) reply.raw.destroy();
+    if (reply.sent) reply.raw.destroy();
     throw error;
   }
 }
