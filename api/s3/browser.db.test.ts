@@ -1,7 +1,7 @@
 /** What browsers do: pages of other origins, and uploads by a form. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { signPolicy } from '../../test/support/sign-s3.ts';
+import { presign, signPolicy } from '../../test/support/sign-s3.ts';
 import { all, S3World } from './testing.ts';
 
 let s3: S3World;
@@ -146,6 +146,19 @@ test('a header that a rule shows to pages may have any name, also of a refusal',
   assert.equal((await s3.call('owner PUT /odd-rules?cors', { body })).status, 200);
   const headers = { origin: 'https://a.example' };
   assert.equal((await s3.call('owner GET /odd-rules/none', { headers })).code, 'NoSuchKey');
+});
+
+test('no script of a bucket comes between pages of other services and their server', async () => {
+  assert.equal((await s3.call('owner PUT /identity')).status, 200);
+  const type = { 'content-type': 'text/javascript' };
+  assert.equal((await s3.call('owner PUT /identity/v3/worker.js', { body: 'worker', headers: type })).status, 200);
+  const url = (target: string, host: string) => presign(s3.keys('owner'), { method: 'GET', target, host });
+  const asked = async (target: string, host: string, headers = {}) =>
+    (await s3.send('GET', url(target, host), { host, ...headers })).text;
+  const worker = { 'service-worker': 'script' };
+  assert.equal(await asked('/identity/v3/worker.js', s3.host), 'worker');
+  assert.match(await asked('/identity/v3/worker.js', s3.host, worker), /AccessDenied/);
+  assert.equal(await asked('/v3/worker.js', 'identity.s3.cloud.test', worker), 'worker');
 });
 
 test('an empty object is one, and whose a bucket must be is held to', async () => {

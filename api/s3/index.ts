@@ -20,7 +20,7 @@ import { Chooser, entriesOf, type Operation, type Operations } from './operation
 import { postObject } from './post-object.ts';
 import { S3Refusal } from './refusal.ts';
 import { tagOperations } from './tags.ts';
-import { isForm, isS3, s3Prefix, targetOf } from './target.ts';
+import { isForm, isS3, s3Prefix, type Target, targetOf } from './target.ts';
 import { versionOperations } from './versions.ts';
 
 export interface S3DialectOptions extends S3Services {
@@ -123,6 +123,7 @@ interface Asked {
 
 async function answer({ request, reply, chooser, options }: Asked): Promise<void> {
   const target = targetOf(request.originalUrl, request.headers.host);
+  refuseWorker(request, target);
   const { method, raw } = request;
   const given = { request, reply, target, services: options, signedRequests: options.signedRequests };
   if (method === 'OPTIONS' && target.bucket !== undefined) return answerPreflight(new Call(given));
@@ -147,6 +148,15 @@ async function answer({ request, reply, chooser, options }: Asked): Promise<void
     if (!hasReason(error, 'container_not_found') || !(await call.lookElsewhere())) throw error;
     await operation.run(call);
   }
+}
+
+/**
+ * A script that a browser would put between all pages under its path and this server: a presigned URL of a bucket named `identity` has
+ * the path of identity's own pages. A host name of the bucket's own is nobody else's. @throws S3Refusal
+ */
+function refuseWorker({ headers }: FastifyRequest, { virtual }: Target): void {
+  if (headers['service-worker'] === undefined || virtual) return;
+  throw new S3Refusal('AccessDenied', 'Service workers are served where the bucket is a host name of its own');
 }
 
 function requireFits({ query }: Operation, call: Call): void {
