@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
+import { sql } from 'kysely';
 import { hasReason, isCloudError } from '../../contract/errors.ts';
 import type { DomainId } from '../../contract/ids.ts';
 import type { Visitor } from './object.ts';
@@ -162,4 +163,15 @@ test('a large body for which there is no room is refused before it is taken', as
     [],
   );
   await objects.put(world.caller, where, 'a', bodyOf('y'.repeat(500_000)), { contentType: 'a/b' });
+});
+
+test('the change log tells of containers and of none of their keys', async (t) => {
+  const world = await objectWorld(t);
+  const where = { projectId: world.projectId, container: 'box' };
+  await world.area.services.containers.update(world.caller, where, { metadata: { 'temp-url-key': 'very secret' } });
+  const { rows } = await sql<{ body: object }>`select body from change where resource_type = 'container'`.execute(
+    world.db.database.query,
+  );
+  assert.ok(rows.length >= 2, 'a change of its metadata is one');
+  assert.doesNotMatch(JSON.stringify(rows), /very secret/);
 });

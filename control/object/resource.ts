@@ -8,7 +8,7 @@ const counted = (column: string) => (p: string) =>
 
 export const container = {
   noun: 'container',
-  memberColumns: ['bucket_name', 'metadata', 'read_acl', 'write_acl', 'versioning', 'quota_bytes', 'quota_objects'],
+  memberColumns: ['bucket_name', 'versioning', 'quota_bytes', 'quota_objects'],
   usage: { containers: counted('containers'), objects: counted('objects'), object_bytes: counted('bytes') },
   keepsProject: {},
 } satisfies ResourceDescriptor;
