@@ -360,6 +360,8 @@ test('tags of objects and buckets are kept', async () => {
   await put('tagged', 'x', { 'x-amz-tagging': 'a=1&b=%2B' });
   assert.deepEqual(all((await s3.call('owner GET /photos/tagged?tagging')).text, 'Value'), ['1', '+']);
   assert.equal((await s3.call('owner HEAD /photos/tagged')).headers['x-amz-tagging-count'], '2');
+  const nothing = { body: 'x', headers: { 'x-amz-tagging': 'a=%00' } };
+  assert.equal((await s3.call('owner PUT /photos/tagged', nothing)).code, 'InvalidTag');
   const body = '<Tagging><TagSet><Tag><Key>c</Key><Value>&lt;</Value></Tag></TagSet></Tagging>';
   assert.equal((await s3.call('owner PUT /photos/tagged?tagging', { body })).status, 200);
   assert.deepEqual(all((await s3.call('owner GET /photos/tagged?tagging')).text, 'Key'), ['c']);

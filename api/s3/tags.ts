@@ -14,8 +14,9 @@ function checked(pairs: readonly (readonly [string, string])[], most: number): R
   const tags: [string, string][] = [];
   const seen = new Set<string>();
   for (const [key, value] of pairs) {
-    if (key === '' || [...key].length > 128) throw invalid('The TagKey you have provided is invalid');
-    if ([...value].length > 256) throw invalid('The TagValue you have provided is invalid');
+    if (key === '' || [...key].length > 128 || key.includes('\0'))
+      throw invalid('The TagKey you have provided is invalid');
+    if ([...value].length > 256 || value.includes('\0')) throw invalid('The TagValue you have provided is invalid');
     if (key.toLowerCase().startsWith('aws:')) throw invalid('System tags cannot be added/updated by requester');
     if (seen.has(key)) throw invalid('Cannot provide multiple Tags with the same key');
     seen.add(key);
