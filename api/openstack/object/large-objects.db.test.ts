@@ -253,6 +253,11 @@ test('what another dialect keeps with an object stays, and opens no copy', async
   assert.deepEqual(await headersOf('kept-copy'), { 'x-amz-website-redirect-location': '/there' });
 });
 
+test('a manifest of what no name can be is refused', async () => {
+  for (const manifest of ['c/%00', '%00/c', 'c'])
+    await api.must(400, 'alice PUT /c/dynamic', { headers: { 'x-object-manifest': manifest } });
+});
+
 test('who asks for a link is told of what is none as anybody is', async () => {
   await api.must(201, 'alice PUT /segments/1', { body: 'abcd' });
   assert.equal((await put('alice PUT /c/large?multipart-manifest=put', [{ path: '/segments/1' }])).status, 201);

@@ -96,7 +96,7 @@ export function dloOf(headers: HeaderTexts): ObjectWish['manifest'] {
   const text = headers['x-object-manifest'];
   if (!text) return undefined;
   const named = decodedName(text);
-  if (!named || /[?&]/.test(text) || named.object.startsWith('/')) {
+  if (!named || /[?&]/.test(text) || named.object.startsWith('/') || /%00/.test(text)) {
     throw new Refusal('invalid', 'X-Object-Manifest must be in the format container/prefix');
   }
   return { kind: 'dlo', container: named.container, prefix: named.object };
