@@ -5,9 +5,7 @@ import { hasReason } from '../../contract/errors.ts';
 import { type HostId, newOrderedId } from '../../contract/ids.ts';
 import { registerHost } from '../host/index.ts';
 import { currentIncarnation, renewIncarnation } from '../kit/database/incarnation.ts';
-import { Commits } from './commit.ts';
 import { portions } from './drain.ts';
-import { expireObjects } from './expire.ts';
 import { bodyOf, objectWorld, requireCountersExact } from './testing.ts';
 
 const soon = { leaseMs: 60_000, useMs: 0 };
@@ -384,29 +382,4 @@ test('what moves in one request is done in its time: large blobs go some at a ti
     const [chosen] = await disks.choose(1, 1000, new Set(), [world.hostId]);
     assert.notEqual(chosen!.host.id, world.hostId);
   }
-});
-
-test('an object that a lock keeps over its time keeps no other', async (t) => {
-  const world = await objectWorld(t, options);
-  const { objects, containers } = world.area.services;
-  const where = { projectId: world.projectId, container: 'box' };
-  for (const name of ['kept', 'goes']) await world.put(name, 'x');
-  await containers.update(world.caller, where, { versioning: 'enabled' });
-  const lock = { mode: 'COMPLIANCE' as const, retainUntil: new Date(Date.now() + 3_600_000).toISOString() };
-  await objects.update(world.caller, where, 'kept', { lock });
-  await containers.update(world.caller, where, { versioning: 'suspended' });
-  await sql`update object set expires_at = now() - case name when 'kept' then interval '2 hours' else interval '1 hour' end`.execute(
-    world.db.database.query,
-  );
-  const commits = new Commits({ database: world.db.database });
-  assert.equal(await expireObjects({ database: world.db.database, commits }, 1), 1);
-  assert.equal(await expireObjects({ database: world.db.database, commits }, 1), 0);
-  const { entries } = await objects.listVersions(world.caller, where, {});
-  assert.deepEqual(
-    entries.map((entry) => 'name' in entry && [entry.name, entry.deleteMarker]),
-    [
-      ['goes', true],
-      ['kept', false],
-    ],
-  );
 });
