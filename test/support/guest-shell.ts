@@ -45,8 +45,8 @@ export class GuestShell {
     // A line that was meant to wake the getty may be taken for an empty password by a guest that is slow: then it asks again.
     do {
       if (Date.now() > deadline) throw new Error(`was not let in: ${shell.#text.slice(-500)}`);
-      await shell.#answer('cirros', /assword: $/);
-      await shell.#answer('gocubsgo', /login: $|\$ $/);
+      await shell.#answer('cirros', /assword: $|login: $/);
+      if (/assword: $/.test(shell.#text)) await shell.#answer('gocubsgo', /login: $|\$ $/);
     } while (!prompt.test(shell.#text));
     // Nothing that is typed comes back, and no prompt.
     await shell.#answer('stty -echo', prompt);
@@ -89,15 +89,18 @@ export class GuestShell {
     this.#socket.destroy();
   }
 
-  /** What is typed while the guest turns from one question to the next may be lost: what it has not echoed in a while is typed again. */
+  /**
+   * What is typed while the guest turns from one question to the next may be lost: what it has not echoed in a while is typed again. Its terminal may echo what its getty
+   * then throws away: a line without anything has it ask again.
+   */
   async #answer(text: string, next: RegExp): Promise<void> {
     this.#text = '';
     this.#socket.write(`${text}\n`);
     let typedMs = Date.now();
     const answered = () => {
       if (next.test(this.#text)) return true;
-      if (!this.#text.includes(text) && Date.now() - typedMs > typedAgainMs) {
-        this.#socket.write(`${text}\n`);
+      if (Date.now() - typedMs > typedAgainMs) {
+        this.#socket.write(this.#text.includes(text) ? '\n' : `${text}\n`);
         typedMs = Date.now();
       }
       return false;
