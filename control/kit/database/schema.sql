@@ -355,6 +355,15 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.keep_open_object_intents() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  update object_intent i set state = 'kept' where state = 'open' or (state = 'closed'
+    and exists (select from object_intent_disk d where d.intent_id = i.id and d.look_at > now() and d.look_at < 'infinity'));
+  return null;
+end $$;
+
 CREATE FUNCTION public.leave_migration() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1623,7 +1632,7 @@ CREATE TABLE public.object_intent (
     deadline timestamp with time zone NOT NULL,
     state text DEFAULT 'open'::text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT object_intent_state_check CHECK ((state = ANY (ARRAY['open'::text, 'closed'::text])))
+    CONSTRAINT object_intent_state_check CHECK ((state = ANY (ARRAY['open'::text, 'closed'::text, 'kept'::text])))
 );
 
 CREATE TABLE public.object_intent_disk (
@@ -3622,7 +3631,7 @@ CREATE INDEX object_blob_file ON public.object_blob USING btree (intent_id, disk
 
 CREATE UNIQUE INDEX object_current ON public.object USING btree (container_id, name) WHERE current;
 
-CREATE INDEX object_expires ON public.object USING btree (expires_at) WHERE (expires_at IS NOT NULL);
+CREATE INDEX object_expires ON public.object USING btree (expires_at) WHERE ((expires_at IS NOT NULL) AND current);
 
 CREATE INDEX object_intent_disk_look ON public.object_intent_disk USING btree (look_at);
 
@@ -3956,7 +3965,9 @@ CREATE TRIGGER backup_change AFTER INSERT OR DELETE OR UPDATE ON public.backup F
 
 CREATE TRIGGER backup_key_drop AFTER DELETE ON public.backup FOR EACH ROW WHEN ((old.key_id IS NOT NULL)) EXECUTE FUNCTION public.drop_volume_key();
 
-CREATE TRIGGER container_change AFTER INSERT OR DELETE OR UPDATE ON public.container FOR EACH ROW EXECUTE FUNCTION public.append_change('container');
+CREATE TRIGGER cloud_object_intents AFTER UPDATE OF incarnation ON public.cloud FOR EACH ROW WHEN ((old.incarnation IS DISTINCT FROM new.incarnation)) EXECUTE FUNCTION public.keep_open_object_intents();
+
+CREATE TRIGGER container_change AFTER INSERT OR DELETE OR UPDATE ON public.container FOR EACH ROW EXECUTE FUNCTION public.append_change('container', 'id', 'metadata');
 
 CREATE TRIGGER credential_change AFTER INSERT OR DELETE OR UPDATE ON public.credential FOR EACH ROW EXECUTE FUNCTION public.append_change('credential', 'id', 'sealed', 'access_hash');
 
