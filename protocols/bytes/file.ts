@@ -30,7 +30,12 @@ export async function openBytes({ path, sizeBytes, range, silenceMs }: FileReque
     if (!found.isFile() || found.size !== sizeBytes) throw new Error(`the file has not ${sizeBytes} bytes`);
     if (first < 0 || last >= sizeBytes) throw new Error(`the file has no bytes ${first} to ${last}`);
     const length = last + 1 - first;
-    const parts = new FileParts(file, first, length);
+    let at = first;
+    const parts = new FileParts(file, length, async (piece, left) => {
+      const { bytesRead } = await file.read(piece, 0, Math.min(piece.length, left), at);
+      at += bytesRead;
+      return piece.subarray(0, bytesRead);
+    });
     return {
       length,
       sendTo: (sink: Writable) => sendParts(parts, sink, { length, silenceMs }),
@@ -42,22 +47,23 @@ export async function openBytes({ path, sizeBytes, range, silenceMs }: FileReque
   }
 }
 
-class FileParts implements Parts {
+/** Parts of an open file, one ahead of who sends them. Owns the file from now on. How a piece of memory comes by the next bytes is `fill`'s. */
+export class FileParts implements Parts {
   onChange: () => void = () => {};
   size: 'large' | 'small' = 'small';
   failure: Error | undefined;
   ended = false;
   readonly #file: FileHandle;
-  #at: number;
+  readonly #fill: Fill;
   #left: number;
   #ready: Part | undefined;
   #reading = false;
   #closed = false;
 
-  constructor(file: FileHandle, first: number, length: number) {
+  constructor(file: FileHandle, length: number, fill: Fill) {
     this.#file = file;
-    this.#at = first;
     this.#left = length;
+    this.#fill = fill;
   }
 
   take(): Part | undefined {
@@ -67,13 +73,13 @@ class FileParts implements Parts {
   }
 
   resume(): void {
-    if (this.#reading || this.#ready || this.#left === 0 || this.#closed) return;
-    this.#reading = true;
-    const piece = pieces.take(this.size);
-    this.#file.read(piece, 0, Math.min(piece.length, this.#left), this.#at).then(
-      ({ bytesRead }) => this.#came(piece, bytesRead),
-      (error: Error) => this.#came(piece, 0, error),
-    );
+    if (this.#idle) void this.#read().then(() => this.onChange());
+  }
+
+  /** The first part is there. @throws what `fill` throws */
+  async prepare(): Promise<void> {
+    if (this.#idle) await this.#read();
+    if (this.failure) throw this.failure;
   }
 
   giveBack(part: Part): void {
@@ -91,17 +97,27 @@ class FileParts implements Parts {
     this.#file.close().catch(() => {});
   }
 
-  #came(piece: Buffer, bytes: number, failure?: Error): void {
-    this.#reading = false;
-    if (this.#closed || bytes === 0) {
+  get #idle(): boolean {
+    return !this.#reading && !this.#ready && this.#left > 0 && !this.#closed;
+  }
+
+  async #read(): Promise<void> {
+    this.#reading = true;
+    const piece = pieces.take(this.size);
+    try {
+      const bytes = await this.#fill(piece, this.#left);
+      if (bytes.length === 0) throw new Error('the file ended before the last byte');
+      this.#left -= bytes.length;
+      if (this.#closed) pieces.giveBack(piece);
+      else this.#ready = { bytes, piece };
+    } catch (error) {
       pieces.giveBack(piece);
-      this.failure ??= failure ?? new Error('the file ended before the last byte');
+      this.failure ??= error as Error;
       this.ended = true;
-    } else {
-      this.#at += bytes;
-      this.#left -= bytes;
-      this.#ready = { bytes: piece.subarray(0, bytes), piece };
     }
-    this.onChange();
+    this.#reading = false;
   }
 }
+
+/** The next bytes, at most `left` of them, in a part of `piece`; none: there are no more. */
+export type Fill = (piece: Buffer, left: number) => Promise<Buffer>;

@@ -1,6 +1,6 @@
 export type { ByteRequest } from './connection.ts';
-export { openBytes } from './file.ts';
+export { FileParts, type Fill, openBytes } from './file.ts';
 export { getBytes } from './get.ts';
-export { freeBuffer, pieces } from './memory.ts';
+export { freeBuffer } from './memory.ts';
 export { pump } from './pump.ts';
-export { type Bytes, type Part, type Parts, sendParts } from './sending.ts';
+export { type Bytes, sendParts } from './sending.ts';
